@@ -1,0 +1,17 @@
+"""The one error a user of the study meets: what is wrong, where, and what to do."""
+
+
+class StudyError(ValueError):
+    """A problem in the user's files or parameters; its text is the whole message."""
+
+
+def raise_all(problems, heading):
+    """Raise one StudyError that lists every problem, or return when there is none.
+
+    problems: iterable of str, one line each. heading: what was being checked.
+    """
+    problems = list(problems)
+    if problems:
+        shown = problems[:50] + ([f"… and {len(problems) - 50} more"] if len(problems) > 50 else [])
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise StudyError(f"{heading}: {count}\n" + "\n".join(f"  - {line}" for line in shown))

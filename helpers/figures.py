@@ -1,0 +1,128 @@
+"""One look for every figure and table, and one place where they are written.
+
+A colour means the same class or network everywhere; every figure is saved as SVG and PNG, every table as CSV,
+with the parameters it came from.
+"""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_rgb
+
+from helpers.provenance import write_csv
+
+STYLE = Path(__file__).parent / "study.mplstyle"
+#: journal column widths in inches (85 and 174 mm)
+COLUMN, PAGE = 85 / 25.4, 174 / 25.4
+#: network → (label, colour); Okabe–Ito colours, told apart with colour-blindness too
+MODELS = {
+    "qvum": ("Q-VUM", "#0072B2"),
+    "unet": ("U-Net", "#D55E00"),
+    "unetpp": ("U-Net++", "#009E73"),
+    "bpsegsys_r": ("BPSegSys-R", "#CC79A7"),
+    "vistr": ("VisTR", "#E69F00"),
+    "femoral_unet": ("Femoral U-Net", "#56B4E9"),
+    "tlf_unet": ("TLF U-Net", "#56B4E9"),
+    "dmrnet_r": ("DMRNet-R", "#7F5AA2"),
+    "dilated_unet_r": ("Dilated U-Net-R", "#8C6D31"),
+    "unet_bilinear": ("U-Net (bilinear)", "#F0A070"),
+    "unet_valid": ("U-Net (valid)", "#A04000"),
+    "keras_starter": ("Keras starter U-Net", "#7F7F7F"),
+}
+#: why a name ends in -R; printed under every table that shows one
+RECONSTRUCTION = (
+    "A name ending in -R is a reconstruction: only an abstract of the network is public, so the figure is not the "
+    "published network's."
+)
+
+
+@contextmanager
+def style():
+    """The study's matplotlib style within a block."""
+    with plt.style.context(STYLE):
+        yield
+
+
+def use_style():
+    """The study's matplotlib style from here on (one call at the top of a notebook)."""
+    plt.style.use(STYLE)
+    matplotlib.rcParams["svg.hashsalt"] = "study"  # the same figure gives the same file
+
+
+def model_label(name):
+    """How a network is written in figures and tables, 'qvum' → 'Q-VUM'."""
+    return MODELS[name][0] if name in MODELS else name
+
+
+def model_colour(name):
+    """The colour of a network, '#rrggbb'; grey for one without a colour of its own."""
+    return MODELS[name][1] if name in MODELS else "#5B5B5B"
+
+
+def class_colours(study):
+    """Class name → colour of the study's foreground classes, as study.yml declares them."""
+    return {c.name: c.colour for c in study.foreground}
+
+
+def overlay(image, mask, study, alpha=0.45, contour=False):
+    """The grey image with classes drawn over it in their colours; float RGB (H, W, 3) in 0…1.
+
+    image: uint8 (H, W); mask: uint8 (H, W); contour: outlines only.
+    """
+    rgb = np.repeat(np.asarray(image, float)[..., None] / 255, 3, axis=2)
+    for c in study.foreground:
+        area = mask == c.index
+        if contour:
+            inner = area.copy()
+            inner[1:-1, 1:-1] &= area[:-2, 1:-1] & area[2:, 1:-1] & area[1:-1, :-2] & area[1:-1, 2:]
+            rgb[area & ~inner] = to_rgb(c.colour)
+        else:
+            rgb[area] = (1 - alpha) * rgb[area] + alpha * np.array(to_rgb(c.colour))
+    return rgb
+
+
+def class_legend(axes, study, **options):
+    """A legend of the study's foreground classes."""
+    patches = [matplotlib.patches.Patch(color=c.colour, label=c.name.replace("_", " ")) for c in study.foreground]
+    return axes.legend(handles=patches, **options)
+
+
+def save(fig, study, name):
+    """Write runs/<study>/figures/<name>.svg and .png; returns the figure, so that a notebook shows it."""
+    folder = study.run / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    fig.savefig(folder / f"{name}.png", dpi=200)
+    plt.close(fig)
+    return fig
+
+
+def save_table(frame, study, name, note="", digits=3):
+    """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler rounded for reading.
+
+    note: printed under the table (definitions, policy, assumptions).
+    """
+    write_csv(frame, study.run / "tables" / f"{name}.csv")
+    shown = frame.rename(columns=lambda c: str(c).replace("_", " "))
+    floats = shown.select_dtypes("float").columns
+    styler = shown.style.hide(axis="index").format(precision=digits, na_rep="–", subset=list(floats))
+    styler = styler.set_table_attributes(f'class="study-table" data-table="{name}"')
+    return styler.set_caption(note) if note else styler
+
+
+def p_text(p):
+    """A P value as journals print it: three digits, '< 0.001' below; '–' for none."""
+    if pd.isna(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def interval_text(value, low, high, digits=3):
+    """'0.734 (0.701 to 0.760)', or the value alone where no interval could be made."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:.{digits}f}" if pd.isna(low) else f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

@@ -1,0 +1,152 @@
+"""Segmentation metrics, all from four integers per image and class.
+
+Every published figure is a function of the counts in ``per_image.csv``: *pooled* (micro) sums the counts first
+and divides once; *per image* and *per patient* (macro) divide first and average afterwards. Names say which.
+
+``POLICY``, the rule for empty masks, is printed under every table that needs it.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+COUNTS = ["tp", "fp", "fn", "tn"]
+POLICY = (
+    "A structure absent from both reference and prediction has no score and is left out of means; "
+    "absent from only one of them it scores 0."
+)
+#: name → (numerator, denominator) in tp, fp, fn, tn. The rates "over the union" are what Table 2 of the Q-VUM
+#: paper prints as FPR and FNR (IoU + FPR_union + FNR_union = 1); the textbook ones stand beside them.
+RATIOS = {
+    "IoU": (lambda c: c.tp, lambda c: c.tp + c.fp + c.fn),
+    "Dice": (lambda c: 2 * c.tp, lambda c: 2 * c.tp + c.fp + c.fn),
+    "recall": (lambda c: c.tp, lambda c: c.tp + c.fn),
+    "precision": (lambda c: c.tp, lambda c: c.tp + c.fp),
+    "TPR": (lambda c: c.tp, lambda c: c.tp + c.fn),
+    "TNR": (lambda c: c.tn, lambda c: c.tn + c.fp),
+    "FPR": (lambda c: c.fp, lambda c: c.tn + c.fp),
+    "FNR": (lambda c: c.fn, lambda c: c.tp + c.fn),
+    "FPR_union": (lambda c: c.fp, lambda c: c.tp + c.fp + c.fn),
+    "FNR_union": (lambda c: c.fn, lambda c: c.tp + c.fp + c.fn),
+}
+OVERALL = {"mIoU": "IoU", "mPA": "recall", "Dice": "Dice"}
+
+
+def confusion(prediction, reference, classes):
+    """Pixel confusion matrix, int64 (classes, classes), rows reference, columns prediction.
+
+    prediction, reference: integer arrays of one shape with values 0 … classes − 1.
+    """
+    prediction, reference = np.asarray(prediction), np.asarray(reference)
+    if prediction.shape != reference.shape:
+        raise ValueError(f"prediction is {prediction.shape}, reference {reference.shape}: shapes must be equal")
+    for name, array in (("prediction", prediction), ("reference", reference)):
+        if array.size and (array.min() < 0 or array.max() >= classes):
+            raise ValueError(f"{name} holds {array.min()}…{array.max()}, expected 0…{classes - 1}")
+    flat = reference.ravel().astype(np.int64) * classes + prediction.ravel()
+    return np.bincount(flat, minlength=classes**2).reshape(classes, classes)
+
+
+def counts_of(matrix):
+    """tp, fp, fn, tn of every class, int64 (classes, 4), from a confusion matrix (rows reference)."""
+    matrix = np.asarray(matrix, dtype=np.int64)
+    tp = np.diag(matrix)
+    fp, fn = matrix.sum(0) - tp, matrix.sum(1) - tp
+    return np.stack([tp, fp, fn, matrix.sum() - tp - fp - fn], axis=1)
+
+
+def counts(prediction, reference, classes):
+    """tp, fp, fn, tn of every class against the rest, int64 (classes, 4), in pixels."""
+    return counts_of(confusion(prediction, reference, classes))
+
+
+def _surface(mask):
+    return mask & ~ndimage.binary_erosion(mask, border_value=0)
+
+
+def distances(prediction, reference, spacing=(1.0, 1.0)):
+    """95 % Hausdorff and average symmetric surface distance of two binary masks (H, W).
+
+    Surface: mask pixels with a 4-neighbour outside. HD95 is the larger of the two directed 95th percentiles,
+    ASSD the mean over the surface pixels of both masks. Returns (hd95, assd) in the unit of ``spacing`` (row,
+    column); (NaN, NaN) where either mask is empty, because no distance exists.
+    """
+    prediction, reference = np.asarray(prediction, bool), np.asarray(reference, bool)
+    either = prediction | reference
+    if not prediction.any() or not reference.any():
+        return np.nan, np.nan
+    # distances between two masks need only the box that holds both: an exact shortcut
+    rows, cols = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
+    box = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    p, r = _surface(np.pad(prediction[box], 1)), _surface(np.pad(reference[box], 1))
+    to_reference = ndimage.distance_transform_edt(~r, sampling=spacing)[p]
+    to_prediction = ndimage.distance_transform_edt(~p, sampling=spacing)[r]
+    hd95 = max(np.percentile(to_reference, 95), np.percentile(to_prediction, 95))
+    return float(hd95), float(np.concatenate([to_reference, to_prediction]).mean())
+
+
+def scores(frame):
+    """The frame with every ratio of ``RATIOS`` added from its columns tp, fp, fn, tn; 0/0 is NaN (``POLICY``)."""
+    added = {}
+    for name, (top, bottom) in RATIOS.items():
+        denominator = bottom(frame).to_numpy(float)
+        added[name] = np.divide(top(frame).to_numpy(float), denominator, where=denominator > 0,
+                                out=np.full(len(frame), np.nan))  # fmt: skip
+    # precision and recall are 0, not undefined, where the other mask has pixels: absent from one counts 0
+    union = (frame.tp + frame.fp + frame.fn).to_numpy() > 0
+    for name in ("precision", "recall", "TPR"):
+        added[name] = np.where(union & np.isnan(added[name]), 0.0, added[name])
+    return frame.assign(**added)
+
+
+def pooled(frame, by=("model", "class")):
+    """Micro metrics: counts summed over images within each group, then divided once. One row a group."""
+    return scores(frame.groupby(list(by), sort=False, observed=True)[COUNTS].sum().reset_index())
+
+
+def overall(frame, by=("model",), background=True):
+    """Means over classes of the pooled metrics, as Table 3 of the Q-VUM paper: mIoU, mPA, Dice, accuracy.
+
+    by: grouping columns ("image_id" among them gives the per-image values that the paper's tests use).
+    background: counted as a class, as the paper did (networks.md 6.1); False gives the stricter mean.
+    Accuracy is correct pixels over all pixels and always counts the background.
+    """
+    by = list(by)
+    classes = pooled(frame, [*by, "class"])
+    kept = classes if background else classes[classes["class"] != "background"]
+    means = kept.groupby(by, sort=False, observed=True)[list(OVERALL.values())].mean()
+    sums = classes.assign(pixels=classes[COUNTS].sum(axis=1)).groupby(by, sort=False, observed=True)
+    result = means.rename(columns={v: k for k, v in OVERALL.items()})
+    result["accuracy"] = sums["tp"].sum() / sums["pixels"].first()
+    return result.reset_index()
+
+
+def per_image(frame):
+    """Scores of every image and class (one row each, as in the table of counts)."""
+    return scores(frame)
+
+
+def per_patient(frame, by=("model", "class", "patient_id")):
+    """Macro metrics: the mean over a patient's images of the per-image scores; one row a patient.
+
+    Column ``images`` counts the rows that went in, ``undefined`` those without a Dice (``POLICY``).
+    """
+    values = scores(frame)
+    groups = values.groupby(list(by), sort=False, observed=True)
+    result = groups[list(RATIOS)].mean()
+    result["images"] = groups.size()
+    result["undefined"] = groups["Dice"].apply(lambda dice: int(dice.isna().sum()))
+    return result.reset_index()
+
+
+def rows(prediction, reference, classes, spacing_mm=None):
+    """The per-image rows of one image: DataFrame with class, tp, fp, fn, tn, hd95_px, assd_px, hd95_mm, assd_mm.
+
+    prediction, reference: uint8 (H, W); classes: the study's; spacing_mm: size of an evaluated pixel or NaN.
+    """
+    table = pd.DataFrame(counts(prediction, reference, len(classes)), columns=COUNTS)
+    table.insert(0, "class", [c.name for c in classes])
+    pairs = [distances(prediction == c.index, reference == c.index) if c.index else (np.nan, np.nan) for c in classes]
+    table[["hd95_px", "assd_px"]] = pairs
+    scale = np.nan if spacing_mm is None else spacing_mm
+    return table.assign(hd95_mm=table.hd95_px * scale, assd_mm=table.assd_px * scale)

@@ -1,0 +1,127 @@
+"""Where a number came from: code, data, parameters, libraries, machine, time."""
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+REPOSITORY = PACKAGE.parent
+LIBRARIES = (
+    "numpy",
+    "pandas",
+    "scipy",
+    "statsmodels",
+    "matplotlib",
+    "torch",
+    "segmentation-models-pytorch",
+    "papermill",
+)
+
+
+def sha256(path):
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(value):
+    """Short, stable digest of any JSON-able value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def now():
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def code_version():
+    """The commit, with '+changes' where tracked files differ from it; 'unknown' outside a git checkout."""
+    try:
+        run = [subprocess.run(["git", *args], cwd=REPOSITORY, capture_output=True, text=True, timeout=20, check=True)
+               for args in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "-uno"])]  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return run[0].stdout.strip() + ("+changes" if run[1].stdout.strip() else "")
+
+
+def libraries():
+    """Installed versions of the libraries that decide the numbers."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def hardware():
+    """Processor, cores and system in words."""
+    return {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system(),
+            "python": platform.python_version()}  # fmt: skip
+
+
+def record(study, **more):
+    """One dict for a run of a study: what went in and what it ran on; more is added as given."""
+    return {
+        "study": study.name, "protocol": study.protocol, "code": code_version(),
+        "manifest_sha256": sha256(study.root / "images.csv"), "libraries": libraries(), "hardware": hardware(), **more,
+    }  # fmt: skip
+
+
+def write_json(value, path):
+    """Write JSON under a temporary name, then move it into place."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def write_csv(frame, path):
+    """Write a table under a temporary name, then move it into place. Floats keep every digit."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    frame.to_csv(part, index=False, lineterminator="\n")
+    os.replace(part, path)
+
+
+def _imports(path):
+    """Files of this package that a file imports by name, as paths. Lazy imports inside functions count too."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+        lines = "\n".join("".join(source) for source in cells).splitlines()
+        text = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            targets = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for target in targets:
+            if target.split(".")[0] == PACKAGE.name:
+                place = PACKAGE.joinpath(*target.split(".")[1:])
+                yield from (p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file())
+
+
+def sources(*starts):
+    """Every file of this package that the given files need, themselves included (sorted list of str).
+
+    Snakemake takes these as inputs, so that a changed module remakes just what imports it.
+    """
+    found, todo = set(), [Path(s).resolve() for s in starts]
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo += [p.resolve() for p in _imports(path)]
+    return sorted(os.path.relpath(p, REPOSITORY) for p in found)
