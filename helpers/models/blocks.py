@@ -1,0 +1,89 @@
+"""What several networks share: the common interface, padding, convolution pairs, initialisation."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers.errors import StudyError
+
+
+class Network(nn.Module):
+    """Base of all networks: images float N×C×H×W of any size to logits N×classes×H×W.
+
+    A network down-samples by ``stride`` in all; other sizes are padded at the right and bottom by repeating the
+    edge, and the logits are cropped back. Subclasses define ``logits(images)`` for sizes that fit.
+    ``pretrained`` says where the encoder's weights came from (dict), None for a random start.
+    """
+
+    stride = 16
+    clip_length = 1
+    pretrained = None
+
+    def __init__(self, in_channels, classes):
+        super().__init__()
+        self.in_channels, self.classes = in_channels, classes
+
+    def prepare(self, images):
+        """Check the shape and pad to a multiple of ``stride``; ValueError for another number of channels."""
+        if images.ndim != 4 or images.shape[1] != self.in_channels:
+            raise ValueError(f"images must be N×{self.in_channels}×H×W, found {tuple(images.shape)}")
+        bottom, right = (-images.shape[2]) % self.stride, (-images.shape[3]) % self.stride
+        return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
+
+    def forward(self, images):
+        height, width = images.shape[-2:]
+        return self.logits(self.prepare(images))[..., :height, :width]
+
+
+def conv_pair(in_channels, out_channels, mid_channels=None):
+    """Two 3×3 convolutions without bias, each with batch normalisation and ReLU."""
+    mid = mid_channels or out_channels
+    return nn.Sequential(
+        nn.Conv2d(in_channels, mid, 3, padding=1, bias=False), nn.BatchNorm2d(mid), nn.ReLU(inplace=True),
+        nn.Conv2d(mid, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True),
+    )  # fmt: skip
+
+
+def plain_pair(in_channels, out_channels, *, activation=nn.ReLU, dropout=0.0, padding=1):
+    """Two 3×3 convolutions with bias and activation, dropout between them where asked; no normalisation."""
+    between = [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=padding), activation(), *between,
+        nn.Conv2d(out_channels, out_channels, 3, padding=padding), activation(),
+    )  # fmt: skip
+
+
+def with_background(foreground):
+    """Sigmoid networks: foreground logits N×K×H×W to N×(K+1)×H×W, background fixed at 0.
+
+    The argmax is then the strongest foreground class where its sigmoid exceeds 0.5, else background; with one
+    foreground class the softmax of (0, z) is sigmoid(z) itself, so cross-entropy is binary cross-entropy.
+    """
+    return torch.cat([torch.zeros_like(foreground[:, :1]), foreground], 1)
+
+
+def sigmoid_outputs(classes):
+    """Output channels of a network whose paper has one sigmoid output for one foreground class."""
+    return 1 if classes == 2 else classes
+
+
+def initialise(module, how):
+    """Start all convolutions and linear layers of a module.
+
+    how: 'he' (normal, variance 2/fan-in, He 2015), 'normal' (N(0, 0.02), as the public VGG16 U-Net does),
+    'glorot' (uniform, Keras' default) or 'torch' (left as made). Biases become zero except with 'torch'.
+    """
+    rules = {
+        "he": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"),
+        "normal": lambda w: nn.init.normal_(w, 0.0, 0.02),
+        "glorot": nn.init.xavier_uniform_,
+    }
+    if how == "torch":
+        return
+    if how not in rules:
+        raise StudyError(f"init: {how!r} is none of {', '.join([*rules, 'torch'])}")
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            rules[how](layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,61 @@
+"""Q-VUM: VGG16 encoder, U-Net decoder (the Q-VUM paper 2024, Network architecture, Fig. 2).
+
+Layer widths follow the public VGG16 U-Net that the paper's description matches: the fifth pooling is left out, the
+full-resolution skip is kept, no batch normalisation anywhere, bilinear up-sampling with aligned corners, a 1×1 head.
+24,891,332 parameters with 3 channels and 4 classes, 14,714,688 of them in the encoder.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers.models import encoders
+from helpers.models.blocks import Network, initialise, plain_pair
+
+#: convolution widths of each VGG16 stage, and where the stages lie in torchvision's ``vgg16().features``
+STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+CUTS = ((0, 4), (4, 9), (9, 16), (16, 23), (23, 30))
+
+
+class VGG16(nn.Module):
+    """The 13 convolutions of VGG16, tensors named as in torchvision (``features.N.weight``)."""
+
+    def __init__(self, in_channels):
+        super().__init__()
+        layers, width = [], in_channels
+        for stage in STAGES:
+            for out in stage:
+                layers += [nn.Conv2d(width, out, 3, padding=1), nn.ReLU(inplace=True)]
+                width = out
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers[:-1])
+
+    def forward(self, images):
+        """N×C×H×W to the five stages' maps, widths 64, 128, 256, 512, 512 at 1/1 … 1/16."""
+        maps = []
+        for first, last in CUTS:
+            for layer in self.features[first:last]:
+                images = layer(images)
+            maps.append(images)
+        return maps
+
+
+class Model(Network):
+    """encoder_weights: see ``encoders.load``. init: start of whatever is not pretrained, 'he', 'normal' (N(0, 0.02),
+    what the public code does without pretraining; it hardly trains) or 'torch'; by default 'he', and 'torch' for the
+    decoder of a pretrained encoder, as in the public code."""
+
+    def __init__(self, in_channels, classes, *, encoder_weights="none", init=None):
+        super().__init__(in_channels, classes)
+        self.encoder = VGG16(in_channels)
+        joined = ((64 + 128, 64), (128 + 256, 128), (256 + 512, 256), (512 + 512, 512))
+        self.decoder = nn.ModuleList(plain_pair(total, out) for total, out in joined)
+        self.head = nn.Conv2d(64, classes, 1)
+        initialise(self, init or ("he" if encoder_weights in (None, "none") else "torch"))
+        self.pretrained = encoders.load(self.encoder, encoder_weights, "vgg16")
+
+    def logits(self, images):
+        *skips, x = self.encoder(images)
+        for block, skip in zip(reversed(self.decoder), reversed(skips), strict=True):
+            x = block(torch.cat([skip, F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)], 1))
+        return self.head(x)
