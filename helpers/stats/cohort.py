@@ -1,0 +1,115 @@
+"""Table 1: who was studied. As the paper computes it, and what says more than its P values."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from helpers.errors import StudyError
+
+P_VALUES = ("The split was drawn at random, so the hypothesis that the groups come from one population is true by "
+            "construction: these P values test the random numbers. The standardised mean difference says how far "
+            "apart the groups are.")  # fmt: skip
+
+
+def summarise(patients: pd.DataFrame, by: str, continuous, categorical) -> pd.DataFrame:
+    """Summary statistics, one row a group and variable (and level), plus group "total".
+
+    `patients`: one row a patient. Columns: variable, level ("" for continuous), group, n, missing, mean, sd, count,
+    percent (of the non-missing).
+    """
+    absent = [c for c in [by, *continuous, *categorical] if c not in patients]
+    if absent:
+        raise StudyError(f"patients: column(s) {', '.join(absent)} missing; there are {', '.join(patients.columns)}")
+    groups = [("total", patients), *patients.groupby(by, sort=False)]
+    rows = []
+    for variable in continuous:
+        for group, part in groups:
+            x = pd.to_numeric(part[variable]).dropna()
+            rows.append({"variable": variable, "level": "", "group": group, "n": len(x),
+                         "missing": len(part) - len(x), "mean": x.mean(), "sd": x.std(ddof=1)})  # fmt: skip
+    for variable in categorical:
+        levels = sorted(patients[variable].dropna().unique(), key=str)
+        for level in levels:
+            for group, part in groups:
+                x = part[variable].dropna()
+                count = int((x == level).sum())
+                rows.append({"variable": variable, "level": level, "group": group, "n": len(x),
+                             "missing": len(part) - len(x), "count": count,
+                             "percent": 100 * count / len(x) if len(x) else np.nan})  # fmt: skip
+    return pd.DataFrame(rows, columns=["variable", "level", "group", "n", "missing", "mean", "sd", "count", "percent"])
+
+
+def table1_tests(summary: pd.DataFrame, reference: str = "train", others=None) -> pd.DataFrame:
+    """The paper's tests from summary statistics alone: `reference` against each other group.
+
+    Student's t with equal variances (df = n1 + n2 − 2) for rows with mean and sd; Pearson's χ² without continuity
+    correction for rows with counts. Works on :func:`summarise`'s frame or on a printed table brought into that form.
+    Columns: variable, reference, group, test, statistic, df, p, smd, note. `smd`: |difference| of means over the root
+    mean variance; for levels √(d'S⁻¹d) (Yang & Dalton 2012), which for two levels is the usual one.
+    """
+    known = list(dict.fromkeys(summary["group"]))
+    if reference not in known:
+        raise StudyError(f"group {reference!r} is not in the table; there are {', '.join(known)}")
+    others = [g for g in known if g not in (reference, "total")] if others is None else others
+    rows = []
+    for variable in dict.fromkeys(summary["variable"]):
+        part = summary[summary["variable"] == variable]
+        for group in others:
+            a, b = part[part["group"] == reference], part[part["group"] == group]
+            test = _student if part["mean"].notna().any() else _pearson
+            rows.append({"variable": variable, "reference": reference, "group": group} | test(a, b))
+    return pd.DataFrame(rows)
+
+
+def _student(a, b):
+    (n1, m1, s1), (n2, m2, s2) = (x[["n", "mean", "sd"]].iloc[0].astype(float) for x in (a, b))
+    out = {"test": "Student t (equal variances)", "statistic": np.nan, "df": n1 + n2 - 2, "p": np.nan, "smd": np.nan}
+    if min(n1, n2) < 2 or not s1 + s2 > 0:
+        return out | {"note": "too few values or no variation: no test"}
+    t, p = stats.ttest_ind_from_stats(m1, s1, n1, m2, s2, n2, equal_var=True)
+    return out | {"statistic": t, "p": p, "smd": abs(m1 - m2) / np.sqrt((s1**2 + s2**2) / 2), "note": ""}
+
+
+def _pearson(a, b):
+    table = np.array([a["count"].to_numpy(float), b["count"].to_numpy(float)])
+    table = table[:, table.sum(0) > 0]
+    out = {"test": "Pearson χ² (no continuity correction)", "statistic": np.nan, "df": table.shape[1] - 1, "p": np.nan,
+           "smd": np.nan}  # fmt: skip
+    if table.shape[1] < 2 or (table.sum(1) == 0).any():
+        return out | {"note": "one level only: no test"}
+    chi2, p, df, expected = stats.chi2_contingency(table, correction=False)
+    share = table / table.sum(1, keepdims=True)
+    d = (share[0] - share[1])[1:]
+    s = sum(np.diag(q[1:]) - np.outer(q[1:], q[1:]) for q in share) / 2
+    smd = float(np.sqrt(max(d @ np.linalg.pinv(s) @ d, 0)))
+    note = "an expected count is below 5: Fisher's exact test is the safer one" if expected.min() < 5 else ""
+    return out | {"statistic": chi2, "df": df, "p": p, "smd": smd, "note": note}
+
+
+def table1(patients: pd.DataFrame, by: str = "split", reference: str = "train",
+           continuous=("age_years", "height_cm", "weight_kg"), categorical=("sex",)) -> pd.DataFrame:  # fmt: skip
+    """Table 1 from rows, as printed: a line a variable or level, a column a group with "mean ± SD" or "n (%)".
+
+    Then p and smd of each group against `reference`, and missing (in all patients). See :func:`table1_tests`.
+    """
+    continuous = [c for c in continuous if c in patients and patients[c].notna().any()]
+    categorical = [c for c in categorical if c in patients and patients[c].notna().any()]
+    summary = summarise(patients, by, continuous, categorical)
+    tests = table1_tests(summary, reference).set_index(["variable", "group"])
+    others = list(dict.fromkeys(tests.index.get_level_values("group"))) if len(tests) else []
+    size = patients[by].value_counts()
+    rows = []
+    for (variable, level), part in summary.groupby(["variable", "level"], sort=False):
+        row = {"characteristic": variable + (f": {level}" if level else "")}
+        for cell in part.itertuples():
+            n = len(patients) if cell.group == "total" else size[cell.group]
+            text = f"{cell.mean:.1f} ± {cell.sd:.1f}" if not level else f"{int(cell.count)} ({cell.percent:.1f})"
+            row[f"{cell.group} (n = {n})"] = text
+        for group in others:
+            first = not level or level == part["level"].iloc[0] == summary.loc[
+                summary["variable"] == variable, "level"].iloc[0]  # fmt: skip
+            row[f"P, {reference} v. {group}"] = tests.loc[(variable, group), "p"] if first else np.nan
+            row[f"SMD, {reference} v. {group}"] = tests.loc[(variable, group), "smd"] if first else np.nan
+        row["missing"] = int(part.loc[part["group"] == "total", "missing"].iloc[0])
+        rows.append(row)
+    return pd.DataFrame(rows)
