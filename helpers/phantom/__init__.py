@@ -1,0 +1,1 @@
+"""Synthetic ultrasound studies, drawn by a program: patients, anatomy, acoustics, raters, files."""

@@ -1,0 +1,39 @@
+"""Draw a phantom: `python -m helpers.phantom --study phantom --out runs/phantom/data`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from helpers.errors import StudyError
+from helpers.study import ROOT
+
+from .make import make, write_manifest
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m helpers.phantom", description=__doc__)
+    parser.add_argument("--study", required=True, help="phantom, or another study with a generator")
+    parser.add_argument("--out", type=Path, help="data folder; files that are there are left alone")
+    parser.add_argument("--images-per-patient", type=int, metavar="K", help="only the first K of every patient")
+    parser.add_argument("--manifest", action="store_true", help="rewrite the tables in data_manifest instead")
+    options = parser.parse_args(arguments)
+    folder = ROOT / "data_manifest" / options.study
+    try:
+        if options.manifest:
+            write_manifest(options.study, folder)
+        elif options.out is None:
+            raise StudyError("--out is missing: say where the images go, such as --out runs/phantom/data")
+        else:
+            drawn = make(options.study, options.out, folder, options.images_per_patient)
+            print(f"{options.out}: {drawn} images drawn" if drawn else f"{options.out}: nothing was missing")
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
