@@ -1,0 +1,173 @@
+"""Every gate passes on clean data and fails on a planted leak."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+from helpers import fingerprint, gates
+from helpers.datasets import Arrays
+from helpers.errors import StudyError
+
+CLASSES = [SimpleNamespace(index=0, name="background"), SimpleNamespace(index=1, name="nerve")]
+SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 4
+
+
+def speckle(seed):
+    """A random smooth picture, uint8 (64, 64)."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(64, 64)), 4)
+    return np.uint8(255 * (noise - noise.min()) / np.ptp(noise))
+
+
+def arrays(**changes):
+    """Twelve different images of six patients, two each, with a square nerve in each; columns may be replaced."""
+    index = pd.DataFrame(
+        {
+            "image_id": [f"i{k}" for k in range(12)], "patient_id": [f"p{k // 2}" for k in range(12)],
+            "split": SPLITS, "sha256_image": [f"{k:064x}" for k in range(12)], "device": "A",
+            "height_px": 64, "width_px": 80, "pixel_mm": 0.2, "cv_fold": [k // 4 for k in range(12)],
+        }
+    ).assign(**changes)  # fmt: skip
+    masks = np.zeros((12, 64, 64), np.uint8)
+    masks[:, 16:32, 32:48] = 1
+    return Arrays(np.stack([speckle(k) for k in range(12)]), masks, index)
+
+
+def test_clean_data_pass_every_gate():
+    data = arrays()
+    study = SimpleNamespace(classes=CLASSES, run=SimpleNamespace(rglob=lambda _: []))
+    found = gates.run(study, data)
+    assert [g.passed for g in found] == [True, True, True, True, None]
+    assert gates.require(found) is found
+    assert gates.table(found)["result"].tolist() == ["passed"] * 4 + ["does not apply"]
+
+
+def test_patient_in_two_splits():
+    data = arrays(patient_id=["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p0", "p9", "p10", "p11"])
+    gate = gates.patients_disjoint(data.index)
+    assert gate.passed is False
+    assert gate.evidence.to_dict("list") == {
+        "division": ["main", "cross-validation"], "patient": ["p0", "p0"], "in": ["test, train", "cv1, cv3"]
+    }  # fmt: skip
+    with pytest.raises(
+        StudyError, match="gates: 1 problem\n  - patients disjoint: 11 patients, 2 of them in more than"
+    ):
+        gates.require([gate])
+
+
+def test_patient_in_two_folds_of_the_cross_validation_only():
+    gate = gates.patients_disjoint(arrays(cv_fold=[0, 1, *[k // 4 for k in range(2, 12)]]).index)
+    assert gate.passed is False
+    assert gate.evidence["division"].tolist() == ["cross-validation"]
+
+
+def test_unknown_patients_do_not_pass():
+    assert gates.patients_disjoint(arrays(patient_id=None).index).passed is None
+    some = arrays().index.assign(patient_id=[None, *[f"p{k // 2}" for k in range(1, 12)]])
+    gate = gates.patients_disjoint(some)
+    assert gate.passed is False and gate.found.endswith("; 1 images without a patient")
+
+
+def test_identical_file_in_two_splits():
+    data = arrays()
+    data.index.loc[11, "sha256_image"] = data.index.loc[0, "sha256_image"]
+    gate = gates.identical(data.index)
+    assert gate.passed is False and gate.found == "1 byte-identical copies, 1 of them in another split"
+    assert gate.evidence.iloc[0].tolist() == ["i0", "i11", "train", "test"]
+
+
+def test_identical_file_within_one_split_is_only_reported():
+    data = arrays()
+    data.index.loc[1, "sha256_image"] = data.index.loc[0, "sha256_image"]
+    gate = gates.identical(data.index)
+    assert gate.passed and len(gate.evidence) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda i, r: np.uint8(np.clip(i + r.normal(0, 6, i.shape), 0, 255)),
+        lambda i, r: np.uint8(i * 0.7 + 30),
+        lambda i, r: np.uint8(ndimage.shift(i, (0, 0.5), order=1, mode="nearest")),
+        lambda i, r: np.uint8(ndimage.gaussian_filter(i, 1.0)),
+    ],
+    ids=["noise", "gain", "shift", "blur"],
+)
+def test_near_duplicate_in_two_splits(change):
+    data = arrays()
+    data.images[10] = change(data.images[2].astype(float), np.random.default_rng(0))
+    gate = gates.near_duplicates(data.images, data.index)
+    assert gate.passed is False
+    assert gate.found == "1 pairs of different splits within 40 of 256 bits, 1 with a test image"
+    assert gate.evidence.loc[0, ["image_id", "other"]].tolist() == ["i2", "i10"]
+
+
+def test_threshold_counts_bits():
+    bits = np.zeros((3, 256), bool)
+    bits[1, :40], bits[2, :41] = True, True
+    assert gates.hash_distances(bits).tolist() == [[0, 40, 41], [40, 0, 1], [41, 1, 0]]
+
+
+def test_class_missing_in_one_split():
+    data = arrays()
+    data.masks[6:8] = 0
+    gate = gates.classes_present(data.masks, data.index, CLASSES)
+    assert gate.passed is False and gate.found == "missing: nerve in val"
+
+
+def test_class_missing_in_one_fold():
+    data = arrays()
+    data.masks[4:8] = 0
+    gate = gates.classes_present(data.masks, data.index, CLASSES)
+    assert gate.found == "missing: nerve in val, nerve in cv2"
+
+
+def record(data, rows, fold="main", checkpoint="best"):
+    values = data.images[rows] / 255
+    return {"model": "unet", "fold": fold, "training": {"checkpoint": checkpoint},
+            "normalisation": {"kind": "train", "mean": [values.mean()], "std": [values.std()]}}  # fmt: skip
+
+
+def test_normalisation_fitted_on_training_images():
+    data = arrays()
+    good = [
+        record(data, data.rows("main", "train")),
+        record(data, data.rows("cv1", "train"), "cv1"),
+        record(data, np.sort(np.r_[data.rows("cv1", "train"), data.rows("cv1", "val")]), "cv1", "last"),
+    ]
+    # fmt: skip
+    assert gates.normalisation(good, data).passed is True
+    leaked = gates.normalisation([*good, record(data, np.arange(12))], data)
+    assert leaked.passed is False
+    assert leaked.evidence["fits"].tolist() == [True, True, True, False]
+    assert leaked.found == "4 trainings, 1 of them with other values than their training images give"
+
+
+def test_records_are_found_under_the_run(tmp_path):
+    data = arrays()
+    (tmp_path / "models" / "unet").mkdir(parents=True)
+    (tmp_path / "models" / "unet" / "weights.json").write_text(json.dumps(record(data, data.rows("main", "train"))))
+    assert gates.normalisation(gates.records(SimpleNamespace(run=tmp_path)), data).passed is True
+
+
+def test_fingerprint():
+    data = arrays(patient_id=["p0"] * 2 + [f"p{k}" for k in range(1, 11)])
+    data.masks[0] = 0
+    per_image, per_class = fingerprint.images(data), fingerprint.classes(data, CLASSES)
+    assert per_class.loc[1, ["area", "x", "y", "parts"]].tolist() == [1 / 16, 40 / 64, 24 / 64, 1]
+    assert per_class.loc[0, ["area", "parts"]].tolist() == [0, 0] and np.isnan(per_class.loc[0, "x"])
+    assert per_image["grey_mean"].iloc[3] == pytest.approx(data.images[3].mean())
+    found = json.loads(json.dumps(fingerprint.summary(per_image, per_class)))
+    assert found["images"] == 12 and found["patients"] == 11 and found["sizes"] == {"80×64": 12}
+    assert found["images_per_patient"] == [1, 1, 1, 1, 2]
+    assert found["classes"]["nerve"]["images"] == 11 and found["pixel_mm"] == [0.2] * 5
+
+
+def test_fingerprint_says_nothing_about_the_unknown():
+    data = arrays(patient_id=None, pixel_mm=np.nan, device=None)
+    found = fingerprint.summary(fingerprint.images(data), fingerprint.classes(data, CLASSES))
+    assert found["patients"] is None and found["pixel_mm"] is None and found["images_per_patient"] is None
+    assert found["images_per_device"] == {"unknown": 12}
