@@ -6,7 +6,9 @@ its docstring lists. Nothing here imports torch.
 
 from helpers.stats.bootstrap import Ratios, draw_counts, evaluate, limits, resample
 from helpers.stats.cohort import P_VALUES, summarise, table1, table1_tests
+from helpers.stats.comparison import claims, compare, declared
 from helpers.stats.intervals import ESTIMANDS, METRICS, Cube, intervals
+from helpers.stats.mixed import mixed_differences, mixed_models, reml
 from helpers.stats.multiplicity import adjust, fdr, holm
 from helpers.stats.paired import cluster_robust, differences, normality, paired_t, sign_flip, wilcoxon
 from helpers.stats.printed import (
@@ -20,6 +22,7 @@ from helpers.stats.printed import (
     tukey_classes,
     tukey_models,
 )
+from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.results import MIN_UNITS, check, has_patients, read, select
 from helpers.stats.values import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
 
@@ -39,25 +42,37 @@ __all__ = [
     "anova_classes",
     "anova_models",
     "bonaldi",
+    "by_class",
+    "by_model",
     "caveat",
     "check",
+    "claims",
     "cluster_robust",
+    "compare",
+    "declared",
     "default_unit",
     "differences",
     "draw_counts",
     "evaluate",
     "fdr",
+    "friedman",
     "has_patients",
     "holm",
     "huang",
     "intervals",
     "limits",
+    "mixed_differences",
+    "mixed_models",
     "normality",
     "paired_t",
+    "pairs",
     "quartiles",
     "ratio",
     "read",
+    "reml",
     "resample",
+    "rm_anova",
+    "rm_table",
     "select",
     "sign_flip",
     "summarise",

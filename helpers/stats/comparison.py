@@ -1,0 +1,154 @@
+"""The headline comparison: the test declared before the data, the sensitivity analyses, what is left of a claim."""
+
+import numpy as np
+import pandas as pd
+
+from helpers.errors import StudyError
+from helpers.stats.intervals import intervals
+from helpers.stats.mixed import mixed_differences, mixed_models
+from helpers.stats.multiplicity import adjust
+from helpers.stats.paired import cluster_robust, paired_t, sign_flip, wilcoxon
+from helpers.stats.printed import LABEL, anova_classes
+from helpers.stats.repeated import rm_anova
+from helpers.stats.values import ALL, OVERALL, default_unit, values
+
+TESTS = {  # study.yml's name -> (function of values and headline, needs patients)
+    "patient_t": (paired_t, True),
+    "patient_wilcoxon": (wilcoxon, True),
+    "sign_flip": (sign_flip, True),
+    "mixed": (mixed_differences, True),
+    "image_t": (lambda v, headline: paired_t(v, headline, "image"), False),
+}
+COLUMNS = ["role", "test", "model", "headline", "class", "metric", "unit", "n", "n_images", "dropped_images",
+           "difference", "low", "high", "statistic", "df", "p", "p_adjusted", "family", "note"]  # fmt: skip
+
+
+def declared(per_image: pd.DataFrame, headline: str, settings: dict, *, metric=None, class_=None) -> pd.DataFrame:
+    """The test that study.yml declares (`statistics: {metric, class, test, multiplicity}`), a row a comparator.
+
+    Columns: role ("declared"), test, model, headline, class, metric, unit, n, n_images, dropped_images, difference
+    (headline − model), low, high, statistic, df, p, p_adjusted, family, note.
+    """
+    name = settings["test"]
+    if name not in TESTS:
+        raise StudyError(f"statistics.test {name!r} is unknown; known: {', '.join(TESTS)}")
+    function, needs_patients = TESTS[name]
+    if needs_patients and default_unit(per_image) == "image":
+        raise StudyError(
+            f"statistics.test {name!r} needs patients, but patient_id is empty; declare image_t in study.yml"
+        )
+    v = values(per_image, metric or settings["metric"], class_ or settings["class"])
+    out = function(v, headline).assign(role="declared")
+    out = adjust(out, settings.get("multiplicity", "holm"), name=f"{out['metric'].iloc[0]} {out['class'].iloc[0]}")
+    return out[COLUMNS]
+
+
+def compare(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFrame:
+    """The declared test, then every other one as sensitivity, the paper's last; columns as :func:`declared`.
+
+    Each test is its own family over the comparators. Bootstraps give an interval only, of the mean over patients (or
+    images, where patients are unknown).
+    """
+    v = values(per_image, settings["metric"], settings["class"])
+    adjusting = settings.get("multiplicity", "holm")
+    parts = [declared(per_image, headline, settings)]
+    if default_unit(per_image) == "patient":
+        tests = [paired_t, wilcoxon, sign_flip, mixed_differences, mixed_models, cluster_robust]
+        others = [f(v, headline) for f in tests]
+    else:
+        others = [wilcoxon(v, headline, "image"), sign_flip(v, headline, "image")]
+    others = [part for part in others if (part["test"].iloc[0], part["unit"].iloc[0])
+              != (parts[0]["test"].iloc[0], parts[0]["unit"].iloc[0])]  # fmt: skip
+    parts += [adjust(part, adjusting, name=part["test"].iloc[0]).assign(role="sensitivity") for part in others]
+    parts.append(bootstraps(per_image, headline, settings))
+    if settings["test"] != "image_t":
+        paper = adjust(paired_t(v, headline, "image"), adjusting, name="paired t over images")
+        parts.append(paper.assign(role=LABEL))
+    return pd.concat([part.reindex(columns=COLUMNS) for part in parts], ignore_index=True)
+
+
+def bootstraps(per_image, headline, settings, methods=("bootstrap_t", "percentile", "bca")) -> pd.DataFrame:
+    """Bootstrap intervals of the difference of patient means (declared method first), columns as :func:`declared`."""
+    first = settings.get("interval", "bootstrap_t")
+    ordered = [first, *(m for m in methods if m != first)]
+    out = intervals(per_image, [settings["metric"]], [settings["class"]], ["per_patient"], method=ordered,
+                    draws=settings["draws"], seed=settings["seed"], headline=headline)  # fmt: skip
+    names = {"bootstrap_t": "bootstrap-t", "percentile": "bootstrap, percentile", "bca": "bootstrap, BCa"}
+    out = out.rename(columns={"estimate": "difference", "n_units": "n"})
+    unit = "cluster " if out["unit"].iloc[0] == "patient" else ""
+    return out.assign(role=np.where(out["method"] == first, "declared interval", "sensitivity"), headline=headline,
+                      test=unit + out["method"].map(names), dropped_images=out["undefined_images"])  # fmt: skip
+
+
+def claims(per_image: pd.DataFrame, headline: str, settings: dict, background: str = "background") -> pd.DataFrame:
+    """ "Does the claim survive?": a row a claim, with the paper's analysis, the valid one, a verdict and a sentence.
+
+    Claims: the headline is better than each network on each overall metric and on the declared one (valid: paired t
+    over patients, Holm over all of them); the structures differ on TPR, TNR, FPR and FNR over the union (valid:
+    repeated-measures ANOVA over patient means, Greenhouse–Geisser). Columns: claim, metric, class, model, paper_test,
+    paper_p, valid_test, difference, low, high, valid_p (adjusted), verdict, sentence.
+    """
+    if default_unit(per_image) == "image":
+        raise StudyError("patient_id is empty: no analysis by patient exists to hold a claim against")
+    out = _better(per_image, headline, settings)
+    names = [c for c in dict.fromkeys(per_image["class"]) if c != background]
+    if len(names) > 1:
+        out = pd.concat([out, _structures(per_image, headline, background)], ignore_index=True)
+    return out
+
+
+def _better(per_image, headline, settings):
+    asked = [(name, metric, ALL) for name, metric in OVERALL.items()]
+    asked.append((settings["metric"], settings["metric"], settings["class"]))
+    rows = []
+    for name, metric, class_ in asked:
+        v = values(per_image, metric, class_)
+        image, patient = paired_t(v, headline, "image"), paired_t(v, headline, "patient")
+        for a, b in zip(image.itertuples(), patient.itertuples(), strict=True):
+            rows.append({"claim": "better", "metric": name, "class": class_, "model": a.model,
+                         "paper_test": "paired t over images", "paper_difference": a.difference, "paper_p": a.p,
+                         "valid_test": "paired t over patients, Holm", "difference": b.difference, "low": b.low,
+                         "high": b.high, "p": b.p})  # fmt: skip
+    out = adjust(pd.DataFrame(rows), settings.get("multiplicity", "holm")).rename(columns={"p_adjusted": "valid_p"})
+    verdicts = [_verdict(r.paper_p, r.valid_p, r.difference) for r in out.itertuples()]
+    out["verdict"] = verdicts
+    out["sentence"] = [_sentence(headline, r) for r in out.itertuples()]
+    return out.drop(columns=["p", "adjustment", "family"])
+
+
+def _verdict(paper_p, valid_p, difference):
+    if np.isnan(valid_p):
+        return "cannot be tested"
+    if valid_p < 0.05:
+        return "holds" if difference > 0 else "reversed"
+    return "does not survive" if paper_p < 0.05 else "not shown by either"
+
+
+def _sentence(headline, r):
+    what = f"{r.metric} of {r._3}" if r._3 != ALL else r.metric
+    text = {
+        "holds": f"{headline} beats {r.model} on {what} on patients it has not seen, not only on these images.",
+        "reversed": f"{r.model} beats {headline} on {what}.",
+        "does not survive": f"Over images {headline} and {r.model} differ on {what}; over patients that may be chance.",
+        "not shown by either": f"{headline} and {r.model} cannot be told apart on {what}.",
+        "cannot be tested": f"Too few patients, or no variation, to compare {headline} and {r.model} on {what}.",
+    }
+    return text[r.verdict]
+
+
+def _structures(per_image, headline, background):
+    rows = []
+    indicators = ("TPR", "TNR", "FPR_union", "FNR_union")
+    paper = anova_classes(per_image, headline, indicators, background).set_index("metric")
+    for metric in indicators:
+        valid = rm_anova(per_image, headline, metric, background).iloc[0]
+        verdict = _verdict(paper.loc[metric, "p"], valid["p_gg"], 1)
+        sentence = {"holds": f"The structures differ on {metric} between patients too.",
+                    "does not survive": f"That the structures differ on {metric} may be chance by patient.",
+                    "not shown by either": f"The structures cannot be told apart on {metric}.",
+                    "cannot be tested": f"Too few patients to compare the structures on {metric}."}[verdict]  # fmt: skip
+        rows.append({"claim": "structures differ", "metric": metric, "class": "foreground", "model": headline,
+                     "paper_test": "one-way ANOVA over images", "paper_p": paper.loc[metric, "p"],
+                     "valid_test": "repeated-measures ANOVA over patients", "valid_p": valid["p_gg"],
+                     "verdict": verdict, "sentence": sentence})  # fmt: skip
+    return pd.DataFrame(rows)
