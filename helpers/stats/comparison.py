@@ -19,6 +19,12 @@ TESTS = {  # study.yml's name -> (function of values and headline, needs patient
     "mixed": (mixed_differences, True),
     "image_t": (lambda v, headline: paired_t(v, headline, "image"), False),
 }
+STRUCTURES = {
+    "holds": "The structures differ on {metric} between patients too.",
+    "does not survive": "That the structures differ on {metric} may be chance, counted by patient.",
+    "not shown by either": "The structures cannot be told apart on {metric}.",
+    "cannot be tested": "Too few patients to compare the structures on {metric}.",
+}
 COLUMNS = ["role", "test", "model", "headline", "class", "metric", "unit", "n", "n_images", "dropped_images",
            "difference", "low", "high", "statistic", "df", "p", "p_adjusted", "family", "note"]  # fmt: skip
 
@@ -143,10 +149,7 @@ def _structures(per_image, headline, background):
     for metric in indicators:
         valid = rm_anova(per_image, headline, metric, background).iloc[0]
         verdict = _verdict(paper.loc[metric, "p"], valid["p_gg"], 1)
-        sentence = {"holds": f"The structures differ on {metric} between patients too.",
-                    "does not survive": f"That the structures differ on {metric} may be chance by patient.",
-                    "not shown by either": f"The structures cannot be told apart on {metric}.",
-                    "cannot be tested": f"Too few patients to compare the structures on {metric}."}[verdict]  # fmt: skip
+        sentence = STRUCTURES[verdict].format(metric=metric)
         rows.append({"claim": "structures differ", "metric": metric, "class": "foreground", "model": headline,
                      "paper_test": "one-way ANOVA over images", "paper_p": paper.loc[metric, "p"],
                      "valid_test": "repeated-measures ANOVA over patients", "valid_p": valid["p_gg"],
