@@ -35,12 +35,12 @@ class Network(nn.Module):
         return self.logits(self.prepare(images))[..., :height, :width]
 
 
-def conv_pair(in_channels, out_channels, mid_channels=None):
-    """Two 3×3 convolutions without bias, each with batch normalisation and ReLU."""
+def conv_pair(in_channels, out_channels, mid_channels=None, bias=False):
+    """Two 3×3 convolutions, each with batch normalisation and ReLU."""
     mid = mid_channels or out_channels
     return nn.Sequential(
-        nn.Conv2d(in_channels, mid, 3, padding=1, bias=False), nn.BatchNorm2d(mid), nn.ReLU(inplace=True),
-        nn.Conv2d(mid, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True),
+        nn.Conv2d(in_channels, mid, 3, padding=1, bias=bias), nn.BatchNorm2d(mid), nn.ReLU(inplace=True),
+        nn.Conv2d(mid, out_channels, 3, padding=1, bias=bias), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True),
     )  # fmt: skip
 
 

@@ -59,7 +59,8 @@ _ENTRIES = (
         "Nested decoder with deep supervision, 32 channels wide as in the public PyTorch version; can be pruned at "
         "inference. Width and supervision of the Q-VUM paper's comparator are not stated.",
         parameters=((3, 4, {}, 9_163_824), (3, 4, {"deep_supervision": False}, 9_163_428),
-                    (3, 4, {"width": 64}, 36_630_608), (3, 4, {"width": 64, "deep_supervision": False}, 36_629_828)),
+                    (3, 4, {"width": 64}, 36_630_608), (3, 4, {"width": 64, "deep_supervision": False}, 36_629_828),
+                    (1, 2, {"layout": "keras", "deep_supervision": False}, 9_041_601)),
     ),
     Entry(
         "bpsegsys_r", "BPSegSys-R", "bpsegsys_r", "Wang 2024, abstract",

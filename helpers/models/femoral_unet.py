@@ -1,0 +1,18 @@
+"""The U-Net of the femoral nerve block study (Huang 2019, Fig. 1): 8 to 128 channels, ReLU, 485,673 parameters.
+
+Grey input divided by 255 at 256×256, one sigmoid output; trained with binary cross-entropy and Adam (1e-3,
+eps 1e-7), batch 32, 75 epochs, no augmentation, best weights by loss on the development images.
+"""
+
+from torch import nn
+
+from helpers.models.keras_unet import NO_DROPOUT, KerasUNet
+
+
+class Model(KerasUNet):
+    """width: channels at full resolution (8 in the paper). init: 'glorot' as Keras does."""
+
+    def __init__(self, in_channels, classes, *, width=8, init="glorot"):
+        super().__init__(
+            in_channels, classes, width=width, activation=nn.ReLU, dropout=NO_DROPOUT, init=init, sigmoid=True
+        )

@@ -1,0 +1,44 @@
+"""The U-Net of the Keras tutorials, which three of the papers used at different widths.
+
+Two 3×3 convolutions with bias a level, no normalisation, dropout between them, 2×2 transposed up-sampling to the
+skip's width, up-sampled map first in the concatenation. Public Keras code; weights start as Keras starts them
+(Glorot uniform or He normal, zero bias; Keras truncates the normal at two deviations, torch does not).
+"""
+
+import torch
+from torch import nn
+
+from helpers.models.blocks import Network, initialise, plain_pair, sigmoid_outputs, with_background
+
+
+class KerasUNet(Network):
+    """width: channels at full resolution, doubled at each of four poolings. dropout: rate for each of the nine
+    levels, in order. sigmoid: one foreground class is a single sigmoid output."""
+
+    def __init__(self, in_channels, classes, *, width, activation, dropout, init, sigmoid):
+        super().__init__(in_channels, classes)
+        self.outputs = sigmoid_outputs(classes) if sigmoid else classes
+        widths = [width * 2**i for i in range(5)]
+        levels = zip([in_channels, *widths], widths, dropout, strict=False)
+        self.down = nn.ModuleList(plain_pair(a, b, activation=activation, dropout=p) for a, b, p in levels)
+        self.pool = nn.MaxPool2d(2)
+        up = list(zip(widths[-2::-1], dropout[5:], strict=True))
+        self.raise_ = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w, _ in up)
+        self.up = nn.ModuleList(plain_pair(2 * w, w, activation=activation, dropout=p) for w, p in up)
+        self.head = nn.Conv2d(width, self.outputs, 1)
+        initialise(self, init)
+
+    def logits(self, images):
+        x, skips = self.down[0](images), []
+        for block in self.down[1:]:
+            skips.append(x)
+            x = block(self.pool(x))
+        for raise_, block, skip in zip(self.raise_, self.up, reversed(skips), strict=True):
+            x = block(torch.cat([raise_(x), skip], 1))
+        x = self.head(x)
+        return x if self.outputs == self.classes else with_background(x)
+
+
+#: dropout of the public starter, encoder levels 1–5 then decoder levels 4–1
+STARTER_DROPOUT = (0.1, 0.1, 0.2, 0.2, 0.3, 0.2, 0.2, 0.1, 0.1)
+NO_DROPOUT = (0.0,) * 9

@@ -1,0 +1,58 @@
+"""The original U-Net (Ronneberger 2015, Fig. 1): unpadded convolutions, no normalisation, cropped skips.
+
+Each border loses 92 pixels (572 → 388 in the paper), so the image is mirrored outwards first, as the paper's
+overlap-tile strategy does; the logits have the image's size. 31,031,940 parameters with 3 channels and 4 classes.
+"""
+
+import torch
+from torch import nn
+
+from helpers.models.blocks import Network, initialise, plain_pair
+
+BORDER = 92
+
+
+def mirrored(length, before, after, device):
+    """Positions −before … length+after−1 folded into 0 … length−1 by mirroring, for any border (int64)."""
+    position = torch.arange(-before, length + after, device=device)
+    period = max(2 * (length - 1), 1)
+    return (length - 1) - ((position % period) - (length - 1)).abs() if length > 1 else torch.zeros_like(position)
+
+
+class Model(Network):
+    """width: channels at full resolution. dropout: at the end of the contracting path."""
+
+    stride = 1
+
+    def __init__(self, in_channels, classes, *, width=64, dropout=0.5, init="he"):
+        super().__init__(in_channels, classes)
+        widths = [width * 2**i for i in range(5)]
+        pairs = zip([in_channels, *widths], widths, strict=False)
+        self.down = nn.ModuleList(plain_pair(a, b, padding=0) for a, b in pairs)
+        self.pool, self.drop = nn.MaxPool2d(2), nn.Dropout(dropout)
+        self.raise_ = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[-2::-1])
+        self.up = nn.ModuleList(plain_pair(2 * w, w, padding=0) for w in widths[-2::-1])
+        self.head = nn.Conv2d(width, classes, 1)
+        initialise(self, init)
+
+    def logits(self, images):
+        height, width = images.shape[-2:]
+        for dim, length in ((2, height), (3, width)):
+            fitting = (4 - length) % 16  # output sizes are 4 more than a multiple of 16
+            border = mirrored(length, BORDER, BORDER + fitting, images.device)
+            images = images.index_select(dim, border)
+        return self.valid(images)[..., :height, :width]
+
+    def valid(self, images):
+        """N×C×H×W to N×classes×(H−184)×(W−184), for H and W 12 more than a multiple of 16 (572 → 388)."""
+        x, skips = self.down[0](images), []
+        for level, block in enumerate(self.down[1:], 1):
+            skips.append(self.drop(x) if level == 4 else x)
+            x = block(self.pool(skips[-1]))
+        x = self.drop(x)
+        for raise_, block, skip in zip(self.raise_, self.up, reversed(skips), strict=True):
+            x = raise_(x)
+            top, left = (skip.shape[2] - x.shape[2]) // 2, (skip.shape[3] - x.shape[3]) // 2
+            skip = skip[..., top : top + x.shape[2], left : left + x.shape[3]]
+            x = block(torch.cat([skip, x], 1))
+        return self.head(x)

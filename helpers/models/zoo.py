@@ -1,0 +1,30 @@
+"""Any network of the segmentation-models-pytorch library, by ``smp:<architecture>/<encoder>``."""
+
+import segmentation_models_pytorch as smp
+
+from helpers.errors import StudyError
+from helpers.models import encoders
+from helpers.models.blocks import Network
+
+
+class Model(Network):
+    """architecture: '<architecture>/<encoder>'; options go to the library's constructor. Padded to multiples of 32."""
+
+    stride = 32
+
+    def __init__(self, in_channels, classes, *, architecture, encoder_weights="none", **options):
+        super().__init__(in_channels, classes)
+        name, _, encoder = architecture.partition("/")
+        try:
+            self.network = smp.create_model(name, encoder, None, in_channels, classes, **options)
+        except (KeyError, ValueError, TypeError) as error:
+            raise StudyError(f"smp:{architecture}: {' '.join(str(error).split())}") from None
+        self.pretrained = encoders.load(self.network.encoder, encoder_weights, encoder)
+
+    @property
+    def encoder(self):
+        """The library's encoder, for freezing."""
+        return self.network.encoder
+
+    def logits(self, images):
+        return self.network(images)
