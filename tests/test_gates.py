@@ -138,7 +138,6 @@ def test_normalisation_fitted_on_training_images():
         record(data, data.rows("cv1", "train"), "cv1"),
         record(data, np.sort(np.r_[data.rows("cv1", "train"), data.rows("cv1", "val")]), "cv1", "last"),
     ]
-    # fmt: skip
     assert gates.normalisation(good, data).passed is True
     leaked = gates.normalisation([*good, record(data, np.arange(12))], data)
     assert leaked.passed is False
