@@ -1,0 +1,91 @@
+"""Can the printed numbers of a paper be true together? Small named rules over a file of printed numbers.
+
+Nothing but the paper's own numbers is used: every rule takes the rounding interval of each printed digit and asks
+whether any values inside them agree. ``AUDIT.md`` beside this file describes the file format;
+``examples/audit_example.yml`` is one to start from. On the command line: ``python -m helpers.audit PAPER.yml``.
+A contradiction is not an accusation: each finding carries the explanations that would make it innocent.
+"""
+
+from dataclasses import asdict
+
+import pandas as pd
+
+from helpers.audit import claims, comparisons, counts, groups, overlap, p_values
+from helpers.audit.finding import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, Finding
+from helpers.audit.paper import Paper, read
+from helpers.errors import StudyError
+
+#: every rule by name, in the order of the report; each takes a Paper and yields Findings
+RULES = {
+    f.__name__: f
+    for f in (
+        counts.sums, counts.categories, counts.percentages, counts.shares, counts.order, counts.proportions,
+        counts.repeats,
+        groups.totals, groups.spread_limit, p_values.p_means, p_values.p_counts,
+        comparisons.t_sign, comparisons.t_size, comparisons.p_and_t, comparisons.units,
+        overlap.identities, overlap.rates, overlap.class_means, overlap.jensen,
+        claims.claims, claims.gaps, claims.loss_floor,
+    )
+}  # fmt: skip
+#: what a check in the file may say, by rule: required keys and optional ones
+CHECKS = {
+    "sum": ({"total", "parts"}, set()),
+    "categories": ({"metrics", "groups", "total"}, {"in"}),
+    "proportion": ({"parts", "ratio"}, set()),
+    "same": ({"entries"}, set()),
+    "two_by_two": ({"p", "rows", "columns"}, {"in"}),
+    "class_mean": ({"mean", "of"}, {"background"}),
+    "jensen": ({"iou", "dice"}, {"classes"}),
+}
+COLUMNS = ["paper", *Finding.__dataclass_fields__]
+
+
+def audit(paper):
+    """Run every rule on a Paper or the path of its file -> DataFrame, one row a check, gravest first.
+
+    Columns: paper, rule, grade ("holds" or one of GRADES), where, printed, implied, tolerance, sentence, explanations
+    (joined by "; or "). Raises StudyError that lists every check or claim that cannot be read.
+    """
+    paper = paper if isinstance(paper, Paper) else read(paper)
+    problems, rows = [*_check_problems(paper)], []
+    if not problems:
+        for rule in RULES.values():
+            try:
+                rows += [asdict(f) for f in rule(paper)]
+            except StudyError as error:
+                problems.append(str(error))
+    if problems:
+        raise StudyError("\n".join(dict.fromkeys(problems)))
+    frame = pd.DataFrame(rows, columns=COLUMNS[1:])
+    frame.insert(0, "paper", paper.name)
+    frame["explanations"] = ["; or ".join(x) for x in frame["explanations"]]
+    order = {grade: i for i, grade in enumerate((*GRADES, HOLDS))}
+    return frame.sort_values("grade", key=lambda g: g.map(order), kind="stable", ignore_index=True)
+
+
+def _check_problems(paper):
+    for i, check in enumerate(paper.checks):
+        where = f"{paper.path}: checks[{i}]"
+        if check.get("rule") not in CHECKS:
+            yield f"{where}.rule: {check.get('rule')!r} is unknown; known are {', '.join(CHECKS)}"
+            continue
+        required, optional = CHECKS[check["rule"]]
+        for key in sorted(required - check.keys()):
+            yield f"{where} ({check['rule']}).{key}: missing"
+        for key in check.keys() - required - optional - {"rule"}:
+            yield f"{where} ({check['rule']}).{key}: unknown key; known are {', '.join(sorted(required | optional))}"
+
+
+__all__ = [
+    "CHECKS",
+    "DEFINITION",
+    "GRADES",
+    "HOLDS",
+    "IMPOSSIBLE",
+    "QUESTION",
+    "RULES",
+    "Finding",
+    "Paper",
+    "audit",
+    "read",
+]
