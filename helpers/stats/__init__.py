@@ -5,7 +5,7 @@ its docstring lists. Nothing here imports torch.
 """
 
 from helpers.stats.bootstrap import Ratios, draw_counts, evaluate, limits, resample
-from helpers.stats.cohort import P_VALUES, summarise, table1, table1_tests
+from helpers.stats.cohort import P_VALUES, by_split, flow, printed_table1, summarise, table1, table1_tests
 from helpers.stats.comparison import claims, compare, declared
 from helpers.stats.intervals import ESTIMANDS, METRICS, Cube, intervals
 from helpers.stats.mixed import mixed_differences, mixed_models, reml
@@ -44,6 +44,7 @@ __all__ = [
     "bonaldi",
     "by_class",
     "by_model",
+    "by_split",
     "caveat",
     "check",
     "claims",
@@ -55,6 +56,7 @@ __all__ = [
     "draw_counts",
     "evaluate",
     "fdr",
+    "flow",
     "friedman",
     "has_patients",
     "holm",
@@ -66,6 +68,7 @@ __all__ = [
     "normality",
     "paired_t",
     "pairs",
+    "printed_table1",
     "quartiles",
     "ratio",
     "read",

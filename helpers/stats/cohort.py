@@ -113,3 +113,62 @@ def table1(patients: pd.DataFrame, by: str = "split", reference: str = "train",
         row["missing"] = int(part.loc[part["group"] == "total", "missing"].iloc[0])
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def flow(images: pd.DataFrame, patients: pd.DataFrame | None) -> pd.DataFrame:
+    """Figure 1 as a table: stage (assessed, excluded, included, train, val, test), reason, patients, images.
+
+    patients is NaN where no patients are known; assessed and excluded appear only where excluded people are listed.
+    """
+    known = images["patient_id"].notna().all()
+    rows = []
+    if patients is not None and "excluded" in patients:
+        rows.append({"stage": "assessed", "patients": len(patients)})
+        reasons = patients["excluded"].value_counts()
+        rows += [{"stage": "excluded", "reason": r, "patients": n} for r, n in reasons.items()]
+    parts = [("included", images), *((s, images[images["split"] == s]) for s in ("train", "val", "test"))]
+    for stage, part in parts:
+        who = part["patient_id"].nunique() if known else np.nan
+        rows.append({"stage": stage, "patients": who, "images": len(part)})
+    return pd.DataFrame(rows, columns=["stage", "reason", "patients", "images"])
+
+
+def by_split(patients: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """One row a patient who has images, with the split; excluded people and people without images are left out."""
+    splits = images.dropna(subset=["patient_id"]).drop_duplicates("patient_id")[["patient_id", "split"]]
+    if "excluded" in patients:
+        patients = patients[patients["excluded"].isna()]
+    out = patients.merge(splits, on="patient_id", how="inner", validate="one_to_one")
+    order = {"train": 0, "val": 1, "test": 2}
+    return out.sort_values(["split", "patient_id"], key=lambda c: c.map(order).fillna(c) if c.name == "split" else c)
+
+
+PRINTED_GROUPS = {"total": "total", "training": "train", "validation": "val", "test": "test"}
+
+
+def printed_table1(entries: list[dict]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The paper's printed Table 1 (entries of published.yml) as a summary frame, and its printed P values.
+
+    Returns (summary as from :func:`summarise`, printed: variable, group, printed_p).
+    """
+    rows, printed = [], []
+    sizes = {}
+    table = [e for e in entries if str(e.get("table")) == "Table 1"]
+    for e in table:
+        group = PRINTED_GROUPS.get(e["class"])
+        if e["metric"] in ("age", "height", "weight") and group:
+            rows.append({"variable": e["metric"], "level": "", "group": group, "n": e["n"], "mean": e["value"],
+                         "sd": e["sd"]})  # fmt: skip
+            sizes[group] = e["n"]
+        elif e["metric"].endswith("_p"):
+            printed.append({"variable": e["metric"].removesuffix("_p"), "group": PRINTED_GROUPS[e["class"].split()[-1]],
+                            "printed_p": float(e["value"])})  # fmt: skip
+    for e in table:
+        if e["metric"] in ("male", "female"):
+            group = PRINTED_GROUPS[e["class"]]
+            rows.append({"variable": "sex", "level": e["metric"], "group": group, "n": sizes[group],
+                         "count": int(e["value"]), "percent": 100 * e["value"] / sizes[group]})  # fmt: skip
+    summary = pd.DataFrame(
+        rows, columns=["variable", "level", "group", "n", "missing", "mean", "sd", "count", "percent"]
+    )
+    return summary, pd.DataFrame(printed, columns=["variable", "group", "printed_p"])

@@ -7,7 +7,6 @@ import itertools
 
 import numpy as np
 import pandas as pd
-import scikit_posthocs
 from scipy import stats
 
 from helpers.errors import StudyError
@@ -74,6 +73,25 @@ def friedman(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([out])
 
 
+def _nemenyi(ranks, a, b):
+    n, k = ranks.shape
+    q = abs(ranks[a].mean() - ranks[b].mean()) / np.sqrt(k * (k + 1) / (12 * n))
+    return stats.studentized_range.sf(q, k, np.inf)
+
+
+def _conover(ranks, a, b):
+    """Conover 1999, Practical Nonparametric Statistics, 5.8: t on the rank sums, (n − 1)(k − 1) degrees of freedom."""
+    n, k = ranks.shape
+    sums = ranks.sum()
+    spread = 2 * (n * (ranks**2).to_numpy().sum() - (sums**2).sum()) / ((n - 1) * (k - 1))
+    if not spread > 0:
+        return np.nan
+    return 2 * stats.t.sf(abs(sums[a] - sums[b]) / np.sqrt(spread), (n - 1) * (k - 1))
+
+
+RANKS = {"nemenyi": _nemenyi, "conover": _conover}
+
+
 def pairs(table: pd.DataFrame, method: str = "paired t", multiplicity: str = "holm") -> pd.DataFrame:
     """All pairs of conditions of a units × conditions table, a − b.
 
@@ -82,16 +100,16 @@ def pairs(table: pd.DataFrame, method: str = "paired t", multiplicity: str = "ho
     (paired t only), p, p_adjusted, n.
     """
     y = table.dropna().round(12)
+    if method not in ("paired t", *RANKS):
+        raise StudyError(f"method {method!r} is unknown; known: paired t, {', '.join(RANKS)}")
     if len(y) < MIN_UNITS:
         raise StudyError(f"{len(y)} units: fewer than {MIN_UNITS}, no comparison of pairs")
     rows = []
-    ranks = y.rank(axis=1).mean()
-    post = {"nemenyi": scikit_posthocs.posthoc_nemenyi_friedman, "conover": scikit_posthocs.posthoc_conover_friedman}
-    matrix = post[method](y) if method in post else None
+    ranks = y.rank(axis=1)
     for a, b in itertools.combinations(y.columns, 2):
         row = {"a": a, "b": b, "method": method, "n": len(y), "low": np.nan, "high": np.nan}
-        if matrix is not None:
-            row |= {"difference": ranks[a] - ranks[b], "p": matrix.loc[a, b]}
+        if method in RANKS:
+            row |= {"difference": ranks[a].mean() - ranks[b].mean(), "p": RANKS[method](ranks, a, b)}
         else:
             d = (y[a] - y[b]).to_numpy()
             row |= {"difference": d.mean(), "p": np.nan}
