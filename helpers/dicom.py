@@ -6,7 +6,7 @@ Spacing: ``SequenceOfUltrasoundRegions`` (PS3.3 C.8.5.5: PhysicalDelta in centim
 import numpy as np
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, convert_color_space
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 from helpers.errors import StudyError
 
@@ -43,7 +43,7 @@ def read(path):
     notes = []
     samples = data.get("SamplesPerPixel", 1)
     frames = stored if stored.ndim == (4 if samples > 1 else 3) else stored[None]
-    grey = _colour(path, data, frames, notes) if samples > 1 else _monochrome(path, data, frames, notes)
+    grey = _colour(path, frames) if samples > 1 else _monochrome(path, data, frames, notes)
     return grey, spacing(data, notes), tuple(notes)
 
 
@@ -51,13 +51,10 @@ def _line(error):
     return " ".join(str(error).split())[:160]
 
 
-def _colour(path, data, frames, notes):
-    photometric = str(data.PhotometricInterpretation)
+def _colour(path, frames):
+    """RGB (pydicom has already converted YBR and JPEG colour) to grey."""
     if frames.dtype != np.uint8:
         raise StudyError(f"{path}: colour in {frames.dtype.itemsize * 8} bits; export it in 8 bits a channel")
-    if photometric == "YBR_FULL" and data.file_meta.TransferSyntaxUID.is_compressed is False:
-        frames = convert_color_space(frames, photometric, "RGB", per_frame=True)
-        notes.append("converted from YBR_FULL")
     if np.array_equal(frames[..., 0], frames[..., 1]) and np.array_equal(frames[..., 0], frames[..., 2]):
         return np.ascontiguousarray(frames[..., 0])
     return np.round(frames @ LUMA).astype(np.uint8)
