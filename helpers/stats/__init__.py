@@ -23,7 +23,7 @@ from helpers.stats.printed import (
     tukey_models,
 )
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
-from helpers.stats.results import MIN_UNITS, check, has_patients, read, select
+from helpers.stats.results import MIN_UNITS, check, folds, has_patients, read, select
 from helpers.stats.values import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "evaluate",
     "fdr",
     "flow",
+    "folds",
     "friedman",
     "has_patients",
     "holm",

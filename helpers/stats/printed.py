@@ -123,7 +123,7 @@ def huang(per_image: pd.DataFrame, class_: str, by=("model", "fold", "split"), t
     Columns: the `by` columns, n_images, pooled_IoU, median, q1, q3, accuracy, undefined (left out of all but pooled).
     """
     rows = []
-    for key, part in per_image[per_image["class"] == class_].groupby(list(by), sort=True):
+    for key, part in per_image[per_image["class"] == class_].groupby(list(by), sort=False):
         sums = part[["tp", "fp", "fn"]].sum()
         iou = (part["tp"] / (part["tp"] + part["fp"] + part["fn"])).to_numpy(float)
         kept = iou[~np.isnan(iou)]

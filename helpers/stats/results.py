@@ -139,6 +139,18 @@ def select(frame: pd.DataFrame, split: str = "test", fold: str = "main", models=
     return canonical(rows)
 
 
+def folds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cross-validation rows (fold cv1, cv2, …), held-out images only, folds in numerical order; empty if none.
+
+    Held out is split "test" where a fold has one, else "val".
+    """
+    rows = frame[frame["fold"].str.fullmatch(r"cv\d+")]
+    tested = rows["fold"].isin(rows.loc[rows["split"] == "test", "fold"])
+    rows = rows[rows["split"] == np.where(tested, "test", "val")]
+    number = rows["fold"].str.removeprefix("cv").astype(int)
+    return rows.iloc[np.argsort(number.to_numpy(), kind="stable")].reset_index(drop=True)
+
+
 def _some(items, most: int = 4) -> str:
     items = [str(item) for item in items]
     return ", ".join(items[:most]) + (f", … ({len(items)} in all)" if len(items) > most else "")
