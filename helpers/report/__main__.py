@@ -1,0 +1,24 @@
+"""Make the book of a study: python -m helpers.report --study NAME [--protocol NAME]."""
+
+import argparse
+import sys
+
+from helpers import study as studies
+from helpers.errors import StudyError
+from helpers.report.build import build
+
+
+def main(arguments=None):
+    """Make the book of a study from its executed notebooks and print its path."""
+    parser = argparse.ArgumentParser(prog="helpers.report", description=main.__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--protocol", default="quick")
+    args = parser.parse_args(arguments)
+    try:
+        print(build(studies.load(args.study, args.protocol)))
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

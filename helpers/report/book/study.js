@@ -1,0 +1,1 @@
+// Small conveniences of the pages; everything can be read without them.

@@ -1,0 +1,133 @@
+"""Put the pages of a study together and have Sphinx make the book, in a temporary folder moved into place at the end."""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_markdown_cell
+
+from helpers import steps
+from helpers import study as studies
+from helpers.errors import StudyError
+from helpers.figures import model_label
+from helpers.report import pages
+
+ASSETS = Path(__file__).parent / "book"
+SUMMARY = "00_summary"
+ELSEWHERE = re.compile(r"""<(?:script|img|link|iframe|source|video)\b[^>]*?(?:src|href)=["'](?:https?:)?//[^"']*""")
+
+
+def folder(study):
+    """reports/<study>, where the book and its zip lie."""
+    return studies.ROOT / "reports" / study.name
+
+
+def build(study):
+    """Make reports/<study>/book from the executed notebooks of a study; returns the path of index.html.
+
+    Needs every runs/<study>/notebooks/*.ipynb and train/*/*/03_train.ipynb with its record; nothing is executed.
+    Any warning of Sphinx, and any address outside the book in a page, is a StudyError.
+    """
+    notebooks = sorted((study.run / "notebooks").glob("*.ipynb"))
+    notebooks = [p for p in notebooks if not p.name.endswith(".failed.ipynb")]
+    if not notebooks:
+        raise StudyError(f"{study.run / 'notebooks'}: no executed notebook; run `make study STUDY={study.name}`")
+    place = folder(study)
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix=".book") as temporary:
+        source, out = Path(temporary) / "source", Path(temporary) / "book"
+        source.mkdir()
+        write_source(study, notebooks, source)
+        run_sphinx(study, source, out, Path(temporary) / "doctrees")
+        for name in ("tables", "figures"):
+            if (study.run / name).is_dir():
+                shutil.copytree(study.run / name, out / name, dirs_exist_ok=True)
+        copy_notebooks(notebooks, trainings(study), out / "notebooks")
+        _outside(out)
+        _swap(out, place / "book")
+    return place / "book" / "index.html"
+
+
+def trainings(study):
+    """The executed training notebooks of the study's protocol, in its order."""
+    paths = [steps.folder(study, *training) / "03_train.ipynb" for training in study.trainings()]
+    return [path for path in paths if path.is_file()]
+
+
+def write_source(study, notebooks, source):
+    """Write every page of the book and its contents to the folder ``source``."""
+    made = [pages.make(p, study, "index" if p.stem == SUMMARY else p.stem) for p in notebooks]
+    learned = [pages.make(p, study, pages.slug(p), _training_title(p)) for p in trainings(study)]
+    for page in [p for p in made if p.name != "index"] + learned:
+        nbformat.write(page.notebook, source / f"{page.name}.ipynb")
+    names = [p.name for p in made if p.name != "index"]
+    if learned:
+        entries = "\n".join(f"{p.title} <{p.name}>" for p in learned)
+        text = f"# 3 · Training\n\nOne page for each training.\n\n```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n"
+        (source / "training.md").write_text(text, encoding="utf-8")
+        names = [n for n in names if n < "03"] + ["training"] + [n for n in names if n > "03"]
+    contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"
+    front = next((p for p in made if p.name == "index"), None)
+    if front is None:
+        (source / "index.md").write_text(f"# {study.title}\n\n{study.question}\n\n{contents}\n", encoding="utf-8")
+    else:
+        front.notebook.cells.append(new_markdown_cell(contents, id="contents"))
+        nbformat.write(front.notebook, source / "index.ipynb")
+
+
+def _training_title(path):
+    fold, seed = path.parent.name.rsplit("_", 1)
+    where = "the study's split" if fold == "main" else f"fold {fold.removeprefix('cv')} of the cross-validation"
+    return f"{model_label(path.parent.parent.name)}, {where}, seed {seed}"
+
+
+def run_sphinx(study, source, out, doctrees):
+    """Build the HTML; StudyError with Sphinx's own lines when it warns or fails."""
+    from sphinx.application import Sphinx  # slow to import
+    from sphinx.util.docutils import docutils_namespace
+
+    options = {"project": study.title, "html_title": study.title}
+    if study.synthetic:
+        options["html_theme_options.announcement"] = f"<strong>Synthetic data.</strong> {study.note}"
+    elif study.note:
+        options["html_theme_options.announcement"] = study.note
+    warnings = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), docutils_namespace():
+        app = Sphinx(source, ASSETS, out, doctrees, "html", confoverrides=options, status=None, warning=warnings,
+                     freshenv=True)  # fmt: skip
+        app.build(force_all=True)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in warnings.getvalue().splitlines() if line.strip()]
+    if lines or app.statuscode:
+        shown = "\n".join(f"  - {line.replace(str(source) + os.sep, '')}" for line in lines[:20])
+        raise StudyError(f"the book of {study.name} was not made: {len(lines)} warning(s) of Sphinx\n{shown}")
+
+
+def copy_notebooks(notebooks, learned, place):
+    """Copy the executed notebooks, which the pages link to."""
+    place.mkdir(parents=True)
+    for path in notebooks:
+        shutil.copy(path, place / path.name)
+    for path in learned:
+        shutil.copy(path, place / f"{pages.slug(path)}.ipynb")
+
+
+def _outside(out):
+    """StudyError when a page would load anything from outside the book."""
+    for path in sorted(out.rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        found = ELSEWHERE.findall(text)
+        if found:
+            raise StudyError(f"{path.name}: would load from outside the book: {found[0]}")
+
+
+def _swap(new, old):
+    """Put the folder ``new`` where ``old`` is."""
+    aside = new.with_name("replaced")
+    if old.exists():
+        os.replace(old, aside)
+    os.replace(new, old)

@@ -1,0 +1,126 @@
+"""A finished run of a study, fabricated in a second: cohort of the manifest, drawn ellipses, shifted predictions."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from helpers import datasets, figures, metrics, provenance, steps
+from helpers import study as studies
+
+SIDE = 48
+
+
+def root_of(base, name):
+    """A STUDY_ROOT with the manifest of a study, its protocol 'quick' cut to 48 px and at most two images a patient."""
+    shutil.copytree(provenance.REPOSITORY / "data_manifest" / name, base / "data_manifest" / name)
+    path = base / "data_manifest" / name / "study.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    quick = content["protocols"]["quick"] | {"image_size": SIDE}
+    quick.pop("cross_validation", None)
+    if (path.parent / "patients.csv").is_file():
+        quick["images_per_patient"] = 2
+    quick["models"] = quick["models"][:2]
+    content["protocols"] = {"quick": quick}
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return base
+
+
+def fabricate(base, name, monkeypatch):
+    """Cache, trainings, per_image.csv of a study below ``base``; returns the Study."""
+    monkeypatch.setattr(studies, "ROOT", root_of(base, name))
+    study = studies.load(name, "quick")
+    index = studies.images(study).assign(height_px=SIDE, width_px=SIDE, pixel_mm=np.nan, cv_fold=-1)
+    if name != "phantom":
+        index = index.iloc[np.r_[0:5, -70:0]].reset_index(drop=True)
+    rng, (rows, columns) = np.random.default_rng(5), np.mgrid[:SIDE, :SIDE]
+    masks = np.zeros((len(index), SIDE, SIDE), np.uint8)
+    for mask in masks:
+        for c in study.foreground:
+            y, x, a, b = *rng.integers(8, SIDE - 8, 2), *rng.integers(4, 9, 2)
+            mask[((rows - y) / a) ** 2 + ((columns - x) / b) ** 2 < 1] = c.index
+    images = (40 * masks + rng.integers(0, 90, masks.shape)).astype(np.uint8)
+    cache = study.run / "cache"
+    cache.mkdir(parents=True)
+    np.save(cache / "images.npy", images)
+    np.save(cache / "masks.npy", masks)
+    provenance.write_csv(index, cache / "index.csv")
+    provenance.write_json({"images": len(index), "passed": True}, cache / "check.json")
+    arrays = datasets.Arrays(images, masks, index)
+    tables = [_training(study, arrays, *training, rng) for training in study.trainings()]
+    provenance.write_csv(pd.concat(tables), study.run / "results" / "per_image.csv")
+    return study
+
+
+def _training(study, arrays, model, fold, seed, rng):
+    folder = steps.folder(study, model, fold, seed)
+    folder.mkdir(parents=True)
+    shifts = rng.integers(0, 3, (len(arrays.masks), 2))
+    predictions = np.stack([np.roll(m, s, (0, 1)) for m, s in zip(arrays.masks, shifts, strict=True)])
+    np.save(folder / "predictions.npy", predictions)
+    provenance.write_csv(arrays.index[["image_id"]], folder / "predictions.csv")
+    tables = []
+    for image, mask, prediction in zip(arrays.index.itertuples(), arrays.masks, predictions, strict=True):
+        first = {"study": study.name, "model": model, "fold": fold, "seed": seed, "split": image.split,
+                 "patient_id": image.patient_id, "image_id": image.image_id}  # fmt: skip
+        tables.append(pd.DataFrame({**first, **metrics.rows(prediction, mask, study.classes)}))
+    counts = pd.concat(tables, ignore_index=True)
+    provenance.write_csv(counts, folder / "counts.csv")
+    provenance.write_csv(pd.DataFrame({"epoch": [1], "train_loss": [0.5]}), folder / "history.csv")
+    (folder / "weights.safetensors").write_bytes(bytes(range(200)))
+    provenance.write_json(provenance.record(study, model=model, fold=fold, seed=seed), folder / "weights.json")
+    notebook(study, folder / "03_train.ipynb", "How a network learns", f"learning_{model}")
+    return counts
+
+
+def notebook(study, path, title, figure):
+    """An executed notebook with a figure, a table, a message and its record."""
+    figures.use_style()
+    fig, axes = plt.subplots(figsize=(3, 2))
+    axes.plot(np.random.default_rng(len(figure)).normal(size=9))
+    axes.set_title(f"The figure {figure}")
+    figures.save(fig, study, figure)
+    table = figures.save_table(pd.DataFrame({"class_name": ["QLM"], "Dice": [1 / 3]}), study, f"t_{figure}", note="n")
+    png = _png(study.run / "figures" / f"{figure}.png")
+    outputs = [
+        new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
+        new_output("display_data", {"text/html": "<script>alert(1)</script>" + table.to_html(), "text/plain": "table"}),
+        new_output("stream", name="stdout", text="epoch 1/1\n"),
+        new_output("display_data", {"text/markdown": "## Dice **0.33** of <b>what</b>"}),
+        new_output("display_data", {"application/javascript": "alert(2)"}),
+    ]
+    cells = [
+        new_markdown_cell(f"# {title}\n\nA question.\n\n## A section", id="a"),
+        new_code_cell('study = "phantom"', metadata={"tags": ["parameters"]}, id="b"),
+        new_code_cell("figures.save(fig, s, name)", outputs=outputs, execution_count=1, id="c"),
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=cells), path)
+    made = [path, study.run / f"figures/{figure}.svg", study.run / f"figures/{figure}.png",
+            study.run / f"tables/t_{figure}.csv"]  # fmt: skip
+    record = {"notebook": path.name, "parameters": {"study": study.name, "protocol": "quick"}, "started": "t0",
+              "finished": "t1", "code": "abc", "files": [os.path.relpath(p, studies.ROOT) for p in made]}  # fmt: skip
+    path.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def _png(path):
+    import base64
+
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def execute(study, page):
+    """Run one of the study's notebooks for real on a fabricated run."""
+    command = [sys.executable, "-m", "helpers.notebook", str(provenance.REPOSITORY / f"notebooks/{page}.ipynb"),
+               str(study.run / f"notebooks/{page}.ipynb"), "-p", "study", study.name]  # fmt: skip
+    done = subprocess.run(command, env=os.environ | {"STUDY_ROOT": str(studies.ROOT)}, capture_output=True, text=True,
+                          cwd=provenance.REPOSITORY, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
