@@ -13,7 +13,17 @@ from helpers.errors import StudyError, raise_all
 FIELDS = (
     "study", "table", "model", "class", "metric", "value", "sd", "n", "unit", "definition", "note", "published", "seed",
 )  # fmt: skip
-TOP = ("paper", "title", "entries", "claims", "checks", "qvum_confusion_matrix_oracle", "fields", "conventions")
+TOP = (
+    "same_images",
+    "paper",
+    "title",
+    "entries",
+    "claims",
+    "checks",
+    "qvum_confusion_matrix_oracle",
+    "fields",
+    "conventions",
+)
 #: units of numbers that are counted or set, not rounded
 EXACT = {"count", "patients", "images", "pixel", "weight", "mixed", "folds"}
 _SET = re.compile(r"_(train|training|dev|val|validation|test\d*)$")
@@ -75,6 +85,7 @@ class Paper:
     claims: tuple[dict, ...] = ()
     checks: tuple[dict, ...] = ()
     oracle: dict | None = None
+    same_images: bool = False  # the study has the very images that the paper measured
     entries: tuple[Entry, ...] = field(init=False)  # what the automatic rules look at
 
     def __post_init__(self):
@@ -145,6 +156,7 @@ def read(path):
     return Paper(
         path, str(content.get("paper") or path.stem), str(content.get("title") or path.stem), tuple(entries),
         tuple(lists["claims"]), tuple(lists["checks"]), content.get("qvum_confusion_matrix_oracle"),
+        content.get("same_images") is True,
     )  # fmt: skip
 
 

@@ -1,0 +1,121 @@
+"""What the paper printed, beside what this run found.
+
+``data_manifest/<study>/published.yml`` holds the printed numbers (format: ``helpers/audit/AUDIT.md``). ``compare`` puts
+ours beside each one, with the interval of ``helpers.stats``, and a verdict. Numbers from synthetic images are shown but
+never called reproduced. Nothing here imports torch.
+"""
+
+import numpy as np
+import pandas as pd
+
+from helpers import metrics
+from helpers.audit import Paper
+from helpers.audit import read as read_paper
+from helpers.errors import StudyError
+from helpers.published.ours import DRAWS, MODELS, Run
+
+REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
+COLUMNS = ["paper", "table", "model", "class", "metric", "printed", "printed_low", "printed_high", "our_model", "ours",
+           "ours_low", "ours_high", "n", "verdict", "why"]  # fmt: skip
+
+
+def paper(study):
+    """The printed numbers of a study as an audit Paper; StudyError when it has none."""
+    path = study.root / "published.yml"
+    if not path.exists():
+        raise StudyError(f"{path}: no such file; a study without a paper has no printed numbers to compare with")
+    return read_paper(path)
+
+
+def load(study):
+    """Printed numbers as a DataFrame, one row each, in the paper's order.
+
+    Columns: study, table, model, class, metric, printed (text), value (float; NaN for a limit such as <0.05), low, high
+    (rounding interval), sd, n, unit, definition, note, origin (printed | figure | derived). Empty text where the paper
+    says nothing.
+    """
+    rows = []
+    for e in paper(study).everything:
+        value = (e.value.low + e.value.high) / 2 if e.value.bounded else np.nan
+        sd = (e.sd.low + e.sd.high) / 2 if e.sd else np.nan
+        rows.append((e.study, e.table, e.model, e.structure, e.metric, e.text, value, e.value.low, e.value.high, sd,
+                     e.n, e.unit, e.definition, e.note, e.published))  # fmt: skip
+    columns = ["study", "table", "model", "class", "metric", "printed", "value", "low", "high", "sd", "n", "unit",
+               "definition", "note", "origin"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
+
+
+def oracle(study):
+    """The confusion matrix that gives every printed Q-VUM figure: (class names, int64 matrix, rows reference)."""
+    found = paper(study).oracle
+    if found is None:
+        raise StudyError(f"{study.root / 'published.yml'}: qvum_confusion_matrix_oracle: missing")
+    return list(found["classes"]), np.array(found["matrix"], dtype=np.int64)
+
+
+def oracle_counts(study):
+    """The same as a frame for ``helpers.metrics``: model, image_id, class, tp, fp, fn, tn; one row a class."""
+    classes, matrix = oracle(study)
+    frame = pd.DataFrame(metrics.counts_of(matrix), columns=metrics.COUNTS)
+    return frame.assign(**{"class": classes, "model": "qvum", "image_id": "all"})
+
+
+def compare(study, per_image, images=None, patients=None, speed=None, draws=DRAWS):
+    """Every printed number with ours beside it -> DataFrame with the columns ``COLUMNS``.
+
+    per_image: rows of per_image.csv; images, patients: frames of ``helpers.study`` (for counts and Table 1); speed:
+    frame with model and fps. ours_low, ours_high: 95 % interval, patients resampled whole (images where no patient is
+    known), NaN where the number is not a metric. verdict: "reproduced" when the printed digits meet our interval,
+    network, images and protocol being the paper's; "not reproduced" when they do not; else "not comparable", and
+    ``why`` says why.
+    """
+    source = paper(study)
+    run = Run(study, source.everything, per_image, images, patients, speed, draws)
+    rows = []
+    for e in source.everything:
+        if e.published == "derived":
+            continue
+        ours, low, high, model, missing = run.ours(e)
+        verdict, why = _verdict(study, source, e, model, ours, low, high, missing)
+        rows.append((source.name, e.table, e.model, e.structure, e.metric, str(e), e.value.low, e.value.high, model,
+                     ours, low, high, e.n, verdict, why))  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS).astype(
+        {"n": "Int64", "ours": float, "ours_low": float, "ours_high": float}
+    )
+
+
+def _verdict(study, source, e, model, ours, low, high, missing):
+    """(verdict, why) of one printed number; the first reason against a comparison wins."""
+    wanted = MODELS.get(e.model)
+    reasons = [
+        (e.quoted, "quoted from another paper"),
+        (missing is not None, missing),
+        (study.synthetic, "synthetic images: they show that the study runs, not that the number holds"),
+        (not source.same_images, "measured on other images than the paper's"),
+        (e.published == "figure", "read off a figure, not printed"),
+        (bool(wanted) and wanted.endswith("_r"), "the network was never published; ours is a reconstruction"),
+        (bool(wanted) and model != wanted, f"another network: the paper's is {e.model}"),
+        (bool(wanted) and study.protocol != "paper", f"another training: protocol {study.protocol}, not the paper's"),
+    ]
+    for applies, why in reasons:
+        if applies:
+            return NOT_COMPARABLE, why
+    if np.isnan(low):
+        exact = e.value.low - 1e-9 <= ours <= e.value.high + 1e-9
+        return (REPRODUCED, "the same number") if exact else (NOT_REPRODUCED, "another number; no interval applies")
+    inside = e.value.low <= high and low <= e.value.high
+    return (REPRODUCED, "printed number within our interval") if inside else (
+        NOT_REPRODUCED, f"printed number {'above' if e.value.low > high else 'below'} our interval")  # fmt: skip
+
+
+def summary(table):
+    """How many printed numbers there are per paper and verdict: columns paper, verdict, numbers, reasons."""
+    rows = [
+        (*key, len(part), "; ".join(f"{why} ({k})" for why, k in part["why"].value_counts().items()))
+        for key, part in table.groupby(["paper", "verdict"], sort=True)
+    ]
+    return pd.DataFrame(rows, columns=["paper", "verdict", "numbers", "reasons"])
+
+
+__all__ = ["MODELS", "NOT_COMPARABLE", "NOT_REPRODUCED", "REPRODUCED", "Paper", "compare", "load", "oracle",
+           "oracle_counts", "paper", "summary"]  # fmt: skip
