@@ -86,24 +86,26 @@ def bootstraps(per_image, headline, settings, methods=("bootstrap_t", "percentil
                       test=unit + out["method"].map(names), dropped_images=out["undefined_images"])  # fmt: skip
 
 
-def claims(per_image: pd.DataFrame, headline: str, settings: dict, background: str = "background") -> pd.DataFrame:
+def claims(
+    per_image: pd.DataFrame, headline: str, settings: dict, background: str = "background", label=str
+) -> pd.DataFrame:
     """ "Does the claim survive?": a row a claim, with the paper's analysis, the valid one, a verdict and a sentence.
 
     Claims: the headline is better than each network on each overall metric and on the declared one (valid: paired t
     over patients, Holm over all of them); the structures differ on TPR, TNR, FPR and FNR over the union (valid:
-    repeated-measures ANOVA over patient means, Greenhouse–Geisser). Columns: claim, metric, class, model, paper_test,
-    paper_p, valid_test, difference, low, high, valid_p (adjusted), verdict, sentence.
+    repeated-measures ANOVA over patient means, Greenhouse–Geisser). Columns: claim, metric, class, model, paper_test, paper_difference, paper_p, valid_test, difference, low, high, valid_p (adjusted), verdict, sentence (networks named
+    by `label`).
     """
     if default_unit(per_image) == "image":
         raise StudyError("patient_id is empty: no analysis by patient exists to hold a claim against")
-    out = _better(per_image, headline, settings)
+    out = _better(per_image, headline, settings, label)
     names = [c for c in dict.fromkeys(per_image["class"]) if c != background]
     if len(names) > 1:
         out = pd.concat([out, _structures(per_image, headline, background)], ignore_index=True)
     return out
 
 
-def _better(per_image, headline, settings):
+def _better(per_image, headline, settings, label):
     asked = [(name, metric, ALL) for name, metric in OVERALL.items()]
     asked.append((settings["metric"], settings["metric"], settings["class"]))
     rows = []
@@ -118,7 +120,7 @@ def _better(per_image, headline, settings):
     out = adjust(pd.DataFrame(rows), settings.get("multiplicity", "holm")).rename(columns={"p_adjusted": "valid_p"})
     verdicts = [_verdict(r.paper_p, r.valid_p, r.difference) for r in out.itertuples()]
     out["verdict"] = verdicts
-    out["sentence"] = [_sentence(headline, r) for r in out.itertuples()]
+    out["sentence"] = [_sentence(label(headline), label(r.model), r) for r in out.itertuples()]
     return out.drop(columns=["p", "adjustment", "family"])
 
 
@@ -130,14 +132,14 @@ def _verdict(paper_p, valid_p, difference):
     return "does not survive" if paper_p < 0.05 else "not shown by either"
 
 
-def _sentence(headline, r):
+def _sentence(headline, model, r):
     what = f"{r.metric} of {r._3}" if r._3 != ALL else r.metric
     text = {
-        "holds": f"{headline} beats {r.model} on {what} on patients it has not seen, not only on these images.",
-        "reversed": f"{r.model} beats {headline} on {what}.",
-        "does not survive": f"Over images {headline} and {r.model} differ on {what}; over patients that may be chance.",
-        "not shown by either": f"{headline} and {r.model} cannot be told apart on {what}.",
-        "cannot be tested": f"Too few patients, or no variation, to compare {headline} and {r.model} on {what}.",
+        "holds": f"{headline} beats {model} on {what} on patients it has not seen, not only on these images.",
+        "reversed": f"{model} beats {headline} on {what}.",
+        "does not survive": f"Over images {headline} and {model} differ on {what}; over patients that may be chance.",
+        "not shown by either": f"{headline} and {model} cannot be told apart on {what}.",
+        "cannot be tested": f"Too few patients, or no variation, to compare {headline} and {model} on {what}.",
     }
     return text[r.verdict]
 
