@@ -32,13 +32,28 @@ def _hex(value):
     return f"#{int(value):06x}"
 
 
+def _small(values):
+    """Whether values are non-negative and few enough to count in a table, which is faster than sorting them."""
+    return values.size > 0 and values.min() >= 0 and values.max() < 1 << 16
+
+
 def _mapped(values, table):
     """values → uint8 through a dict; every value must be in it."""
+    if _small(values):
+        lookup = np.zeros(int(values.max()) + 1, np.uint8)
+        for value, index in table.items():
+            if 0 <= value < len(lookup):
+                lookup[value] = index
+        return lookup[values]
     unique, inverse = np.unique(values, return_inverse=True)
     return np.array([table[int(v)] for v in unique], np.uint8)[inverse].reshape(values.shape)
 
 
 def _histogram(values):
+    """{value: pixels} of the values that occur."""
+    if _small(values):
+        counts = np.bincount(values.ravel())
+        return {int(v): int(counts[v]) for v in np.flatnonzero(counts)}
     unique, counts = np.unique(values, return_counts=True)
     return dict(zip(unique.tolist(), counts.tolist(), strict=True))
 
