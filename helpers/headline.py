@@ -23,12 +23,9 @@ def lines(study):
 def numbers(row):
     """'0.734 (0.701 to 0.760), how' from a row of headline.csv; the value alone where there is no interval."""
 
-    def text(value):
-        return f"{float(value):.3f}" if "." in value else value
-
-    interval = f" ({text(row['low'])} to {text(row['high'])})" if row["low"] else ""
+    interval = f" ({float(row['low']):.3f} to {float(row['high']):.3f})" if row["low"] else ""
     unit = f" {row['unit']}" if row["unit"] else ""
-    return f"{text(row['value'])}{interval}{unit}" + (f", {row['how']}" if row["how"] else "")
+    return f"{float(row['value']):.3f}{interval}{unit}" + (f", {row['how']}" if row["how"] else "")
 
 
 def main(arguments=None):

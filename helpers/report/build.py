@@ -1,4 +1,4 @@
-"""Put the pages of a study together and have Sphinx make the book, in a temporary folder moved into place at the end."""
+"""Put the pages of a study together, have Sphinx make the book in a temporary folder, and move it into place."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""One executed notebook as one page: code one click away, figures as vectors, tables to download, where it came from."""
+"""One executed notebook as one page: code one click away, vector figures, tables to download, where it came from."""
 
 import html
 import json
@@ -29,7 +29,7 @@ class Page:
 
 
 def read(path):
-    """(notebook, record) of an executed notebook; StudyError when it or its record (the .json beside it) is not there."""
+    """(notebook, record) of an executed notebook; StudyError when it, or the record beside it (.json), is missing."""
     path = Path(path)
     record = path.with_suffix(".json")
     for needed in (path, record):
