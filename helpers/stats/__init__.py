@@ -4,13 +4,17 @@ Every function takes rows of per_image.csv (or a tidy frame made from them) and 
 its docstring lists. Nothing here imports torch.
 """
 
+from helpers.stats.agreement import areas, bland_altman, empty_policies, failures
 from helpers.stats.bootstrap import Ratios, draw_counts, evaluate, limits, resample
+from helpers.stats.cluster import anova_icc, icc
 from helpers.stats.cohort import P_VALUES, by_split, flow, printed_table1, summarise, table1, table1_tests
 from helpers.stats.comparison import claims, compare, declared
+from helpers.stats.effects import effect_sizes, equivalence
 from helpers.stats.intervals import ESTIMANDS, METRICS, Cube, intervals
 from helpers.stats.mixed import mixed_differences, mixed_models, reml
 from helpers.stats.multiplicity import adjust, fdr, holm
 from helpers.stats.paired import cluster_robust, differences, normality, paired_t, sign_flip, wilcoxon
+from helpers.stats.planning import patients_needed, power_table, simulate_power
 from helpers.stats.printed import (
     LABEL,
     anova_classes,
@@ -22,25 +26,34 @@ from helpers.stats.printed import (
     tukey_classes,
     tukey_models,
 )
+from helpers.stats.ranking import ORDERS, ranking, significance_map
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.results import MIN_UNITS, check, folds, has_patients, read, select
+from helpers.stats.simulate import ANALYSES, Design, curve, false_positives, theory
+from helpers.stats.subgroups import groups, subgroups
 from helpers.stats.values import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
 
 __all__ = [
     "ALL",
+    "ANALYSES",
     "ESTIMANDS",
     "FOREGROUND",
     "LABEL",
     "METRICS",
     "MIN_UNITS",
+    "ORDERS",
     "OVERALL",
     "P_VALUES",
     "RATIOS",
     "Cube",
+    "Design",
     "Ratios",
     "adjust",
     "anova_classes",
+    "anova_icc",
     "anova_models",
+    "areas",
+    "bland_altman",
     "bonaldi",
     "by_class",
     "by_model",
@@ -50,18 +63,26 @@ __all__ = [
     "claims",
     "cluster_robust",
     "compare",
+    "curve",
     "declared",
     "default_unit",
     "differences",
     "draw_counts",
+    "effect_sizes",
+    "empty_policies",
+    "equivalence",
     "evaluate",
+    "failures",
+    "false_positives",
     "fdr",
     "flow",
     "folds",
     "friedman",
+    "groups",
     "has_patients",
     "holm",
     "huang",
+    "icc",
     "intervals",
     "limits",
     "mixed_differences",
@@ -69,8 +90,11 @@ __all__ = [
     "normality",
     "paired_t",
     "pairs",
+    "patients_needed",
+    "power_table",
     "printed_table1",
     "quartiles",
+    "ranking",
     "ratio",
     "read",
     "reml",
@@ -79,10 +103,14 @@ __all__ = [
     "rm_table",
     "select",
     "sign_flip",
+    "significance_map",
+    "simulate_power",
+    "subgroups",
     "summarise",
     "table1",
     "table1_tests",
     "table3",
+    "theory",
     "tukey_classes",
     "tukey_models",
     "values",

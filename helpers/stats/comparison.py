@@ -93,7 +93,8 @@ def claims(
 
     Claims: the headline is better than each network on each overall metric and on the declared one (valid: paired t
     over patients, Holm over all of them); the structures differ on TPR, TNR, FPR and FNR over the union (valid:
-    repeated-measures ANOVA over patient means, Greenhouse–Geisser). Columns: claim, metric, class, model, paper_test, paper_difference, paper_p, valid_test, difference, low, high, valid_p (adjusted), verdict, sentence (networks named
+    repeated-measures ANOVA over patient means, Greenhouse–Geisser). Columns: claim, metric, class, model, paper_test,
+    paper_difference, paper_p, valid_test, difference, low, high, valid_p (adjusted), verdict, sentence (networks named
     by `label`).
     """
     if default_unit(per_image) == "image":

@@ -1,0 +1,106 @@
+"""Which network is first, and would it be first again? Ranks under resampling of patients, for each way of ranking."""
+
+import numpy as np
+import pandas as pd
+
+from helpers.errors import StudyError
+from helpers.stats.bootstrap import draw_counts
+from helpers.stats.intervals import Cube
+from helpers.stats.multiplicity import adjust
+from helpers.stats.paired import paired_t
+from helpers.stats.results import MIN_UNITS
+from helpers.stats.values import ALL, FOREGROUND, default_unit, values
+
+ORDERS = {
+    "pooled": "pixels summed, then ranked",
+    "mean": "averaged over patients, then ranked",
+    "rank": "ranked within each patient, then the ranks averaged",
+}
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """Ranks 1 (highest) … M along the last axis, ties share their mean rank; NaN ranks last."""
+    x = np.where(np.isnan(scores), -np.inf, scores)
+    above = (x[..., None, :] > x[..., :, None]).sum(-1)
+    equal = (x[..., None, :] == x[..., :, None]).sum(-1)
+    return above + (equal + 1) / 2
+
+
+def _scores(cube: Cube, order: str, class_: str, metric: str, counts: np.ndarray) -> np.ndarray:
+    """(draws, models): the number that is ranked, higher is better."""
+    top, bottom = cube.terms("pooled" if order == "pooled" else "per_patient", class_, metric, "undefined")
+    if order == "rank":
+        each = np.divide(top[..., 0], bottom[..., 0], out=np.full(top.shape[:2], np.nan), where=bottom[..., 0] > 0)
+        top, bottom = -_ranks(each)[..., None], np.ones_like(top)
+    g, m, k = top.shape
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = (counts @ top.reshape(g, -1)) / (counts @ bottom.reshape(g, -1))
+    return each.reshape(len(counts), m, k).mean(-1)
+
+
+def ranking(per_image: pd.DataFrame, metrics=("IoU", "Dice"), classes=(ALL,), orders=tuple(ORDERS), draws: int = 2000,
+            seed: int = 1, background: str = "background") -> pd.DataFrame:  # fmt: skip
+    """Rank of every network on the data and over bootstrap draws of patients.
+
+    Columns: metric, class, order (see ORDERS), model, score, rank, mean_rank, low, high (2.5 and 97.5 % of the draws),
+    p_first (share of draws in which it is first, ties split), tau (mean Kendall τ-b of a draw's order with the data's),
+    unit, n_units, and p_rank1 … p_rankM. Fewer than five units: an error, ranks of so few say nothing.
+    """
+    cube = Cube.of(per_image, background)
+    if cube.units < MIN_UNITS:
+        raise StudyError(f"{cube.units} units: fewer than {MIN_UNITS}, a ranking of so few would say nothing")
+    known = [*cube.classes, ALL, FOREGROUND]
+    for given, allowed, what in [(orders, ORDERS, "order"), (classes, known, "class")]:
+        if unknown := [g for g in given if g not in allowed]:
+            raise StudyError(f"unknown {what} {', '.join(unknown)}; known: {', '.join(allowed)}")
+    counts = np.vstack([np.ones(cube.units), draw_counts(cube.units, draws, seed)])
+    m = len(cube.models)
+    rows = []
+    for metric in metrics:
+        for class_ in classes:
+            for order in orders:
+                scores = _scores(cube, order, class_, metric, counts)
+                ranks = _ranks(np.round(scores, 12))
+                data, drawn = ranks[0], ranks[1:]
+                best = drawn == drawn.min(1, keepdims=True)
+                first = (best / best.sum(1, keepdims=True)).mean(0)
+                tau = np.mean(_tau(data, drawn))
+                nearest = np.stack([(np.round(drawn) == r + 1).mean(0) for r in range(m)])
+                for j, model in enumerate(cube.models):
+                    rows.append({"metric": metric, "class": class_, "order": order, "model": model,
+                                 "score": scores[0, j] if order != "rank" else -scores[0, j], "rank": data[j],
+                                 "mean_rank": drawn[:, j].mean(), "low": np.quantile(drawn[:, j], 0.025),
+                                 "high": np.quantile(drawn[:, j], 0.975), "p_first": first[j], "tau": tau,
+                                 "unit": cube.unit, "n_units": cube.units}
+                                | {f"p_rank{r + 1}": nearest[r, j] for r in range(m)})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _tau(data: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Kendall's τ-b of one ranking with each of many, (draws,); NaN if a ranking is all ties."""
+    i, j = np.triu_indices(len(data), 1)
+    a, b = np.sign(data[i] - data[j]), np.sign(drawn[:, i] - drawn[:, j])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (a * b).sum(1) / np.sqrt((a**2).sum() * (b**2).sum(1))
+
+
+def significance_map(per_image: pd.DataFrame, metric: str, class_: str, multiplicity: str = "holm") -> pd.DataFrame:
+    """Every network against every other, paired t over patients (images where unknown), all pairs one family.
+
+    Columns: model (row), other (column), difference (model − other), p, p_adjusted, better (True where model > other).
+    """
+    v = values(per_image, metric, class_)
+    unit = default_unit(per_image)
+    names = sorted(set(v["model"]))
+    parts = []
+    for i, name in enumerate(names[:-1]):
+        part = paired_t(v[v["model"].isin(names[i:])], name, unit)
+        parts.append(part[["headline", "model", "difference", "p"]])
+    if not parts:
+        raise StudyError("only one model has results: a map needs at least two")
+    pairs = pd.concat(parts, ignore_index=True).rename(columns={"model": "other", "headline": "model"})
+    pairs = adjust(pairs, multiplicity, name="all pairs")
+    back = pairs.rename(columns={"model": "other", "other": "model"}).assign(difference=-pairs["difference"])
+    out = pd.concat([pairs, back], ignore_index=True).sort_values(["model", "other"], ignore_index=True)
+    out["better"] = (out["difference"] > 0) & (out["p_adjusted"] < 0.05)
+    return out[["model", "other", "difference", "p", "p_adjusted", "better"]]
