@@ -33,7 +33,10 @@ def sums(paper):
             else f"The parts of {total.metric} add up to {implied}, but {total} is printed: some are counted twice or "
             "are missing."
         )
-        yield report("sums", HOLDS if ok else IMPOSSIBLE, [total, *parts], f"sum {implied}", sentence, MISCOUNT)
+        yield report(
+            "sums", HOLDS if ok else IMPOSSIBLE, [total, *parts], f"sum {implied}", sentence, MISCOUNT,
+            value=total.value, possible=implied,
+        )  # fmt: skip
 
 
 def categories(paper):
@@ -84,7 +87,8 @@ def percentages(paper):
                 else f"{count[0]} of {entry.n} is {implied:.2f} %, not the printed {entry} %."
             )
             why = ("digits were cut off instead of rounded", "the percentage refers to another total", *MISCOUNT[:1])
-            yield report("percentages", grade, [entry, count[0]], f"{implied:.2f} %", sentence, why)
+            yield report("percentages", grade, [entry, count[0]], f"{implied:.2f} %", sentence, why,
+                         value=entry.value, possible=Interval(implied, implied))  # fmt: skip
 
 
 def shares(paper):

@@ -64,17 +64,27 @@ def totals(paper):
         "the cohorts were changed after the total row had been written",
         "a typing error in one of the means",
     )
+    excluded = next((int(e.value.low) for e in paper.entries if e.metric == "patients_excluded"), 0)
     for total, parts in _families(paper):
         sizes = [e.n for e in parts]
         implied = weighted_mean([e.value for e in parts], sizes)
         ok = implied.meets(total.value)
+        reasons = list(why)
+        if excluded:  # whose mean would reconcile the two
+            everyone = [(total.n + excluded) * v - total.n * m for v, m in
+                        ((total.value.low, implied.high), (total.value.high, implied.low))]  # fmt: skip
+            theirs = Interval(everyone[0] / excluded, everyone[1] / excluded)
+            reasons[0] = f"the total row includes the {excluded} people who were excluded, whose mean is then {theirs}"
         sentence = (
             f"The mean {total.metric} of all patients is what the cohorts give."
             if ok
             else f"The cohorts together have a mean {total.metric} of {implied} {total.unit}, yet {total.text} is "
             "printed for all of them: an average of all cannot differ from the average of its parts."
         )
-        yield report("totals: mean", HOLDS if ok else IMPOSSIBLE, [total, *parts], f"mean {implied}", sentence, why)
+        yield report(
+            "mean of all patients", HOLDS if ok else IMPOSSIBLE, [total, *parts], f"mean {implied}", sentence, reasons,
+            value=total.value, possible=implied,
+        )  # fmt: skip
         spread = total_sd([e.value for e in parts], [e.sd for e in parts], sizes)
         ok = spread.meets(total.sd)
         sentence = (
@@ -83,8 +93,8 @@ def totals(paper):
             else f"The cohorts together have an SD of {spread} {total.unit}, yet {total.sd_text} is printed."
         )
         yield report(
-            "totals: SD", HOLDS if ok else IMPOSSIBLE, [total, *parts], f"SD {spread}", sentence, why,
-            "rounding of every printed digit; SD with n or n − 1",
+            "SD of all patients", HOLDS if ok else IMPOSSIBLE, [total, *parts], f"SD {spread}", sentence, why,
+            "rounding of every printed digit; SD with n or n − 1", total.sd, spread,
         )  # fmt: skip
 
 

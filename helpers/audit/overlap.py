@@ -73,7 +73,7 @@ def identities(paper):
                 "the numbers belong to different test sets or structures",
                 "one is a mean, the other pooled",
             )
-            yield report("overlap identities", grade, entries, implied, sentence, why)
+            yield report("overlap identities", grade, entries, implied, sentence, why, value=value, possible=limit)
 
 
 def readings(m):
@@ -127,7 +127,8 @@ def rates(paper):
                 sentence = f"{total} must add up to 1 and do not, and no other common definition gives {m[rate]}."
             implied = "; ".join(f"{name}: {i}" for name, i in options[rate].items())
             why = ("the rate was divided by another area than usual, which the paper does not say", "a typing error")
-            yield report("rates", grade, [m[rate], m[partner]], implied, sentence, why)
+            pair = [m[rate], m[partner]]
+            yield report("rates", grade, pair, implied, sentence, why, value=value, possible=textbook)
 
 
 def class_means(paper):
@@ -157,7 +158,7 @@ def class_means(paper):
             grade = IMPOSSIBLE
             sentence = f"{mean.metric} {mean} is not the mean of the {k} structures ({plain}), nor with {name} added."
         why = (f"{name} was included in the mean", "classes were weighted by their size", "a typing error")
-        yield report("means over classes", grade, [mean, *of], implied, sentence, why)
+        yield report("means over classes", grade, [mean, *of], implied, sentence, why, value=mean.value, possible=plain)
 
 
 def jensen(paper):
@@ -200,6 +201,6 @@ def jensen(paper):
             if rest.meets(Interval(0.0, 1.0)):
                 one_only = f"the Dice score is that of one of the {classes} structures: its IoU is then {one}"
                 why.insert(0, f"{one_only}, the others' {rest}")
-        yield report(
-            "IoU and Dice means", HOLDS if ok else IMPOSSIBLE, [iou, dice], implied, sentence, (*why, "a typing error")
-        )
+        why.append("a typing error")
+        grade = HOLDS if ok else IMPOSSIBLE
+        yield report("IoU and Dice means", grade, [dice, iou], implied, sentence, why, value=dice.value, possible=limit)

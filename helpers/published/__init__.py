@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from helpers import metrics
-from helpers.audit import Paper
+from helpers.audit import Paper, audit
 from helpers.audit import read as read_paper
 from helpers.errors import StudyError
 from helpers.published.ours import DRAWS, MODELS, Run
+from helpers.study import ROOT
 
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 COLUMNS = ["paper", "table", "model", "class", "metric", "printed", "printed_low", "printed_high", "our_model", "ours",
@@ -108,6 +109,17 @@ def _verdict(study, source, e, model, ours, low, high, missing):
         NOT_REPRODUCED, f"printed number {'above' if e.value.low > high else 'below'} our interval")  # fmt: skip
 
 
+def library():
+    """The distinct papers of data_manifest/*/published.yml, each once, in the order of their studies' names."""
+    found = (read_paper(path) for path in sorted((ROOT / "data_manifest").glob("*/published.yml")))
+    return list({p.name: p for p in reversed(list(found))}.values())[::-1]
+
+
+def audits(papers):
+    """The audit of several papers in one table (columns of ``helpers.audit.audit``)."""
+    return pd.concat([audit(p) for p in papers], ignore_index=True)
+
+
 def summary(table):
     """How many printed numbers there are per paper and verdict: columns paper, verdict, numbers, reasons."""
     rows = [
@@ -117,5 +129,7 @@ def summary(table):
     return pd.DataFrame(rows, columns=["paper", "verdict", "numbers", "reasons"])
 
 
-__all__ = ["MODELS", "NOT_COMPARABLE", "NOT_REPRODUCED", "REPRODUCED", "Paper", "compare", "load", "oracle",
-           "oracle_counts", "paper", "summary"]  # fmt: skip
+__all__ = [
+    "MODELS", "NOT_COMPARABLE", "NOT_REPRODUCED", "REPRODUCED", "Paper", "audits", "compare", "library", "load",
+    "oracle", "oracle_counts", "paper", "summary",
+]  # fmt: skip
