@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgb
 
-from helpers.provenance import write_csv
+from helpers.provenance import made, write_csv
 
 STYLE = Path(__file__).parent / "study.mplstyle"
 #: journal column widths in inches (85 and 174 mm)
@@ -97,6 +97,7 @@ def save(fig, study, name):
     folder.mkdir(parents=True, exist_ok=True)
     fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
     fig.savefig(folder / f"{name}.png", dpi=200)
+    made(folder / f"{name}.svg", folder / f"{name}.png")
     plt.close(fig)
     return fig
 
@@ -106,7 +107,9 @@ def save_table(frame, study, name, note="", digits=3):
 
     note: printed under the table (definitions, policy, assumptions).
     """
-    write_csv(frame, study.run / "tables" / f"{name}.csv")
+    path = study.run / "tables" / f"{name}.csv"
+    write_csv(frame, path)
+    made(path)
     shown = frame.rename(columns=lambda c: str(c).replace("_", " "))
     floats = shown.select_dtypes("float").columns
     styler = shown.style.hide(axis="index").format(precision=digits, na_rep="–", subset=list(floats))

@@ -9,11 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-import nbformat
 import papermill
 import yaml
 
 from helpers import provenance
+from helpers import study as studies
 from helpers.errors import StudyError
 
 
@@ -41,8 +41,8 @@ def run(path, output, given, minutes=60):
     """Execute a notebook with the given parameters into ``output`` and return that path.
 
     path: the notebook; given: dict of parameters, each of which the notebook must declare with the same type;
-    minutes: limit for each cell. A failing cell raises StudyError with its message and the executed notebook's path, which
-    is kept next to the output as ``*.failed.ipynb``. The output appears only when every cell has run.
+    minutes: limit for each cell. A failing cell raises StudyError with its message and the path of the executed
+    notebook, which is kept next to the output as ``*.failed.ipynb``. The output appears only when every cell has run.
     """
     path, output = Path(path), Path(output)
     if not path.is_file():
@@ -50,16 +50,16 @@ def run(path, output, given, minutes=60):
     _check(path, given)
     output.parent.mkdir(parents=True, exist_ok=True)
     part = output.with_name(output.stem + ".failed.ipynb")
-    environment = {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH")]))
-    }
-    os.environ |= environment  # the kernel finds helpers from any folder
+    paths = [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # the kernel finds helpers from any folder
+    log = output.with_name(output.stem + ".made")
+    log.unlink(missing_ok=True)
+    os.environ["STUDY_MADE"] = str(log.resolve())
     started = provenance.now()
     try:
         papermill.execute_notebook(
             str(path), str(part), parameters=given, execution_timeout=int(minutes * 60), log_output=True,
-            progress_bar=False, kernel_name="python3", cwd=str(provenance.REPOSITORY), request_save_on_cell_execute=True,
-            autosave_cell_every=0,
+            progress_bar=False, kernel_name="python3", cwd=str(provenance.REPOSITORY),
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         raise StudyError(
@@ -69,20 +69,20 @@ def run(path, output, given, minutes=60):
         raise StudyError(
             f"{path}: a cell ran longer than {minutes:g} minutes; executed notebook: {part} ({error})"
         ) from None
-    _finish(part, output, {"notebook": path.name, "parameters": given, "started": started, "finished": provenance.now(),
-                           "code": provenance.code_version()})  # fmt: skip
+    finally:
+        os.environ.pop("STUDY_MADE")
+    _finish(part, output, log, {"notebook": path.name, "parameters": given, "started": started})
     return output
 
 
-def _finish(part, output, record):
-    """Keep the provenance in the notebook itself, hide the injected cell, then move it into place."""
-    notebook = nbformat.read(part, as_version=4)
-    notebook.metadata["study"] = record
-    for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"] = [*cell.metadata["tags"], "remove-output"]
-    nbformat.write(notebook, part)
+def _finish(part, output, log, record):
+    """Move the executed notebook into place and write its record (output with .json): what it ran with and made."""
+    files = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    log.unlink(missing_ok=True)
     os.replace(part, output)
+    made = [os.path.relpath(name, studies.ROOT) for name in [str(output.resolve()), *dict.fromkeys(files)]]
+    record |= {"finished": provenance.now(), "code": provenance.code_version(), "files": made}
+    provenance.write_json(record, output.with_suffix(".json"))
 
 
 def main(arguments=None):

@@ -93,6 +93,13 @@ def write_csv(frame, path):
     os.replace(part, path)
 
 
+def made(*paths):
+    """Note files that a notebook wrote, for the record that its runner keeps (does nothing outside of one)."""
+    if log := os.environ.get("STUDY_MADE"):
+        with open(log, "a", encoding="utf-8") as file:
+            file.writelines(f"{path}\n" for path in paths)
+
+
 def _imports(path):
     """Files of this package that a file imports by name, as paths. Lazy imports inside functions count too."""
     text = path.read_text(encoding="utf-8")

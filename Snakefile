@@ -1,0 +1,152 @@
+"""The study as a graph of steps: rules only, the work is in helpers/ and notebooks/.
+
+A step runs again when a file that it reads, a module that it imports or a parameter that it uses has changed, or
+when something that it made is gone. Trainings depend on their own settings, not on the whole study.yml.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from helpers import provenance, steps, study as studies
+
+REPOSITORY = Path(workflow.basedir)
+STUDY = studies.load(config.get("study", "phantom"), config.get("protocol", "quick"))
+NAME, PROTOCOL, RUN = STUDY.name, STUDY.protocol, f"runs/{STUDY.name}"
+DATA = config.get("data") or f"{RUN}/data"
+GENERATED = bool(STUDY.generator) and not config.get("data")
+BOOK = f"reports/{NAME}/book/index.html"
+MINUTES = STUDY.spec["time_limit_min"]
+WHO = f"--study {NAME} --protocol {PROTOCOL}"
+NOTEBOOK = f"-p study {NAME} -p protocol {PROTOCOL}"
+
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+PYTHON = sys.executable
+steps.forget_incomplete(STUDY)
+
+TRAININGS = [f"{steps.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]
+PAGES = [p.stem for p in sorted((REPOSITORY / "notebooks").glob("*.ipynb")) if p.stem not in steps.BY_HAND]
+EARLY = [p for p in PAGES if p[:2] in steps.WITHOUT_RESULTS]
+
+
+def code(*files):
+    """The given files of the repository and every module that they import."""
+    return [str(REPOSITORY / f) for f in provenance.sources(*(REPOSITORY / f for f in files))]
+
+
+wildcard_constraints:
+    training=r"[^/]+/[^/]+",
+    page="|".join(PAGES),
+
+
+rule book:
+    default_target: True
+    input:
+        expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
+        expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAININGS),
+        code=code("helpers/report/__main__.py"),
+        style=[str(p) for p in sorted((REPOSITORY / "helpers/report").glob("*/*")) if p.is_file()],
+    output:
+        BOOK,
+    params:
+        study=steps.settings(STUDY),
+    log:
+        f"{RUN}/logs/book.log",
+    shell:
+        "{PYTHON} -m helpers.report {WHO} 2>&1 | tee {log}"
+
+
+rule phantom:
+    input:
+        manifest=[str(p) for p in sorted(STUDY.root.glob("*.csv"))],
+        code=code("helpers/phantom/__main__.py"),
+    output:
+        f"{RUN}/data.json",
+    params:
+        subset=f"--images-per-patient {k}" if (k := STUDY.spec.get("images_per_patient")) else "",
+    threads: workflow.cores
+    log:
+        f"{RUN}/logs/phantom.log",
+    shell:
+        "{PYTHON} -m helpers.phantom --study {NAME} --out {DATA} {params.subset} 2>&1 | tee {log} && "
+        "{PYTHON} -m helpers.steps made {output} {DATA}"
+
+
+rule check:
+    input:
+        manifest=[str(p) for p in sorted(STUDY.root.glob("*.csv"))],
+        data=[f"{RUN}/data.json"] if GENERATED else [],
+        code=code("helpers/datasets.py"),
+    output:
+        f"{RUN}/cache/check.json",
+        f"{RUN}/cache/images.npy",
+        f"{RUN}/cache/masks.npy",
+        f"{RUN}/cache/index.csv",
+    params:
+        files="" if GENERATED else steps.folder_state(STUDY, DATA),
+        settings=steps.cache_settings(STUDY),
+    threads: workflow.cores
+    log:
+        f"{RUN}/logs/check.log",
+    shell:
+        "{PYTHON} -m helpers.datasets {WHO} --data {DATA:q} 2>&1 | tee {log}"
+
+
+rule train:
+    input:
+        check=f"{RUN}/cache/check.json",
+        code=lambda w: code("notebooks/03_train.ipynb", steps.network_file(STUDY, w.training)),
+    output:
+        f"{RUN}/train/{{training}}/03_train.json",
+        f"{RUN}/train/{{training}}/counts.csv",
+        f"{RUN}/train/{{training}}/history.csv",
+        f"{RUN}/train/{{training}}/predictions.npy",
+        f"{RUN}/train/{{training}}/weights.safetensors",
+        f"{RUN}/train/{{training}}/weights.json",
+    params:
+        spec=lambda w: steps.training_settings(STUDY, w.training),
+        which=lambda w: steps.training_parameters(STUDY, w.training),
+    threads: workflow.cores  # one training fills the machine; several share it only where each has a GPU
+    resources:
+        gpu=steps.gpus_wanted(),
+    log:
+        f"{RUN}/logs/train/{{training}}.log",
+    shell:
+        "OMP_NUM_THREADS={threads} {PYTHON} -m helpers.notebook {REPOSITORY}/notebooks/03_train.ipynb "
+        "{RUN}/train/{wildcards.training}/03_train.ipynb {NOTEBOOK} {params.which} --minutes {MINUTES} 2>&1 | tee {log}"
+
+
+rule results:
+    input:
+        expand(f"{RUN}/train/{{training}}/counts.csv", training=TRAININGS),
+        code=code("helpers/steps.py"),
+    output:
+        f"{RUN}/results/per_image.csv",
+    log:
+        f"{RUN}/logs/results.log",
+    shell:
+        "{PYTHON} -m helpers.steps results {output} {input} 2>&1 | tee {log}"
+
+
+rule page:
+    input:
+        results=lambda w: [f"{RUN}/cache/check.json" if w.page in EARLY else f"{RUN}/results/per_image.csv"],
+        others=lambda w: [f"{RUN}/notebooks/{p}.json" for p in PAGES if w.page[:2] == "00" and p != w.page],
+        manifest=[str(p) for p in sorted(STUDY.root.glob("*")) if p.suffix in (".csv", ".yml") and p.name != "study.yml"],
+        code=lambda w: code(f"notebooks/{w.page}.ipynb"),
+    output:
+        f"{RUN}/notebooks/{{page}}.json",
+    params:
+        study=steps.settings(STUDY),
+    threads: lambda w: workflow.cores if w.page.startswith("07") else 1  # speed is measured on a quiet machine
+    log:
+        f"{RUN}/logs/{{page}}.log",
+    shell:
+        "OMP_NUM_THREADS={threads} {PYTHON} -m helpers.notebook {REPOSITORY}/notebooks/{wildcards.page}.ipynb "
+        "{RUN}/notebooks/{wildcards.page}.ipynb {NOTEBOOK} --minutes {MINUTES} 2>&1 | tee {log}"
+
+
+onerror:
+    for line in steps.errors(log):
+        print(line, file=sys.stderr)

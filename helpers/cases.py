@@ -1,0 +1,92 @@
+"""Pictures of cases: an image, its reference, what each network drew. No torch: predictions come from files."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from helpers import figures, stats, steps
+from helpers.errors import StudyError
+
+
+def predictions(study, model, seed, fold="main"):
+    """What a network drew on every image, uint8 (N, H, W) in the order of the cached images (fold 'main')."""
+    path = steps.folder(study, model, fold, seed) / "predictions.npy"
+    if not path.is_file():
+        raise StudyError(f"{path}: no predictions yet; run `make study STUDY={study.name}` first")
+    return np.load(path, mmap_mode="r")
+
+
+def history(study, model, seed, fold="main"):
+    """The learning history of a training: epoch, lr, train_loss, val_loss, seconds."""
+    return pd.read_csv(steps.folder(study, model, fold, seed) / "history.csv")
+
+
+def _position(arrays, image_id):
+    return int(np.flatnonzero(arrays.index["image_id"] == image_id)[0])
+
+
+def grid(study, arrays, chosen, panels, dice):
+    """A figure with one row a case and one column a panel.
+
+    chosen: row name → image_id; panels: column title → masks uint8 (N, H, W), or None for the bare image;
+    dice: Series of the headline's mean Dice by image_id, written beside each row.
+    """
+    width = min(figures.PAGE, 1.75 * len(panels))
+    side = width / len(panels)
+    fig, axes = plt.subplots(len(chosen), len(panels), figsize=(width, side * len(chosen) + 0.5), squeeze=False)
+    for row, (name, image_id) in zip(axes, chosen.items(), strict=True):
+        place = _position(arrays, image_id)
+        for ax, (title, masks) in zip(row, panels.items(), strict=True):
+            mask = np.zeros_like(arrays.masks[place]) if masks is None else masks[place]
+            ax.imshow(figures.overlay(arrays.images[place], mask, study), interpolation="nearest")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+            if ax in axes[0]:
+                ax.set_title(title, loc="center", fontsize=8)
+        row[0].set_ylabel(f"{name}\nDice {dice[image_id]:.2f}")
+    legend(fig, study)
+    return fig
+
+
+def legend(fig, study):
+    """One legend of the study's classes below a figure."""
+    patches = [plt.matplotlib.patches.Patch(color=c.colour, label=c.title) for c in study.foreground]
+    fig.legend(handles=patches, loc="outside lower center", ncols=1 if len(patches) > 2 else 2)
+
+
+def contours(study, arrays, image_ids, masks, dice, columns=4):
+    """A figure of images with the reference outlined in white and the prediction in the class colours."""
+    rows = -(-len(image_ids) // columns)
+    side = figures.PAGE / columns
+    fig, axes = plt.subplots(rows, columns, figsize=(figures.PAGE, side * rows + 0.6), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image_id in zip(axes.flat, image_ids, strict=False):
+        place = _position(arrays, image_id)
+        ax.imshow(arrays.images[place], cmap="gray", vmin=0, vmax=255)
+        for c in study.foreground:
+            for mask, colour in ((arrays.masks[place], "white"), (masks[place], c.colour)):
+                if (mask == c.index).any():
+                    ax.contour(mask == c.index, levels=[0.5], colors=[colour], linewidths=1.1)
+        ax.set_title(f"{image_id}: Dice {dice[image_id]:.2f}", loc="center", fontsize=7, fontweight="normal")
+    legend(fig, study)
+    return fig
+
+
+def bland_altman(ax, rows, c):
+    """Draw areas of one class (difference against reference) into an axes; returns the one-row table behind it.
+
+    rows: per-image counts of one network and seed; c: the class. Areas in % of the image.
+    """
+    areas = stats.areas(rows, c.name)
+    table = stats.bland_altman(areas)
+    pixels = rows[["tp", "fp", "fn", "tn"]].iloc[0].sum()
+    reference, difference = 100 * areas["reference"] / pixels, 100 * areas["difference"] / pixels
+    ax.plot(reference, difference, ".", color=c.colour, markersize=3)
+    for name in ("bias", "limit_low", "limit_high"):
+        ax.axhline(100 * table[name].iloc[0] / pixels, color="#444444", ls="--", lw=1)
+    ax.axhline(0, color="#999999", lw=0.8)
+    ax.set(
+        title=c.name.replace("_", " "), xlabel="area in the reference (% of image)", ylabel="drawn minus reference (%)"
+    )
+    return table.assign(**{"class": c.name})

@@ -1,0 +1,196 @@
+"""From files to arrays: every image opened, hashed and sized once, then kept as uint8 beside an index.
+
+Nothing is cached, and so nothing trains, unless every file of the manifest passed.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from helpers import provenance
+from helpers import study as studies
+from helpers.errors import StudyError, raise_all
+from helpers.readers import read_image, read_mask
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: one row an image, in the same order.
+
+    index has the columns of images.csv and height_px, width_px (of the file), pixel_mm (of an array pixel, NaN
+    where the spacing is unknown) and cv_fold (0 … folds − 1, or −1 without cross-validation).
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    index: pd.DataFrame
+
+    def rows(self, fold, split):
+        """Positions (int array) of a split: 'train', 'val' or 'test', in fold 'main' or 'cv1', 'cv2', …
+
+        In cross-validation fold k is the test set, the next fold (cyclically) the validation set.
+        """
+        if fold == "main":
+            return np.flatnonzero(self.index["split"] == split)
+        assigned, number = self.index["cv_fold"].to_numpy(), int(fold.removeprefix("cv")) - 1
+        test, val = assigned == number, assigned == (number + 1) % (assigned.max() + 1)
+        return np.flatnonzero({"test": test, "val": val, "train": ~(test | val)}[split])
+
+
+def resize_image(pixels, size):
+    """uint8 (H, W) to (size, size), bilinear, with anti-aliasing where it shrinks."""
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def resize_mask(mask, size):
+    """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is invented."""
+    return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
+
+
+def assign_folds(frame, folds, seed):
+    """A fold 0 … folds − 1 for every row (int array), seeded; a patient's images stay together.
+
+    Patients are shuffled, then each goes to the fold with the fewest images so far, so that folds differ by at
+    most one patient's images. Rows without patient_id are their own unit: the split is then by image.
+    """
+    unit = frame["patient_id"].fillna("image " + frame["image_id"])
+    sizes = unit.value_counts().sort_index()
+    if len(sizes) < folds:
+        raise StudyError(f"cross-validation into {folds} folds needs {folds} patients or images, found {len(sizes)}")
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    totals, chosen = np.zeros(folds, int), {}
+    for name, size in sizes.iloc[order].items():
+        chosen[name] = int(totals.argmin())
+        totals[chosen[name]] += size
+    return unit.map(chosen).to_numpy()
+
+
+def read_row(row, data, classes):
+    """Read and check one row of images.csv: (image, mask, spacing or None, list of problems)."""
+    where, problems, arrays = f"image_id {row.image_id}", [], [None, None]
+    spacing = None
+    for kind, name, expected in [("image", row.image, row.sha256_image), ("mask", row.mask, row.sha256_mask)]:
+        path = data / name
+        if not path.is_file():
+            problems.append(f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv")
+            continue
+        if (found := provenance.sha256(path)) != expected:
+            problems.append(
+                f"{where}: {kind} {path} has changed (sha256 {found[:12]}…, manifest {expected[:12]}…); restore the "
+                "file, or run `make manifest` if the change is meant"
+            )
+            continue
+        try:
+            if kind == "image":
+                arrays[0], spacing = read_image(path)
+            else:
+                arrays[1] = read_mask(path, classes)
+        except (StudyError, OSError, ValueError) as error:
+            problems.append(f"{where}: {kind} cannot be read: {error}")
+    image, mask = arrays
+    if image is not None and mask is not None and image.shape != mask.shape:
+        problems.append(
+            f"{where}: mask {row.mask} is {mask.shape[1]}×{mask.shape[0]}, image {image.shape[1]}×{image.shape[0]}; "
+            "draw the mask on this image"
+        )
+    return image, mask, spacing, problems
+
+
+def build(study, data):
+    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad row.
+
+    data: the folder that the paths of images.csv are relative to. Writes images.npy, masks.npy (uint8 N×S×S),
+    index.csv and check.json; the last appears only when all else is in place. Returns the index.
+    """
+    data, index = Path(data), studies.images(study)
+    if not data.is_dir():
+        raise StudyError(f"DATA={data}: no such folder; give the folder that holds the images of {study.name}")
+    size, count = study.spec["image_size"], len(index)
+    folder = study.run / "cache"
+    part = folder.with_name("cache.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    arrays = [np.lib.format.open_memmap(part / name, "w+", np.uint8, (count, size, size)) for name in
+              ("images.npy", "masks.npy")]  # fmt: skip
+    shapes, spacings, problems = [], [], []
+
+    def work(row):
+        image, mask, spacing, found = read_row(row, data, study.classes)
+        if found:
+            return (0, 0), None, found
+        arrays[0][row.Index], arrays[1][row.Index] = resize_image(image, size), resize_mask(mask, size)
+        return image.shape, spacing, found
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, (shape, spacing, found) in enumerate(pool.map(work, index.itertuples()), 1):
+            shapes.append(shape)
+            spacings.append(spacing)
+            problems += found
+            if number % 200 == 0 or number == count:
+                print(f"checked {number} of {count} images", flush=True)
+    raise_all(problems, f"{study.root / 'images.csv'} against {data}")
+    index["height_px"], index["width_px"] = np.array(shapes).T
+    index["pixel_mm"] = [_pixel_mm(*row, size) for row in zip(shapes, spacings, index["pixel_spacing_mm"], strict=True)]
+    folds = study.spec.get("cross_validation", {}).get("folds")
+    index["cv_fold"] = assign_folds(index, folds, study.split.get("seed", 0)) if folds else -1
+    provenance.write_csv(index, part / "index.csv")
+    pixels = np.bincount(arrays[1].ravel(), minlength=len(study.classes))
+    summary = {
+        "images": count,
+        "size": size,
+        "passed": True,
+        "sha256": {path.name: provenance.sha256(path) for path in sorted(part.iterdir())},
+        "pixels": dict(zip([c.name for c in study.classes], pixels.tolist(), strict=True)),
+    }
+    folder.mkdir(exist_ok=True)
+    for path in part.iterdir():
+        os.replace(path, folder / path.name)
+    part.rmdir()
+    provenance.write_json(summary, folder / "check.json")
+    return index
+
+
+def _pixel_mm(shape, spacing, declared, size):
+    """Side of an array pixel in mm: geometric mean of both directions after the resize; NaN where unknown."""
+    row, column = spacing if spacing is not None else (declared, declared)
+    return float(np.sqrt(row * shape[0] * column * shape[1]) / size)
+
+
+def load(study):
+    """The cached arrays of a study; StudyError says how to make them when they are missing or of another size."""
+    folder = study.run / "cache"
+    if not (folder / "check.json").is_file():
+        raise StudyError(f"{folder}: no checked images yet; run `make study STUDY={study.name}` first")
+    images, masks = (np.load(folder / name, mmap_mode="r") for name in ("images.npy", "masks.npy"))
+    index = pd.read_csv(folder / "index.csv", dtype={"image_id": str, "patient_id": str, "device": str})
+    if images.shape[1] != study.spec["image_size"]:
+        raise StudyError(
+            f"{folder}: images of {images.shape[1]} px, protocol {study.protocol!r} wants {study.spec['image_size']}; "
+            f"run `make study STUDY={study.name} PROTOCOL={study.protocol}`"
+        )
+    return Arrays(images, masks, index)
+
+
+def main(arguments=None):
+    """Command line: check and cache a study. python -m helpers.datasets --study NAME --data FOLDER."""
+    parser = argparse.ArgumentParser(prog="helpers.datasets", description=main.__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--protocol", default="quick")
+    parser.add_argument("--data", required=True)
+    args = parser.parse_args(arguments)
+    try:
+        build(studies.load(args.study, args.protocol), args.data)
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
