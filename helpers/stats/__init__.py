@@ -10,7 +10,7 @@ from helpers.stats.cluster import anova_icc, icc
 from helpers.stats.cohort import P_VALUES, by_split, flow, printed_table1, summarise, table1, table1_tests
 from helpers.stats.comparison import claims, compare, declared
 from helpers.stats.effects import effect_sizes, equivalence
-from helpers.stats.intervals import ESTIMANDS, METRICS, Cube, intervals
+from helpers.stats.estimates import ESTIMANDS, METRICS, Cube, intervals
 from helpers.stats.mixed import mixed_differences, mixed_models, reml
 from helpers.stats.multiplicity import adjust, fdr, holm
 from helpers.stats.paired import cluster_robust, differences, normality, paired_t, sign_flip, wilcoxon
@@ -26,12 +26,12 @@ from helpers.stats.printed import (
     tukey_classes,
     tukey_models,
 )
-from helpers.stats.ranking import ORDERS, ranking, significance_map
+from helpers.stats.ranks import ORDERS, ranking, significance_map
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.results import MIN_UNITS, check, folds, has_patients, read, select
 from helpers.stats.simulate import ANALYSES, Design, curve, false_positives, theory
-from helpers.stats.subgroups import groups, subgroups
-from helpers.stats.values import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
+from helpers.stats.subgroup import memberships, subgroups
+from helpers.stats.units import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
 
 __all__ = [
     "ALL",
@@ -78,13 +78,13 @@ __all__ = [
     "flow",
     "folds",
     "friedman",
-    "groups",
     "has_patients",
     "holm",
     "huang",
     "icc",
     "intervals",
     "limits",
+    "memberships",
     "mixed_differences",
     "mixed_models",
     "normality",

@@ -6,7 +6,7 @@ from scipy import stats
 
 from helpers.stats.mixed import group_sums, reml
 from helpers.stats.results import MIN_UNITS
-from helpers.stats.values import EMPTY, has_patients, values
+from helpers.stats.units import EMPTY, has_patients, values
 
 
 def areas(per_image: pd.DataFrame, class_: str, pixel_mm: pd.Series | None = None) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from scipy import stats
 
 from helpers.errors import StudyError
 from helpers.stats.paired import differences
-from helpers.stats.values import values as image_values
+from helpers.stats.units import values as image_values
 
 
 def anova_icc(y: np.ndarray, groups: np.ndarray, level: float = 0.95) -> dict:

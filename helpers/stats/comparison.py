@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 
 from helpers.errors import StudyError
-from helpers.stats.intervals import intervals
+from helpers.stats.estimates import intervals
 from helpers.stats.mixed import mixed_differences, mixed_models
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import cluster_robust, paired_t, sign_flip, wilcoxon
 from helpers.stats.printed import LABEL, anova_classes
 from helpers.stats.repeated import rm_anova
-from helpers.stats.values import ALL, OVERALL, default_unit, values
+from helpers.stats.units import ALL, OVERALL, default_unit, values
 
 TESTS = {  # study.yml's name -> (function of values and headline, needs patients)
     "patient_t": (paired_t, True),

@@ -14,7 +14,7 @@ from scipy import linalg, stats
 from helpers.errors import StudyError
 from helpers.stats.paired import CONSTANT, FEW, differences, paired_t
 from helpers.stats.results import MIN_UNITS
-from helpers.stats.values import wide
+from helpers.stats.units import wide
 
 GOLDEN = (np.sqrt(5) - 1) / 2
 

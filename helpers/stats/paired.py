@@ -10,7 +10,7 @@ from scipy import stats
 
 from helpers.errors import StudyError
 from helpers.stats.results import MIN_UNITS
-from helpers.stats.values import wide
+from helpers.stats.units import wide
 
 CONSTANT = "no variation between the units: no test"
 FEW = f"fewer than {MIN_UNITS} units: no test"
@@ -18,7 +18,7 @@ EXACT_FLIPS = 16  # up to so many units all 2**n sign patterns are enumerated
 
 
 def differences(values: pd.DataFrame, headline: str, unit: str = "patient") -> pd.DataFrame:
-    """Units × comparators: headline − comparator, of the units' means. `.attrs` as from :func:`values.wide`."""
+    """Units × comparators: headline − comparator, of the units' means. `.attrs` as from :func:`units.wide`."""
     table = wide(values, unit)
     if headline not in table:
         raise StudyError(f"no results for the headline model {headline!r}; there are {', '.join(table)}")

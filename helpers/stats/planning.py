@@ -52,7 +52,7 @@ def exact_power(between, residual, difference, patients, images, *, goal="differ
 
 def power_table(between: float, residual: float, differences, patients, images, *, goal: str = "difference",
                 margin: float = 0.0, alpha: float = 0.05, runs: int = 4000, seed: int = 1) -> pd.DataFrame:  # fmt: skip
-    """:func:`simulate_power` over a grid; columns difference, patients, images, goal, power, low, high (Wilson), icc."""
+    """:func:`simulate_power` over a grid; columns difference, patients, images, goal, power, low, high, icc."""
     rows = []
     for difference in differences:
         for m in images:
@@ -67,7 +67,7 @@ def power_table(between: float, residual: float, differences, patients, images, 
 
 def patients_needed(between: float, residual: float, differences, images, *, power: float = 0.8,
                     goal: str = "difference", margin: float = 0.0, alpha: float = 0.05, most: int = 100_000):  # fmt: skip
-    """Fewest patients that reach `power`; columns difference, images, goal, patients (NaN if above `most`), power."""
+    """Fewest patients that reach `power` (NaN if above `most`); columns difference, images, goal, patients, power."""
     rows = []
     for difference in differences:
         for m in images:

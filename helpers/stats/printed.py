@@ -10,7 +10,7 @@ from helpers import metrics
 from helpers.errors import StudyError
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import paired_t
-from helpers.stats.values import ALL, OVERALL, values, wide
+from helpers.stats.units import ALL, OVERALL, values, wide
 
 LABEL = "as in the paper; assumes independent images"
 TABLE2 = ("TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR")

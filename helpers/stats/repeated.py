@@ -12,7 +12,7 @@ from scipy import stats
 from helpers.errors import StudyError
 from helpers.stats.multiplicity import adjust
 from helpers.stats.results import MIN_UNITS
-from helpers.stats.values import default_unit, values, wide
+from helpers.stats.units import default_unit, values, wide
 
 
 def by_class(per_image: pd.DataFrame, model: str, metric: str, background: str = "background") -> pd.DataFrame:

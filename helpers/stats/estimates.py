@@ -6,7 +6,7 @@ import pandas as pd
 from helpers.errors import StudyError
 from helpers.stats.bootstrap import Ratios, limits, resample
 from helpers.stats.results import COUNTS, MIN_UNITS, canonical
-from helpers.stats.values import ALL, EMPTY, FOREGROUND, RATIOS, default_unit, ratio
+from helpers.stats.units import ALL, EMPTY, FOREGROUND, RATIOS, default_unit, ratio
 
 METHODS = ("bootstrap_t", "percentile", "bca", "t")
 ESTIMANDS = {
@@ -37,7 +37,7 @@ def intervals(
 ) -> pd.DataFrame:
     """Estimates and intervals from pixel counts (rows of per_image.csv, one split and fold; seeds averaged).
 
-    metrics: names of `values.RATIOS`; classes: class names, "all", "foreground" (None: all of these); method: one or
+    metrics: names of `units.RATIOS`; classes: class names, "all", "foreground" (None: all of these); method: one or
     several of METHODS. Patients are resampled whole, the same draws for every model, class and metric; images where
     no patient is known. "bootstrap_t" is the method of choice; "percentile" and "bca" cover about 93 % at 22 patients.
 

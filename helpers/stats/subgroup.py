@@ -9,14 +9,14 @@ from scipy import stats
 from helpers.errors import StudyError
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import differences
-from helpers.stats.values import values, wide
+from helpers.stats.units import values, wide
 
 NOTE = ("Subgroups of a test set this small are descriptive: a true difference is easily missed, a chance one easily "
         "found. Read the interaction test, not whether one subgroup is significant and the other is not.")  # fmt: skip
 CUTS = {"age_years": "median", "bmi_kg_m2": [25.0], "sex": None, "device": None}
 
 
-def groups(patients: pd.DataFrame, cuts: dict = CUTS) -> pd.DataFrame:
+def memberships(patients: pd.DataFrame, cuts: dict = CUTS) -> pd.DataFrame:
     """patient_id, variable, group: text variables as they are, numbers cut ("median" of these patients, or at edges).
 
     A variable that is absent, or the same for everyone, is left out; unknown values are left out of their variable.

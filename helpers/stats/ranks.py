@@ -5,11 +5,11 @@ import pandas as pd
 
 from helpers.errors import StudyError
 from helpers.stats.bootstrap import draw_counts
-from helpers.stats.intervals import Cube
+from helpers.stats.estimates import Cube
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import paired_t
 from helpers.stats.results import MIN_UNITS
-from helpers.stats.values import ALL, FOREGROUND, default_unit, values
+from helpers.stats.units import ALL, FOREGROUND, default_unit, values
 
 ORDERS = {
     "pooled": "pixels summed, then ranked",
