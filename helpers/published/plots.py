@@ -14,28 +14,31 @@ def beside(table, width=figures.PAGE):
     """Printed numbers (black diamonds) and ours with 95 % intervals (coloured dots), one row a printed metric.
 
     table: of ``published.compare``. Rows without an interval of ours are left out; a quantity printed in several
-    places is drawn once. Returns a figure, or None when there is nothing to draw.
+    places, or under two names, is drawn once. Hollow dots: not comparable. Returns a figure, or None without rows.
     """
-    keys = ["model", "class", "metric", "printed", "our_model"]
-    rows = table.dropna(subset=["ours_low", "ours"]).drop_duplicates(keys)
+    rows = table.dropna(subset=["ours_low", "ours"]).drop_duplicates(["model", "class", "printed_low", "ours"])
     if rows.empty:
         return None
     fig, axes = plt.subplots(figsize=(width, 0.9 + 0.2 * len(rows)))
     for y, row in enumerate(rows.itertuples()):
         colour = figures.model_colour(row.our_model)
+        face = "white" if row.verdict == "not comparable" else colour
         axes.plot([row.ours_low, row.ours_high], [y, y], color=colour, linewidth=2.5, solid_capstyle="butt")
-        axes.plot(row.ours, y, "o", color=colour, markersize=5)
+        axes.plot(row.ours, y, "o", color=colour, markersize=5, markerfacecolor=face)
         axes.plot((row.printed_low + row.printed_high) / 2, y, "D", color="black", markersize=4)
-    names = [
-        f"{r.metric.replace('_', ' ')} · {r._4} · {r.model}" for r in rows.rename(columns={"class": "_4"}).itertuples()
-    ]
+    structures = rows["class"].replace({"all4": "all 4 classes"})
+    metrics = rows["metric"].str.replace("_", " ")
+    names = [f"{m} · {c} · {model}" for m, c, model in zip(metrics, structures, rows["model"], strict=True)]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel("value (0 to 1)")
     handles = [plt.Line2D([], [], marker="D", color="black", linestyle="", label="printed in the paper")]
+    hollow = (rows["verdict"] == "not comparable").all()
     for model in rows["our_model"].unique():
         label = f"{figures.model_label(model)}, this run (95 % interval)"
-        handles.append(plt.Line2D([], [], marker="o", color=figures.model_colour(model), label=label))
+        colour = figures.model_colour(model)
+        face = "white" if hollow else colour
+        handles.append(plt.Line2D([], [], marker="o", color=colour, markerfacecolor=face, label=label))
     axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     axes.grid(axis="x", alpha=0.3)
     return fig
@@ -60,10 +63,12 @@ def checks(audits, titles, width=figures.PAGE):
                     left[y] + share / 2, y, str(count), ha="center", va="center", color="white" if dark else "black"
                 )
         left += shares[grade].to_numpy()
-    labels = [f"{titles[p]}\n{n} checks" for p, n in counts.sum(axis=1).items()]
+    labels = [f"{titles[p]}\n{n} check{'s' * (n != 1)}" for p, n in counts.sum(axis=1).items()]
     axes.set_yticks(range(len(counts)), labels)
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xticks=[])
+    axes.tick_params(length=0)
+    axes.grid(False)
     for side in ("top", "right", "bottom", "left"):
         axes.spines[side].set_visible(False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
@@ -100,6 +105,8 @@ def contradictions(audit, width=figures.PAGE):
     names = [f"{row.metric.replace('_', ' ')}\n{row.rule}" for row in rows.itertuples()]
     axes.set_yticks(range(len(rows)), names)
     axes.set(ylim=(len(rows) - 0.5, -0.8), xlim=(-0.02, 1.02), xticks=[])
+    axes.tick_params(length=0)
+    axes.grid(False)
     for side in ("top", "right", "bottom", "left"):
         axes.spines[side].set_visible(False)
     return fig
