@@ -11,6 +11,7 @@ import imagehash
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy import ndimage
 
 from helpers.errors import raise_all
 
@@ -19,6 +20,9 @@ from helpers.errors import raise_all
 #: another of the same patient within 26.
 THRESHOLD = 40
 HASH_SIZE = 16
+#: correlation of fine detail from which a pair of two known patients counts too; the highest between different people
+#: was 0.38 in those images, and 0.76 in 99,456 pairs of drawn phantoms, which share the shape of their sector
+DETAIL = 0.8
 
 
 @dataclass(frozen=True)
@@ -79,24 +83,38 @@ def hash_distances(bits):
     return np.round((bits.shape[1] - signs @ signs.T) / 2).astype(int)
 
 
+def details(images):
+    """Fine structure of every image, unit vectors float32 (N, 4096): 64 × 64 px less its blur (2 px)."""
+    small = [Image.fromarray(np.asarray(i)).resize((64, 64), Image.Resampling.BOX) for i in images]
+    fine = np.stack(small).astype(np.float32)
+    fine -= ndimage.gaussian_filter(fine, (0, 2, 2))
+    fine = fine.reshape(len(fine), -1) - fine.mean((1, 2))[:, None]
+    return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-9)
+
+
 def near_duplicates(images, index, threshold=THRESHOLD):
     """No two images of different splits look alike: their perceptual hashes differ in more than threshold bits.
 
-    images: uint8 (N, H, W) in the order of the index. Evidence, closest first: bits, image_id, other, split,
-    other_split, patient_id, other_patient; pairs within one split are listed too, but do not fail the gate. Noise,
-    gain and blur are seen through; a crop or shift of more than about 1 % of the image is not.
+    Where the patients of a pair are known to be different, it counts only if its fine detail agrees as well (DETAIL):
+    then it is one picture under two names. Where they are unknown, looking alike is already a sign of one patient.
+    images: uint8 (N, H, W) in the order of the index. Evidence, closest first: bits, detail, image_id, other, split,
+    other_split, patient_id, other_patient, counts; pairs within one split are listed but do not count. Noise, gain and
+    blur are seen through; a crop or shift of more than about 1 % of the image is not.
     """
-    distance = hash_distances(hashes(images))
+    distance, fine = hash_distances(hashes(images)), details(images)
     first, second = np.nonzero(np.triu(distance <= threshold, 1))
     order = np.argsort(distance[first, second], kind="stable")
     first, second = first[order], second[order]
-    pairs = {"bits": distance[first, second]}
+    pairs = {"bits": distance[first, second], "detail": (fine[first] * fine[second]).sum(1)}
     for column, to in (("image_id", "other"), ("split", "other_split"), ("patient_id", "other_patient")):
         values = index[column].to_numpy(object)
         pairs |= {column: values[first], to: values[second]}
     evidence = pd.DataFrame(pairs)
-    across = int((evidence["split"] != evidence["other_split"]).sum())
-    test = int(((evidence["split"] == "test") ^ (evidence["other_split"] == "test")).sum())
+    unknown = evidence["patient_id"].isna() | evidence["other_patient"].isna()
+    alike = unknown | (evidence["patient_id"] == evidence["other_patient"]) | (evidence["detail"] >= DETAIL)
+    evidence["counts"] = alike & (evidence["split"] != evidence["other_split"])
+    across, one = int(evidence["counts"].sum()), evidence["split"].eq("test") ^ evidence["other_split"].eq("test")
+    test = int((evidence["counts"] & one).sum())
     found = f"{across} pairs of different splits within {threshold} of {HASH_SIZE**2} bits, {test} with a test image"
     return Gate("near-duplicate images", across == 0, found, evidence)
 

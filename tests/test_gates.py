@@ -16,10 +16,13 @@ CLASSES = [SimpleNamespace(index=0, name="background"), SimpleNamespace(index=1,
 SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 4
 
 
-def speckle(seed):
-    """A random smooth picture, uint8 (64, 64)."""
-    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(64, 64)), 4)
-    return np.uint8(255 * (noise - noise.min()) / np.ptp(noise))
+def speckle(coarse, fine):
+    """A random picture, uint8 (64, 64): structure from one seed, speckle from another."""
+    parts = []
+    for seed, blur in ((coarse, 4), (fine, 1)):
+        noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(64, 64)), blur)
+        parts.append(noise / noise.std())
+    return np.uint8(np.clip(128 + 45 * parts[0] + 8 * parts[1], 0, 255))
 
 
 def arrays(**changes):
@@ -33,7 +36,7 @@ def arrays(**changes):
     ).assign(**changes)  # fmt: skip
     masks = np.zeros((12, 64, 64), np.uint8)
     masks[:, 16:32, 32:48] = 1
-    return Arrays(np.stack([speckle(k) for k in range(12)]), masks, index)
+    return Arrays(np.stack([speckle(k, 100 + k) for k in range(12)]), masks, index)
 
 
 def test_clean_data_pass_every_gate():
@@ -103,6 +106,16 @@ def test_near_duplicate_in_two_splits(change):
     assert gate.passed is False
     assert gate.found == "1 pairs of different splits within 40 of 256 bits, 1 with a test image"
     assert gate.evidence.loc[0, ["image_id", "other"]].tolist() == ["i2", "i10"]
+
+
+def test_looking_alike_counts_where_patients_are_unknown():
+    data = arrays()
+    data.images[10] = speckle(2, 999)  # the structure of i2 with other speckle
+    gate = gates.near_duplicates(data.images, data.index, threshold=80)
+    assert len(gate.evidence) == 1 and gate.evidence["detail"].iloc[0] < gates.DETAIL
+    assert gate.passed is True  # two known patients who look alike
+    unknown = gates.near_duplicates(data.images, data.index.assign(patient_id=None), threshold=80)
+    assert unknown.passed is False and unknown.evidence["counts"].tolist() == [True]
 
 
 def test_threshold_counts_bits():
