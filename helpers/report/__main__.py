@@ -1,4 +1,4 @@
-"""Make the book of a study: python -m helpers.report --study NAME [--protocol NAME]."""
+"""Make the book of a study: python -m helpers.report --study NAME [--protocol NAME] [--pdf]."""
 
 import argparse
 import sys
@@ -13,9 +13,10 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="helpers.report", description=main.__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--protocol", default="quick")
+    parser.add_argument("--pdf", action="store_true", help="the whole book as one PDF too; needs Chromium")
     args = parser.parse_args(arguments)
     try:
-        print(build(studies.load(args.study, args.protocol)))
+        print(build(studies.load(args.study, args.protocol), args.pdf))
     except StudyError as error:
         sys.exit(f"error: {error}")
 

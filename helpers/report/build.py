@@ -15,11 +15,11 @@ from helpers import steps
 from helpers import study as studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
-from helpers.report import pages
+from helpers.report import pack, pages
+from helpers.report.harden import harden
 
 ASSETS = Path(__file__).parent / "book"
 SUMMARY = "00_summary"
-ELSEWHERE = re.compile(r"""<(?:script|img|link|iframe|source|video)\b[^>]*?(?:src|href)=["'](?:https?:)?//[^"']*""")
 
 
 def folder(study):
@@ -27,7 +27,7 @@ def folder(study):
     return studies.ROOT / "reports" / study.name
 
 
-def build(study):
+def build(study, pdf=False):
     """Make reports/<study>/book from the executed notebooks of a study; returns the path of index.html.
 
     Needs every runs/<study>/notebooks/*.ipynb and train/*/*/03_train.ipynb with its record; nothing is executed.
@@ -42,14 +42,23 @@ def build(study):
     with tempfile.TemporaryDirectory(dir=place, prefix=".book") as temporary:
         source, out = Path(temporary) / "source", Path(temporary) / "book"
         source.mkdir()
-        write_source(study, notebooks, source)
+        names = write_source(study, notebooks, source)
         run_sphinx(study, source, out, Path(temporary) / "doctrees")
         for name in ("tables", "figures"):
             if (study.run / name).is_dir():
                 shutil.copytree(study.run / name, out / name, dirs_exist_ok=True)
         copy_notebooks(notebooks, trainings(study), out / "notebooks")
-        _outside(out)
+        if (study.run / "results").is_dir():
+            shutil.copytree(study.run / "results", out / "results")
+        harden(out)
+        pack.write_manifest(study, out)
         _swap(out, place / "book")
+    pack.write_zip(place / "book", place / "book.zip")
+    (place / "book.pdf").unlink(missing_ok=True)
+    if pdf:
+        pack.write_pdf(place / "book", names, place / "book.pdf")
+    pack.write_seal(place)
+    pack.write_shelf()
     return place / "book" / "index.html"
 
 
@@ -60,7 +69,7 @@ def trainings(study):
 
 
 def write_source(study, notebooks, source):
-    """Write every page of the book and its contents to the folder ``source``."""
+    """Write every page of the book and its contents to the folder ``source``; returns their names in reading order."""
     made = [pages.make(p, study, "index" if p.stem == SUMMARY else p.stem) for p in notebooks]
     learned = [pages.make(p, study, pages.slug(p), _training_title(p)) for p in trainings(study)]
     for page in [p for p in made if p.name != "index"] + learned:
@@ -78,6 +87,7 @@ def write_source(study, notebooks, source):
     else:
         front.notebook.cells.append(new_markdown_cell(contents, id="contents"))
         nbformat.write(front.notebook, source / "index.ipynb")
+    return ["index", *names]
 
 
 def _training_title(path):
@@ -114,15 +124,6 @@ def copy_notebooks(notebooks, learned, place):
         shutil.copy(path, place / path.name)
     for path in learned:
         shutil.copy(path, place / f"{pages.slug(path)}.ipynb")
-
-
-def _outside(out):
-    """StudyError when a page would load anything from outside the book."""
-    for path in sorted(out.rglob("*.html")):
-        text = path.read_text(encoding="utf-8")
-        found = ELSEWHERE.findall(text)
-        if found:
-            raise StudyError(f"{path.name}: would load from outside the book: {found[0]}")
 
 
 def _swap(new, old):

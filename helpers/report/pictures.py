@@ -55,7 +55,7 @@ class Figures:
         titles = [w for w in dict.fromkeys(words) if len(w) > 12][:3]
         alt = html.escape(". ".join([section, *titles]), quote=True)
         return (
-            f'<figure class="study-figure"><a href="figures/{name}.svg"><img src="figures/{name}.svg" alt="{alt}" '
-            f'loading="lazy"></a><figcaption class="study-files"><a href="figures/{name}.png" download>PNG</a> '
+            f'<figure class="study-figure"><a href="figures/{name}.svg"><img src="figures/{name}.svg" alt="{alt}"></a>'
+            f'<figcaption class="study-files"><a href="figures/{name}.png" download>PNG</a> '
             f'<a href="figures/{name}.svg" download>SVG</a> · made by {html.escape(notebook)}</figcaption></figure>'
         )

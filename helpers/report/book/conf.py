@@ -28,6 +28,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "article_header_end": "",
+    "navbar_persistent": "",
     "footer_content_items": "",
     "pygments_light_style": "a11y-high-contrast-light",
 }
