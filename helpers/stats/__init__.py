@@ -30,7 +30,7 @@ from helpers.stats.ranks import ORDERS, ranking, significance_map
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.results import MIN_UNITS, check, folds, has_patients, read, select
 from helpers.stats.simulate import ANALYSES, Design, curve, false_positives, theory
-from helpers.stats.subgroup import memberships, subgroups
+from helpers.stats.subgroup import SUBGROUPS, memberships, subgroups
 from helpers.stats.units import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "OVERALL",
     "P_VALUES",
     "RATIOS",
+    "SUBGROUPS",
     "Cube",
     "Design",
     "Ratios",

@@ -65,9 +65,22 @@ def power_table(between: float, residual: float, differences, patients, images, 
     return pd.DataFrame(rows)
 
 
-def patients_needed(between: float, residual: float, differences, images, *, power: float = 0.8,
-                    goal: str = "difference", margin: float = 0.0, alpha: float = 0.05, most: int = 100_000):  # fmt: skip
-    """Fewest patients that reach `power` (NaN if above `most`); columns difference, images, goal, patients, power."""
+def patients_needed(
+    between: float,
+    residual: float,
+    differences,
+    images,
+    *,
+    power: float = 0.8,
+    goal: str = "difference",
+    margin: float = 0.0,
+    alpha: float = 0.05,
+    most: int = 100_000,
+) -> pd.DataFrame:
+    """Fewest patients that reach `power` (NaN if above `most`).
+
+    Columns: difference, images, goal, patients, power.
+    """
     rows = []
     for difference in differences:
         for m in images:

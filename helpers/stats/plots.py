@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.patches import FancyArrowPatch
 
 GREY = "#5b5b5b"
+COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 
 
 def _text(row, what):
@@ -109,4 +110,84 @@ def folds(table: pd.DataFrame, columns=("pooled_IoU", "accuracy"), width: float 
     axes.set(xticks=at, xticklabels=table["fold"], ylim=(0, 1), xlabel="fold")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame | None, label=str, colour=lambda name: GREY, width: float = 6.8):
+    """Rank distributions (area of a dot: share of bootstrap draws) for each way of ranking; beside them who beats whom.
+
+    `ranks` from ranks.ranking; `pairs` from ranks.significance_map, or None to leave that panel out.
+    """
+    ways = list(dict.fromkeys(zip(ranks["metric"], ranks["class"], ranks["order"], strict=True)))
+    best = ranks.groupby("model")["mean_rank"].mean().sort_values().index
+    panels = len(ways) + (pairs is not None)
+    columns = min(panels, 4)
+    lines = -(-panels // columns)
+    fig, grid = plt.subplots(lines, columns, figsize=(width, 0.5 + lines * (0.7 + 0.3 * len(best))), squeeze=False)
+    for axes in grid.ravel()[panels:]:
+        axes.set_visible(False)
+    for axes, way in zip(grid.ravel(), ways, strict=False):
+        part = ranks[(ranks["metric"] == way[0]) & (ranks["class"] == way[1]) & (ranks["order"] == way[2])]
+        part = part.set_index("model")
+        for y, model in enumerate(best):
+            share = np.array([part.loc[model, f"p_rank{r + 1}"] for r in range(len(best))])
+            axes.scatter(np.arange(len(best)) + 1, np.full(len(best), y), s=130 * share, color=colour(model))
+            axes.plot(part.loc[model, "rank"], y, "x", color="black", markersize=4)
+        axes.set(xlim=(0.4, len(best) + 0.6), ylim=(len(best) - 0.4, -0.6), xticks=range(1, len(best) + 1))
+        axes.set_yticks(range(len(best)), [label(m) for m in best])
+        axes.set_title(f"{way[0]}, {way[1]}: {way[2]}", fontsize=7)
+    if pairs is not None:
+        axes = grid.ravel()[len(ways)]
+        won = pairs.pivot_table(index="model", columns="other", values="better", aggfunc="first").reindex(
+            best, columns=best
+        )
+        won = won.astype("float").fillna(0.0).to_numpy()
+        axes.imshow(won, cmap="Greens", vmin=0, vmax=1.6, aspect="auto")
+        axes.set_xticks(range(len(best)), [label(m) for m in best], rotation=90)
+        axes.set_yticks(range(len(best)), [label(m) for m in best])
+        axes.set_title("row beats column", fontsize=7)
+    return fig
+
+
+def false_alarms(curve: pd.DataFrame, own: float | None, width: float = 6.8):
+    """False-positive rate against the ICC of the differences, a line an analysis; `own`: the study's estimate."""
+    fig, axes = plt.subplots(figsize=(width, 2.8))
+    for (name, part), colour in zip(curve.groupby("analysis", sort=False), COLOURS, strict=False):
+        axes.plot(part["icc"], 100 * part["rate"], marker="o", color=colour, label=name)
+        axes.fill_between(part["icc"], 100 * part["low"], 100 * part["high"], color=colour, alpha=0.2, linewidth=0)
+    axes.axhline(5, color="black", linewidth=0.8, linestyle=":")
+    if own is not None:
+        axes.axvline(own, color=GREY, linewidth=0.8)
+        axes.annotate(f" this study: {own:.2f}", (own, 0.97), xycoords=("data", "axes fraction"), va="top", fontsize=8)
+    axes.set(xlabel="intraclass correlation of the differences", ylabel="false alarms, %", ylim=(0, None))
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def bland_altman(areas: pd.DataFrame, limits: pd.DataFrame, colour: str = GREY, width: float = 6.8):
+    """Difference against mean area of each image for one model, bias and limits of agreement as lines."""
+    row = limits.iloc[0]
+    fig, axes = plt.subplots(figsize=(width, 2.8))
+    axes.scatter(areas["mean"], areas["difference"], s=6, color=colour, alpha=0.5, linewidth=0)
+    for value, style in [(row["bias"], "-"), (row["limit_low"], "--"), (row["limit_high"], "--"), (0, ":")]:
+        axes.axhline(value, color="black", linewidth=0.8, linestyle=style)
+    axes.set(xlabel=f"mean of predicted and reference area, {row['unit']}", ylabel="predicted − reference")
+    axes.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def power(table: pd.DataFrame, goal: float = 0.8, width: float = 6.8):
+    """Power against patients, a line a number of images each, a panel a true difference; from planning.power_table."""
+    differences = list(dict.fromkeys(table["difference"]))
+    fig, panels = plt.subplots(1, len(differences), figsize=(width, 2.6), sharey=True, squeeze=False)
+    for axes, difference in zip(panels.ravel(), differences, strict=True):
+        part = table[table["difference"] == difference]
+        for (images, line), colour in zip(part.groupby("images"), COLOURS, strict=False):
+            axes.plot(line["patients"], line["power"], marker="o", markersize=3, color=colour, label=f"{images} images")
+        axes.axhline(goal, color="black", linewidth=0.8, linestyle=":")
+        axes.set(title=f"true difference {difference:g}", xlabel="patients", ylim=(0, 1.02))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0, 0].set_ylabel("power")
+    panels[0, -1].legend(frameon=False)
     return fig

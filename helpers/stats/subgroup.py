@@ -11,8 +11,10 @@ from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import differences
 from helpers.stats.units import values, wide
 
-NOTE = ("Subgroups of a test set this small are descriptive: a true difference is easily missed, a chance one easily "
-        "found. Read the interaction test, not whether one subgroup is significant and the other is not.")  # fmt: skip
+SUBGROUPS = (
+    "Subgroups of a test set this small are descriptive: true differences are easily missed, chance ones found. "
+    "Read the interaction test, not whether one subgroup is significant and the other is not."
+)
 CUTS = {"age_years": "median", "bmi_kg_m2": [25.0], "sex": None, "device": None}
 
 
@@ -28,10 +30,11 @@ def memberships(patients: pd.DataFrame, cuts: dict = CUTS) -> pd.DataFrame:
         known = patients.dropna(subset=[variable])
         group = known[variable]
         if cut is not None:
-            edges = [known[variable].median()] if isinstance(cut, str) else list(cut)
+            number = pd.to_numeric(known[variable])
+            edges = [number.median()] if isinstance(cut, str) else list(cut)
             names = [f"< {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in itertools.pairwise(edges)),
                      f"≥ {edges[-1]:g}"]  # fmt: skip
-            group = pd.cut(known[variable], [-np.inf, *edges, np.inf], right=False, labels=names).astype(str)
+            group = pd.cut(number, [-np.inf, *edges, np.inf], right=False, labels=names).astype(str)
         if len(set(group)) > 1:
             parts.append(pd.DataFrame({"patient_id": known["patient_id"].astype(str), "variable": variable,
                                        "group": group.astype(str)}))  # fmt: skip
