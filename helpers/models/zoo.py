@@ -1,5 +1,7 @@
 """Any network of the segmentation-models-pytorch library, by ``smp:<architecture>/<encoder>``."""
 
+import inspect
+
 import segmentation_models_pytorch as smp
 
 from helpers.errors import StudyError
@@ -15,6 +17,15 @@ class Model(Network):
     def __init__(self, in_channels, classes, *, architecture, encoder_weights="none", **options):
         super().__init__(in_channels, classes)
         name, _, encoder = architecture.partition("/")
+        found = smp.MODEL_ARCHITECTURES_MAPPING.get(name.lower())
+        if found is None:
+            known = ", ".join(sorted(c.__name__ for c in smp.MODEL_ARCHITECTURES_MAPPING.values()))
+            raise StudyError(f"smp:{architecture}: no architecture {name!r}; the library has {known}")
+        known = set(inspect.signature(found).parameters) - {"in_channels", "classes", "kwargs"}
+        if unknown := sorted(set(options) - known):  # the library itself ignores them
+            raise StudyError(
+                f"smp:{architecture} has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}"
+            )
         try:
             self.network = smp.create_model(name, encoder, None, in_channels, classes, **options)
         except (KeyError, ValueError, TypeError) as error:
