@@ -15,7 +15,7 @@ from helpers import steps
 from helpers import study as studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
-from helpers.report import pack, pages
+from helpers.report import cases, pack, pages
 from helpers.report.harden import harden
 
 ASSETS = Path(__file__).parent / "book"
@@ -48,6 +48,8 @@ def build(study, pdf=False):
             if (study.run / name).is_dir():
                 shutil.copytree(study.run / name, out / name, dirs_exist_ok=True)
         copy_notebooks(notebooks, trainings(study), out / "notebooks")
+        if cases.available(study):
+            cases.write(study, out)
         if (study.run / "results").is_dir():
             shutil.copytree(study.run / "results", out / "results")
         harden(out)
@@ -80,6 +82,9 @@ def write_source(study, notebooks, source):
         text = f"# 3 · Training\n\nOne page for each training.\n\n```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n"
         (source / "training.md").write_text(text, encoding="utf-8")
         names = [n for n in names if n < "03"] + ["training"] + [n for n in names if n > "03"]
+    if cases.available(study):
+        (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
+        names.append("cases")
     contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"
     front = next((p for p in made if p.name == "index"), None)
     if front is None:
