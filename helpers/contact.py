@@ -25,7 +25,7 @@ def sheet(arrays, study, positions, titles=None, columns=6):
     for axis, k, title in zip(axes.flat, positions, titles, strict=False):
         axis.imshow(figures.overlay(arrays.images[k], arrays.masks[k], study, contour=True), interpolation="nearest")
         axis.set_title(title, fontsize=6, pad=2)
-    figures.class_legend(fig, study, loc="lower center", ncols=len(study.foreground), bbox_to_anchor=(0.5, -0.03))
+    figures.class_legend(fig, study, loc="upper center", ncols=len(study.foreground), bbox_to_anchor=(0.5, 0))
     fig.tight_layout(pad=0.3)
     return fig
 
