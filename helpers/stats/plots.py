@@ -113,39 +113,41 @@ def folds(table: pd.DataFrame, columns=("pooled_IoU", "accuracy"), width: float 
     return fig
 
 
-def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame | None, label=str, colour=lambda name: GREY, width: float = 6.8):
-    """Rank distributions (area of a dot: share of bootstrap draws) for each way of ranking; beside them who beats whom.
+def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame, label=str, colour=lambda name: GREY, width: float = 6.8):
+    """One figure of a ranking, networks from best to worst on average over the ways of ranking.
 
-    `ranks` from ranks.ranking; `pairs` from ranks.significance_map, or None to leave that panel out.
+    Left: chance of being first (shade) and rank on the data (number) for each way. Middle: rank distribution under
+    resampling for the first way (area of a dot: share of draws; cross: the data). Right: who beats whom.
+    `ranks` from ranks.ranking, `pairs` from ranks.significance_map.
     """
-    ways = list(dict.fromkeys(zip(ranks["metric"], ranks["class"], ranks["order"], strict=True)))
-    best = ranks.groupby("model")["mean_rank"].mean().sort_values().index
-    panels = len(ways) + (pairs is not None)
-    columns = min(panels, 4)
-    lines = -(-panels // columns)
-    fig, grid = plt.subplots(lines, columns, figsize=(width, 0.5 + lines * (0.7 + 0.3 * len(best))), squeeze=False)
-    for axes in grid.ravel()[panels:]:
-        axes.set_visible(False)
-    for axes, way in zip(grid.ravel(), ways, strict=False):
-        part = ranks[(ranks["metric"] == way[0]) & (ranks["class"] == way[1]) & (ranks["order"] == way[2])]
-        part = part.set_index("model")
-        for y, model in enumerate(best):
-            share = np.array([part.loc[model, f"p_rank{r + 1}"] for r in range(len(best))])
-            axes.scatter(np.arange(len(best)) + 1, np.full(len(best), y), s=130 * share, color=colour(model))
-            axes.plot(part.loc[model, "rank"], y, "x", color="black", markersize=4)
-        axes.set(xlim=(0.4, len(best) + 0.6), ylim=(len(best) - 0.4, -0.6), xticks=range(1, len(best) + 1))
-        axes.set_yticks(range(len(best)), [label(m) for m in best])
-        axes.set_title(f"{way[0]}, {way[1]}: {way[2]}", fontsize=7)
-    if pairs is not None:
-        axes = grid.ravel()[len(ways)]
-        won = pairs.pivot_table(index="model", columns="other", values="better", aggfunc="first").reindex(
-            best, columns=best
-        )
-        won = won.astype("float").fillna(0.0).to_numpy()
-        axes.imshow(won, cmap="Greens", vmin=0, vmax=1.6, aspect="auto")
-        axes.set_xticks(range(len(best)), [label(m) for m in best], rotation=90)
-        axes.set_yticks(range(len(best)), [label(m) for m in best])
-        axes.set_title("row beats column", fontsize=7)
+    best = list(ranks.groupby("model")["mean_rank"].mean().sort_values(kind="stable").index)
+    m, names = len(best), [label(model) for model in best]
+    ways = ranks["metric"] + " " + ranks["class"] + ", " + ranks["order"]
+    order = list(dict.fromkeys(ways))
+    first, rank = (ranks.pivot_table(index=ways, columns="model", values=v).loc[order, best].to_numpy()
+                   for v in ("p_first", "rank"))  # fmt: skip
+    fig, (a, b, c) = plt.subplots(1, 3, figsize=(width, 1.4 + 0.2 * max(len(order), m)), width_ratios=[1.1, 1, 1])
+    a.imshow(first, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
+    for (y, x), value in np.ndenumerate(rank):
+        a.text(x, y, f"{value:g}", ha="center", va="center", fontsize=6.5)
+    a.set_xticks(range(m), names, rotation=90)
+    a.set_yticks(range(len(order)), order)
+    a.set_title("rank, shade: chance to be first", fontsize=7)
+    part = ranks[ways == order[0]].set_index("model")
+    for y, model in enumerate(best):
+        share = np.array([part.loc[model, f"p_rank{r + 1}"] for r in range(m)])
+        b.scatter(np.arange(m) + 1, np.full(m, y), s=110 * share, color=colour(model))
+        b.plot(part.loc[model, "rank"], y, "x", color="black", markersize=4)
+    b.set(xlim=(0.4, m + 0.6), ylim=(m - 0.4, -0.6), xticks=range(1, m + 1), xlabel="rank")
+    b.set_yticks(range(m), names)
+    b.set_title(order[0], fontsize=7)
+    won = pairs.set_index(["model", "other"])["better"]
+    c.imshow([[won.get((x, y), False) for y in best] for x in best], cmap="Greens", vmin=0, vmax=1.6, aspect="auto")
+    c.set_xticks(range(m), names, rotation=90)
+    c.set_yticks(range(m), names)
+    c.set_title("row beats column (adjusted)", fontsize=7)
+    for axes in (a, b, c):
+        axes.grid(False)
     return fig
 
 
