@@ -15,7 +15,7 @@ from helpers import steps
 from helpers import study as studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
-from helpers.report import cases, pack, pages
+from helpers.report import cases, claim, pack, pages
 from helpers.report.harden import harden
 
 ASSETS = Path(__file__).parent / "book"
@@ -50,6 +50,8 @@ def build(study, pdf=False):
         copy_notebooks(notebooks, trainings(study), out / "notebooks")
         if cases.available(study):
             cases.write(study, out)
+        (out / "manifest").mkdir()
+        shutil.copy(study.root / "study.yml", out / "manifest" / "study.yml")
         if (study.run / "results").is_dir():
             shutil.copytree(study.run / "results", out / "results")
         harden(out)
@@ -85,6 +87,9 @@ def write_source(study, notebooks, source):
     if cases.available(study):
         (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
         names.append("cases")
+    names += ["claim", "card"]
+    (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
+    (source / "card.md").write_text(claim.card(study), encoding="utf-8")
     contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"
     front = next((p for p in made if p.name == "index"), None)
     if front is None:
