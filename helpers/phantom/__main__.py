@@ -10,6 +10,8 @@ from helpers.errors import StudyError
 from helpers.study import ROOT
 
 from .make import make, write_manifest
+from .recipes import recipe
+from .sheet import contact_sheet
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,13 +21,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="data folder; files that are there are left alone")
     parser.add_argument("--images-per-patient", type=int, metavar="K", help="only the first K of every patient")
     parser.add_argument("--manifest", action="store_true", help="rewrite the tables in data_manifest instead")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a contact sheet (PNG) instead")
     options = parser.parse_args(arguments)
     folder = ROOT / "data_manifest" / options.study
     try:
+        recipe(options.study)
         if options.manifest:
             write_manifest(options.study, folder)
+        elif options.sheet:
+            contact_sheet(options.study, options.sheet)
         elif options.out is None:
-            raise StudyError("--out is missing: say where the images go, such as --out runs/phantom/data")
+            raise StudyError(f"--out is missing: say where the images go, such as --out runs/{options.study}/data")
         else:
             drawn = make(options.study, options.out, folder, options.images_per_patient)
             print(f"{options.out}: {drawn} images drawn" if drawn else f"{options.out}: nothing was missing")

@@ -35,10 +35,15 @@ class Anatomy:
     es: tuple[float, float, float, float]
     psoas: tuple[float, float, float, float]
     vertebra: tuple[float, float, float, float]
+    closed: float  # how deep, in the shadow, outlines of the vertebra are closed: factor on its lower half
     process: float  # thickness of the transverse process
     deep: float  # 0 bowel … 1 kidney
+    other: tuple[float, float]  # dB of psoas and erector spinae against the QLM
     contrast: float  # 1 clear, 0 the QLM does not differ from what is around it
     fascia: float  # dB of the fascia's brightness
+    around: float  # dB of connective tissue and retroperitoneal fat
+    blobs: tuple[tuple[float, float, float, float, float], ...]  # dark patches that are no muscle, as ql
+    hand: tuple[float, float, float]  # mm by which the reference lies outside each class's edge in this patient
     warp: Waves
     pose: tuple[float, float, float]  # shift right, shift down, turn
 
@@ -50,19 +55,30 @@ def draw(rng: np.random.Generator, person) -> Anatomy:
     return Anatomy(
         fat=float(np.clip(9 + 1.15 * (person.bmi_kg_m2 - 21) + n(0, 1.5), 5, 32)),
         build=build,
-        wall=n(11.5, 1.3) * build,
-        wall_tip=n(5.0, 2.5),
+        wall=n(11.5, 1.8) * build,
+        wall_tip=n(5.0, 4.0),
         wall_sag=u(5, 10),
         layers=(u(0.24, 0.34), u(0.66, 0.76)),
-        ql=(n(0.0, 2.5), n(27, 2.0), n(17.5, 1.6), n(9.0, 1.0), n(-0.28, 0.16)),
+        ql=(
+            n(0.0, 4.0),
+            n(27, 2.8),
+            float(np.clip(n(17.5, 2.8), 13, 23)),
+            float(np.clip(n(9.0, 1.6), 6, 12)),
+            n(-0.28, 0.25),
+        ),
         ql_shape=u(1.8, 2.8),
-        es=(n(-35, 2), n(19, 1.5), n(24, 2), n(13, 1.2)),
-        psoas=(n(14, 3), n(57, 3), n(21, 2), n(16, 1.5)),
-        vertebra=(n(-30, 2.5), n(71, 3), n(31, 2.0), n(24, 2.0)),
+        es=(n(-36, 2), n(22, 1.5), n(27, 2), n(15, 1.2)),
+        psoas=(n(13, 3), n(52, 3), n(23, 2), n(17, 1.5)),
+        vertebra=(n(-30, 4.0), n(71, 3.5), n(31, 3.5), n(24, 2.5)),
+        closed=u(0.55, 1.5),
         process=n(4.6, 0.5),
         deep=u(0, 1),
-        contrast=float(np.clip(n(0.85, 0.22) - 0.035 * (person.bmi_kg_m2 - 24), 0.1, 1.2)),
-        fascia=n(0, 2.0),
+        other=(n(1.0, 1.5), n(2.0, 1.5)),
+        contrast=float(np.clip(n(0.32, 0.3) - 0.03 * (person.bmi_kg_m2 - 24), -0.1, 1.0)),
+        fascia=n(-1.5, 2.5),
+        around=n(-15, 1.8),
+        blobs=tuple((u(8, 45), u(22, 58), u(8, 17), u(5, 9), u(-0.6, 0.6)) for _ in range(2)),
+        hand=(n(0, 0.55), n(0, 0.75), n(0, 0.7)),
         warp=Waves.draw(rng, 2.6),
         pose=(0.0, 0.0, 0.0),
     )
@@ -95,10 +111,11 @@ def settings(rng: np.random.Generator, person) -> Settings:
     drops = [(rng.random(), rng.uniform(0.02, 0.09), rng.uniform(5, 16)) for _ in range(rng.integers(1, 4))]
     return Settings(
         gain_db=person.gain_db + rng.normal(0, 1.2),
-        dynamic_range_db=rng.normal(56, 2.5),
-        loss=1.0 + 0.05 * float(np.clip(heavy, -2, 3)) + rng.normal(0, 0.03),
-        haze_db=-38 + 2.2 * float(np.clip(heavy, -2, 3)) + rng.normal(0, 2.0),
-        noise_db=-60 + 1.5 * float(np.clip(heavy, -2, 3)),
+        compensation_db_mm=0.13,
+        dynamic_range_db=rng.normal(52, 2.5),
+        loss=1.0 + 0.06 * float(np.clip(heavy, -2, 3)) + rng.normal(0, 0.03),
+        haze_db=-40 + 2.0 * float(np.clip(heavy, -2, 2.5)) + rng.normal(0, 2.0),
+        noise_db=-60 + 0.8 * float(np.clip(heavy, -2, 3)),
         focus=rng.uniform(0.35, 0.6),
         beam=1.0 + 0.08 * float(np.clip(heavy, -1.5, 3)),
         dropouts=tuple(drops) if lost else (),
@@ -134,18 +151,22 @@ def regions(a: Anatomy, p: Probe, x, y) -> tuple[np.ndarray, dict]:
     ql = ellipse(u, v, qx * g, f + qy * g, qa * g, qb * g, turn, a.ql_shape)
     tip = (qx * g - 0.93 * qa * g * np.cos(turn), f + qy * g - 0.93 * qa * g * np.sin(turn) + 4.5)
     vx, vy, va, vb = a.vertebra
-    body = ellipse(u, v, vx * g, f + vy * g, va * g, vb * g, 0.25, 2.3)
+    middle = f + vy * g
+    lower = np.where(v > middle, middle + (v - middle) / a.closed, v)
+    body = ellipse(u, lower, vx * g, middle, va * g, vb * g, 0.25, 2.3)
     process = capsule(u, v, (vx * g, f + vy * g), tip, 9.0 * g, a.process * g)
     bone = union(body, process, 9.0)
     ql = np.maximum(ql, -bone + 0.6)
     wall = np.maximum(wall, 0.8 - ql)
     ex, ey, ea, eb = a.es
     px, py, pa, pb = a.psoas
+    psoas = np.maximum(ellipse(u, v, px * g, f + py * g, pa * g, pb * g, -0.2, 2.4), 1.0 - ql)
     parts = {
         "u": u, "v": v, "skin": skin, "across": across,
-        "es": ellipse(u, v, ex * g, f + ey * g, ea * g, eb * g, 0.12, 2.6),
-        "psoas": ellipse(u, v, px * g, f + py * g, pa * g, pb * g, -0.2, 2.3),
-        "deep": ellipse(u, v, 48, f + 62, 30, 36, 0.1),
+        "es": np.maximum(ellipse(u, v, ex * g, f + ey * g, ea * g, eb * g, 0.2, 2.8), 1.0 - ql),
+        "psoas": psoas,
+        "broad": np.maximum(np.abs(v - f - 3.0 - 0.02 * u) - 0.09 * np.clip(8 - u, 0, 28), u - 8),
+        "deep": np.maximum(ellipse(u, v, 50, f + 62, 30, 36, 0.1), 2.0 - psoas),
     }  # fmt: skip
     return np.stack([wall, ql, bone]), parts
 
@@ -158,39 +179,46 @@ def scene(a: Anatomy, p: Probe, x, y) -> Scene:
     """Everything the sound meets at points x, y (mm)."""
     distances, q = regions(a, p, x, y)
     wall, ql, bone = distances
-    u, v, es, psoas, deep = q["u"], q["v"], q["es"], q["psoas"], q["deep"]
-    echo = np.full(x.shape, -7.0)  # connective tissue and retroperitoneal fat
-    loss = np.full(x.shape, 0.075)
-    fibre = np.full(x.shape, 0.25)
+    u, v, es, psoas, deep, broad = q["u"], q["v"], q["es"], q["psoas"], q["deep"], q["broad"]
+    echo = np.full(x.shape, a.around)
+    loss = np.full(x.shape, 0.085)
+    fibre = np.full(x.shape, 0.3)
 
     def fill(inside, db, attenuation, striated):
         echo[inside] = db if np.ndim(db) == 0 else db[inside]
         loss[inside] = attenuation
         fibre[inside] = striated
 
-    muscle = -17.0
-    fill(deep < 0, np.where(a.deep > 0.5, -17 + 13 * np.exp(-0.5 * ((deep + 18) / 6) ** 2), -9.0), 0.07, 0.3)
-    fill(psoas < 0, muscle + 1.0, 0.085, 0.7)
-    fill(es < 0, muscle + 1.5, 0.085, 0.8)
-    fill(ql < 0, muscle + (1 - a.contrast) * 8.0, 0.085, 0.75)
-    fill(wall < 0, muscle + 1.0, 0.085, 0.6)
-    subcutaneous = (v < a.fat) & (wall > 0)
-    fill(subcutaneous, -15.0 + 5.0 * np.sin(2 * np.pi * v / 6.5 + 1.2 * np.sin(u / 9.0)) ** 8, 0.055, 0.3)
-    fill(q["skin"] < 2.0, -4.0, 0.08, 0.1)
-    fill(bone < 0, -46.0, 1.6, 0.0)
+    muscle = -23.0
+    organ = -23 + 12 * np.exp(-0.5 * ((deep + 19) / 6) ** 2) if a.deep > 0.45 else -15.0
+    fill(deep < 0, organ, 0.07 if a.deep > 0.45 else 0.22, 0.2)  # kidney, or bowel with its dirty shadow
+    taken = np.minimum(np.minimum(ql, psoas), np.minimum(wall, np.minimum(es, bone)))
+    blobs = np.minimum(*(np.maximum(ellipse(u, v, bx, a.fat + by, *rest), 1.5 - taken) for bx, by, *rest in a.blobs))
+    fill(blobs < 0, muscle + 1.5, 0.09, 0.5)
+    fill(psoas < 0, muscle + a.other[0], 0.095, 0.8)
+    fill(es < 0, muscle + a.other[1], 0.095, 1.0)
+    fill(ql < 0, muscle + (1 - a.contrast) * 8.0, 0.095, 0.9)
+    fill(wall < 0, muscle + 1.0, 0.095, 0.7)
+    fill(broad < 0, muscle + 2.0, 0.095, 0.8)
+    septa = np.sin(2 * np.pi * v / 6.5 + 1.4 * np.sin(u / 9.0) + 0.9 * np.sin(u / 4.1)) ** 8
+    fill((v < a.fat) & (wall > 0), -20.0 + 7.0 * septa, 0.06, 0.2)
+    fill(q["skin"] < 2.0, -9.0, 0.09, 0.1)
+    fill(bone < 0, -60.0, 1.3, 0.0)
 
-    lift = a.fascia
+    lift = a.fascia - 3.5
     edges = [
-        (v - a.fat, 2.0 + lift, 0.45),
-        (np.where(wall < 1.0, wall, 9.0), 0.0 + lift, 0.5),
-        (np.where(ql < 2.0, ql, 9.0), 0.5 + lift - (1 - a.contrast) * 6.0, 0.55),
-        (es, -2.0 + lift, 0.5),
-        (psoas, -3.0 + lift, 0.6),
-        (deep, 1.0 if a.deep > 0.5 else 6.0, 0.6),
-        (bone - 0.2, 15.0, 0.55),
+        (v - a.fat, 2.5 + lift, 0.45),
+        (np.where(wall < 1.0, wall, 9.0), 0.5 + lift, 0.5),
+        (np.where(ql < 2.0, ql, 9.0), 1.0 + lift - (1 - a.contrast) * 9.0, 0.55),
+        (es, -2.5 + lift, 0.5),
+        (psoas, -3.5 + lift, 0.6),
+        (np.where(u < 8, broad, 9.0), -1.5 + lift, 0.45),
+        (blobs, -4.0 + lift, 0.5),
+        (deep, -9.0 if a.deep > 0.45 else 1.0, 0.6),
+        (bone - 0.2, 11.0, 0.5),
     ]
     inner = np.where(wall < 0, 1.0, 40.0)
-    edges += [((q["across"] - at) * a.wall * inner, -1.0 + lift, 0.45) for at in a.layers]
-    if a.deep <= 0.5:
-        loss[deep < 0] = 0.22  # bowel gas: dirty shadow
+    edges += [((q["across"] - at) * a.wall * inner, 0.0 + lift, 0.45) for at in a.layers]
+    peritoneum = (q["across"] - 1) * a.wall - 4.5 - 1.5 * np.sin(u / 11.0)
+    edges.append((np.where(u > a.wall_tip + 10, peritoneum, 9.0), 0.0 + lift, 0.45))
     return Scene(distances, ORDER, echo, loss, fibre, tuple(edges))

@@ -18,6 +18,7 @@ TABLE_1 = {
     "val": (13, 9, 632, (52.0, 9.6), (167.1, 9.6), (65.4, 12.4)),
     "test": (11, 11, 637, (52.6, 8.6), (166.2, 9.0), (64.7, 11.7)),
 }
+SPLITS = ("train", "val", "test")
 #: the seven criteria of Wang 2024 with made-up numbers of patients; the paper prints only their sum, 39
 EXCLUDED = {
     "quadratus lumborum changed on computed tomography": 8,
@@ -104,6 +105,7 @@ def quadratus(seed: int, device: str) -> pd.DataFrame:
 
 def with_settings(rng, people: pd.DataFrame, device: str, depth_cm: float, deeper: float) -> pd.DataFrame:
     """Add body mass index and the scanner's settings: heavier patients are scanned deeper (cm per kg/m²)."""
+    people["age_years"] = people["age_years"].astype(int)
     people["bmi_kg_m2"] = (people["weight_kg"] / (people["height_cm"] / 100) ** 2).round(1)
     n = len(people)
     wanted = depth_cm + deeper * (people["bmi_kg_m2"].fillna(24) - 24) + rng.normal(0, 0.5, n)
@@ -122,3 +124,37 @@ def persons(people: pd.DataFrame) -> tuple[Person, ...]:
         for i, row in people.iterrows()
         if not row["excluded"]
     )
+
+
+def _invented(rng, ids, women: int, years, bmi: tuple[float, float], frames) -> pd.DataFrame:
+    """Patients without a printed table: heights by sex, body mass index normal with this mean and SD."""
+    n = len(ids)
+    sex = rng.permutation(np.array(["female"] * women + ["male"] * (n - women)))
+    cm = np.round(np.where(sex == "male", 176.0, 163.0) + rng.normal(0, 6.5, n))
+    kg = np.round(2 * np.clip(rng.normal(*bmi, n), 17.5, 38) * (cm / 100) ** 2) / 2
+    return pd.DataFrame({"patient_id": ids, "split": "", "frames": frames, "age_years": years, "sex": sex,
+                         "height_cm": cm, "weight_kg": kg, "excluded": ""})  # fmt: skip
+
+
+def fascia(seed: int, devices: tuple[str, str]) -> pd.DataFrame:
+    """46 patients with low back pain (28 women, mean 58.5 years, 25 to 70) and 538 images, then six volunteers
+    of 18 to 30 years (5 women) on a second device, one image each. Bonaldi 2025, Dataset collection."""
+    rng = np.random.default_rng([seed, 1])
+    years = match(rng, lambda r: np.append(r.beta(2.4, 1.0, 45), 0.0), 58.5, 10.0, 1, 25, 70)
+    first = _invented(rng, [f"L{i + 1:02d}" for i in range(46)], 28, years, (27.0, 4.0), share_out(rng, 538, 46))
+    young = np.round(rng.uniform(18, 30, 6))
+    second = _invented(rng, [f"V{i + 1:02d}" for i in range(6)], 5, young, (22.0, 2.0), 1)
+    both = pd.concat([first, second], ignore_index=True)
+    both = with_settings(rng, both, devices[0], depth_cm=4.0, deeper=0.0)
+    both["depth_cm"] = both["depth_cm"].clip(3.5)  # the picture is cropped to 32 mm
+    both.loc[both.index[46:], "device"] = devices[1]
+    return both
+
+
+def shamrock(seed: int, device: str) -> pd.DataFrame:
+    """60 patients and 600 images, 36/12/12 patients: numbers of our own, the paper's text is not public."""
+    rng = np.random.default_rng([seed, 1])
+    years = np.round(rng.normal(66, 11, 60).clip(30, 90))
+    all_ = _invented(rng, [f"S{i + 1:02d}" for i in range(60)], 33, years, (24.5, 3.6), share_out(rng, 600, 60))
+    all_["split"] = rng.permutation(np.repeat(["train", "val", "test"], [36, 12, 12]))
+    return with_settings(rng, all_, device, depth_cm=10.8, deeper=0.25)

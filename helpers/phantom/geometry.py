@@ -96,7 +96,7 @@ class Scene:
     regions: (classes - 1, ...) distances in mm, one a labelled class, class 1 first
     order:   class numbers from the one drawn first to the one drawn over all others
     echo_db: scatter strength (dB); attenuation: one-way loss (dB/mm); fibre: 0..1, how striated
-    edges:   (distance, strength in dB, half-width in mm) of each reflecting interface
+    edges:   (distance, strength in dB (number or array), half-width in mm) of each reflecting interface
     """
 
     regions: np.ndarray

@@ -6,46 +6,47 @@ import hashlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 
 from helpers.errors import StudyError, raise_all
+from helpers.provenance import sha256
 
-from .cohort import COLUMNS, Person, persons
+from .cohort import COLUMNS, Person
 from .raters import RATERS
 from .recipes import draw, people, recipe
+from .recipes import images as listing
 from .write import dicom, nifti, save
 
 
-def paths(image_id: str) -> dict[str, str]:
-    """Every file of an image, relative to the data folder: image, mask, and one a rater by name."""
-    files = {"image": f"images/{image_id}.dcm", "mask": f"masks/{image_id}.nii"}
-    return files | {r.name: f"raters/{r.name}/{image_id}.nii" for r in RATERS}
-
-
-def listing(study: str) -> list[tuple[str, Person, int]]:
-    """(image_id, patient, frame) of every image, in the manifest's order."""
-    return [(f"{p.patient_id}_{f:02d}", p, f) for p in persons(people(study)) for f in range(1, p.frames + 1)]
-
-
 def contents(study: str, image_id: str, person: Person, frame: int) -> tuple[dict[str, bytes], float]:
-    """The bytes of every file of one image, keyed as `paths`, and its pixel spacing in mm."""
+    """The bytes of every file of one image by path (image, mask, then one a rater), and the pixel spacing in mm."""
     picture = draw(study, person, frame)
+    header = (person, frame, study, recipe(study).view, picture.spacing_mm, picture.box)
     masks = {name: nifti(mask, picture.spacing_mm) for name, mask in picture.masks.items()}
-    image = dicom(picture.pixels, person, frame, study, recipe(study).view, picture.spacing_mm, picture.box)
-    return {"image": image, "mask": masks.pop("consensus")} | masks, picture.spacing_mm
+    files = {f"images/{image_id}.dcm": dicom(picture.pixels, *header), f"masks/{image_id}.nii": masks["consensus"]}
+    return files | {f"raters/{r.name}/{image_id}.nii": masks[r.name] for r in RATERS}, picture.spacing_mm
 
 
-def _one(job) -> tuple[str, dict[str, str], float]:
-    study, out, image_id, person, frame = job
-    files, spacing = contents(study, image_id, person, frame)
-    if out is not None:
-        for key, name in paths(image_id).items():
-            if not (out / name).exists():
-                save(out / name, files[key])
-    return image_id, {key: hashlib.sha256(value).hexdigest() for key, value in files.items()}, spacing
+def _hash(job: tuple) -> tuple[dict[str, str], float]:
+    files, spacing = contents(*job)
+    return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}, spacing
+
+
+def _write(job: tuple) -> list[str]:
+    *what, out, wanted = job
+    files, _ = contents(*what)
+    problems = []
+    for name, expected in wanted.items():
+        found = hashlib.sha256(files[name]).hexdigest()
+        if found == expected:
+            save(out / name, files[name])
+        else:
+            problems.append(f"{name}: drawn with sha256 {found[:12]}…, the manifest has {expected[:12]}…")
+    return problems
 
 
 def cores() -> int:
@@ -53,11 +54,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _run(jobs: list, doing: str):
-    """The results of _one for every job, in order, from a pool of processes; progress on stderr."""
+def _run(task: Callable, jobs: list, doing: str) -> list:
+    """The results of task for every job, in order, from a pool of processes; progress on stderr."""
     start, shown, results = time.monotonic(), 0.0, []
+    if not jobs:
+        return results
     with ProcessPoolExecutor(cores()) as pool:
-        for result in pool.map(_one, jobs, chunksize=4):
+        for result in pool.map(task, jobs, chunksize=4):
             results.append(result)
             elapsed, done = time.monotonic() - start, len(results)
             if elapsed - shown > 5 or done == len(jobs):
@@ -66,70 +69,76 @@ def _run(jobs: list, doing: str):
     return results
 
 
-def chosen(images: pd.DataFrame, images_per_patient: int | None) -> pd.DataFrame:
-    """The first K images of every patient in the table's order; all when K is None."""
-    return images if images_per_patient is None else images.groupby("patient_id").head(images_per_patient)
-
-
-def read_manifest(folder: Path) -> pd.DataFrame:
-    """images.csv with the raters' masks and hashes as further columns."""
+def read_manifest(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """images.csv and annotations.csv as text."""
     for name in ("images.csv", "annotations.csv"):
         if not (folder / name).exists():
             raise StudyError(f"{folder / name}: no such file; python -m helpers.phantom --study "
                              f"{folder.name} --manifest writes it")  # fmt: skip
-    return pd.read_csv(folder / "images.csv", dtype=str)
+    return tuple(pd.read_csv(folder / f"{name}.csv", dtype=str) for name in ("images", "annotations"))
+
+
+def wanting(out: Path, images: pd.DataFrame, annotations: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """image_id → {file relative to `out`: its sha256} of every image with a file that is absent or not the
+    manifest's; the other files of that image are left out."""
+    files = {row["image_id"]: {row["image"]: row["sha256_image"], row["mask"]: row["sha256_mask"]}
+             for row in images.to_dict("records")}  # fmt: skip
+    for row in annotations.to_dict("records"):
+        if row["image_id"] in files:
+            files[row["image_id"]][row["mask"]] = row["sha256_mask"]
+    lacking = {
+        image_id: {name: sha for name, sha in wanted.items() if not _is(out / name, sha)}
+        for image_id, wanted in files.items()
+    }
+    return {image_id: names for image_id, names in lacking.items() if names}
+
+
+def _is(path: Path, sha: str) -> bool:
+    return path.is_file() and sha256(path) == sha
 
 
 def make(study: str, out: Path, manifest: Path, images_per_patient: int | None = None) -> int:
-    """Write the files of the manifest that `out` lacks; the number of images drawn. Present files stay as they are.
+    """Draw the manifest's files that `out` lacks or has otherwise; the number of images drawn.
 
-    StudyError: unknown study, no manifest, K below 1, `out` no folder, or bytes other than the manifest's hashes.
+    images_per_patient: only the first K images of every patient, in the order of images.csv.
+    StudyError: unknown study, no manifest, K below 1, `out` no folder, an image that the phantom has not, or
+    bytes that differ from the manifest's hashes (nothing that differs is written).
     """
-    recipe(study)
+    known = {image_id: (person, frame) for image_id, person, frame, _ in listing(study)}
     if images_per_patient is not None and images_per_patient < 1:
         raise StudyError(f"images per patient must be 1 or more, found {images_per_patient}")
     if out.exists() and not out.is_dir():
         raise StudyError(f"{out}: is a file; name a folder for the images")
-    images = chosen(read_manifest(manifest), images_per_patient)
-    known = {image_id: (person, frame) for image_id, person, frame in listing(study)}
+    images, annotations = read_manifest(manifest)
+    if images_per_patient is not None:
+        images = images.groupby("patient_id").head(images_per_patient)
     raise_all((f"image {i!r} is none of this phantom's" for i in images["image_id"] if i not in known),
               manifest / "images.csv")  # fmt: skip
-    jobs = [
-        (study, out, i, *known[i])
-        for i in images["image_id"]
-        if not all((out / name).exists() for name in paths(i).values())
-    ]
-    if not jobs:
-        return 0
-    drawn = _run(jobs, f"drawing the {study}")
-    rows = images.set_index("image_id").to_dict("index")
-    raise_all(
-        (
-            f"{paths(i)[key]}: drawn with sha256 {sums[key]}, the manifest has {rows[i][f'sha256_{key}']}"
-            for i, sums, _ in drawn
-            for key in ("image", "mask")
-            if sums[key] != rows[i][f"sha256_{key}"]
-        ),
-        "this machine or version draws other bytes than the manifest's",
-    )
+    lacking = wanting(out, images, annotations)
+    jobs = [(study, i, *known[i], out, names) for i, names in lacking.items()]
+    drawn = _run(_write, jobs, f"drawing {study}")
+    raise_all((line for lines in drawn for line in lines),
+              "other bytes than the manifest's, not written: another version of the code drew them")  # fmt: skip
     return len(jobs)
 
 
 def write_manifest(study: str, folder: Path) -> None:
     """Draw every image in memory and write images.csv, patients.csv and annotations.csv."""
     rows = listing(study)
-    drawn = {i: (sums, mm) for i, sums, mm in _run([(study, None, *row) for row in rows], f"hashing the {study}")}
-    images = pd.DataFrame(
-        {"image_id": i, "patient_id": p.patient_id, "image": paths(i)["image"], "mask": paths(i)["mask"],
-         "split": p.split, "sha256_image": drawn[i][0]["image"], "sha256_mask": drawn[i][0]["mask"],
-         "device": p.device, "pixel_spacing_mm": drawn[i][1]}
-        for i, p, _ in rows
-    )  # fmt: skip
-    annotations = pd.DataFrame(
-        {"image_id": i, "rater": r.name, "mask": paths(i)[r.name], "sha256_mask": drawn[i][0][r.name]}
-        for i, *_ in rows
-        for r in RATERS
-    )
-    tables = {"images": images, "patients": people(study)[COLUMNS], "annotations": annotations}
+    drawn = _run(_hash, [(study, *row[:3]) for row in rows], f"hashing {study}")
+    images, annotations = [], []
+    for (image_id, person, _, split), (sums, spacing) in zip(rows, drawn, strict=True):
+        image, mask, *raters = sums
+        images.append(
+            {"image_id": image_id, "patient_id": person.patient_id, "image": image, "mask": mask, "split": split,
+             "sha256_image": sums[image], "sha256_mask": sums[mask], "device": person.device,
+             "pixel_spacing_mm": spacing}
+        )  # fmt: skip
+        annotations += [
+            {"image_id": image_id, "rater": name.split("/")[1], "mask": name, "sha256_mask": sums[name]}
+            for name in raters
+        ]
+    tables = {"images": pd.DataFrame(images), "patients": people(study)[COLUMNS]}
+    tables["annotations"] = pd.DataFrame(annotations)
     for name, table in tables.items():
         save(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode())

@@ -24,11 +24,11 @@ class Rater:
 
 
 RATERS = (
-    Rater("A", bias=0.45, tilt=0.0, tremor=0.45),  # generous: outside the bright fascia
-    Rater("B", bias=-0.55, tilt=0.0, tremor=0.45),  # strict: inside it
-    Rater("C", bias=-0.05, tilt=0.7, tremor=0.85),  # loses the thin posterior ends, unsteady
+    Rater("A", bias=0.6, tilt=0.0, tremor=1.15),  # generous: outside the bright fascia
+    Rater("B", bias=-0.6, tilt=0.0, tremor=1.15),  # strict: inside it
+    Rater("C", bias=-0.1, tilt=0.8, tremor=1.5),  # loses the thin posterior ends, unsteady
 )
-SENIOR = Rater("senior", bias=0.0, tilt=0.0, tremor=0.25)
+SENIOR = Rater("senior", bias=0.0, tilt=0.0, tremor=0.9)
 
 
 def outline(rater: Rater, regions, order, doubt: float, scale: float, rng: np.random.Generator) -> np.ndarray:

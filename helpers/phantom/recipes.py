@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -11,8 +12,8 @@ import pandas as pd
 
 from helpers.errors import StudyError
 
-from . import anatomy_qlb, cohort
-from .acoustics import b_mode
+from . import anatomy_qlb, anatomy_shamrock, anatomy_tlf, cohort
+from .acoustics import b_mode, pixel_grid
 from .raters import annotate
 
 
@@ -24,7 +25,8 @@ class Recipe:
     seed: int
     anatomy: ModuleType
     view: str
-    people: object  # seed -> DataFrame of cohort.COLUMNS plus split and frames
+    people: Callable[[int], pd.DataFrame]  # seed -> cohort.COLUMNS plus split and frames
+    by_image: tuple[int, int, int] | None = None  # images for train, val, test where no patient is kept together
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ RECIPES = {
     for r in (
         Recipe("phantom", 20240925, anatomy_qlb, "Quadratus lumborum, lateral",
                lambda seed: cohort.quadratus(seed, "curved array 3-11 MHz")),
+        Recipe("tlf_phantom", 20250516, anatomy_tlf, "Thoracolumbar fascia, L3",
+               lambda seed: cohort.fascia(seed, ("linear array 3-12 MHz", anatomy_tlf.SECOND_DEVICE)),
+               by_image=(360, 91, 87)),
+        Recipe("shamrock_phantom", 20260612, anatomy_shamrock, "Shamrock view, L4",
+               lambda seed: cohort.shamrock(seed, "curved array 2-5 MHz")),
     )
 }  # fmt: skip
 
@@ -70,9 +77,27 @@ def draw(study: str, person: cohort.Person, frame: int) -> Picture:
     probe = r.anatomy.probe(person)
     settings = r.anatomy.settings(rng, person)
     pixels = b_mode(r.anatomy.scene(body, probe, *probe.beam_points()), probe, settings, rng)
-    x, y = probe.pixel_points()
-    *_, inside = probe.grid(x, y)
-    regions, _ = r.anatomy.regions(body, probe, x, y)
+    *_, inside = pixel_grid(probe)
+    regions, _ = r.anatomy.regions(body, probe, *probe.pixel_points())
+    regions = regions - np.asarray(body.hand)[:, None, None]
     masks = annotate(regions, r.anatomy.ORDER, inside, 2.0 - body.contrast, r.anatomy.DETAIL, rng)
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     return Picture(pixels, masks, probe.spacing_mm, (columns[0], rows[0], columns[-1], rows[-1]))
+
+
+def images(study: str) -> list[tuple[str, cohort.Person, int, str]]:
+    """(image_id, patient, frame, split) of every image, in the manifest's order.
+
+    A recipe that splits by image deals the images of all patients with a device in common at random, so that
+    most patients are in every split; patients of any other device are tested only.
+    """
+    r = recipe(study)
+    rows = [
+        (f"{p.patient_id}_{f:02d}", p, f, p.split)
+        for p in cohort.persons(people(study))
+        for f in range(1, p.frames + 1)
+    ]
+    if r.by_image is None:
+        return rows
+    dealt = iter(np.random.default_rng([r.seed, 4]).permutation(np.repeat(cohort.SPLITS, r.by_image)).tolist())
+    return [(i, p, f, next(dealt) if p.device == rows[0][1].device else "test") for i, p, f, _ in rows]

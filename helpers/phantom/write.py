@@ -34,7 +34,12 @@ def dicom(pixels: np.ndarray, person: Person, frame: int, study: str, view: str,
     """A single-frame ultrasound image, explicit little endian. box: x0, y0, x1, y1 (px) of the sector."""
     day = FIRST_DAY + timedelta(days=int(hashlib.sha256(person.patient_id.encode()).hexdigest(), 16) % DAYS)
     ds = Dataset()
-    ds.ImageType = ["ORIGINAL", "PRIMARY", "ABDOMINAL", "0001"]
+    ds.ImageType = [
+        "ORIGINAL",
+        "PRIMARY",
+        "MUSCULOSKELETAL",
+        "0001",
+    ]  # value 4: two-dimensional imaging (PS3.3, C.8.5.6.1.1)
     ds.SOPClassUID = UltrasoundImageStorage
     ds.SOPInstanceUID = uid(study, person.patient_id, frame)
     ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = day.strftime("%Y%m%d")
@@ -51,6 +56,7 @@ def dicom(pixels: np.ndarray, person: Person, frame: int, study: str, view: str,
     ds.PatientSex = {"male": "M", "female": "F"}[person.sex]
     ds.PatientAge = f"{int(person.age_years):03d}Y"
     ds.PatientSize = f"{person.height_cm / 100:.2f}"
+    ds.DepthOfScanField = round(person.depth_cm * 10)
     ds.PatientWeight = f"{person.weight_kg:.1f}"
     ds.StudyInstanceUID = uid(study, person.patient_id, "study")
     ds.SeriesInstanceUID = uid(study, person.patient_id, "series")

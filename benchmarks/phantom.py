@@ -1,0 +1,80 @@
+"""How fast is the phantom drawn? `python benchmarks/phantom.py [images]`
+
+Draws that many images (default 200) of the quadratus phantom with reference, three raters, DICOM and NIfTI bytes:
+in this process stage by stage, then with a process a core as `python -m helpers.phantom` does, writing to a
+temporary folder. The bound: 1000 images of 224 × 224 in a minute on two cores.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import pandas as pd
+
+from helpers.phantom import acoustics, make, raters, recipes
+from helpers.study import ROOT
+
+STAGES = {"sound field": (acoustics, "_envelope"), "picture": (recipes, "b_mode"), "masks": (recipes, "annotate")}
+
+
+def stages(images: list) -> pd.Series:
+    """Milliseconds an image of each part, in one process."""
+    spent = dict.fromkeys(STAGES, 0.0)
+    for name, (module, attribute) in STAGES.items():
+        plain = getattr(module, attribute)
+
+        def timed(*arguments, name=name, plain=plain):
+            start = time.perf_counter()
+            result = plain(*arguments)
+            spent[name] += time.perf_counter() - start
+            return result
+
+        setattr(module, attribute, timed)
+    make.contents("phantom", *images[0][:3])
+    spent.update(dict.fromkeys(STAGES, 0.0))
+    start = time.perf_counter()
+    for image in images:
+        make.contents("phantom", *image[:3])
+    total = time.perf_counter() - start
+    rest = total - spent["picture"] - spent["masks"]
+    table = {
+        "sound field (scatterers, point-spread function, loss)": spent["sound field"],
+        "log compression and sector": spent["picture"] - spent["sound field"],
+        "reference and three raters": spent["masks"],
+        "anatomy, DICOM and NIfTI": rest,
+        "together": total,
+    }
+    return pd.Series(table) / len(images) * 1000
+
+
+def pool(how_many: int) -> float:
+    """Seconds to draw and write that many images with a process a core."""
+    manifest = ROOT / "data_manifest" / "phantom"
+    with tempfile.TemporaryDirectory() as folder:
+        few = Path(folder) / "phantom"
+        few.mkdir()
+        images = pd.read_csv(manifest / "images.csv", dtype=str).iloc[:how_many]
+        images.to_csv(few / "images.csv", index=False)
+        notes = pd.read_csv(manifest / "annotations.csv", dtype=str)
+        notes[notes["image_id"].isin(images["image_id"])].to_csv(few / "annotations.csv", index=False)
+        start = time.perf_counter()
+        make.make("phantom", Path(folder) / "data", few)
+        return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    how_many = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    seconds = pool(how_many)
+    listed = recipes.images("phantom")
+    chosen = [listed[i] for i in np.linspace(0, len(listed) - 1, min(how_many, 40)).astype(int)]
+    print(stages(chosen).map("{:.1f} ms an image".format).to_string())
+    print(f"{how_many} images on {make.cores()} cores in {seconds:.1f} s: 1000 in {seconds / how_many * 1000:.0f} s, "
+          f"{len(raters.RATERS)} raters and all files included")  # fmt: skip
