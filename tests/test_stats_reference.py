@@ -133,16 +133,21 @@ def test_mixed_model_of_all_networks(scores):
 
 def test_printed_table1_recomputes_the_papers_p_values():
     """Q-VUM, Table 1: each printed P lies within what rounding of the printed means and SDs allows."""
-    printed = [("age", "val", 49.5, 9.5, 68, 52.0, 9.6, 22, 0.273), ("age", "test", 49.5, 9.5, 68, 52.6, 8.6, 22, 0.174),
-               ("height", "val", 166.0, 8.7, 68, 167.1, 9.6, 22, 0.633), ("height", "test", 166.0, 8.7, 68, 166.2, 9.0, 22,
-               0.949), ("weight", "val", 66.2, 12.5, 68, 65.4, 12.4, 22, 0.793),
-               ("weight", "test", 66.2, 12.5, 68, 64.7, 11.7, 22, 0.613)]  # fmt: skip
+    printed = [
+        ("age", "val", 49.5, 9.5, 68, 52.0, 9.6, 22, 0.273),
+        ("age", "test", 49.5, 9.5, 68, 52.6, 8.6, 22, 0.174),
+        ("height", "val", 166.0, 8.7, 68, 167.1, 9.6, 22, 0.633),
+        ("height", "test", 166.0, 8.7, 68, 166.2, 9.0, 22, 0.949),
+        ("weight", "val", 66.2, 12.5, 68, 65.4, 12.4, 22, 0.793),
+        ("weight", "test", 66.2, 12.5, 68, 64.7, 11.7, 22, 0.613),
+    ]
     for variable, group, m1, s1, n1, m2, s2, n2, p in printed:
         found = []
         for a in (-0.05, 0, 0.05):
             for b in (-0.05, 0, 0.05):
-                rows = [{"variable": variable, "level": "", "group": "train", "n": n1, "mean": m1 + a, "sd": s1},
-                        {"variable": variable, "level": "", "group": group, "n": n2, "mean": m2 + b, "sd": s2}]  # fmt: skip
+                same = {"variable": variable, "level": ""}
+                rows = [same | {"group": "train", "n": n1, "mean": m1 + a, "sd": s1},
+                        same | {"group": group, "n": n2, "mean": m2 + b, "sd": s2}]  # fmt: skip
                 found.append(stats.table1_tests(pd.DataFrame(rows)).iloc[0]["p"])
         assert min(found) <= p <= max(found), (variable, group)
     assert cohort.PRINTED_GROUPS["training"] == "train"

@@ -1,0 +1,271 @@
+"""The papers' analyses, the paired ones, and the tables made of them, against independent calculations."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scikit_posthocs
+import stats_data
+from scipy import stats as scipy_stats
+from statsmodels.stats import anova as sm_anova
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import ttost_paired
+
+from helpers import metrics, stats
+from helpers.errors import StudyError
+
+SETTINGS = {"metric": "Dice", "class": "QLM", "test": "patient_t", "interval": "bootstrap_t", "margin": 0.02,
+            "draws": 2000, "seed": 1, "multiplicity": "holm"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return stats_data.per_image()
+
+
+@pytest.fixture(scope="module")
+def dice(rows):
+    return stats.values(rows, "Dice", "QLM")
+
+
+def test_ratio_is_the_metrics_module(rows):
+    expected = metrics.scores(rows)
+    for metric in metrics.RATIOS:
+        ours = stats.ratio(rows[["tp", "fp", "fn", "tn"]].to_numpy(), metric)
+        assert ours == pytest.approx(expected[metric].to_numpy(), nan_ok=True, rel=1e-14)
+
+
+def test_values_of_all_classes_are_the_overall_metrics(rows):
+    per_image = metrics.overall(rows, ["model", "image_id"]).set_index(["model", "image_id"])
+    for name, metric in stats.OVERALL.items():
+        ours = stats.values(rows, metric, "all").set_index(["model", "image_id"])["value"]
+        theirs = per_image["accuracy" if name == "Acc" else name].reindex(ours.index)
+        assert ours.to_numpy() == pytest.approx(theirs.to_numpy(), rel=1e-13)
+
+
+def test_seeds_are_averaged(rows):
+    two = pd.concat([rows, stats_data.per_image(seed=0, effect=0.15).assign(seed=7)])
+    assert stats.values(two, "Dice", "QLM")["value"].to_numpy() == pytest.approx(
+        stats.values(rows, "Dice", "QLM")["value"].to_numpy(), rel=1e-14
+    )
+
+
+def test_table3(rows):
+    table = stats.table3(rows, "qvum").set_index(["metric", "model"])
+    pooled = metrics.overall(rows).set_index("model")
+    a, b = (stats.values(rows[rows["model"] == m], "IoU", "all")["value"].to_numpy() for m in ("qvum", "unet"))
+    t, p = scipy_stats.ttest_rel(a, b)
+    row = table.loc[("mIoU", "unet")]
+    assert (row["t"], row["p"], row["df"]) == (pytest.approx(t, rel=1e-10), pytest.approx(p, rel=1e-8), len(a) - 1)
+    assert row["pooled"] == pytest.approx(pooled.loc["unet", "mIoU"], rel=1e-14)
+    assert np.isnan(table.loc[("mIoU", "qvum"), "t"])
+    assert (table["label"] == "as in the paper; assumes independent images").all()
+    assert table["family"].iloc[0] == "Table 3: 16 tests"
+
+
+def test_huang_and_bonaldi(rows):
+    row = stats.huang(rows, "QLM").set_index("model").loc["unet"]
+    part = rows[(rows["class"] == "QLM") & (rows["model"] == "unet")]
+    iou = part["tp"] / (part["tp"] + part["fp"] + part["fn"])
+    assert row["pooled_IoU"] == pytest.approx(part["tp"].sum() / (part[["tp", "fp", "fn"]].sum().sum()))
+    assert (row["median"], row["q1"]) == (pytest.approx(iou.median()), pytest.approx(iou.quantile(0.25)))
+    assert row["accuracy"] == pytest.approx((iou > 0.5).mean())
+    exact = part.head(2).assign(tp=10, fp=5, fn=5)
+    assert stats.huang(exact, "QLM")["accuracy"].iloc[0] == 0  # strictly above 0.5
+    bonaldi = stats.bonaldi(rows).set_index("model").loc["unet"]
+    assert bonaldi["IoU"] == pytest.approx(metrics.overall(rows).set_index("model").loc["unet", "mIoU"])
+
+
+def test_holm_and_fdr_leave_nan_out_of_the_family():
+    assert stats.holm([0.01, np.nan, 0.03]) == pytest.approx([0.02, np.nan, 0.03], nan_ok=True)
+    assert stats.fdr([0.01, np.nan, 0.03]) == pytest.approx([0.02, np.nan, 0.03], nan_ok=True)
+    rng = np.random.default_rng(0)
+    p = rng.random(50)
+    assert stats.fdr(p) == pytest.approx(scipy_stats.false_discovery_control(p))
+
+
+def test_sign_flip_enumerates_small_samples():
+    v = stats.values(stats_data.per_image(patients=8, models={"qvum": 0, "unet": 0.2}), "Dice", "QLM")
+    d = stats.differences(v, "qvum")["unet"].to_numpy()
+    expected = scipy_stats.permutation_test((d,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+    assert stats.sign_flip(v, "qvum")["p"].iloc[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_sign_flip_at_random_is_scipys(dice):
+    table = stats.differences(dice, "qvum")
+    flip = stats.sign_flip(dice, "qvum", draws=20_000).set_index("model")["p"]
+    for model in table:
+        peer = scipy_stats.permutation_test((table[model].to_numpy(),), np.mean, permutation_type="samples",
+                                            n_resamples=20_000, rng=5)  # fmt: skip
+        assert flip[model] == pytest.approx(peer.pvalue, abs=0.015)
+
+
+def test_cluster_robust_is_statsmodels(dice):
+    import statsmodels.formula.api as smf
+
+    table = stats.differences(dice, "qvum", "image")
+    owner = dice.drop_duplicates("image_id").set_index("image_id")["patient_id"].reindex(table.index)
+    ours = stats.cluster_robust(dice, "qvum").set_index("model")
+    for model in table:
+        data = pd.DataFrame({"d": table[model].to_numpy(), "g": pd.factorize(owner)[0]})
+        fit = smf.ols("d ~ 1", data).fit(cov_type="cluster", cov_kwds={"groups": data["g"]}, use_t=True)
+        assert ours.loc[model, "statistic"] == pytest.approx(fit.tvalues.iloc[0], rel=1e-8)
+        assert ours.loc[model, "p"] == pytest.approx(fit.pvalues.iloc[0], rel=1e-6)
+
+
+def test_repeated_measures_and_rank_tests_against_peers(rows):
+    table = stats.by_model(rows, "Dice", "QLM")
+    long = table.reset_index().melt("patient_id", var_name="model", value_name="y")
+    peer = sm_anova.AnovaRM(long, "y", "patient_id", within=["model"]).fit().anova_table
+    ours = stats.rm_table(table)
+    assert ours["statistic"] == pytest.approx(peer["F Value"].iloc[0], rel=1e-8)
+    for method, peer in [("nemenyi", scikit_posthocs.posthoc_nemenyi_friedman),
+                         ("conover", scikit_posthocs.posthoc_conover_friedman)]:  # fmt: skip
+        matrix = peer(table.round(2))
+        for row in stats.pairs(table.round(2), method).itertuples():
+            assert row.p == pytest.approx(matrix.loc[row.a, row.b], rel=1e-6, abs=1e-12)
+
+
+def test_equivalence_is_statsmodels(dice):
+    table = stats.wide(dice)
+    for row in stats.equivalence(dice, "qvum", 0.02).itertuples():
+        p, lower, upper = ttost_paired(table["qvum"].to_numpy(), table[row.model].to_numpy(), -0.02, 0.02)
+        assert (row.p_equivalent, row.p_inferior) == (pytest.approx(p, rel=1e-8), pytest.approx(lower[1], rel=1e-8))
+        assert row.p_superior == pytest.approx(upper[1], rel=1e-8)
+
+
+def test_effect_sizes(dice):
+    d = stats.differences(dice, "qvum")["unet"].to_numpy()
+    ours = stats.effect_sizes(dice, "qvum").set_index(["model", "measure"]).loc["unet"]
+    dz = d.mean() / d.std(ddof=1)
+    assert ours.loc["dz", "value"] == pytest.approx(dz)
+    # the interval's ends are the noncentralities at which t is a 97.5 % and a 2.5 % event
+    n = len(d)
+    assert scipy_stats.nct.cdf(dz * n**0.5, n - 1, ours.loc["dz", "low"] * n**0.5) == pytest.approx(0.975, abs=1e-6)
+    assert scipy_stats.nct.cdf(dz * n**0.5, n - 1, ours.loc["dz", "high"] * n**0.5) == pytest.approx(0.025, abs=1e-6)
+    assert ours.loc["Hedges g", "value"] == pytest.approx(dz * (1 - 3 / (4 * (n - 1) - 1)), rel=1e-3)
+    assert ours.loc["P(better)", "value"] == pytest.approx((d > 0).mean())
+    r = scipy_stats.rankdata(np.abs(d))
+    assert ours.loc["rank-biserial", "value"] == pytest.approx((r[d > 0].sum() - r[d < 0].sum()) / r.sum())
+
+
+def test_icc_by_hand_and_design_effect():
+    y, g = np.array([1.0, 2, 3, 5, 6, 7, 2, 2, 5]), np.repeat(["a", "b", "c"], 3)
+    means = np.array([2.0, 6, 3])
+    between = 3 * ((means - y.mean()) ** 2).sum() / 2
+    within = (2 + 2 + 6) / 6
+    out = stats.anova_icc(y, g)
+    assert out["icc"] == pytest.approx((between - within) / (between + 2 * within))
+    assert out["n_effective"] == pytest.approx(9 / (1 + 2 * out["icc"]))
+    assert out["low"] < out["icc"] < out["high"]
+
+
+def test_icc_finds_what_was_put_in():
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(400), 20)
+    y = rng.normal(size=400)[g] * np.sqrt(0.2) + rng.normal(size=len(g)) * np.sqrt(0.8)
+    assert stats.anova_icc(y, g)["icc"] == pytest.approx(0.2, abs=0.03)
+
+
+def test_icc_of_differences_is_not_that_of_scores(rows):
+    table = stats.icc(rows, "qvum", "Dice", "QLM").set_index(["what", "model"])
+    assert table.loc[("score", "unet"), "icc"] > table.loc[("difference", "unet"), "icc"]
+
+
+def test_ranking_is_certain_when_the_gap_is_wide():
+    f = stats_data.per_image(models={"good": -0.5, "bad": 0.5, "middle": 0.0}, effect=0.02)
+    table = stats.ranking(f, ["Dice"], ["QLM"], draws=200)
+    for order in stats.ORDERS:
+        part = table[table["order"] == order].set_index("model")
+        assert list(part["rank"].sort_values().index) == ["good", "middle", "bad"]
+        assert part.loc["good", "p_first"] == 1
+        assert (part["tau"] == 1).all()
+    assert table.groupby(["metric", "class", "order"])["p_first"].sum().to_numpy() == pytest.approx(1)
+
+
+def test_ranking_of_equal_networks_is_a_toss_up():
+    one = stats_data.per_image(models={"a": 0.0}, patients=10)
+    both = pd.concat([one, one.assign(model="b")])
+    table = stats.ranking(both, ["Dice"], ["QLM"], draws=100)
+    assert (table["p_first"] == 0.5).all()
+    assert (table["rank"] == 1.5).all()
+
+
+def test_bland_altman_one_image_a_patient_is_the_textbook(rows):
+    one = rows.drop_duplicates(["model", "patient_id", "class"])
+    areas = stats.areas(one, "QLM")
+    row = stats.bland_altman(areas).set_index("model").loc["unet"]
+    d = areas.loc[areas["model"] == "unet", "difference"]
+    assert row["bias"] == pytest.approx(d.mean())
+    assert row["limit_high"] == pytest.approx(d.mean() + 1.959964 * d.std(ddof=1), rel=1e-6)
+    assert row["low"] == pytest.approx(scipy_stats.ttest_1samp(d, 0).confidence_interval().low, rel=1e-8)
+
+
+def test_empty_rule_is_a_sensitivity_row():
+    f = stats_data.per_image(empty=0.1, patients=8)
+    table = stats.empty_policies(f, "Dice", "QLM").set_index(["model", "policy"])
+    kept, zero, one = (table.loc[("unet", p), "mean"] for p in ("undefined", "zero", "one"))
+    assert zero < kept < one
+    assert (
+        table.loc[("unet", "undefined"), "n"] + table.loc[("unet", "undefined"), "absent_both"]
+        == table.loc[("unet", "zero"), "n"]
+    )
+    dropped = stats.paired_t(stats.values(f, "Dice", "QLM"), "qvum")["dropped_images"]
+    assert (dropped == table.loc[("unet", "zero"), "absent_both"]).all()
+
+
+def test_subgroups_interaction_is_welch(rows):
+    people = pd.DataFrame({"patient_id": sorted(set(rows["patient_id"])), "sex": ["male", "female"] * 11})
+    table = stats.subgroups(rows, stats.memberships(people), "unet", "Dice", "QLM")
+    v = stats.wide(stats.values(rows, "Dice", "QLM"))["unet"]
+    split = [v[(people["sex"] == s).to_numpy()] for s in ("male", "female")]
+    expected = scipy_stats.ttest_ind(*split, equal_var=False)
+    assert table["p_interaction"].iloc[0] == pytest.approx(expected.pvalue, rel=1e-10)
+    assert table.set_index("group").loc["male", "mean"] == pytest.approx(split[0].mean())
+
+
+def test_declared_comparison_and_claims(rows):
+    every = stats.compare(rows, "qvum", SETTINGS)
+    assert list(every["role"].unique()) == ["declared", "sensitivity", "declared interval", stats.LABEL]
+    first = every[every["role"] == "declared"]
+    assert (first["test"] == "paired t").all()
+    assert (first["unit"] == "patient").all()
+    claims = stats.claims(rows, "qvum", SETTINGS)
+    assert len(claims) == 4 * 5 + 4
+    assert set(claims["verdict"]) <= {"holds", "reversed", "does not survive", "not shown by either"}
+    assert claims["valid_p"].between(0, 1).all()
+
+
+def test_a_network_that_differs_in_one_patient_only_does_not_survive():
+    f = stats_data.per_image(models={"qvum": 0.0, "unet": 0.0}, effect=0.0, patients=12, mean_images=40)
+    lucky = (f["model"] == "unet") & (f["class"].isin(["QLM", "background"])) & (f["patient_id"] == "p03")
+    moved = f.loc[lucky & (f["class"] == "QLM"), "tp"] // 2
+    for class_, plus in [("QLM", "fn"), ("background", "fp")]:
+        at = lucky & (f["class"] == class_)
+        f.loc[at, plus] += moved.to_numpy()
+        f.loc[at, "tp" if class_ == "QLM" else "tn"] -= moved.to_numpy()
+    stats.check(f)
+    claims = stats.claims(f, "qvum", SETTINGS).set_index(["metric", "class"])
+    assert claims.loc[("Dice", "QLM"), "paper_p"] < 0.05
+    assert claims.loc[("Dice", "QLM"), "verdict"] == "does not survive"
+
+
+def test_unknown_patients_leave_images_as_the_unit():
+    f = stats_data.per_image(known=False, patients=10)
+    with pytest.raises(StudyError, match="patient_id is empty"):
+        stats.claims(f, "qvum", SETTINGS)
+    with pytest.raises(StudyError, match="declare image_t"):
+        stats.declared(f, "qvum", SETTINGS)
+    every = stats.compare(f, "qvum", SETTINGS | {"test": "image_t"})
+    assert (every["unit"] == "image").all()
+
+
+def test_power_by_simulation_is_the_exact_power():
+    from helpers.stats.planning import exact_power
+
+    for goal, margin, difference in [("difference", 0, 0.01), ("non-inferiority", 0.02, 0.0)]:
+        got = stats.simulate_power(3e-4, 6e-3, difference, 22, 29, goal=goal, margin=margin, runs=40_000)
+        assert got == pytest.approx(exact_power(3e-4, 6e-3, difference, 22, 29, goal=goal, margin=margin), abs=0.01)
+    for between in (0.0, 0.1, 0.5):
+        dz = 0.2 / np.sqrt(between + (1 - between) / 29)
+        peer = np.ceil(TTestPower().solve_power(dz, power=0.8, alpha=0.05))
+        assert stats.patients_needed(between, 1 - between, [0.2], [29])["patients"].iloc[0] == peer
