@@ -13,7 +13,7 @@ import pandas as pd
 from helpers.audit import claims, comparisons, counts, groups, overlap, p_values
 from helpers.audit.finding import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, Finding
 from helpers.audit.paper import Paper, read
-from helpers.errors import StudyError
+from helpers.errors import StudyError, raise_all
 
 #: every rule by name, in the order of the report; each takes a Paper and yields Findings
 RULES = {
@@ -27,16 +27,6 @@ RULES = {
         claims.claims, claims.gaps, claims.loss_floor,
     )
 }  # fmt: skip
-#: what a check in the file may say, by rule: required keys and optional ones
-CHECKS = {
-    "sum": ({"total", "parts"}, set()),
-    "categories": ({"metrics", "groups", "total"}, {"in"}),
-    "proportion": ({"parts", "ratio"}, set()),
-    "same": ({"entries"}, set()),
-    "two_by_two": ({"p", "rows", "columns"}, {"in"}),
-    "class_mean": ({"mean", "of"}, {"background"}),
-    "jensen": ({"iou", "dice"}, {"classes"}),
-}
 COLUMNS = ["paper", *Finding.__dataclass_fields__]
 
 
@@ -47,15 +37,13 @@ def audit(paper):
     (joined by "; or "). Raises StudyError that lists every check or claim that cannot be read.
     """
     paper = paper if isinstance(paper, Paper) else read(paper)
-    problems, rows = [*_check_problems(paper)], []
-    if not problems:
-        for rule in RULES.values():
-            try:
-                rows += [asdict(f) for f in rule(paper)]
-            except StudyError as error:
-                problems.append(str(error))
-    if problems:
-        raise StudyError("\n".join(dict.fromkeys(problems)))
+    problems, rows = [], []
+    for rule in RULES.values():
+        try:
+            rows += [asdict(f) for f in rule(paper)]
+        except StudyError as error:
+            problems.append(str(error))
+    raise_all(dict.fromkeys(problems), paper.path)
     frame = pd.DataFrame(rows, columns=COLUMNS[1:])
     frame.insert(0, "paper", paper.name)
     frame["explanations"] = ["; or ".join(x) for x in frame["explanations"]]
@@ -63,21 +51,7 @@ def audit(paper):
     return frame.sort_values("grade", key=lambda g: g.map(order), kind="stable", ignore_index=True)
 
 
-def _check_problems(paper):
-    for i, check in enumerate(paper.checks):
-        where = f"{paper.path}: checks[{i}]"
-        if check.get("rule") not in CHECKS:
-            yield f"{where}.rule: {check.get('rule')!r} is unknown; known are {', '.join(CHECKS)}"
-            continue
-        required, optional = CHECKS[check["rule"]]
-        for key in sorted(required - check.keys()):
-            yield f"{where} ({check['rule']}).{key}: missing"
-        for key in check.keys() - required - optional - {"rule"}:
-            yield f"{where} ({check['rule']}).{key}: unknown key; known are {', '.join(sorted(required | optional))}"
-
-
 __all__ = [
-    "CHECKS",
     "DEFINITION",
     "GRADES",
     "HOLDS",

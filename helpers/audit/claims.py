@@ -2,11 +2,11 @@
 
 import math
 
+from helpers.audit.declared import KINDS
 from helpers.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, report
 from helpers.audit.interval import Interval
 from helpers.errors import StudyError
 
-KINDS = ("highest", "lowest", "greater", "equal", "at_most", "at_least")
 GAP = 0.05  # a drop from training to test by more than this is worth asking about
 LOSS_RATIO = 2.0  # so is a validation loss more than this many times the training loss
 
@@ -15,12 +15,8 @@ def claims(paper):
     """Each declared claim against the numbers; equal as printed is 'worth asking', the opposite is a contradiction."""
     for i, claim in enumerate(paper.claims):
         where = f"claims[{i}]"
-        kind = [k for k in KINDS if k in claim]
-        if len(kind) != 1:
-            raise StudyError(
-                f"{paper.path}: {where}: needs exactly one of {', '.join(KINDS)}; found {', '.join(claim)}"
-            )
-        yield _LIMITS.get(kind[0], _ordering)(paper, claim, kind[0], where)
+        kind = next(k for k in KINDS if k in claim)
+        yield (_limit if kind in ("at_most", "at_least") else _ordering)(paper, claim, kind, where)
 
 
 def _ordering(paper, claim, kind, where):
@@ -69,7 +65,7 @@ def _limit(paper, claim, kind, where):
     value = entry.value
     if limit.get("per_n"):
         if not entry.n:
-            raise StudyError(f"{paper.path}: {where}: per_n needs n in the entry {entry.place}")
+            raise StudyError(f"{where}: per_n needs n in the entry {entry.place}")
         value = Interval(value.low / entry.n, value.high / entry.n)
     bound = float(limit["value"])
     ok = value.low <= bound if kind == "at_most" else value.high >= bound
@@ -83,9 +79,6 @@ def _limit(paper, claim, kind, where):
         "claims in the text", HOLDS if ok else QUESTION, [entry], str(value), sentence,
         ("the authors meant something else by the word",), f"rounding; limit chosen by the auditor: {words}",
     )  # fmt: skip
-
-
-_LIMITS = {"at_most": _limit, "at_least": _limit}
 
 
 def gaps(paper):

@@ -4,6 +4,7 @@ import math
 
 from helpers.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, report
 from helpers.audit.interval import SLACK, Interval
+from helpers.errors import StudyError
 
 MISCOUNT = (
     "a typing error in one of the numbers",
@@ -134,6 +135,8 @@ def proportions(paper):
     """Split sizes match a stated ratio to within two percentage points: checks ``proportion``."""
     for where, check in paper.declared("proportion"):
         parts = [paper.select(p, where) for p in check["parts"]]
+        if len(parts) != len(check["ratio"]):
+            raise StudyError(f"{where}.ratio: needs one number for each of the {len(parts)} parts")
         total = sum(e.value.low for e in parts)
         got = [100 * e.value.low / total for e in parts]
         wanted = [100 * r / sum(check["ratio"]) for r in check["ratio"]]

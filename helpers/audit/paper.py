@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from helpers.audit import declared
 from helpers.audit.interval import Interval, printed
 from helpers.errors import StudyError, raise_all
 
@@ -100,7 +101,7 @@ class Paper:
         if len(values) == 1:
             return found[0]
         what = "no entry" if not found else f"{len(found)} different entries"
-        raise StudyError(f"{self.path}: {where}: {what} with {selector}; add or correct table, model, class or metric")
+        raise StudyError(f"{where}: {what} with {selector}; add or correct table, model, class or metric")
 
     def declared(self, rule):
         """The checks of one rule, each with its place in the file."""
@@ -152,6 +153,8 @@ def read(path):
         lists[key] = content.get(key) or []
         if not isinstance(lists[key], list) or not all(isinstance(x, dict) for x in lists[key]):
             problems.append(f"{key}: must be a list of mappings")
+            lists[key] = []
+    problems += declared.problems(lists["checks"], lists["claims"])
     raise_all(problems, path)
     return Paper(
         path, str(content.get("paper") or path.stem), str(content.get("title") or path.stem), tuple(entries),
