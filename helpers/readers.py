@@ -131,12 +131,8 @@ def read_frames(path):
     return picture.pixels, picture.spacing_mm
 
 
-def read_image(path, frame=None):
-    """One image: (uint8 (rows, columns), spacing_mm (row, column) or None).
-
-    frame: which frame of a cine, from 0; 'file#3' says the same. A cine without either is an error, so that no frame
-    is ever taken by accident.
-    """
+def one_picture(path, frame=None):
+    """One image as a Picture with a single frame, its notes kept; otherwise as ``read_image``."""
     file, part = locate(path)
     frame = _frame_number(path, part) if part is not None else frame
     picture = open_picture(file)
@@ -145,7 +141,17 @@ def read_image(path, frame=None):
         raise StudyError(f"{file}: holds {count} frames; name one as '{file.name}#0' … '{file.name}#{count - 1}'")
     if not 0 <= (frame or 0) < count:
         raise StudyError(f"{file}: has no frame {frame}; it holds {count}, counted from 0")
-    return picture.pixels[frame or 0], picture.spacing_mm
+    return Picture(picture.pixels[frame or 0][None], picture.spacing_mm, picture.notes)
+
+
+def read_image(path, frame=None):
+    """One image: (uint8 (rows, columns), spacing_mm (row, column) or None).
+
+    frame: which frame of a cine, from 0; 'file#3' says the same. A cine without either is an error, so that no frame
+    is ever taken by accident.
+    """
+    picture = one_picture(path, frame)
+    return picture.pixels[0], picture.spacing_mm
 
 
 def _frame_number(path, part):
