@@ -118,10 +118,13 @@ def _layers(a: Anatomy, p: Probe, x, y):
 
 
 def regions(a: Anatomy, p: Probe, x, y) -> tuple[np.ndarray, dict]:
-    """(2, ...) distances (mm) to the TLF and to what lies below it, and the coordinates."""
+    """(2, ...) distances (mm) to the TLF and to what lies deeper than its middle, and the coordinates.
+
+    The TLF is labelled over what is below, so that no outline, however unsteady, leaves a gap between the two.
+    """
     down, v, u = _layers(a, p, x, y)
     thick = a.thickness * (1 + 0.12 * np.sin(u / 6.0))
-    return np.stack([np.maximum(-down, down - thick), thick - down]), {"down": down, "thick": thick, "u": u, "v": v}
+    return np.stack([np.maximum(-down, down - thick), thick / 2 - down]), {"down": down, "thick": thick, "u": u, "v": v}
 
 
 def scene(a: Anatomy, p: Probe, x, y) -> Scene:
@@ -135,9 +138,13 @@ def scene(a: Anatomy, p: Probe, x, y) -> Scene:
     inside = distances[0] < 0
     echo[inside] = -20.0 + (1 - a.contrast) * 3.0
     deep = below > 0
-    # along the fibres the muscle shows long parallel strands, across them short specks
-    strands = np.sin(2 * np.pi * (down + 0.05 * u) / 2.1 + 0.8 * np.sin(u / 7.0)) ** 6 if a.along else 0.0
-    echo[deep] = (a.muscle + 6.0 * strands * np.ones_like(x))[deep]
+    # along the fibres the muscle shows long parallel strands, across them septa that come and go
+    if a.along:
+        strands = 8.0 * np.sin(2 * np.pi * (down + 0.06 * u) / 2.1 + 0.8 * np.sin(u / 7.0)) ** 6
+    else:
+        bent = down + 1.3 * np.sin(u / 3.1 + down / 2.7)
+        strands = 9.0 * np.sin(np.pi * bent / 4.3) ** 20 * np.sin(u / 4.9 + down / 3.7 + 1.0) ** 2
+    echo[deep] = (a.muscle + strands)[deep]
     fibre[deep] = 0.5 if a.along else 1.0
     echo[deep & (below < a.gap)] = -25.0
     echo[v < 1.6] = -10.0
