@@ -60,7 +60,8 @@ def evaluate(ratios: Ratios, counts: np.ndarray, se: bool = True) -> tuple[np.nd
     variance = np.zeros((b, s))
     for i, j in _pairs(k):
         product = counts @ (z[i] * z[j])
-        variance += (1 if i == j else 2) * gradient[i] * gradient[j] * product
+        with np.errstate(invalid="ignore"):  # a statistic without any pixels is NaN throughout
+            variance += (1 if i == j else 2) * gradient[i] * gradient[j] * product
     return value, np.sqrt(np.maximum(variance, 0) * g / (g - 1))
 
 
