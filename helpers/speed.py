@@ -157,8 +157,9 @@ def measure(name, channels, classes, size, device, *, real=None, batches=(1, 2, 
     """Speed of one network on one device: list of dicts, one row for each batch size and kind of data.
 
     real: uint8 N×H×W images of the study at ``size``, or None; dummy images (uniform noise) are timed too, with real
-    ones at the first batch size alone. Batch sizes grow while images per second still rise by 5 %. Rows: model, device, data, batch, precision, compiled, ms per
-    image (median and quartiles), fps (images per second), and the entries of ``timings``.
+    ones at the first batch size alone. Batch sizes grow while images per second still rise by 5 %. Rows: model, device,
+    data, batch, size_px, fps (images per second), ms per image (median and quartiles), precision, compiled, and the
+    entries of ``timings``.
     """
     device = torch.device(device)
     torch.manual_seed(0)
