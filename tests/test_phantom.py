@@ -160,7 +160,7 @@ def test_bytes_do_not_depend_on_threads_or_order():
 
 def test_class_shares_are_those_of_the_papers_test_set(sample):
     shares = np.mean([[(d.masks["consensus"] == k).mean() for k in (1, 2, 3)] for _, d in sample], axis=0)
-    # confusion matrix of the paper: EIT 1.8-2.1, QLM 2.4-3.0, bone 10.9-11.9 %: the middle of each, as this is one image in 80
+    # the paper's confusion matrix implies 1.8-2.1, 2.4-3.0 and 10.9-11.9 %: their middle, as this is one image in 80
     assert shares == pytest.approx([0.0195, 0.027, 0.114], rel=0.13)
 
 
