@@ -61,10 +61,10 @@ def oracle_counts(study):
     return frame.assign(**{"class": classes, "model": "qvum", "image_id": "all"})
 
 
-def compare(study, per_image, images=None, patients=None, speed=None, draws=DRAWS):
+def compare(study, per_image, images, patients=None, speed=None, draws=DRAWS):
     """Every printed number with ours beside it -> DataFrame with the columns ``COLUMNS``.
 
-    per_image: rows of per_image.csv; images, patients: frames of ``helpers.study`` (for counts and Table 1); speed:
+    per_image: rows of per_image.csv; images, patients: frames of ``helpers.study`` (sets, counts, Table 1); speed:
     frame with model and fps. ours_low, ours_high: 95 % interval, patients resampled whole (images where no patient is
     known), NaN where the number is not a metric. verdict: "reproduced" when the printed digits meet our interval,
     network, images and protocol being the paper's; "not reproduced" when they do not; else "not comparable", and

@@ -13,7 +13,7 @@ MODELS = {
     "Q-VUM": "qvum", "U-Net": "unet", "U-Net++": "unetpp", "BPSegSys": "bpsegsys_r", "VisTR": "vistr",
     "U-Net 8-128": "femoral_unet", "2D U-Net": "tlf_unet", "DMRNet": "dmrnet_r",
 }  # fmt: skip
-SPLITS = {"train": "train", "val": "val", "test": "test", "test1": "test", "": "test"}
+SPLITS = {"train": "train", "val": "val", "test": "test", "test1": "test", "test2": "test", "": "test"}
 COHORTS = {"total": None, "training": "train", "validation": "val", "test": "test"}
 #: printed mean over classes → metric of helpers.stats
 MEANS = {
@@ -76,16 +76,27 @@ class Run:
             return e.structure
         return self.classes[1] if len(self.classes) == 2 else None
 
-    def _part(self, model, split):
-        """Rows of one network and split of the study's own division; None when there are none."""
-        rows = self.rows[(self.rows["fold"] == "main") & (self.rows["split"] == split) & (self.rows["model"] == model)]
+    def _ids(self, e):
+        """image_id of the images of a printed set; test1 are those of the devices that trained, test2 the others."""
+        images = self.images[self.images["split"] == SPLITS[e.set]]
+        if e.set in ("test1", "test2"):
+            seen = images["device"].isin(self.images.loc[self.images["split"] == "train", "device"])
+            images = images[seen] if e.set == "test1" else images[~seen]
+        return images["image_id"]
+
+    def _part(self, model, e):
+        """Rows of one network and printed set in the study's own division; None when there are none."""
+        rows = self.rows[(self.rows["fold"] == "main") & (self.rows["model"] == model)]
+        rows = rows[rows["split"] == SPLITS[e.set]]
+        if e.set in ("test1", "test2"):
+            rows = rows[rows["image_id"].isin(self._ids(e))]
         return None if rows.empty else rows
 
     def _absent(self, e, model):
         return f"this run has no {e.set or 'test'} set with results" if model else f"this run has no {e.model}"
 
     def _pooled(self, e):
-        metric, split = e.stem.removesuffix("_sum").removesuffix("_as_text"), SPLITS.get(e.set)
+        metric = e.stem.removesuffix("_sum").removesuffix("_as_text")
         own = self._class(e)
         if metric in CLASS_METRICS and own:
             name, where = metric, own
@@ -96,14 +107,16 @@ class Run:
         else:
             return None
         model = self._model(e)
-        if split is None or self._part(model, split) is None:
+        rows = self._part(model, e)
+        if rows is None:
             return *NOTHING, self._absent(e, model)
-        if (model, split, name, where) not in self._cache:
+        key = model, e.set, name, where
+        if key not in self._cache:
             settings = self.study.statistics
-            row = stats.intervals(self._part(model, split), [name], [where], ["pooled"], method=settings["interval"],
-                                  draws=self.draws, seed=settings["seed"]).iloc[0]  # fmt: skip
-            self._cache[model, split, name, where] = row["estimate"], row["low"], row["high"]
-        return *self._cache[model, split, name, where], model, None
+            row = stats.intervals(rows, [name], [where], ["pooled"], method=settings["interval"], draws=self.draws,
+                                  seed=settings["seed"]).iloc[0]  # fmt: skip
+            self._cache[key] = row["estimate"], row["low"], row["high"]
+        return *self._cache[key], model, None
 
     def _iou(self, rows, own):
         """Per-image IoU (defined ones, seeds averaged) and the number of the unit that each image belongs to."""
@@ -118,7 +131,7 @@ class Run:
         if not quantile and not share:
             return None
         model, own = self._model(e), self._class(e)
-        rows = self._part(model, SPLITS.get(e.set))
+        rows = self._part(model, e)
         if rows is None or own is None:
             return *NOTHING, self._absent(e, model)
         iou, unit = self._iou(rows, own)
@@ -176,7 +189,7 @@ class Run:
         stem = re.sub(r"_(mean|percent|p)$", "", e.metric)
         if stem not in column or e.structure.split(" vs ")[0] not in COHORTS:
             return None
-        if self.patients is None or self.images is None:
+        if self.patients is None:
             return *NOTHING, "who the patients are is not known here"
         if e.metric.endswith("_p"):
             return *NOTHING, "a P value of the paper's own patients"
@@ -195,18 +208,13 @@ class Run:
     def _numbers(self, e):
         """Numbers of images and patients, in all and per split."""
         unit = e.stem.removesuffix("_total")
-        if e.unit != "count" or unit not in ("images", "patients") or self.images is None:
+        if e.unit != "count" or unit not in ("images", "patients"):
             return None
-        split = SPLITS.get(e.set) if e.set else None
-        rows = self.images if split is None else self.images[self.images["split"] == split]
         if unit == "patients" and self.patients is None:
             return *NOTHING, "who the patients are is not known here"
+        rows = self.images[self.images["image_id"].isin(self._ids(e))] if e.set else self.images
         ours = len(rows) if unit == "images" else rows["patient_id"].nunique()
-        return (
-            (float(ours), np.nan, np.nan, "", None)
-            if e.set != "test2"
-            else (*NOTHING, "this study has no second test set")
-        )
+        return float(ours), np.nan, np.nan, "", None
 
     def _setting(self, e):
         """Settings of the training; shown, never judged."""

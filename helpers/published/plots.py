@@ -26,9 +26,9 @@ def beside(table, width=figures.PAGE):
         axes.plot([row.ours_low, row.ours_high], [y, y], color=colour, linewidth=2.5, solid_capstyle="butt")
         axes.plot(row.ours, y, "o", color=colour, markersize=5, markerfacecolor=face)
         axes.plot((row.printed_low + row.printed_high) / 2, y, "D", color="black", markersize=4)
-    structures = rows["class"].replace({"all4": "all 4 classes"})
-    metrics = rows["metric"].str.replace("_", " ")
-    names = [f"{m} · {c} · {model}" for m, c, model in zip(metrics, structures, rows["model"], strict=True)]
+    words = rows.assign(metric=rows["metric"].str.replace("_", " ")).replace({"class": {"all4": "all 4 classes"}})
+    told = ["metric", *(c for c in ("class", "model") if rows[c].nunique() > 1)]  # what tells the rows apart
+    names = [" · ".join(row) for row in words[told].itertuples(index=False)]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel("value (0 to 1)")
