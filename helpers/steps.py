@@ -128,7 +128,7 @@ def collect(paths, output):
 def errors(log):
     """The one-line errors of the newest failing step's log, from the workflow's own log files (list)."""
     text = "".join(Path(name).read_text(encoding="utf-8", errors="replace") for name in log)
-    for name in dict.fromkeys(re.findall(r"log: (\S+\.log)", text)):
+    for name in dict.fromkeys(re.findall(r"tee (\S+\.log)' returned non-zero", text)):
         if Path(name).is_file():
             lines = Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
             start = next((i for i, line in enumerate(lines) if line.startswith("error: ")), None)

@@ -32,7 +32,7 @@ def shrink(root, study="phantom"):
     quick = content["protocols"]["quick"]
     quick |= {"image_size": 32, "images_per_patient": 2, "epochs": 1, "batch": 4, "seeds": [1]}
     quick["models"] = [{"name": "qvum"}, {"name": "unet"}]
-    quick["cross_validation"] = {"folds": 2, "models": ["unet"]}
+    quick["cross_validation"] = {"folds": 3, "models": ["unet"]}
     content["statistics"]["draws"] = 200
     content["protocols"] = {"quick": quick}
     (target / "study.yml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

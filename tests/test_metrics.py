@@ -1,0 +1,117 @@
+"""Metrics against scikit-learn, MONAI, surface-distance and hand-computed values."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
+from sklearn.metrics import confusion_matrix, f1_score, jaccard_score, precision_score, recall_score
+
+from helpers import metrics
+from helpers.study import Class
+
+CLASSES = tuple(Class(i, n, n, "#000000", 1.0) for i, n in enumerate(["background", "EIT", "QLM"]))
+
+
+@pytest.fixture
+def pair():
+    rng = np.random.default_rng(3)
+    reference = rng.integers(0, 3, (40, 50), dtype=np.uint8)
+    prediction = np.where(rng.random((40, 50)) < 0.7, reference, rng.integers(0, 3, (40, 50))).astype(np.uint8)
+    return prediction, reference
+
+
+def test_confusion_is_scikit_learns(pair):
+    assert (metrics.confusion(*pair, 3) == confusion_matrix(pair[1].ravel(), pair[0].ravel())).all()
+
+
+def test_scores_are_scikit_learns(pair):
+    table = metrics.scores(pd.DataFrame(metrics.counts(*pair, 3), columns=metrics.COUNTS))
+    flat = pair[1].ravel(), pair[0].ravel()
+    for name, peer in [
+        ("IoU", jaccard_score),
+        ("Dice", f1_score),
+        ("precision", precision_score),
+        ("recall", recall_score),
+    ]:
+        np.testing.assert_allclose(table[name], peer(*flat, average=None), atol=1e-12)
+
+
+def test_counts_by_hand():
+    reference = np.array([[0, 1, 1], [0, 1, 2]], np.uint8)
+    prediction = np.array([[0, 1, 0], [1, 1, 2]], np.uint8)
+    assert metrics.counts(prediction, reference, 3).tolist() == [[1, 1, 1, 3], [2, 1, 1, 2], [1, 0, 0, 5]]
+
+
+def test_rates_over_the_union_sum_to_one(pair):
+    table = metrics.scores(pd.DataFrame(metrics.counts(*pair, 3), columns=metrics.COUNTS))
+    np.testing.assert_allclose(table.IoU + table.FPR_union + table.FNR_union, 1)
+    np.testing.assert_allclose(table.TPR + table.FNR, 1)
+    np.testing.assert_allclose(table.TNR + table.FPR, 1)
+
+
+def test_absent_from_both_is_undefined_absent_from_one_is_zero():
+    both = metrics.scores(pd.DataFrame([[0, 0, 0, 9]], columns=metrics.COUNTS)).iloc[0]
+    assert both[["IoU", "Dice", "recall", "precision"]].isna().all()
+    for row in ([0, 3, 0, 6], [0, 0, 3, 6]):
+        one = metrics.scores(pd.DataFrame([row], columns=metrics.COUNTS)).iloc[0]
+        assert (one[["IoU", "Dice", "recall", "precision"]] == 0).all()
+
+
+def test_pooled_and_per_patient_differ_as_they_should():
+    rows = [("m", "A", "p1", 90, 10, 0, 0), ("m", "A", "p1", 80, 10, 10, 0), ("m", "A", "p2", 1, 1, 1, 97)]
+    frame = pd.DataFrame(rows, columns=["model", "class", "patient_id", *metrics.COUNTS])
+    assert metrics.pooled(frame).IoU[0] == pytest.approx(171 / 203)
+    patients = metrics.per_patient(frame).set_index("patient_id")
+    assert patients.IoU["p1"] == pytest.approx((0.9 + 0.8) / 2)
+    assert patients.images.tolist() == [2, 1]
+
+
+def test_overall_counts_background_or_not(pair):
+    table = metrics.rows(*pair, CLASSES).assign(model="m")
+    with_background = metrics.overall(table).iloc[0]
+    each = metrics.scores(table)
+    assert with_background.mIoU == pytest.approx(each.IoU.mean())
+    assert with_background.mPA == pytest.approx(each.recall.mean())
+    assert with_background.accuracy == pytest.approx((pair[0] == pair[1]).mean())
+    assert metrics.overall(table, background=False).iloc[0].mIoU == pytest.approx(each.IoU[1:].mean())
+
+
+def blob(seed, shape=(60, 70)):
+    rng = np.random.default_rng(seed)
+    y, x = np.indices(shape)
+    centre, radius = rng.uniform(20, 40, 2), rng.uniform(6, 15, 2)
+    return ((y - centre[0]) / radius[0]) ** 2 + ((x - centre[1]) / radius[1]) ** 2 < 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_distances_agree_with_monai(seed):
+    p, r = blob(seed), blob(seed + 100)
+    one_hot = [torch.from_numpy(np.stack([~m, m])[None]).float() for m in (p, r)]
+    hd95 = compute_hausdorff_distance(*one_hot, include_background=False, percentile=95)
+    forward = compute_average_surface_distance(*one_hot, include_background=False, symmetric=True)
+    found = metrics.distances(p, r)
+    assert found[0] == pytest.approx(float(hd95), abs=1e-4)
+    assert found[1] == pytest.approx(float(forward), abs=1e-4)
+
+
+def test_distances_agree_with_surface_distance_on_squares():
+    """The peer measures on a dual grid with weighted contours; on shifted squares both give the shift."""
+    surface_distance = pytest.importorskip("surface_distance", reason="the peer surface-distance is not installed")
+    p, r = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    p[10:30, 10:30], r[10:30, 14:34] = True, True
+    peer = surface_distance.compute_surface_distances(r, p, spacing_mm=(1.0, 1.0))
+    assert metrics.distances(p, r)[0] == pytest.approx(surface_distance.compute_robust_hausdorff(peer, 95), abs=0.5)
+
+
+def test_distance_of_an_empty_mask_is_undefined_and_spacing_scales():
+    p, r = blob(1), blob(2)
+    assert all(np.isnan(metrics.distances(np.zeros_like(p), r)))
+    np.testing.assert_allclose(metrics.distances(p, r, (0.5, 0.5)), np.array(metrics.distances(p, r)) / 2)
+
+
+def test_wrong_shapes_and_values_are_refused():
+    with pytest.raises(ValueError, match="shapes must be equal"):
+        metrics.counts(np.zeros((2, 2), int), np.zeros((2, 3), int), 2)
+    with pytest.raises(ValueError, match=r"prediction holds 0…5, expected 0…1"):
+        metrics.counts(np.array([0, 5]), np.array([0, 1]), 2)
