@@ -14,7 +14,7 @@ from helpers.stats.estimates import ESTIMANDS, METRICS, Cube, intervals
 from helpers.stats.mixed import mixed_differences, mixed_models, reml
 from helpers.stats.multiplicity import adjust, fdr, holm
 from helpers.stats.paired import cluster_robust, differences, normality, paired_t, sign_flip, wilcoxon
-from helpers.stats.planning import patients_needed, power_table, simulate_power
+from helpers.stats.planning import patients_needed, power_table, simulate_power, variation
 from helpers.stats.printed import (
     LABEL,
     anova_classes,
@@ -115,6 +115,7 @@ __all__ = [
     "tukey_classes",
     "tukey_models",
     "values",
+    "variation",
     "wide",
     "wilcoxon",
 ]

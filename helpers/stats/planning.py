@@ -5,7 +5,10 @@ import pandas as pd
 from scipy import stats
 
 from helpers.errors import StudyError
+from helpers.stats.mixed import mixed_differences
+from helpers.stats.paired import paired_t
 from helpers.stats.results import MIN_UNITS
+from helpers.stats.units import default_unit
 
 GOALS = {
     "difference": "two-sided paired t over patients finds a difference",
@@ -38,6 +41,26 @@ def simulate_power(between: float, residual: float, difference: float, patients:
     if goal == "difference":
         return float((np.abs(d.mean(1)) > critical * se).mean())
     return float((d.mean(1) - critical * se > -margin).mean())
+
+
+def variation(values: pd.DataFrame, headline: str) -> pd.DataFrame:
+    """Variances of the paired differences headline − network, as a plan needs them; a row a network.
+
+    Columns: model, difference, between, residual (variances between and within patients; where patients are unknown
+    all of it is between images), icc, n, images_per_unit, sd_of_patient_mean, note.
+    """
+    unit = default_unit(values)
+    if unit == "patient":
+        fit = mixed_differences(values, headline)
+    else:
+        fit = paired_t(values, headline, "image")
+        fit = fit.assign(between=fit["sd"] ** 2, residual=0.0, icc=1.0)
+    per_unit = fit["n_images"] / fit["n"]
+    spread = np.sqrt(fit["between"] + fit["residual"] / per_unit)
+    out = fit.assign(images_per_unit=per_unit, sd_of_patient_mean=spread)
+    return out[
+        ["model", "difference", "between", "residual", "icc", "n", "images_per_unit", "sd_of_patient_mean", "note"]
+    ]
 
 
 def exact_power(between, residual, difference, patients, images, *, goal="difference", margin=0.0, alpha=0.05):
