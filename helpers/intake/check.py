@@ -46,7 +46,7 @@ def read(pair, data, classes, form):
             readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
         patient, device = (f(pair.image, data, form) for f in (find.patient, find.device))
     except StudyError as error:
-        return Refused(pair.image, str(error).replace(f"{data}{os.sep}", ""))
+        return Refused(pair.image, str(error).replace(f"{data}{os.sep}", "").removeprefix(f"{pair.image}: "))
     notes = list(picture.notes)
     mm = None
     if spacing is not None:

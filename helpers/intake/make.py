@@ -167,7 +167,7 @@ def write_manifest(folder, content, frames):
         draft = Path(draft)
         kept = folder / "study.yml"
         text = kept.read_text(encoding="utf-8") if kept.is_file() else yaml.safe_dump(
-            content, allow_unicode=True, sort_keys=False, width=110)  # fmt: skip
+            content, allow_unicode=True, sort_keys=False, width=110, default_flow_style=None)  # fmt: skip
         (draft / "study.yml").write_text(text, encoding="utf-8")
         for name, frame in frames.items():
             write_csv(frame, draft / name)

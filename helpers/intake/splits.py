@@ -45,7 +45,7 @@ def _chosen(images, matching, rules, seed):
     """Splits by pattern: every image in exactly one. A rule that chooses takes its images before one that does not."""
     taken = {}
     for name, rule in sorted(rules.items(), key=lambda item: "choose" not in item[1]):
-        free = {i for i in matching[name] if i not in taken}
+        free = [i for i in matching[name] if i not in taken]
         if "choose" in rule:
             if rule["choose"] > len(free):
                 raise StudyError(
@@ -67,7 +67,7 @@ def draw(frame, areas, rule, previous=None):
     seed, given of the form. previous: image_id, patient_id, split of an earlier manifest; what it says stays.
     """
     if rule.get("policy") == "given":
-        matching = {n: {i for i in frame["image"] if PurePosixPath(i).match(r["of"])} for n, r in rule["given"].items()}
+        matching = {n: [i for i in frame["image"] if PurePosixPath(i).match(r["of"])] for n, r in rule["given"].items()}
         return _chosen(frame["image"].tolist(), matching, rule["given"], rule.get("seed", 42))
     by_patient = frame["patient_id"].notna().any() and rule.get("policy") != "image k-fold"
     if by_patient and frame["patient_id"].isna().any():

@@ -1,0 +1,552 @@
+"""From a folder to a study: what is found, refused, excluded, split and written; broken folders change nothing."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK
+import yaml
+from pictures import coco, dicom, grey, labelme, labels, save
+
+from helpers import study
+from helpers.errors import StudyError
+from helpers.intake import __main__ as command
+from helpers.intake import check, find, form, patients, splits, tables
+from helpers.intake.make import make
+
+FORM = {
+    "patient": {"pattern": "([0-9]+)_[^/]*$"},
+    "classes": [{"name": n} for n in ("nerve", "muscle", "artery")],
+    "split": {"policy": "patient k-fold", "folds": 5, "seed": 1},
+}
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    """data_manifest/ and reports/ of these tests lie in tmp_path/root."""
+    monkeypatch.setattr(study, "ROOT", tmp_path / "root")
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten patients with two images each, masks of indices in another folder."""
+    data = tmp_path / "data"
+    for kind in ("photos", "masks"):
+        (data / kind).mkdir(parents=True)
+    for p in range(1, 11):
+        for k in range(2):
+            save(data / "photos" / f"{p}_{k}.png", grey(seed=10 * p + k))
+            save(data / "masks" / f"{p}_{k}.png", np.roll(labels(), p, axis=0))
+    return data
+
+
+def write(path, content):
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def state(folder):
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
+
+
+def images(root, name="mine"):
+    return pd.read_csv(root / "data_manifest" / name / "images.csv", dtype=str)
+
+
+# --- a folder that is in order ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_with_a_form(root, folder, tmp_path):
+    before = state(folder)
+    page = make("mine", folder, write(tmp_path / "form.yml", FORM | {"title": "Mine <1>"}))
+    assert state(folder) == before
+    frame = images(root)
+    assert frame["image_id"].tolist()[:3] == ["1_0", "1_1", "2_0"] and len(frame) == 20
+    assert frame["patient_id"].nunique() == 10 and len(frame[["patient_id", "split"]].drop_duplicates()) == 10
+    assert frame["split"].value_counts().to_dict() == {"train": 12, "val": 4, "test": 4}
+    row = frame.iloc[0]
+    assert row["sha256_image"] == hashlib.sha256((folder / row["image"]).read_bytes()).hexdigest()
+    loaded = study.load("mine")
+    assert [c.name for c in loaded.classes] == ["background", "nerve", "muscle", "artery"]
+    assert len(study.images(loaded)) == 20 and loaded.title == "Mine <1>"
+    text = page.read_text()
+    assert page == root / "reports" / "mine" / "intake.html"
+    assert text.count("<figure>") >= 20 and "Nothing stood out" in text and "No file." in text
+    assert "http" not in text.replace("data:image", "")
+    assert not [p for p in (root / "data_manifest").iterdir() if p.name != "mine"]
+
+
+def test_a_folder_without_a_form(root, folder):
+    make("mine", folder)
+    loaded = study.load("mine")
+    assert [c.name for c in loaded.classes] == ["background", "class_1", "class_2", "class_3"]
+    assert images(root)["patient_id"].isna().all() and loaded.split["unit"] == "image"
+    text = (root / "reports" / "mine" / "intake.html").read_text()
+    assert "No form names the classes" in text and "No patient is known" in text and "No pixel spacing" in text
+
+
+def test_the_same_folder_gives_the_same_files(root, folder, tmp_path):
+    form_path = write(tmp_path / "form.yml", FORM)
+    make("mine", folder, form_path)
+    first = state(root)
+    make("mine", folder, form_path)
+    assert state(root / "data_manifest") == {k: v for k, v in first.items() if "data_manifest" in k}
+    make("other", folder, form_path)
+    assert images(root, "other").equals(images(root))
+
+
+def test_a_study_yml_that_exists_is_kept(root, folder, tmp_path):
+    form_path = write(tmp_path / "form.yml", FORM)
+    make("mine", folder, form_path)
+    path = root / "data_manifest" / "mine" / "study.yml"
+    path.write_text(path.read_text().replace("title: mine", "title: by hand"))
+    make("mine", folder, form_path)
+    assert study.load("mine").title == "by hand"
+
+
+def test_splits_are_never_drawn_again_silently(root, folder, tmp_path):
+    form_path = write(tmp_path / "form.yml", FORM)
+    make("mine", folder, form_path)
+    first = images(root).set_index("image_id")["split"]
+    for p in range(11, 14):
+        save(folder / "photos" / f"{p}_0.png", grey(seed=1000 + p))
+        save(folder / "masks" / f"{p}_0.png", labels())
+    save(folder / "photos" / "1_2.png", grey(seed=2000))  # a new image of a known patient
+    save(folder / "masks" / "1_2.png", labels())
+    make("mine", folder, write(tmp_path / "form.yml", FORM | {"split": FORM["split"] | {"seed": 99}}))
+    second = images(root).set_index("image_id")["split"]
+    assert (second[first.index] == first).all() and second["1_2"] == first["1_0"] and len(second) == 24
+    make("mine", folder, form_path, redraw=True)
+    assert len(images(root)[["patient_id", "split"]].drop_duplicates()) == 13
+
+
+def test_labelme_with_names_of_its_own(root, tmp_path):
+    data = tmp_path / "data"
+    (data / "images").mkdir(parents=True)
+    (data / "labels").mkdir()
+    box = [[8, 5], [30, 5], [30, 15], [8, 15]]
+    for k in range(5):
+        save(data / "images" / f"p{k}.png", grey(seed=k))
+        labelme(data / "labels" / f"p{k}.json", [("shenjing", box), ("jizhu", box)], encoding="gb18030")
+    make(
+        "mine",
+        data,
+        write(tmp_path / "form.yml", {"classes": [{"name": "nerve", "labels": ["shenjing"]}], "ignored": ["jizhu"]}),
+    )
+    content = yaml.safe_load((root / "data_manifest" / "mine" / "study.yml").read_text())
+    assert content["classes"][1]["labels"] == ["shenjing"] and content["ignored"] == ["jizhu"]
+    make("bare", data)
+    assert [c.name for c in study.load("bare").classes] == ["background", "jizhu", "shenjing"]
+
+
+def test_dicom_and_itk_snap_by_three_raters(root, tmp_path):
+    data = tmp_path / "data"
+    for rater in ("A", "B", "senior"):
+        (data / rater).mkdir(parents=True)
+    (data / "scans").mkdir()
+    for k in range(6):
+        dicom(
+            data / "scans" / f"s{k}.dcm",
+            grey(seed=k),
+            PatientID=f"N{k // 2}x",
+            ManufacturerModelName="Probe 7",
+            regions=((0, 0, None, None, 0.02, 0.02),),
+        )
+        for rater in ("A", "B", "senior"):
+            if (k, rater) != (5, "B"):
+                SimpleITK.WriteImage(SimpleITK.GetImageFromArray(labels()), str(data / rater / f"s{k}.nii.gz"))
+    content = {
+        "images": ["scans/*.dcm"],
+        "reference": "senior",
+        "split": {"folds": 3},
+        "masks": {r: "{up}/" + r + "/{stem}.nii.gz" for r in ("A", "B", "senior")},
+        "classes": FORM["classes"],
+    }
+    make("mine", data, write(tmp_path / "form.yml", content))
+    frame = images(root)
+    assert frame["patient_id"].tolist() == ["N0x", "N0x", "N1x", "N1x", "N2x", "N2x"]
+    assert frame["device"].unique().tolist() == ["Probe 7"]
+    assert frame["pixel_spacing_mm"].astype(float).tolist() == pytest.approx([0.2] * 6)
+    drawn = pd.read_csv(root / "data_manifest" / "mine" / "annotations.csv")
+    assert drawn.groupby("rater").size().to_dict() == {"A": 6, "B": 5}
+
+
+def test_a_table_of_patients(root, folder, tmp_path):
+    table = tmp_path / "patients.csv"
+    rows = [
+        f"{p};{40 + p},5;{'MF'[p % 2]};17{p % 10};{60 + p};{'refused consent' if p == 2 else ''}" for p in range(1, 13)
+    ]
+    table.write_text("Patient;Age;Sex;Height (cm);Weight;Excluded\n" + "\n".join(rows), encoding="utf-8-sig")
+    make("mine", folder, write(tmp_path / "form.yml", FORM), table)
+    people = study.patients(study.load("mine"))
+    assert people["age_years"].tolist()[0] == 41.5 and people["sex"].tolist()[:2] == ["female", "male"]
+    assert people["excluded"].dropna().tolist() == ["refused consent", "no usable image", "no usable image"]
+    frame = images(root).set_index("image_id")
+    assert frame.loc[["2_0", "2_1"], "excluded"].tolist() == ["patient excluded"] * 2
+
+
+def test_duplicates_and_suspicious_pairs(root, folder, tmp_path):
+    shutil.copy(folder / "photos" / "1_0.png", folder / "photos" / "1_1.png")
+    save(folder / "masks" / "2_0.png", labels() * 0)
+    form_path = write(tmp_path / "form.yml", FORM | {"exclude": {"3_0": "moved during the scan"}})
+    text = make("mine", folder, form_path).read_text()
+    frame = images(root).set_index("image_id")["excluded"]
+    assert frame["1_1"] == "same picture as 1_0" and frame["3_0"] == "moved during the scan"
+    assert "the same picture twice" in text and "nothing is outlined" in text
+    assert text.index("the same picture twice") < text.index("nothing is outlined") < text.index("Contact sheet")
+
+
+def test_annotation_of_another_picture_comes_first(root, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    box = [[8, 5], [30, 5], [30, 15], [8, 15]]
+    for k in range(5):
+        save(data / f"p{k}.png", grey(seed=k))
+        labelme(data / f"p{k}.json", [("nerve", box)], imagePath="C:\\scans\\p1.png" if k == 3 else f"p{k}.png")
+    text = make("mine", data).read_text()
+    assert "p3: its outlines say that they were drawn on p1" in text
+
+
+def test_what_is_refused_is_on_the_page(root, folder, tmp_path):
+    (folder / "photos" / "1_0.png").write_bytes(b"")
+    (folder / "masks" / "1_1.png").unlink()
+    save(folder / "masks" / "2_0.png", labels(41, 60))
+    text = make("mine", folder, write(tmp_path / "form.yml", FORM)).read_text()
+    assert len(images(root)) == 17 and "Refused (3)" in text
+    for reason in (
+        "is empty (0 bytes); copy it again",
+        "no mask found; looked for a file of the same name",
+        "masks/2_0.png: the mask has 41 rows × 60 columns, its image 40 × 60",
+    ):
+        assert reason in text
+
+
+# --- finding ---------------------------------------------------------------------------------------------------------
+
+
+def test_masks_are_found_by_name():
+    files = [
+        "a/x_1.png",
+        "a/x_1_mask.png",
+        "b/y 2.jpg",
+        "masks/Y 2.PNG",
+        "z.dcm",
+        "z.nii.gz",
+        "q.jpg",
+        "readme",
+        "1.2.840.7",
+    ]
+    chosen = find.images(files, form.Form())
+    assert chosen == ["a/x_1.png", "b/y 2.jpg", "z.dcm", "z.nii.gz", "q.jpg", "1.2.840.7"]
+    chosen.remove("z.nii.gz")
+    pairs, refused = find.pair(files, chosen, form.Form())
+    assert {p.image: p.mask for p in pairs} == {
+        "a/x_1.png": "a/x_1_mask.png",
+        "b/y 2.jpg": "masks/Y 2.PNG",
+        "z.dcm": "z.nii.gz",
+    }
+    assert [p.image_id for p in pairs] == ["x_1", "y_2", "z"]
+    assert [r.file for r in refused] == ["q.jpg", "1.2.840.7"]
+
+
+def test_several_masks_are_not_guessed():
+    files = ["a.png", "masks/a.png", "a.json"]
+    _, refused = find.pair(files, ["a.png"], form.Form())
+    assert refused[0].reason == "2 masks could be its own: a.json, masks/a.png; say which in the form"
+
+
+def test_same_name_in_two_folders():
+    assert find.identifiers(["p1/a.png", "p2/a.png", "b.png"]) == {"p1/a.png": "p1_a", "p2/a.png": "p2_a", "b.png": "b"}
+
+
+def test_natural_order():
+    assert sorted(["s10", "s9", "s1"], key=tables.natural) == ["s1", "s9", "s10"]
+
+
+def test_hidden_files_are_left_alone(tmp_path):
+    for name in (".DS_Store", "__MACOSX/a.png", "._a.png", "a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find.everything(tmp_path) == ["a.png"]
+
+
+# --- splits ----------------------------------------------------------------------------------------------------------
+
+
+def test_folds_keep_patients_together_and_shares_even():
+    rng = np.random.default_rng(0)
+    units = np.repeat([f"p{k}" for k in range(60)], rng.integers(3, 20, 60))
+    areas = rng.random((len(units), 2)) * (rng.random((len(units), 2)) < 0.4)
+    device = (np.array([int(u[1:]) for u in units]) % 3 == 0).astype(float)
+    features = np.column_stack([np.ones(len(units)), areas, device])
+    found = splits.folds(units, features, 5, seed=3)
+    assert pd.DataFrame({"u": units, "f": found}).groupby("u")["f"].nunique().max() == 1
+    share = pd.DataFrame(features).groupby(found).sum() / features.sum(0) * 5
+    assert share.to_numpy().min() > 0.9 and share.to_numpy().max() < 1.1
+    random = (
+        pd.DataFrame(features)
+        .groupby(pd.Series(units).map(dict(zip(np.unique(units), rng.integers(0, 5, 60), strict=True))))
+        .sum()
+        / features.sum(0)
+        * 5
+    )
+    assert np.abs(share - 1).to_numpy().mean() < np.abs(random - 1).to_numpy().mean() / 3
+    assert np.array_equal(found, splits.folds(units, features, 5, seed=3))
+    assert not np.array_equal(found, splits.folds(units, features, 5, seed=4))
+
+
+def test_order_of_rows_does_not_matter():
+    units, features = np.repeat(list("abcdefgh"), 3), np.ones((24, 1))
+    back = splits.folds(units[::-1], features, 4, seed=1)[::-1]
+    assert np.array_equal(splits.folds(units, features, 4, seed=1), back)
+
+
+def test_given_split_with_a_seeded_choice():
+    frame = pd.DataFrame(
+        {"image": [f"trainset/s_{k}.jpg" for k in range(20)] + [f"testset/s_{k}.jpg" for k in range(4)]}
+    )
+    frame = frame.assign(image_id=frame["image"], patient_id=None, device=None)
+    rule = {
+        "policy": "given",
+        "seed": 42,
+        "given": {"test": {"of": "testset/*"}, "train": {"of": "trainset/*"}, "val": {"of": "trainset/*", "choose": 5}},
+    }
+    found = splits.draw(frame, np.zeros((24, 1)), rule)
+    assert {s: int((found == s).sum()) for s in ("train", "val", "test")} == {"train": 15, "val": 5, "test": 4}
+    expected = np.random.default_rng(42).choice(20, 5, replace=False)
+    assert set(np.flatnonzero(found == "val")) == set(expected)
+
+
+def test_the_femoral_split_follows_its_written_rule():
+    frame = pd.read_csv(Path(study.__file__).parent.parent / "data_manifest" / "femoral" / "images.csv")
+    assert frame["split"].value_counts().to_dict() == {"train": 450, "test": 62, "val": 50}
+    pool = sorted(frame.loc[frame["split"] != "test", "image_id"], key=lambda n: int(n.split("_")[1]))
+    chosen = {pool[k] for k in np.random.default_rng(42).choice(500, 50, replace=False)}
+    assert chosen == set(frame.loc[frame["split"] == "val", "image_id"])
+
+
+# --- broken folders, forms and tables: the message, and nothing changed ----------------------------------------------
+
+
+def spoil(folder, tmp_path, kind):
+    """(form content, patients path) of a folder spoiled in one way."""
+    content, table = dict(FORM), None
+    if kind == "no images":
+        for p in (folder / "photos").iterdir():
+            p.unlink()
+        shutil.rmtree(folder / "masks")
+    elif kind == "pattern matches nothing":
+        content["images"] = ["scans/*.dcm"]
+    elif kind == "no masks":
+        shutil.rmtree(folder / "masks")
+        for p in sorted((folder / "photos").iterdir())[2:]:
+            p.unlink()
+    elif kind == "patient not in the path":
+        content["patient"] = {"pattern": "case([0-9]+)"}
+        for p in sorted((folder / "photos").iterdir())[1:]:
+            p.unlink()
+    elif kind == "no DICOM value":
+        content["patient"] = {"tag": "PatientID"}
+        for p in sorted((folder / "photos").iterdir())[1:]:
+            p.unlink()
+    elif kind == "too few patients":
+        for p in (folder / "photos").iterdir():
+            if not p.name.startswith(("1_", "2_")):
+                p.unlink()
+    elif kind == "excluded name unknown":
+        content["exclude"] = {"77_0": "typing error"}
+    elif kind == "patient missing in the table":
+        table = tmp_path / "patients.csv"
+        table.write_text("patient_id\n" + "\n".join(str(p) for p in range(2, 11)))
+    elif kind == "table without patients known":
+        del content["patient"]
+        content["split"] = {"policy": "image k-fold"}
+        table = tmp_path / "patients.csv"
+        table.write_text("patient_id\n1\n")
+    elif kind == "image in two splits":
+        content["split"] = {"policy": "given", "given": {"train": {"of": "photos/*"}, "test": {"of": "photos/1*"}}}
+    elif kind == "image in no split":
+        content["split"] = {"policy": "given", "given": {"train": {"of": "photos/1*"}}}
+    elif kind == "choice too large":
+        content["split"] = {"policy": "given", "given": {"val": {"of": "photos/1_*", "choose": 9}}}
+    elif kind == "patient in two given splits":
+        content["split"] = {
+            "policy": "given",
+            "given": {
+                "train": {"of": "photos/*_0.png"},
+                "test": {"of": "photos/*_1.png"},
+                "val": {"of": "photos/1_0.png", "choose": 1},
+            },
+        }
+    elif kind == "wrong key of study.yml":
+        content["study"] = {"headlin": "unet"}
+    elif kind == "everything excluded":
+        content["exclude"] = {f"{p}_{k}": "no consent" for p in range(1, 11) for k in range(2)}
+    return content, table
+
+
+BROKEN = {
+    "no images": "DATA={data}: none of its 0 files are images by their ending; nothing was written",
+    "pattern matches nothing": "DATA={data}: none of its 40 files match scans/*.dcm; nothing was written",
+    "no masks": "DATA={data}: no usable image, nothing was written: 2 problems\n"
+    "  - photos/10_0.png: no mask found; looked for a file of the same name\n"
+    "  - photos/10_1.png: no mask found; looked for a file of the same name",
+    "patient not in the path": "DATA={data}: no usable image, nothing was written: 1 problem\n"
+    "  - photos/10_0.png: the pattern 'case([0-9]+)' finds no patient in this path",
+    "no DICOM value": "DATA={data}: no usable image, nothing was written: 1 problem\n"
+    "  - photos/10_0.png: has no DICOM value PatientID, which the form asks for",
+    "too few patients": "a split into 5 needs at least 5 patients or images, found 2",
+    "excluded name unknown": "{form}: 1 problem\n  - exclude: no image is called '77_0'",
+    "patient missing in the table": "patients: 1 have images but no row in the table, among them '1'",
+    "table without patients known": "patients: a table was given, but no image has a patient; "
+    "say in a form how to read it",
+    "image in two splits": "split: photos/1_0.png is in test and in train; change the patterns",
+    "image in no split": "split: 16 images are in none, among them photos/2_0.png; add a pattern for them",
+    "choice too large": "split val: 9 images of 'photos/1_*' wanted, there are 2",
+    "patient in two given splits": "{root}/data_manifest/mine/images.csv: 10 problems\n"
+    "  - patient 1 is in val and test (rows 2–3); keep each in one split\n",
+    "wrong key of study.yml": "{root}/data_manifest/mine/study.yml: 1 problem\n"
+    "  - top level: Additional properties are not allowed ('headlin' was unexpected)\n  nothing was written",
+    "everything excluded": "every usable image is excluded; look at the keys exclude and duplicates of the form",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_folder(root, folder, tmp_path, kind):
+    content, table = spoil(folder, tmp_path, kind)
+    form_path = write(tmp_path / "form.yml", content)
+    before = state(tmp_path)
+    with pytest.raises(StudyError) as raised:
+        make("mine", folder, form_path, table)
+    wanted = BROKEN[kind].format(data=folder, form=form_path, root=root)
+    assert str(raised.value) == wanted or (
+        kind == "patient in two given splits" and str(raised.value).startswith(wanted)
+    )
+    assert state(tmp_path) == before
+
+
+FORMS = {
+    "unknown key": ({"image": ["*.png"]}, "top level: Additional properties are not allowed ('image' was unexpected)"),
+    "wrong type": ({"images": "*.png"}, "images: '*.png' is not of type 'array'"),
+    "two ways to a patient": (
+        {"patient": {"tag": "a", "pattern": "b"}},
+        "patient: {'pattern': 'b', 'tag': 'a'} has too many properties",
+    ),
+    "class without a name": ({"classes": [{"title": "x"}]}, "classes.0: 'name' is a required property"),
+    "no colour": (
+        {"classes": [{"name": "x", "colour": "red"}]},
+        "classes.0.colour: 'red' does not match '^#[0-9a-fA-F]{6}$'",
+    ),
+    "two folds": ({"split": {"folds": 2}}, "split.folds: 2 is less than the minimum of 3"),
+}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_broken_form(tmp_path, kind):
+    content, message = FORMS[kind]
+    path = write(tmp_path / "form.yml", content)
+    with pytest.raises(StudyError) as raised:
+        form.read(path)
+    assert str(raised.value) == f"{path}: 1 problem\n  - {message}"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"masks": {"A": "x", "B": "y"}}, "reference: must name one of the raters A, B"),
+        ({"masks": {"A": "x"}, "reference": "C"}, "reference: must name one of the raters A"),
+        ({"classes": [{"name": "x"}, {"name": "x"}]}, "classes: every name once, background is added by itself"),
+        ({"split": {"policy": "given"}}, "split: policy 'given' and the key 'given' belong together"),
+    ],
+)
+def test_contradicting_form(tmp_path, content, message):
+    path = write(tmp_path / "form.yml", content)
+    with pytest.raises(StudyError) as raised:
+        form.read(path)
+    assert str(raised.value) == f"{path}: {message}"
+
+
+TABLES = {
+    "no id": ("age\n40\n", "{path}: no column patient_id; it has age_years"),
+    "empty": ("", "{path}: is empty; give one row a patient"),
+    "header only": ("patient_id,age\n", "{path}: has a header but no patient; give one row a patient"),
+    "ragged": ("patient_id,age\n1,40\n2\n", "{path}: 1 problem\n  - row 3: 1 cells, the header has 2"),
+    "twice": ("patient_id\n1\n2\n1\n", "{path}: 1 problem\n  - rows 2, 4: patient 1 occurs 2 times"),
+    "two ages": ("patient_id,age,age_years\n1,2,3\n", "{path}: two columns mean age_years; keep one"),
+    "wrong cells": (
+        "patient_id,age,sex,height\n1,old,x,1.75\n,40,f,170\n",
+        "{path}: 4 problems\n  - row 2: age_years 'old' is no number from 0 to 120\n"
+        "  - row 2: height_cm '1.75' is no number from 30 to 250\n"
+        "  - row 2: sex 'x' is neither male nor female\n  - row 3: patient_id is empty",
+    ),
+    "NaN": ("patient_id,age\n1,nan\n", "{path}: 1 problem\n  - row 2: age_years 'nan' is no number from 0 to 120"),
+    "spreadsheet": (b"PK\x03\x04....", "{path}: is a spreadsheet, not CSV; save it as 'CSV UTF-8'"),
+    "no text": (b"patient_id\n\xff\xff\n", "{path}: neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_broken_table_of_patients(tmp_path, kind):
+    text, message = TABLES[kind]
+    path = tmp_path / "patients.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(StudyError) as raised:
+        patients.read(path)
+    assert str(raised.value) == message.format(path=path)
+
+
+def test_table_in_another_encoding(tmp_path):
+    (tmp_path / "p.csv").write_bytes("id\t性别\tsex\n1\tx\t女\n\n2\ty\t\n".encode("gb18030"))
+    frame = patients.read(tmp_path / "p.csv")
+    assert frame["sex"].fillna("").tolist() == ["female", ""] and frame["性别"].tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--study", "my study", "--data", "."], "error: study name 'my study': use letters, digits, _ and - only"),
+        (
+            ["--study", "mine", "--data", "/nowhere"],
+            "error: DATA=/nowhere: no such folder; give the folder that holds the images and masks",
+        ),
+        (
+            ["--study", "mine", "--data", ".", "--form", "/nowhere.yml"],
+            "error: /nowhere.yml: no such file. Studies here: none",
+        ),
+        (
+            ["--study", "mine", "--data", ".", "--patients", "/nowhere.csv"],
+            "error: /nowhere.csv: no such file; give the table of patients as CSV",
+        ),
+    ],
+)
+def test_command_line_errors(root, arguments, message):
+    with pytest.raises(SystemExit) as raised:
+        command.main(arguments)
+    assert str(raised.value) == message and list(root.iterdir()) == []
+
+
+def test_command_line(root, folder, tmp_path, capsys):
+    own = root / "data_manifest" / "mine"
+    own.mkdir(parents=True)
+    write(own / "form.yml", FORM)  # found by itself
+    command.main(["--study", "mine", "--data", str(folder)])
+    assert "intake.html" in capsys.readouterr().out and images(root)["patient_id"].notna().all()
+
+
+def test_coco_labels_are_discovered(tmp_path):
+    coco(tmp_path / "a.json", [])
+    labelme(tmp_path / "b.json", [("vein", [[0, 0], [1, 0], [1, 1]])])
+    pairs = [find.Pair(n, f"{n}.png", f"{n}.json", {}) for n in "ab"]
+    assert check.discover(pairs, tmp_path) == ({"nerve", "vein"}, [])
+
+
+def test_too_many_values_are_no_classes(folder):
+    for p in (folder / "masks").iterdir():
+        save(p, grey())
+    with pytest.raises(StudyError, match="the masks hold 255 different labels; name the classes in a form"):
+        make("mine", folder)
