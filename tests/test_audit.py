@@ -147,6 +147,22 @@ def test_corners_and_hull():
     assert hull(Interval(0, 1), Interval(5, 6)) == Interval(0, 6)
 
 
+def test_share_of_test_images_with_a_sibling_in_training(tmp_path):
+    images, patients, train = 60, 20, 30
+    owner = np.repeat(np.arange(patients), 3)
+    shares = []
+    for _ in range(4000):
+        order = rng.permutation(images)
+        shares.append(np.isin(owner[order[train:]], owner[order[:train]]).mean())
+    content = {
+        "entries": [count("i", images), count("t", train), count("p", patients)],
+        "checks": [{"rule": "split_unit", **{k: {"metric": k[0]} for k in ("images", "train", "patients")}}],
+    }
+    sentence = audit(simulation.write(content, tmp_path / "paper.yml"))["sentence"].iloc[0]
+    told = float(sentence.split("about ")[1].split("%")[0]) / 100
+    assert told == pytest.approx(np.mean(shares), abs=0.01)
+
+
 def test_implied_sd_and_n_recover_the_truth():
     for n in (8, 22, 60, 637):
         d = rng.normal(0.02, 0.05, n)
@@ -233,7 +249,13 @@ PLANTED = [
     ("shares", [e("accuracy", "0.839", n=62, **GOOD)], {0: "0.845"}, IMPOSSIBLE, {}),
     ("order", [e("IoU_q1", "0.60"), e("IoU_median", "0.70"), e("IoU_q3", "0.80")], {1: "0.58"}, IMPOSSIBLE, {}),
     ("proportions", [count("n1", 60), count("n2", 21), count("n3", 19)], {0: 90}, QUESTION, {"checks": [SPLIT]}),
-    ("repeats", [e("IoU", "0.72", **A, table="1"), e("IoU", "0.718", **A, table="2")], {1: "0.728"}, IMPOSSIBLE, {}),
+    ("repeats", [e("IoU", "0.72", **A, table="1"), e("IoU", "0.718", **A, table="2")], {1: "0.728"}, QUESTION, {}),
+    ("repeats", [e("age_mean", "51.4", unit="years"), e("age", "51.38", unit="years")], {1: "51.46"}, IMPOSSIBLE,
+     {"checks": [{"rule": "same", "entries": [{"metric": "age_mean"}, {"metric": "age"}]}]}),
+    ("overlap identities", [e("IoU", "0.600", table="1"), e("Dice", "0.750", table="2")], {1: "0.590"}, QUESTION, {}),
+    ("split by image", [count("images_total", 40), count("images_train", 30), count("people", 40)], {2: 10}, QUESTION,
+     {"checks": [{"rule": "split_unit", "images": {"metric": "images_total"}, "train": {"metric": "images_train"},
+                  "patients": {"metric": "people"}}]}),
     ("mean of all patients", AGES, {0: "51.4"}, IMPOSSIBLE, {}),
     ("SD of all patients", AGES, {1: "42.0"}, IMPOSSIBLE, {}),
     ("SD within range",
@@ -293,7 +315,7 @@ def test_every_rule_has_a_planted_contradiction(tmp_path):
     labels = {row["rule"] for path in MANIFEST.glob("*/published.yml") for row in audit(path).to_dict("records")}
     labels |= set(audit(simulation.write(simulation.paper(3), tmp_path / "paper.yml"))["rule"])
     assert labels <= {p[0] for p in PLANTED}
-    assert len(RULES) == 22 and set(GRADES) == {p[3] for p in PLANTED}
+    assert len(RULES) == 23 and set(GRADES) == {p[3] for p in PLANTED}
 
 
 # --- the four papers ---

@@ -20,7 +20,7 @@ RULES = {
     f.__name__: f
     for f in (
         counts.sums, counts.categories, counts.percentages, counts.shares, counts.order, counts.proportions,
-        counts.repeats,
+        counts.split_unit, counts.repeats,
         groups.totals, groups.spread_limit, p_values.p_means, p_values.p_counts,
         comparisons.t_sign, comparisons.t_size, comparisons.p_and_t, comparisons.units,
         overlap.identities, overlap.rates, overlap.class_means, overlap.jensen,

@@ -26,7 +26,10 @@ def main(arguments=None):
         temporary = Path(f"{options.csv}.tmp")
         table.to_csv(temporary, index=False)
         os.replace(temporary, options.csv)
-    print(text(table, everything=options.all))
+    try:
+        print(text(table, everything=options.all), flush=True)
+    except BrokenPipeError:  # the reader has seen enough (| head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

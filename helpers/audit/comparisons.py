@@ -42,17 +42,12 @@ def pairs(paper):
         metric, mark, reference = t.metric.partition("_t_vs_")
         if not mark or not t.value.bounded:
             continue
-        same = [e for e in paper.entries if e.metric == metric and e.structure == t.structure and e.value.bounded]
+        near = sorted(paper.entries, key=lambda e, t=t: e.table != t.table)  # numbers of the same table first
+        same = [e for e in near if (e.metric, e.structure) == (metric, t.structure) and e.value.bounded]
         ours = next((e for e in same if _plain(e.model) == _plain(reference)), None)
         other = next((e for e in same if e.model == t.model), None)
-        p = next(
-            (
-                e
-                for e in paper.entries
-                if (e.metric, e.model, e.structure) == (f"{metric}_p_vs_{reference}", t.model, t.structure)
-            ),
-            None,
-        )
+        wanted = (f"{metric}_p_vs_{reference}", t.model, t.structure)
+        p = next((e for e in near if (e.metric, e.model, e.structure) == wanted), None)
         if ours and other:
             yield Pair(other, ours, t, p)
 
@@ -68,7 +63,7 @@ def t_sign(paper):
         sentence = (
             f"The sign of t agrees with {who}."
             if ok
-            else f"The t value says that {p.other.model} did better on {p.other.metric}, the printed scores say the "
+            else f"The t value says that {p.other.model} scored higher on {p.other.metric}, the printed scores say the "
             f"opposite ({who}); the other t values follow the scores."
         )
         why = (

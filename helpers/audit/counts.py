@@ -75,8 +75,10 @@ def percentages(paper):
         base = entry.metric.removesuffix("_percent")
         count = [
             e for e in paper.entries
-            if e.structure == entry.structure and e.model == entry.model and e.metric in (base, f"images_{base}")
+            if (e.structure, e.model) == (entry.structure, entry.model) and e.metric in (base, f"images_{base}")
+            and e.n in (None, entry.n)
         ]  # fmt: skip
+        count.sort(key=lambda e: e.table != entry.table)  # those of the same table first
         if count:
             implied = 100 * count[0].value.low / entry.n
             cut = entry.value.high - entry.value.low + (entry.value.low + entry.value.high) / 2
@@ -150,19 +152,50 @@ def proportions(paper):
 
 
 def repeats(paper):
-    """The same quantity printed in two places: same names by itself, differently named ones by checks ``same``."""
-    jobs = [[paper.select(s, where) for s in c["entries"]] for where, c in paper.declared("same")]
+    """The same quantity printed in two places: by checks ``same``, and wherever names, class and n are the same.
+
+    Two places with the same names may mean two things, so without a declaration a difference is only worth asking.
+    """
+    jobs = [(IMPOSSIBLE, [paper.select(s, where) for s in c["entries"]]) for where, c in paper.declared("same")]
     seen = {}
     for e in paper.entries:
         seen.setdefault((e.model, e.structure, e.metric, e.n, e.unit), []).append(e)
-    for entries in [*jobs, *(v for v in seen.values() if len(v) > 1)]:
-        first = entries[0]
-        ok = all(first.value.meets(e.value) for e in entries) and all(
-            e.sd.meets(first.sd) for e in entries if e.sd and first.sd
-        )
+    for grade, entries in [*jobs, *((QUESTION, v) for v in seen.values() if len(v) > 1)]:
+        sds = [e.sd for e in entries if e.sd]
+        ok = all(a.value.meets(b.value) for a in entries for b in entries) and all(a.meets(b) for a in sds for b in sds)
         shown = " and ".join(str(e) for e in entries)
-        sentence = f"Printed in {len(entries)} places, " + (
-            "and the same in each." if ok else f"but differently: {shown}."
-        )
+        told = "and the same in each." if ok else f"but differently: {shown}."
+        sentence = f"Printed in {len(entries)} places, {told}"
         implied = "the same number" if ok else f"one number, not {shown}"
-        yield report("repeats", HOLDS if ok else IMPOSSIBLE, entries, implied, sentence, MISCOUNT[:1])
+        why = (MISCOUNT[0], "the two places mean different images")
+        yield report("repeats", HOLDS if ok else grade, entries, implied, sentence, why)
+
+
+def split_unit(paper):
+    """Images divided at random although each patient gave several: checks ``split_unit`` (train, test, patients).
+
+    With equally many images a patient, a test image has no other image of its patient in training with probability
+    C(N − m, k) / C(N − 1, k), N images of which k train, m a patient; the sentence gives the share that has one.
+    """
+    for where, check in paper.declared("split_unit"):
+        total, train, patients = (paper.select(check[k], where) for k in ("images", "train", "patients"))
+        n, k, people = (int(e.value.low) for e in (total, train, patients))
+        m = n / people
+        alone = math.exp(_log_choose(n - m, k) - _log_choose(n - 1, k)) if m > 1 and n - m >= k else float(m <= 1)
+        ok, share = m <= 1, "practically all" if alone < 0.001 else f"about {1 - alone:.1%}"
+        sentence = (
+            "Each patient gave one image, so dividing by image divides by patient."
+            if ok
+            else f"{n} images of {people} patients were divided by image: {share} of the test images have another image "
+            "of the same patient in training, so the test does not show how it does on new patients."
+        )
+        why = ("the division was by patient and the paper does not say so",)
+        yield report(
+            "split by image", HOLDS if ok else QUESTION, [total, train, patients], f"{m:.1f} images a patient",
+            sentence, why, "equally many images a patient",
+        )  # fmt: skip
+
+
+def _log_choose(n, k):
+    """ln of the binomial coefficient, n not necessarily whole."""
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -50,6 +50,7 @@ CHECKS = {
     "sum": ({"total": _selector, "parts": _selectors}, {}),
     "categories": ({"metrics": _names, "groups": _names, "total": _name}, {"in": _selector}),
     "proportion": ({"parts": _selectors, "ratio": _numbers}, {}),
+    "split_unit": ({"images": _selector, "train": _selector, "patients": _selector}, {}),
     "same": ({"entries": _selectors}, {}),
     "two_by_two": ({"p": _selector, "rows": _names, "columns": _names}, {"in": _selector}),
     "class_mean": ({"mean": _selector, "of": _selectors}, {"background": _name}),

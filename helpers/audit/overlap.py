@@ -6,7 +6,7 @@ Dice lies between that of IoU and 2 m / (1 + m) of it, m the mean IoU (Jensen, t
 neither precision nor recall.
 """
 
-from helpers.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, report
+from helpers.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION, report
 from helpers.audit.interval import Interval, corners
 
 ALIASES = {
@@ -27,13 +27,18 @@ def iou_of(precision, recall):
 
 
 def fractions(paper):
-    """{(model, structure, set): {metric: Entry}} of the fractions and percentages of single structures."""
+    """{(model, structure, set, n): {metric: Entry}} of the fractions of single structures."""
     found = {}
     for e in paper.entries:
         metric = next((m for m, names in ALIASES.items() if e.stem in names), None)
         if metric and e.value.bounded and e.unit in ("fraction", ""):
-            found.setdefault((e.model, e.structure, e.set), {}).setdefault(metric, e)
+            found.setdefault((e.model, e.structure, e.set, e.n), {}).setdefault(metric, e)
     return found
+
+
+def _one_set(entries):
+    """Whether the entries surely describe the same images: one table, or the same n."""
+    return len({e.table for e in entries}) == 1 or entries[0].n is not None
 
 
 def _pooled(*entries):
@@ -42,7 +47,7 @@ def _pooled(*entries):
 
 def identities(paper):
     """IoU against Dice, and against precision and recall, of one structure."""
-    for (model, structure, _), m in fractions(paper).items():
+    for (model, structure, *_), m in fractions(paper).items():
         jobs = []
         if "IoU" in m and "Dice" in m:
             top = dice_of(m["IoU"].value)
@@ -60,7 +65,7 @@ def identities(paper):
             if value.meets(pooled):
                 grade, sentence = HOLDS, f"{names} of {structure or model} belong to one set of outlines."
             elif not value.meets(limit):
-                grade = IMPOSSIBLE
+                grade = IMPOSSIBLE if _one_set(entries) else QUESTION
                 sentence = f"No set of outlines can give the printed {names} of {structure or model} together."
             elif _pooled(*entries):
                 grade = DEFINITION
@@ -72,6 +77,7 @@ def identities(paper):
                 "a typing error",
                 "the numbers belong to different test sets or structures",
                 "one is a mean, the other pooled",
+                "images without the structure count in one of the averages only",
             )
             yield report("overlap identities", grade, entries, implied, sentence, why, value=value, possible=limit)
 
@@ -105,7 +111,7 @@ _TOTALS = {
 
 def rates(paper):
     """FPR = 1 − TNR and FNR = 1 − TPR; where that fails, the definitions that would fit."""
-    for (_, structure, _), m in fractions(paper).items():
+    for (_, structure, *_), m in fractions(paper).items():
         options = readings(m)
         for rate, partner in (("FPR", "TNR"), ("FNR", "recall")):
             if rate not in m or partner not in m:
@@ -123,7 +129,7 @@ def rates(paper):
                     f"usual rate would be {textbook}."
                 )
             else:
-                grade = IMPOSSIBLE
+                grade = IMPOSSIBLE if _one_set([m[rate], m[partner]]) else QUESTION
                 sentence = f"{total} must add up to 1 and do not, and no other common definition gives {m[rate]}."
             implied = "; ".join(f"{name}: {i}" for name, i in options[rate].items())
             why = ("the rate was divided by another area than usual, which the paper does not say", "a typing error")
