@@ -305,7 +305,7 @@ def test_plexus_lies_in_or_at_the_psoas_near_the_bone():
 
 def test_distances_are_distances():
     x, y = np.meshgrid(np.linspace(-20, 20, 81), np.linspace(-20, 20, 81))
-    assert ellipse(x, y, 0, 0, 7, 7) == pytest.approx(np.hypot(x, y) - 7)
+    assert ellipse(x, y, 0.1, 0, 7, 7) == pytest.approx(np.hypot(x - 0.1, y) - 7)
     assert capsule(x, y, (-5, 0), (5, 0), 2, 2)[40] == pytest.approx(np.maximum(np.abs(x[40]) - 5, 0) - 2)
     tilted = ellipse(x, y, 1, -2, 9, 4, 0.6)
     near = np.abs(tilted) < 0.5

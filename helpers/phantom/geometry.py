@@ -18,7 +18,7 @@ def ellipse(x, y, cx: float, cy: float, a: float, b: float, angle: float = 0.0, 
     u, v = x - cx, y - cy
     p, q = np.abs(u * c + v * s) / a, np.abs(v * c - u * s) / b
     level = np.sqrt(p * p + q * q) if power == 2.0 else (p**power + q**power) ** (1.0 / power)
-    return (level - 1.0) * np.hypot(u, v) / np.maximum(level, 1e-6) if a != b else (level - 1.0) * a
+    return (level - 1.0) * np.hypot(u, v) / np.maximum(level, 1e-6)
 
 
 def capsule(x, y, start: tuple[float, float], end: tuple[float, float], r0: float, r1: float):

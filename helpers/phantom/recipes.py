@@ -19,7 +19,13 @@ from .raters import annotate
 
 @dataclass(frozen=True)
 class Recipe:
-    """A phantom study. anatomy: a module with draw, frame, probe, settings, scene, regions, ORDER."""
+    """A phantom study.
+
+    anatomy: a module with draw(rng, person) and frame(rng, patient) -> Anatomy (with contrast, 1 clear … 0 poor, and
+    hand, mm by which the reference lies outside each class), probe(person), settings(rng, person), scene and
+    regions(anatomy, probe, x, y), ORDER (classes from the one labelled first to the one over all others) and DETAIL
+    (how large the raters' errors are against those in the quadratus view).
+    """
 
     study: str
     seed: int
@@ -82,7 +88,8 @@ def draw(study: str, person: cohort.Person, frame: int) -> Picture:
     regions = regions - np.asarray(body.hand)[:, None, None]
     masks = annotate(regions, r.anatomy.ORDER, inside, 2.0 - body.contrast, r.anatomy.DETAIL, rng)
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    return Picture(pixels, masks, probe.spacing_mm, (columns[0], rows[0], columns[-1], rows[-1]))
+    box = (int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1]))
+    return Picture(pixels, masks, probe.spacing_mm, box)
 
 
 def images(study: str) -> list[tuple[str, cohort.Person, int, str]]:

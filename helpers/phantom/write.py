@@ -68,8 +68,8 @@ def dicom(pixels: np.ndarray, person: Person, frame: int, study: str, view: str,
     region.RegionSpatialFormat = 1  # two-dimensional
     region.RegionDataType = 1  # tissue
     region.RegionFlags = 0
-    region.RegionLocationMinX0, region.RegionLocationMinY0 = int(box[0]), int(box[1])
-    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = int(box[2]), int(box[3])
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = box[:2]
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = box[2:]
     region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3  # cm
     region.PhysicalDeltaX = region.PhysicalDeltaY = spacing_mm / 10
     ds.SequenceOfUltrasoundRegions = Sequence([region])
