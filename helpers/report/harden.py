@@ -12,6 +12,7 @@ POLICY = (
 INLINE = re.compile(
     r"<script(?P<attributes>(?:\s(?!src\b)[\w-]+(?:=\"[^\"]*\")?)*)\s*>(?P<code>.*?)</script>", re.DOTALL
 )
+ARROW = "Pages of this chapter"
 LOADED = re.compile(
     r"""<(?:script|img|link|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|href|data)\s*=\s*["']?"""
     r"""((?:https?:)?//[^"'\s>]*)""",
@@ -36,7 +37,13 @@ def harden(book):
             return f'<script src="{up}_static/{name}"></script>'
 
         text = INLINE.sub(to_file, text)
+        # the theme's arrow beside a chapter has no words for a screen reader
+        text = text.replace(
+            '<summary><span class="toctree-toggle"', f'<summary aria-label="{ARROW}"><span class="toctree-toggle"'
+        )
         if found := LOADED.findall(text):
             raise StudyError(f"{path.name}: would load from outside the book: {', '.join(found)}")
-        meta = f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        meta = (
+            f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{POLICY}"><link rel="icon" href="data:,">'
+        )
         path.write_text(re.sub(r"<head>", meta, text, count=1), encoding="utf-8")

@@ -14,6 +14,7 @@ html_theme = "sphinx_book_theme"
 html_static_path = ["study.css", "study.js", "cases.css", "cases.js"]
 html_css_files = ["study.css"]
 html_js_files = [("study.js", {"defer": "defer"})]
+html_use_index = False
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False

@@ -1,0 +1,172 @@
+"""Is every number in the book what the run gives? Hashes, counts from predictions, tables from per_image.csv.
+
+python -m helpers.report.verify --study NAME: ends with an error that names every file with a difference.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import datasets, metrics, provenance, steps
+from helpers import study as studies
+from helpers.errors import StudyError, raise_all
+from helpers.report.build import folder
+from helpers.report.pack import input_files
+
+#: pages whose tables are measurements of a machine: they cannot come out the same twice
+MEASURED = ("07",)
+
+
+def seals(place):
+    """Differences between the seal and the files it covers: the manifest, the zip and the PDF."""
+    seal = place / "seal.sha256"
+    if not seal.is_file():
+        raise StudyError(f"{seal}: no such file; make the book first (`make study`)")
+    lines = seal.read_text(encoding="utf-8", errors="replace").splitlines()
+    sealed = dict(reversed(line.split("  ", 1)) for line in lines if "  " in line)
+    for name in {"book/manifest.json", "book.zip"} - set(sealed):
+        yield f"{seal}: does not cover {name}"
+    if "".join(f"{digest}  {name}\n" for name, digest in sealed.items()).encode() != seal.read_bytes():
+        yield f"{seal}: has changed since the book was made"
+    for name, digest in sealed.items():
+        path = place / name
+        if not path.is_file():
+            yield f"{path}: is missing"
+        elif provenance.sha256(path) != digest:
+            yield f"{path}: is not the file that was sealed in {seal}"
+
+
+def hashes(study, place):
+    """Differences between the manifest and the book, its zip, and everything that it was made from."""
+    book = place / "book"
+    try:
+        manifest = json.loads((book / "manifest.json").read_text(encoding="utf-8"))
+        listed, inputs = manifest["book"], manifest["inputs"]
+    except (OSError, ValueError, KeyError) as error:
+        yield f"{book / 'manifest.json'}: cannot be read ({error})"
+        return
+    present = {p.relative_to(book).as_posix() for p in book.rglob("*") if p.is_file()} - {"manifest.json"}
+    yield from _compare(book, listed, present, "was not there when the book was made")
+    present = {Path(os.path.relpath(p, studies.ROOT)).as_posix() for p in input_files(study)}
+    yield from _compare(studies.ROOT, inputs, present, "is newer than the book; run `make study` again")
+    try:
+        with zipfile.ZipFile(place / "book.zip") as archive:
+            names = {n.removeprefix("book/") for n in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        yield f"{place / 'book.zip'}: cannot be opened ({error})"
+        return
+    yield from (f"{place / 'book.zip'}: lacks {name}" for name in sorted(set(listed) - names))
+
+
+def _compare(base, listed, present, extra):
+    for name, digest in listed.items():
+        path = base / name
+        if not path.is_file():
+            yield f"{path}: is missing"
+        elif provenance.sha256(path) != digest:
+            yield f"{path}: has changed since the book was made"
+    yield from (f"{base / name}: {extra}" for name in sorted(present - set(listed)))
+
+
+def copies(study, place):
+    """Files of the book that differ from those of the run: tables, figures and results."""
+    for name in ("tables", "figures", "results"):
+        for path in sorted((study.run / name).glob("*")):
+            copy = place / "book" / name / path.name
+            if not copy.is_file() or copy.read_bytes() != path.read_bytes():
+                yield f"{copy}: differs from {path}"
+
+
+def counted(study):
+    """Differences between counts.csv and what predictions and reference give, and between counts and per_image.csv."""
+    arrays = datasets.load(study)
+    folders = [steps.folder(study, *training) for training in study.trainings()]
+    for place in folders:
+        predictions = np.load(place / "predictions.npy", mmap_mode="r")
+        counts = pd.read_csv(place / "counts.csv", dtype={"image_id": str, "patient_id": str})
+        ids = counts["image_id"].drop_duplicates()
+        positions = pd.Index(arrays.index["image_id"]).get_indexer(ids)
+        if len(ids) != len(predictions) or (positions < 0).any():
+            yield f"{place / 'predictions.npy'}: has {len(predictions)} outlines, counts.csv {len(ids)} images"
+            continue
+        again = np.concatenate([metrics.counts(p, arrays.masks[i], len(study.classes))
+                                for p, i in zip(predictions, positions, strict=True)])  # fmt: skip
+        wrong = (counts[metrics.COUNTS].to_numpy() != again).any(axis=1)
+        if wrong.any():
+            yield f"{place / 'counts.csv'}: row {wrong.argmax() + 2} is not what predictions.npy gives"
+        record = json.loads((place / "weights.json").read_text(encoding="utf-8"))
+        if record["manifest_sha256"] != provenance.sha256(study.root / "images.csv"):
+            yield f"{place / 'weights.json'}: was learned with another images.csv"
+    with tempfile.TemporaryDirectory() as temporary:
+        joined = Path(temporary) / "per_image.csv"
+        with contextlib.redirect_stdout(io.StringIO()):
+            steps.collect([place / "counts.csv" for place in folders], joined)
+        table = study.run / "results" / "per_image.csv"
+        if joined.read_bytes() != table.read_bytes():
+            yield f"{table}: is not the counts of the trainings joined"
+
+
+def remade(study):
+    """Run every page again in an empty place and compare its tables byte by byte; measured pages are left out."""
+    records = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted(study.run.glob("notebooks/*.json"))}
+    again = sorted((p for p in records if not p.startswith(MEASURED)), key=lambda p: (p.startswith("00"), p))
+    own = {name: page for page in again for name in records[page]["files"] if f"runs/{study.name}/tables/" in name}
+    with tempfile.TemporaryDirectory() as temporary:
+        root, run = Path(temporary), Path(temporary) / "runs" / study.name
+        run.mkdir(parents=True)
+        (root / "data_manifest").symlink_to(studies.ROOT / "data_manifest")
+        for part in ("cache", "train", "results", "data"):
+            if (study.run / part).exists():
+                (run / part).symlink_to((study.run / part).resolve())
+        (run / "tables").mkdir()
+        for path in (study.run / "tables").glob("*"):
+            if os.path.relpath(path, studies.ROOT) not in own:
+                (run / "tables" / path.name).write_bytes(path.read_bytes())
+        for page in again:
+            print(f"making the tables of {page} again", flush=True)
+            given = [x for name, value in records[page]["parameters"].items() for x in ("-p", name, json.dumps(value))]
+            command = [sys.executable, "-m", "helpers.notebook", str(provenance.REPOSITORY / f"notebooks/{page}.ipynb"),
+                       str(run / "notebooks" / f"{page}.ipynb"), *given]  # fmt: skip
+            done = subprocess.run(command, env=os.environ | {"STUDY_ROOT": temporary}, capture_output=True, text=True,
+                                  cwd=provenance.REPOSITORY, check=False)  # fmt: skip
+            if done.returncode:
+                yield f"notebooks/{page}.ipynb: cannot be run again: {done.stderr.strip().splitlines()[-1]}"
+                continue
+            for name in (n for n, maker in own.items() if maker == page):
+                if not (root / name).is_file() or (root / name).read_bytes() != (studies.ROOT / name).read_bytes():
+                    yield f"{studies.ROOT / name}: is not what notebooks/{page}.ipynb makes from the results"
+
+
+def verify(study, again=True):
+    """Check the book of a study; StudyError lists every difference. again: run the pages once more too."""
+    place = folder(study)
+    problems = [*seals(place), *hashes(study, place), *copies(study, place)]
+    raise_all(problems, f"the book of {study.name} is not what was made")  # numbers from changed files mean nothing
+    raise_all([*counted(study), *(remade(study) if again else ())], f"the book of {study.name} cannot be made again")
+
+
+def main(arguments=None):
+    """Check a book: hashes, counts from predictions, every table from per_image.csv."""
+    parser = argparse.ArgumentParser(prog="helpers.report.verify", description=main.__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--protocol", default="quick")
+    args = parser.parse_args(arguments)
+    try:
+        verify(studies.load(args.study, args.protocol))
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    print(f"verified: every file is as it was made, and every table of {args.study} comes out the same again")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""The book in a real browser, opened from disk: no error, no request elsewhere, keys, search, accessibility."""
+
+import functools
+import http.server
+import re
+import shutil
+import threading
+
+import pytest
+from report_run import fabricate, notebook
+
+from helpers.report.build import build
+from helpers.report.pack import BROWSERS
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make env installs it")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium runs these tests")
+OWN = ("file:", "data:", "http://127.0.0.1:")
+HARMLESS = ("[PST]", "Canvas2D: Multiple readback")  # the theme on its colours; these tests reading a canvas
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        study = fabricate(tmp_path_factory.mktemp("browser"), "phantom", patch)
+        notebook(study, study.run / "notebooks" / "00_summary.ipynb", "What the study found", "front")
+        notebook(study, study.run / "notebooks" / "01_cohort.ipynb", "1 · Who was studied", "cohort")
+        yield build(study).parent
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A page that collects what goes wrong on it in ``page.wrong``."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.wrong = []
+    page.on("console", lambda m: page.wrong.append(m.text) if not m.text.startswith(HARMLESS) else None)
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    page.on("requestfailed", lambda r: page.wrong.append(f"failed: {r.url}"))
+    page.on(
+        "request",
+        lambda r: (
+            page.wrong.append(f"outside: {r.url}")
+            if not r.url.startswith(("file:", "data:", "http://127.0.0.1:"))
+            else None
+        ),
+    )
+    yield page
+    context.close()
+    assert page.wrong == []
+
+
+def names(book):
+    return sorted(p.name for p in book.glob("*.html"))
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_every_page_loads_and_fits(page, book, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    for name in names(book):
+        page.goto((book / name).as_uri())
+        assert page.title() and page.locator("main h1").last.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the screen"
+        broken = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
+        assert broken == [], name
+    page.goto((book.parent.parent / "index.html").as_uri())
+    page.get_by_role("link", name="synthetic phantom").click()
+    assert page.url.endswith("phantom/book/index.html")
+
+
+def test_next_leads_through_the_whole_book(page, book):
+    page.goto((book / "index.html").as_uri())
+    seen = ["index.html"]
+    while page.locator("a.right-next").count():
+        with page.expect_navigation():
+            page.locator("a.right-next").click()
+        seen.append(page.url.rsplit("/", 1)[1].split("#")[0])
+    assert sorted(seen) == sorted(set(names(book)) - {"search.html"})
+    with page.expect_navigation():
+        page.locator("a.left-prev").click()
+    assert page.url.endswith(seen[-2])
+
+
+def test_search_finds_a_page(page, book):
+    page.goto((book / "search.html").as_uri() + "?q=studied")
+    page.wait_for_selector("#search-results li a")
+    assert "Who was studied" in page.locator("#search-results").inner_text()
+
+
+def test_code_is_one_click_away(page, book):
+    page.goto((book / "01_cohort.html").as_uri())
+    code = page.locator("div.highlight").first
+    assert not code.is_visible()
+    page.get_by_text("Show the code").first.click()
+    assert code.is_visible()
+
+
+@pytest.fixture
+def served(book):
+    """The book under http: from disk a browser shows a picture where it would save it."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=book)
+    handler.func.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_downloads_are_the_files(page, book, served):
+    page.goto(served + "01_cohort.html")
+    links = page.locator("a[download]")
+    files = [links.nth(i).get_attribute("href") for i in range(links.count())]
+    assert {f.split("/")[0] for f in files} >= {"tables", "figures", "notebooks"}
+    for i, file in enumerate(files):
+        if links.nth(i).is_visible():
+            with page.expect_download() as waiting:
+                links.nth(i).click()
+            assert waiting.value.path().read_bytes() == (book / file).read_bytes()
+
+
+def test_case_browser_by_keyboard(page, book):
+    page.goto((book / "cases.html").as_uri())
+    page.wait_for_selector(".cases-list tbody tr")
+    first = page.locator(".cases-view h2").inner_text()
+    dice = [float(t) for t in page.locator("td[data-key=dice]").all_inner_texts() if t != "–"]
+    assert dice == sorted(dice) and len(dice) > 5
+    page.keyboard.press("ArrowRight")
+    second = page.locator(".cases-view h2").inner_text()
+    assert second != first
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".cases-view h2").inner_text() == first
+
+    def pixels():
+        return page.evaluate(
+            """[...document.querySelectorAll('canvas')].map(c => {
+            const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            let sum = 0; for (let i = 3; i < d.length; i += 4) sum += d[i] > 0; return sum; })"""
+        )
+
+    filled = pixels()
+    assert min(filled) > 0
+    page.keyboard.press("f")
+    assert 0 < pixels()[1] < filled[1]
+    page.keyboard.press("f")
+    page.keyboard.press("0")
+    assert pixels()[1] == 0
+    page.keyboard.press("2")
+    assert page.locator("select[name=right]").input_value() == "unet"
+    page.keyboard.press("e")
+    assert "Missed" in page.locator(".cases-legend").inner_text()
+    page.keyboard.press("c")
+    assert page.locator("button[name=safe]").get_attribute("aria-pressed") == "true"
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_selector(".cases-list tbody tr")
+    assert page.locator(".cases-view h2").inner_text() == first
+    assert page.locator("select[name=right]").input_value() == "unet"
+    assert "Missed" in page.locator(".cases-legend").inner_text()
+
+
+def test_case_list_sorts_and_finds(page, book):
+    page.goto((book / "cases.html").as_uri())
+    page.get_by_role("button", name="BMI").click()
+    bmi = [float(t) for t in page.locator("td[data-key=bmi]").all_inner_texts()]
+    assert bmi == sorted(bmi)
+    page.get_by_role("button", name="BMI").click()
+    bmi = [float(t) for t in page.locator("td[data-key=bmi]").all_inner_texts()]
+    assert bmi == sorted(bmi, reverse=True)
+    patient = page.locator("td[data-key=patient]").first.inner_text()
+    page.locator("input[name=find]").fill(patient)
+    assert set(page.locator("td[data-key=patient]").all_inner_texts()) == {patient}
+
+
+def test_nothing_serious_for_those_who_cannot_see(page, book):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    for name in names(book):
+        page.goto((book / name).as_uri())
+        page.wait_for_load_state()
+        found = axe.Axe().run(page).response["violations"]
+        serious = {
+            v["id"]: [n["html"][:120] for n in v["nodes"]][:3] for v in found if v["impact"] in ("serious", "critical")
+        }
+        assert serious == {}, name
+    page.wrong.clear()  # axe itself asks for the style sheets once more, which the policy refuses
+
+
+def test_policy_stops_a_script_that_slipped_in(chromium, book, tmp_path):
+    bad = book / "bad.html"
+    text = (book / "index.html").read_text(encoding="utf-8")
+    bad.write_text(re.sub("</body>", "<script>document.title = 'owned'</script></body>", text), encoding="utf-8")
+    page = chromium.new_page()
+    page.goto(bad.as_uri())
+    title = page.title()
+    page.close()
+    bad.unlink()
+    assert title != "owned"

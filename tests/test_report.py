@@ -1,0 +1,192 @@
+"""The book on a fabricated run: what stands in it, what it refuses, and that one altered byte is found."""
+
+import csv
+import json
+import re
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from report_run import execute, fabricate, notebook
+
+from helpers import datasets, headline, stats
+from helpers import study as studies
+from helpers.errors import StudyError
+from helpers.report import cases, claim, pack, pages, summary, verify
+from helpers.report.build import build
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        made = fabricate(tmp_path_factory.mktemp("phantom"), "phantom", patch)
+        notebook(made, made.run / "notebooks" / "00_summary.ipynb", "What the study found", "front")
+        notebook(made, made.run / "notebooks" / "01_cohort.ipynb", "1 · Who was studied", "cohort")
+        build(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def book(study):
+    return studies.ROOT / "reports" / "phantom" / "book"
+
+
+def test_pages_and_contents(book):
+    text = (book / "index.html").read_text(encoding="utf-8")
+    assert "What the study found" in text and "Synthetic data." in text
+    for page in ("01_cohort", "training", "train_qvum_main_11", "train_unet_main_11", "cases", "claim", "card"):
+        assert (book / f"{page}.html").is_file() and f'href="{page}.html' in text, page
+    learned = (book / "train_unet_main_11.html").read_text(encoding="utf-8")
+    assert "<h1>U-Net, the study’s split, seed 11" in learned or "U-Net, the study's split, seed 11" in learned
+
+
+def test_code_is_hidden_but_there_and_outputs_are_safe(book):
+    text = (book / "01_cohort.html").read_text(encoding="utf-8")
+    assert "Show the code" in text and "alert(" not in text
+    assert all(' src="' in tag for tag in re.findall(r"<script\b[^>]*>", text))
+    assert not re.search(r"\son(click|load|error)=", text)
+    assert "Content-Security-Policy" in text and pack.POLICY in text
+    assert 'src="figures/cohort.svg"' in text and 'href="figures/cohort.png"' in text
+    assert 'href="tables/t_cohort.csv" download' in text and "epoch 1/1" in text
+    assert "parameters" in text.lower() and ">abc<" in text and "study = phantom, protocol = quick" in text
+
+
+def test_downloads_are_the_files_of_the_run(study, book):
+    assert not list(verify.copies(study, book.parent))
+    with zipfile.ZipFile(book.parent / "book.zip") as archive:
+        assert archive.read("book/tables/t_front.csv") == (study.run / "tables" / "t_front.csv").read_bytes()
+        assert len(archive.namelist()) == sum(p.is_file() for p in book.rglob("*"))
+    assert "phantom/book/index.html" in (book.parent.parent / "index.html").read_text(encoding="utf-8")
+
+
+def test_clean_takes_out_what_could_run_or_load():
+    dirty = """<b onclick="x()">a</b><script src="x"></script><SCRIPT>y()</SCRIPT ><img src='https://a.b/c.png'>"""
+    assert pages.clean(dirty + '<a href="javascript:z">l</a>') == "<b>a</b><img ><a >l</a>"
+
+
+def test_warnings_and_missing_records_are_errors(study, tmp_path):
+    path = study.run / "notebooks" / "02_images.ipynb"
+    notebook(study, path, "2 · Images", "bad")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("A question.", "[a](no_such_page.md)"), encoding="utf-8")
+    before = (studies.ROOT / "reports/phantom/book/manifest.json").read_bytes()
+    with pytest.raises(StudyError, match=r"(?s)1 warning.*02_images.*no_such_page"):
+        build(study)
+    assert (studies.ROOT / "reports/phantom/book/manifest.json").read_bytes() == before
+    path.with_suffix(".json").unlink()
+    with pytest.raises(StudyError, match=r"02_images.json: no such file"):
+        pages.read(path)
+    path.unlink()
+    for name in ("figures/bad.svg", "figures/bad.png", "tables/t_bad.csv"):
+        (study.run / name).unlink()
+
+
+def test_encoded_outlines_come_back():
+    mask = np.random.default_rng(1).integers(0, 3, (7, 5)).astype(np.uint8)
+    runs = re.findall(r"([a-z])(\d+)", cases.encode(mask))
+    again = np.concatenate([np.full(int(n), ord(letter) - 97) for letter, n in runs])
+    assert (again.reshape(7, 5) == mask).all()
+
+
+def test_case_browser_holds_every_test_image(study, book):
+    text = (book / "cases" / "index.js").read_text(encoding="utf-8")
+    content = json.loads(text.removeprefix("window.STUDY_CASES = ").rstrip(";\n"))
+    index = datasets.load(study).index
+    assert [c["id"] for c in content["cases"]] == list(index.loc[index["split"] == "test", "image_id"])
+    first = content["cases"][0]
+    assert {"patient", "sex", "age", "bmi", "device", "scores"} <= set(first)
+    rows = stats.select(stats.read(study.run / "results" / "per_image.csv"))
+    assert first["scores"]["qvum"]["QLM"][0] == pytest.approx(
+        summary.case_values(study, rows).get(first["id"], np.nan), abs=1e-4
+    )
+    for case in content["cases"]:
+        assert (book / "cases" / f"{case['id']}.webp").stat().st_size < 20_000
+        assert (book / "cases" / f"{case['id']}.js").is_file()
+
+
+def test_checklist_says_missing(study, book):
+    assert len(claim.ITEMS) == 44
+    found = claim.evidence(study, {"index", "01_cohort", "training", "card"})
+    assert {4, 8, 25, 35} <= set(found) and not {29, 33, 34, 41, 44} & set(found)
+    text = (book / "claim.html").read_text(encoding="utf-8")
+    met = len(re.findall(r"<tr><td>\d+</td>.*?<a href=", text))
+    assert met + text.count(">MISSING<") == 44
+    for link in re.findall(r'<td><a href="([^"#]+)', text):
+        assert (book / link).is_file(), link
+
+
+def test_one_altered_byte_is_found_and_named(study, book):
+    place = book.parent
+    assert not [*verify.seals(place), *verify.hashes(study, place), *verify.counted(study)]
+    files = [p for p in place.rglob("*") if p.is_file()] + pack.input_files(study)
+    rng = np.random.default_rng(3)
+    always = [place / "seal.sha256", place / "book.zip", book / "manifest.json", study.root / "images.csv",
+              study.run / "results/per_image.csv", study.run / "train/unet/main_11/weights.safetensors",
+              study.run / "train/unet/main_11/counts.csv", book / "tables/t_front.csv"]  # fmt: skip
+    for path in [*always, *rng.choice(sorted(set(files) - set(always)), 12, replace=False)]:
+        kept = path.read_bytes()
+        at = int(rng.integers(len(kept)))
+        path.write_bytes(kept[:at] + bytes([kept[at] ^ 1]) + kept[at + 1 :])
+        found = "\n".join([*verify.seals(place), *verify.hashes(study, place)])
+        path.write_bytes(kept)
+        assert path.name in found, f"{path} byte {at}"
+    extra = book / "tables" / "added.csv"
+    extra.write_text("a\n", encoding="utf-8")
+    assert "added.csv" in "".join(verify.hashes(study, place))
+    extra.unlink()
+
+
+def test_counts_that_predictions_do_not_give_are_found(study):
+    path = study.run / "train/qvum/main_11/predictions.npy"
+    kept = path.read_bytes()
+    predictions = np.load(path)
+    predictions[2, 5, 5] ^= 1
+    np.save(path, predictions)
+    found = "".join(verify.counted(study))
+    path.write_bytes(kept)
+    assert "counts.csv: row" in found
+
+
+def test_headline_says_where_and_how_much(study, monkeypatch, capsys):
+    monkeypatch.setattr(headline, "ROOT", studies.ROOT)
+    table = study.run / "tables" / "headline.csv"
+    with open(table, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerows([summary.COLUMNS, ["Dice", 0.73412, 0.7, 0.76, "", "by patient"], ["n", 5, "", "", "mm", ""]])
+    headline.main(["--study", "phantom"])
+    out = capsys.readouterr().out
+    table.unlink()
+    assert "book/index.html" in out and "Dice: 0.734 (0.700 to 0.760), by patient" in out and "n: 5.000 mm" in out
+
+
+def test_summary_of_a_study_with_patients(study):
+    rows = stats.select(stats.read(study.run / "results" / "per_image.csv"))
+    table = summary.headline(study, rows)
+    assert list(table.columns) == summary.COLUMNS and table["value"].notna().all()
+    first = table.iloc[0]
+    assert first["low"] < first["value"] < first["high"] and "8 patients" in first["how"]
+    text = summary.answer(study, rows, table)
+    assert f"{first['value']:.2f}" in text and "U-Net" in text and "patients" in text
+    told, dice = summary.telling(study, rows), summary.case_values(study, rows)
+    assert dice[told["best"]] == dice.max() and dice[told["worst"]] == dice.min()
+    assert "no patient in two groups" in summary.studied(study)
+
+
+def test_summary_page_runs_without_patients(tmp_path, monkeypatch):
+    study = fabricate(tmp_path, "femoral", monkeypatch)
+    names = execute(study, "00_summary")
+    rows = names["rows"]
+    assert "each image counts as independent" in summary.limits(study, rows)
+    assert "outlined the femoral nerve block region" in summary.answer(study, rows, names["numbers"])
+    assert "was not published" in summary.studied(study)
+    for name in ("numbers", "best", "typical", "worst"):
+        assert (study.run / "figures" / f"summary_{name}.svg").is_file()
+    with open(study.run / "tables" / "headline.csv", encoding="utf-8") as file:
+        assert next(csv.reader(file)) == summary.COLUMNS
+
+
+def test_pdf_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(StudyError, match="apt-get install chromium"):
+        pack.browser()
