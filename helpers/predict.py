@@ -1,0 +1,237 @@
+"""A trained network on new images: masks, overlays, areas; for a cine also an overlay video.
+
+``python -m helpers.predict --model runs/phantom/train/qvum/main_11 --images scan.dcm --out predictions``
+
+Research software: the outlines have not been checked on the images it is given, and nothing here is a medical device.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from helpers import datasets, dicom, exports, figures, inference, models, provenance, readers
+from helpers import study as studies
+from helpers.errors import StudyError, raise_all
+
+FORMATS = ("png", "nifti", "dicom-seg")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".wmv")
+#: colours for classes of a study whose manifest is not here
+COLOURS = ("#000000", "#e6194b", "#2ca02c", "#f2c700", "#4363d8", "#f58231", "#911eb4", "#46f0f0")
+#: frames a second of a cine that does not say
+FRAME_RATE = 25.0
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained network ready for images. classes: study.Class, background first; size: side in pixels it was trained
+    at; norm: mean and SD per channel; record: weights.json."""
+
+    network: torch.nn.Module
+    classes: tuple
+    size: int
+    norm: dict
+    record: dict
+
+    @property
+    def foreground(self):
+        """The classes without background."""
+        return self.classes[1:]
+
+
+def load(folder, device=None):
+    """The trained network in ``folder`` (weights.safetensors and weights.json) as a Predictor, in eval mode.
+
+    StudyError when a file is missing, was changed since training (sha256), or does not fit the network.
+    """
+    folder = Path(folder)
+    path = folder / "weights.safetensors"
+    if not path.is_file() or not path.with_suffix(".json").is_file():
+        below = sorted(str(p.parent) for p in folder.glob("**/weights.safetensors"))
+        hint = f"; below it are {', '.join(below)}" if below else "; a finished training has them, see `make study`"
+        raise StudyError(f"{folder}: no weights.safetensors with weights.json{hint}")
+    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if missing := sorted({"training", "classes", "normalisation", "sha256", "study"} - set(record)):
+        raise StudyError(f"{path.with_suffix('.json')}: lacks {', '.join(missing)}; train again")
+    if provenance.sha256(path) != record["sha256"]:
+        raise StudyError(f"{path}: is not the file that weights.json describes (sha256 differs); train again")
+    spec, device = record["training"], torch.device(device) if device else inference.best_device()
+    network = models.build(spec["name"], spec["channels"], len(record["classes"]), **spec["options"])
+    try:
+        network.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise StudyError(f"{path}: does not fit {spec['name']}: {' '.join(str(error).split())[:200]}") from None
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    return Predictor(network, _classes(record), spec["image_size"], record["normalisation"], record)
+
+
+def _classes(record):
+    """The classes of the study the network was trained on; plain colours where its manifest is gone or changed."""
+    try:
+        found = studies.load(record["study"], record["protocol"]).classes
+    except StudyError:
+        found = ()
+    if [c.name for c in found] == record["classes"]:
+        return found
+    return tuple(studies.Class(i, n, n, COLOURS[i % len(COLOURS)], 1.0) for i, n in enumerate(record["classes"]))
+
+
+def segment(predictor, frames, batch=8):
+    """Class of every pixel at the frames' own size: uint8 (frames, rows, columns) to the same.
+
+    Each frame is resized to the training size; the logits are enlarged bilinearly before the largest is taken, so that
+    outlines are smooth at the original size.
+    """
+    device = next(predictor.network.parameters()).device
+    batch = max(1, batch // models.clip_length(predictor.network)) * models.clip_length(predictor.network)
+    result = []
+    with torch.inference_mode():
+        for start in range(0, len(frames), batch):
+            small = np.stack([datasets.resize_image(f, predictor.size) for f in frames[start : start + batch]])
+            x = inference.prepare(torch.from_numpy(small)[:, None].to(device), predictor.norm)
+            logits = predictor.network(x).float()
+            for one in logits:  # one at a time: a full-size cine would not fit into memory
+                large = F.interpolate(one[None], frames.shape[1:], mode="bilinear", align_corners=False)
+                result.append(large.argmax(1)[0].to(torch.uint8).cpu().numpy())
+    return np.stack(result)
+
+
+def read(path):
+    """(uint8 (frames, rows, columns), spacing_mm or None, frames a second or None) of any image, DICOM or video."""
+    path = Path(path)
+    if path.suffix.lower() in VIDEOS:
+        frames, rate = exports.read_video(path)
+        return frames, None, rate
+    file, part = readers.locate(path)
+    if part is not None:
+        image, spacing = readers.read_image(path)
+        return image[None], spacing, None
+    frames, spacing = readers.read_frames(file)
+    if len(frames) == 1:
+        return frames, spacing, None
+    header = dicom.header(file) if readers.kind(file) == "DICOM" else {}
+    rate, gap_ms = header.get("CineRate") or header.get("RecommendedDisplayFrameRate"), header.get("FrameTime")
+    return frames, spacing, float(rate or (1000 / float(gap_ms) if gap_ms else FRAME_RATE))
+
+
+def areas(masks, classes, spacing_mm):
+    """Area of every foreground class in every frame: DataFrame frame, class, area_px, area_mm2 (NaN: unknown)."""
+    counts = np.stack([np.bincount(mask.ravel(), minlength=len(classes)) for mask in masks])[:, 1:]
+    frame, index = np.indices(counts.shape)
+    pixel = spacing_mm[0] * spacing_mm[1] if spacing_mm else np.nan
+    return pd.DataFrame({"frame": frame.ravel(), "class": [classes[i + 1].name for i in index.ravel()],
+                         "area_px": counts.ravel(), "area_mm2": counts.ravel() * pixel})  # fmt: skip
+
+
+def write(predictor, path, out, name, formats):
+    """Segment one file and write its masks and overlay below ``out``; returns its rows of areas.csv (DataFrame)."""
+    frames, spacing, rate = read(path)
+    if "dicom-seg" in formats and (rate or readers.locate(path)[1] or readers.kind(path) != "DICOM"):
+        raise StudyError(f"{path}: a DICOM segmentation refers to a DICOM file of one frame; use --format png or nifti")
+    started = time.perf_counter()
+    masks = segment(predictor, frames)
+    seconds = time.perf_counter() - started
+    if "png" in formats:
+        for number, mask in enumerate(masks):
+            exports.png(
+                mask, predictor.classes, out / (f"{name}_mask/{number:04d}.png" if rate else f"{name}_mask.png")
+            )
+    if "nifti" in formats:
+        exports.nifti(masks, spacing, out / f"{name}_mask.nii.gz")
+    if "dicom-seg" in formats:
+        exports.segmentation(
+            masks, predictor.classes, path, predictor.record["training"]["name"], out / f"{name}_seg.dcm"
+        )
+    drawn = (figures.overlay(frame, mask, predictor, contour=True) for frame, mask in zip(frames, masks, strict=True))
+    if rate:
+        exports.video(drawn, frames.shape[1:], rate, out / f"{name}_overlay.mp4")
+        print(f"{path}: {len(frames)} frames, {len(frames) / seconds:.1f} frames a second", flush=True)
+    else:
+        exports.picture(next(drawn), out / f"{name}_overlay.png")
+        print(f"{path}: {seconds * 1000:.0f} ms", flush=True)
+    table = areas(masks, predictor.classes, spacing)
+    table.insert(0, "image", str(path))
+    row, column = spacing or (np.nan, np.nan)
+    return table.assign(spacing_row_mm=row, spacing_column_mm=column, fps=len(frames) / seconds)
+
+
+def inputs(path):
+    """The files that --images names: one file ('cine.dcm#3' for one frame), or every file of a folder and below."""
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    if not found:
+        raise StudyError(f"{path}: the folder holds no file")
+    return found
+
+
+def _names(files, base):
+    """An output name for each file: its path below the folder without ending; with it where two would be the same."""
+    plain = [f.relative_to(base) if base.is_dir() else Path(f.name) for f in files]
+    short = []
+    for path in plain:
+        file, frame = readers.locate(path)
+        name = "__".join(file.with_name(file.name.removesuffix(readers.suffix(file))).parts)
+        short.append(f"{name}_{frame}" if frame else name)
+    return [
+        s if short.count(s) == 1 else "__".join(p.parts).replace(".", "_") for s, p in zip(short, plain, strict=True)
+    ]
+
+
+def run(model, images, out, formats=("png",), device=None):
+    """Segment images (a file or a folder) with the network in ``model`` and write everything to ``out``.
+
+    Writes <name>_mask.png / _mask.nii.gz / _seg.dcm, <name>_overlay.png or .mp4, areas.csv (image, frame, class,
+    area_px, area_mm2, spacing, fps) and prediction.json. Returns areas.csv as a DataFrame. Files that cannot be read
+    are named in one StudyError after all others were written.
+    """
+    if unknown := sorted(set(formats) - set(FORMATS)):
+        raise StudyError(f"--format: {', '.join(unknown)} is none of {', '.join(FORMATS)}")
+    predictor, files, out = load(model, device), inputs(images), Path(out)
+    tables, problems = [], []
+    for path, name in zip(files, _names(files, Path(images)), strict=True):
+        try:
+            tables.append(write(predictor, path, out, name, formats))
+        except StudyError as error:
+            if len(files) == 1:
+                raise
+            problems.append(str(error))
+    if tables:
+        table = pd.concat(tables, ignore_index=True)
+        provenance.write_csv(table, out / "areas.csv")
+        network = {
+            k: predictor.record.get(k) for k in ("study", "protocol", "model", "fold", "seed", "sha256", "classes")
+        }
+        about = {"network": network, "code": provenance.code_version(), "time": provenance.now(),
+                 "images": sorted(set(table["image"])), "hardware": provenance.hardware()}  # fmt: skip
+        provenance.write_json(about, out / "prediction.json")
+    raise_all(problems, f"{images}: {len(tables)} of {len(files)} files were segmented, the rest was not")
+    return table
+
+
+def main(arguments=None):
+    """Command line: python -m helpers.predict --model DIR --images PATH --out DIR [--format png nifti dicom-seg]."""
+    parser = argparse.ArgumentParser(prog="helpers.predict", description=main.__doc__)
+    parser.add_argument("--model", required=True, help="folder of a finished training")
+    parser.add_argument("--images", required=True, help="an image, DICOM, cine or video, or a folder of them")
+    parser.add_argument("--out", default="predictions")
+    parser.add_argument("--format", nargs="+", choices=FORMATS, default=["png"])
+    args = parser.parse_args(arguments)
+    try:
+        table = run(args.model, args.images, args.out, args.format)
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    print(f"{table['image'].nunique()} file(s) segmented, see {args.out}/areas.csv")
+
+
+if __name__ == "__main__":
+    main()

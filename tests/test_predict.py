@@ -1,0 +1,179 @@
+"""Prediction for users: a small trained network on pictures, DICOM, cines and videos, and what is written."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+import torch
+from pictures import dicom as write_dicom
+from PIL import Image
+
+from helpers import checkpoint, exports, losses, models, predict, readers
+from helpers.errors import StudyError
+
+SIZE = 32
+CLASSES = ["background", "nerve"]
+
+
+def disc(rows=64, columns=96, row=30, column=50, radius=16):
+    """A bright disc on a dark ground, uint8, and its mask."""
+    y, x = np.ogrid[:rows, :columns]
+    mask = ((y - row) ** 2 + (x - column) ** 2 < radius**2).astype(np.uint8)
+    return 40 + 180 * mask, mask
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of a network that has learned to outline bright discs."""
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    network = models.build("femoral_unet", 1, 2)
+    pairs = [disc(SIZE, SIZE, 8 + 2 * i, 20 - i, 5 + i % 4) for i in range(8)]
+    x = torch.stack([torch.tensor(p[0]) for p in pairs])[:, None].float() / 255
+    y = torch.stack([torch.tensor(p[1]) for p in pairs]).long()
+    optimiser, criterion = torch.optim.Adam(network.parameters(), 5e-3), losses.build({"name": "bce_dice"})
+    for _ in range(40):
+        optimiser.zero_grad()
+        criterion(network(x), y).backward()
+        optimiser.step()
+    training = {"name": "femoral_unet", "channels": 1, "options": {}, "image_size": SIZE}
+    norm = {"kind": "none", "mean": [0.0], "std": [1.0]}
+    record = {"study": "discs", "protocol": "quick", "model": "femoral_unet", "training": training,
+              "classes": CLASSES, "normalisation": norm}  # fmt: skip
+    checkpoint.save_weights(network, folder / "weights.safetensors", record)
+    return folder
+
+
+def save(folder, name, pixels):
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(folder / name)
+    return folder / name
+
+
+def scan(path, pixels, **tags):
+    """An ultrasound DICOM with the identifiers that a segmentation refers to; 0.2 mm a row, 0.1 mm a column."""
+    uids = {k: pydicom.uid.generate_uid() for k in ("StudyInstanceUID", "SeriesInstanceUID")}
+    return write_dicom(path, pixels, **uids, PatientID="p1", InstanceNumber=1, **tags)
+
+
+def dice(a, b):
+    return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+def test_picture_becomes_mask_overlay_and_area(model, tmp_path):
+    image, mask = disc()
+    table = predict.run(model, save(tmp_path, "scan.png", image), tmp_path / "out")
+    found = np.array(Image.open(tmp_path / "out/scan_mask.png"))
+    assert found.shape == (64, 96)
+    assert dice(found, mask) > 0.9
+    assert table["area_px"].tolist() == [int(found.sum())]
+    assert np.isnan(table["area_mm2"][0])  # a PNG does not say how large a pixel of tissue is
+    assert np.array(Image.open(tmp_path / "out/scan_overlay.png")).shape == (64, 96, 3)
+    kept = pd.read_csv(tmp_path / "out/areas.csv")
+    assert kept["area_px"].tolist() == table["area_px"].tolist()
+    assert json.loads((tmp_path / "out/prediction.json").read_text())["network"]["model"] == "femoral_unet"
+
+
+def test_mask_reads_back_with_the_class_colours(model, tmp_path):
+    predict.run(model, save(tmp_path, "scan.png", disc()[0]), tmp_path / "out")
+    classes = predict.load(model).classes
+    again = readers.read_mask(tmp_path / "out/scan_mask.png", classes)
+    assert np.array_equal(again, np.array(Image.open(tmp_path / "out/scan_mask.png")))
+
+
+def test_dicom_gives_areas_in_mm2(model, tmp_path):
+    image, mask = disc()
+    scan(tmp_path / "scan.dcm", image)
+    table = predict.run(model, tmp_path / "scan.dcm", tmp_path / "out", ("png", "nifti"))
+    assert table["area_mm2"][0] == pytest.approx(table["area_px"][0] * 0.02)
+    assert table["area_mm2"][0] == pytest.approx(mask.sum() * 0.02, rel=0.1)
+    volume = readers.open_picture(tmp_path / "out/scan_mask.nii.gz")
+    assert volume.spacing_mm == pytest.approx((0.2, 0.1))
+    assert dice(volume.pixels[0] > 0, mask > 0) > 0.9
+
+
+def test_dicom_segmentation_refers_to_its_image(model, tmp_path):
+    image, mask = disc()
+    scan(tmp_path / "scan.dcm", image)
+    predict.run(model, tmp_path / "scan.dcm", tmp_path / "out", ("dicom-seg",))
+    source, found = pydicom.dcmread(tmp_path / "scan.dcm"), pydicom.dcmread(tmp_path / "out/scan_seg.dcm")
+    assert found.SOPClassUID == pydicom.uid.SegmentationStorage
+    assert [s.SegmentLabel for s in found.SegmentSequence] == ["nerve"]
+    assert found.StudyInstanceUID == source.StudyInstanceUID
+    assert dice(found.pixel_array.reshape(64, 96), mask) > 0.9
+    referenced = found.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0]
+    assert referenced.ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+
+def test_cine_gives_a_video_and_a_row_for_each_frame(model, tmp_path):
+    frames = np.stack([disc(column=30 + 10 * i)[0] for i in range(4)])
+    scan(tmp_path / "cine.dcm", frames, FrameTime="50")
+    table = predict.run(model, tmp_path / "cine.dcm", tmp_path / "out")
+    assert table["frame"].tolist() == [0, 1, 2, 3]
+    assert (table["fps"] > 0).all()
+    video, rate = exports.read_video(tmp_path / "out/cine_overlay.mp4")
+    assert (video.shape, rate) == ((4, 64, 96), 20.0)
+    assert len(list((tmp_path / "out/cine_mask").glob("*.png"))) == 4
+    with pytest.raises(StudyError, match="refers to a DICOM file of one frame"):
+        predict.run(model, tmp_path / "cine.dcm", tmp_path / "out", ("dicom-seg",))
+
+
+def test_one_frame_of_a_cine(model, tmp_path):
+    scan(tmp_path / "cine.dcm", np.stack([disc(column=30 + 10 * i)[0] for i in range(3)]))
+    table = predict.run(model, tmp_path / "cine.dcm#2", tmp_path / "out")
+    assert len(table) == 1
+    assert dice(np.array(Image.open(tmp_path / "out/cine_2_mask.png")), disc(column=50)[1]) > 0.9
+
+
+def test_video_in_video_out(model, tmp_path):
+    frames = (np.repeat(disc(column=30 + 5 * i)[0][..., None] / 255, 3, 2) for i in range(5))
+    exports.video(frames, (64, 96), 10, tmp_path / "clip.mp4")
+    table = predict.run(model, tmp_path / "clip.mp4", tmp_path / "out", ("nifti",))
+    assert len(table) == 5
+    assert exports.read_video(tmp_path / "out/clip_overlay.mp4")[0].shape == (5, 64, 96)
+    assert readers.open_picture(tmp_path / "out/clip_mask.nii.gz").pixels.shape == (5, 64, 96)
+
+
+def test_folder_with_a_bad_file_names_it_and_segments_the_rest(model, tmp_path):
+    save(tmp_path / "in", "a.png", disc()[0])
+    save(tmp_path / "in", "a.bmp", disc()[0])
+    (tmp_path / "in/notes.txt").write_text("hello")
+    with pytest.raises(StudyError, match=r"2 of 3 files were segmented[\s\S]*notes.txt"):
+        predict.run(model, tmp_path / "in", tmp_path / "out")
+    assert pd.read_csv(tmp_path / "out/areas.csv")["image"].nunique() == 2
+    assert sorted(p.name for p in (tmp_path / "out").glob("*_mask.png")) == ["a_bmp_mask.png", "a_png_mask.png"]
+    assert not list((tmp_path / "out").glob(".part*"))
+
+
+def test_segmentation_needs_dicom_and_something_found(model, tmp_path):
+    with pytest.raises(StudyError, match="refers to a DICOM file"):
+        predict.run(model, save(tmp_path, "scan.png", disc()[0]), tmp_path / "out", ("dicom-seg",))
+    scan(tmp_path / "dark.dcm", np.zeros((64, 96), np.uint8))
+    with pytest.raises(StudyError, match="no structure was found"):
+        predict.run(model, tmp_path / "dark.dcm", tmp_path / "out", ("dicom-seg",))
+
+
+def test_wrong_model_folders_are_explained(model, tmp_path):
+    with pytest.raises(StudyError, match="no weights"):
+        predict.load(tmp_path)
+    with pytest.raises(StudyError, match=f"below it are .*{model.name}"):
+        predict.load(model.parent)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("weights.safetensors", "weights.json"):
+        (copy / name).write_bytes((model / name).read_bytes())
+    with open(copy / "weights.safetensors", "r+b") as file:
+        file.seek(-4, 2)
+        file.write(b"\0\0\0\0")
+    with pytest.raises(StudyError, match="sha256 differs"):
+        predict.load(copy)
+
+
+def test_command_line(model, tmp_path, capsys):
+    image = save(tmp_path, "scan.png", disc()[0])
+    predict.main(["--model", str(model), "--images", str(image), "--out", str(tmp_path / "out")])
+    assert "1 file(s) segmented" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"error: .*missing.png: no such file"):
+        predict.main(["--model", str(model), "--images", str(tmp_path / "missing.png"), "--out", str(tmp_path / "o")])
