@@ -269,3 +269,25 @@ def test_power_by_simulation_is_the_exact_power():
         dz = 0.2 / np.sqrt(between + (1 - between) / 29)
         peer = np.ceil(TTestPower().solve_power(dz, power=0.8, alpha=0.05))
         assert stats.patients_needed(between, 1 - between, [0.2], [29])["patients"].iloc[0] == peer
+
+
+def test_training_luck_needs_two_seeds_and_adds_their_variance():
+    base = stats_data.per_image(patients=10, mean_images=6, models={"qvum": 0.0, "unet": 0.2})
+    one = stats.training_luck(base, "qvum", "Dice", "QLM", draws=500).iloc[0]
+    assert "one training" in one["note"]
+    assert np.isnan(one["low"])
+    # the same images under three starts, of which each shifts the network's errors as a whole
+    shift = {1: 0.0, 2: 0.15, 3: -0.15}
+    many = pd.concat([
+        stats_data.per_image(patients=10, mean_images=6, models={"qvum": e, "unet": 0.2 - e}).assign(seed=k)
+        for k, e in shift.items()
+    ])  # fmt: skip
+    row = stats.training_luck(many, "qvum", "Dice", "QLM", draws=4000).iloc[0]
+    patients_only = stats.paired_t(stats.values(many, "Dice", "QLM"), "qvum").iloc[0]
+    assert (row["seeds_headline"], row["seeds_model"], row["note"]) == (3, 3, "")
+    assert row["difference"] == pytest.approx(patients_only["difference"], rel=1e-12)
+    assert row["se_patients"] == pytest.approx(patients_only["difference"] / patients_only["statistic"], rel=1e-9)
+    assert row["t_high"] - row["t_low"] > patients_only["high"] - patients_only["low"]
+    spread = (row["high"] - row["low"]) / (2 * 1.96)
+    assert spread > row["se_patients"]
+    assert spread == pytest.approx(np.hypot(row["se_patients"], row["se_seeds"]), rel=0.25)

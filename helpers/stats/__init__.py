@@ -29,6 +29,7 @@ from helpers.stats.printed import (
 from helpers.stats.ranks import ORDERS, ranking, significance_map
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.results import MIN_UNITS, check, folds, has_patients, read, select
+from helpers.stats.seeds import training_luck
 from helpers.stats.simulate import ANALYSES, Design, curve, false_positives, theory
 from helpers.stats.subgroup import SUBGROUPS, memberships, subgroups
 from helpers.stats.units import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
@@ -112,6 +113,7 @@ __all__ = [
     "table1_tests",
     "table3",
     "theory",
+    "training_luck",
     "tukey_classes",
     "tukey_models",
     "values",
