@@ -186,8 +186,8 @@ def split_unit(paper):
         sentence = (
             "Each patient gave one image, so dividing by image divides by patient."
             if ok
-            else f"{n} images of {people} patients were divided by image: {share} of the test images have another image "
-            "of the same patient in training, so the test does not show how it does on new patients."
+            else f"{n} images of {people} patients were divided by image: {share} of the test images have another "
+            "image of the same patient in training, so the test does not show how it does on new patients."
         )
         why = ("the division was by patient and the paper does not say so",)
         yield report(

@@ -8,9 +8,10 @@ never called reproduced. Nothing here imports torch.
 import numpy as np
 import pandas as pd
 
-from helpers import metrics
+from helpers import metrics, stats
 from helpers.audit import Paper, audit
 from helpers.audit import read as read_paper
+from helpers.audit.comparisons import implied_sd, pairs
 from helpers.errors import StudyError
 from helpers.published.ours import DRAWS, MODELS, Run
 from helpers.study import ROOT
@@ -64,11 +65,11 @@ def oracle_counts(study):
 def compare(study, per_image, images, patients=None, speed=None, draws=DRAWS):
     """Every printed number with ours beside it -> DataFrame with the columns ``COLUMNS``.
 
-    per_image: rows of per_image.csv; images, patients: frames of ``helpers.study`` (sets, counts, Table 1); speed:
-    frame with model and fps. ours_low, ours_high: 95 % interval, patients resampled whole (images where no patient is
-    known), NaN where the number is not a metric. verdict: "reproduced" when the printed digits meet our interval,
-    network, images and protocol being the paper's; "not reproduced" when they do not; else "not comparable", and
-    ``why`` says why.
+    per_image: rows of per_image.csv; images, patients: frames of ``helpers.study`` (sets, counts, Table 1); speed: the
+    table of 07_speed (model, fps; first row of a network: one image at a time). ours_low, ours_high: 95 %
+    interval, patients resampled whole (images where no patient is known), NaN where the number is not a metric.
+    verdict: "reproduced" when the printed digits meet our interval, network, images and protocol being the paper's;
+    "not reproduced" when they do not; else "not comparable", and ``why`` says why.
     """
     source = paper(study)
     run = Run(study, source.everything, per_image, images, patients, speed, draws)
@@ -109,6 +110,29 @@ def _verdict(study, source, e, model, ours, low, high, missing):
         NOT_REPRODUCED, f"printed number {'above' if e.value.low > high else 'below'} our interval")  # fmt: skip
 
 
+def spreads(study, per_image):
+    """How much two networks differ from image to image: what a printed t implies, beside this run.
+
+    Columns: model, metric, printed_t, n, implied_low, implied_high (SD of the paired differences behind the printed
+    t), ours (SD of the same differences over our test images), images (ours). One row a printed t whose two networks
+    are both in this run; empty where the paper prints none.
+    """
+    names = {"Dice_mean": "Dice", "accuracy_pixel": "accuracy", "mIoU": "IoU", "mPA": "recall"}
+    test = per_image[(per_image["fold"] == "main") & (per_image["split"] == "test")]
+    rows = []
+    for pair in pairs(paper(study)):
+        ours = [MODELS.get(e.model) for e in (pair.reference, pair.other)]
+        if not set(ours) <= set(test["model"]) or pair.reference.metric not in names or not pair.reference.n:
+            continue
+        each = stats.values(test[test["model"].isin(ours)], names[pair.reference.metric], stats.ALL)
+        wide = each.pivot_table(index="image_id", columns="model", values="value").dropna()
+        implied = implied_sd(pair.gap, pair.t.value, pair.reference.n)
+        rows.append((pair.other.model, pair.reference.metric, pair.t.text, pair.reference.n, implied.low, implied.high,
+                     (wide[ours[0]] - wide[ours[1]]).std(), len(wide)))  # fmt: skip
+    columns = ["model", "metric", "printed_t", "n", "implied_low", "implied_high", "ours", "images"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def library():
     """The distinct papers of data_manifest/*/published.yml, each once, in the order of their studies' names."""
     found = (read_paper(path) for path in sorted((ROOT / "data_manifest").glob("*/published.yml")))
@@ -131,5 +155,5 @@ def summary(table):
 
 __all__ = [
     "MODELS", "NOT_COMPARABLE", "NOT_REPRODUCED", "REPRODUCED", "Paper", "audits", "compare", "library", "load",
-    "oracle", "oracle_counts", "paper", "summary",
+    "oracle", "oracle_counts", "paper", "spreads", "summary",
 ]  # fmt: skip
