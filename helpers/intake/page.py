@@ -12,7 +12,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; marg
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
 table { border-collapse: collapse; margin: .6rem 0 } th, td { text-align: left; padding: .25rem .9rem .25rem 0;
 border-bottom: 1px solid #ddd; vertical-align: top } .number { text-align: right }
-.sheet { display: flex; flex-wrap: wrap; gap: .8rem } figure { margin: 0; width: 11.5rem; font-size: .8rem }
+.sheet { display: flex; flex-wrap: wrap; gap: .8rem } .pair { display: flex; gap: .3rem }
+figure { margin: 0; width: 11.5rem; font-size: .8rem }
 figure img { width: 100%; image-rendering: auto; background: #000 }
 .key span { display: inline-block; margin-right: 1rem }
 .key i { display: inline-block; width: .9em; height: .9em; margin-right: .35em; vertical-align: -.1em }
@@ -70,9 +71,10 @@ def render(name, summary, assumed, refused, suspects, excluded, sheet, splits, c
     parts.append(f"<h2>Look at these first ({len(suspects)})</h2>" + key(classes))
     parts.append('<div class="sheet">' if suspects else "<p>Nothing stood out.</p>")
     for record, other, reason in suspects[:60]:
-        parts.append(figure(record, classes, f"{record.pair.image_id}: {reason}"))
+        both = figure(record, classes, f"{record.pair.image_id}: {reason}")
         if other is not None:
-            parts.append(figure(other, classes, f"{other.pair.image_id}, for comparison"))
+            both += figure(other, classes, f"{other.pair.image_id}, for comparison")
+        parts.append(f'<div class="pair">{both}</div>')
     parts.append("</div>" if suspects else "")
     if len(suspects) > 60:
         rest = [(r.pair.image_id, reason) for r, _, reason in suspects[60:]]

@@ -1,0 +1,157 @@
+"""A folder of DICOM files and masks to a folder without identities, and the sheet for a person to sign off.
+
+python -m helpers.intake.anonymous --data FOLDER --out FOLDER --key FILE [--form form.yml] [--patients CSV]
+"""
+
+import argparse
+import html
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from helpers import readers
+from helpers import study as studies
+from helpers.errors import StudyError, raise_all
+from helpers.intake import deidentify, find, form, make, page, patients
+from helpers.provenance import write_csv
+
+COLUMNS = ("patient_id", "age_years", "sex", "height_cm", "weight_kg", "excluded")
+
+
+def convert(data, out, key_path, form_path=None, patients_path=None):
+    """De-identify every DICOM image under data into out; returns the path of the sheet (beside the key).
+
+    Writes out/images/<new>.dcm, masks as PNG of class indices in out/masks (raters in out/raters/<rater>),
+    out/form.yml for the intake, and patients.csv where a table is given. Where one file cannot be done, nothing is
+    written: StudyError lists them all.
+    """
+    data, out = Path(data), Path(out)
+    if not data.is_dir():
+        raise StudyError(f"DATA={data}: no such folder; give the folder that holds the DICOM files")
+    if out.exists() and any(out.iterdir()):
+        raise StudyError(f"{out}: is not empty; give a new folder for the result")
+    key = deidentify.Key.open(key_path, away_from=[out, studies.ROOT / "data_manifest", studies.ROOT / "reports"])
+    said = form.read(form_path)
+    files = find.everything(data)
+    chosen = [f for f in find.images(files, said) if readers.kind(data / f) == "DICOM"]
+    if not chosen:
+        raise StudyError(f"DATA={data}: none of its {len(files)} files is a DICOM image")
+    pairs = {p.image: p for p in find.pair(files, chosen, said)[0]}
+    classes = make.classes_of(list(pairs.values()), data, said)[0] if pairs else said.classes
+    done, problems, counts = [], [], {}
+    for image in chosen:
+        try:
+            original = find.patient(image, data, said)
+            if original is None:
+                raise StudyError(f"{image}: has no PatientID; say in the form how to read the patient")
+            new = key.new(original)
+            counts[new] = counts.get(new, 0) + 1
+            result = deidentify.clean(data / image, new, key.secret)
+            masks = _masks(pairs.get(image), data, classes, said, result)
+            done.append((image, f"{new}_{counts[new]:03d}", result, masks))
+        except StudyError as error:
+            problems.append(str(error).replace(f"{data}{os.sep}", ""))
+    raise_all(problems, f"DATA={data}, nothing was written")
+    table = None
+    if patients_path:
+        table = patients.read(Path(patients_path))
+        table["patient_id"] = [key.new(p) for p in table["patient_id"]]
+        if "age_years" in table:
+            table["age_years"] = table["age_years"].clip(upper=deidentify.OLDEST)
+        table = table[[c for c in COLUMNS if c in table]].sort_values("patient_id")
+    _write(out, done, classes, said, table)
+    key.save()
+    return _sheet(key.path.with_suffix(".html"), data, done)
+
+
+def _masks(pair, data, classes, said, result):
+    """Masks of one image cut like it: {folder in the result: uint8}; an outline outside the fan is an error."""
+    if pair is None:
+        return {}
+    top, bottom, left, right = result.box
+    size = readers.open_picture(data / pair.image).pixels.shape[1:]
+    found = {}
+    for place, name in {"masks": pair.mask, **{f"raters/{r}": m for r, m in pair.raters.items()}}.items():
+        mask = readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
+        lost = int((mask > 0).sum() - (mask[top:bottom, left:right][result.inside] > 0).sum())
+        if lost > 0.01 * (mask > 0).sum():
+            raise StudyError(f"{name}: {lost} pixels of its outlines lie outside the ultrasound fan; look at this pair")
+        found[place] = mask[top:bottom, left:right]
+    return found
+
+
+def _write(out, done, classes, said, table):
+    raters = sorted({place.removeprefix("raters/") for *_, masks in done for place in masks if place != "masks"})
+    for _, name, result, masks in done:
+        deidentify.save(result, out / "images" / f"{name}.dcm")
+        for place, mask in masks.items():
+            target = out / place / f"{name}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(target.with_suffix(".part"), "PNG")
+            os.replace(target.with_suffix(".part"), target)
+    where = {"masks": "{up}/masks/{stem}.png"}
+    if raters:
+        drawn = {r: "{up}/raters/" + r + "/{stem}.png" for r in raters}
+        where = {"reference": "reference", "masks": {"reference": where["masks"], **drawn}}
+    content = {"images": ["images/*.dcm"], **where, "patient": {"tag": "PatientID"}}
+    if classes:
+        content["classes"] = [
+            {"name": c.name, "title": c.title, "colour": c.colour, "weight": c.weight} for c in classes[1:]
+        ]
+    if said.split:
+        content["split"] = said.split
+    (out / "form.yml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    if table is not None:
+        write_csv(table, out / "patients.csv")
+
+
+def _sheet(path, data, done):
+    """Every picture before and after, with what a text reader still finds; beside the key, because it identifies."""
+    parts = [
+        "<h1>Before and after</h1>",
+        '<p class="note">This page shows the original pictures: keep it with the key. Look at every pair; sign only if '
+        "nothing on the right names or dates a person.</p>",
+        "<p>Checked by: ______________________ on: ______________</p>",
+    ]
+    for image, name, result, _ in done:
+        before = readers.open_picture(data / image).pixels[0]
+        words = deidentify.residual_text(result.frames[0])
+        text = (
+            "no text reader (tesseract) is installed" if words is None else f"text found: {' '.join(words) or 'none'}"
+        )
+        for pixels, caption in ((before, f"before: {image}"), (result.frames[0], f"after: {name}; {text}")):
+            source = page.embedded(np.repeat(pixels[..., None], 3, 2))
+            parts.append(f'<figure style="display:inline-block;width:24rem"><img src="{source}" alt="">'
+                         f"<figcaption>{html.escape(caption)}</figcaption></figure>")  # fmt: skip
+    part = path.with_name(path.name + ".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+        out.write(f'<!doctype html><meta charset="utf-8"><title>Before and after</title><style>{page.STYLE}</style>')
+        out.write("\n".join(parts))
+    os.replace(part, path)
+    return path
+
+
+def main(arguments=None):
+    """De-identify a folder of DICOM files, then tell how to go on."""
+    parser = argparse.ArgumentParser(prog="helpers.intake.anonymous", description=main.__doc__)
+    for name, about in (("data", "folder with the DICOM files"), ("out", "new folder for the result"),
+                        ("key", "file that keeps who is who, outside the result")):  # fmt: skip
+        parser.add_argument(f"--{name}", required=True, help=about)
+    parser.add_argument("--form", help="how to read the folder, YAML")
+    parser.add_argument("--patients", help="table of patients, CSV")
+    args = parser.parse_args(arguments)
+    try:
+        sheet = convert(args.data, args.out, args.key, args.form, args.patients)
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    out = Path(args.out)
+    more = f" PATIENTS={out / 'patients.csv'}" if args.patients else ""
+    print(f"look at and sign: {sheet}\nnext: make manifest STUDY=... DATA={out} FORM={out / 'form.yml'}{more}")
+
+
+if __name__ == "__main__":
+    main()

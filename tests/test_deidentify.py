@@ -1,0 +1,306 @@
+"""De-identification: nothing that names a person comes through, every grey value of the fan and the spacing do."""
+
+import os
+import re
+import shutil
+import stat
+
+import numpy as np
+import pandas as pd
+import pytest
+from pictures import dicom, save
+from PIL import Image, ImageDraw, ImageFont
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from helpers import readers, study
+from helpers.errors import StudyError
+from helpers.intake import anonymous, deidentify
+from helpers.intake.make import make
+
+SIZE = (240, 320)
+SECRETS = {
+    "PatientName": "Meier^Anna", "PatientID": "KH-778812", "PatientBirthDate": "19610514", "StudyDate": "20240307",
+    "StudyTime": "101112", "AccessionNumber": "A-4711", "InstitutionName": "Kreiskrankenhaus",
+    "OperatorsName": "Dr. Huber",
+    "ReferringPhysicianName": "Dr. Lang", "StationName": "OP3", "DeviceSerialNumber": "SN123456", "StudyID": "ST-9",
+    "PatientAddress": "Hauptstr. 5", "OtherPatientIDs": "OTHER-55", "PatientComments": "shy",
+    "StudyDescription": "Anna's knee",
+    "SeriesDate": "20240307", "ContentDate": "20240307", "PhysiciansOfRecord": "Dr. Vogel",
+}  # fmt: skip
+OVERLAYS = ("MEIER ANNA", "KH-778812", "14.05.1961", "07/03/2024")
+
+
+def sector(seed=0):
+    """A convex-array picture, uint8 SIZE: speckle 40–220 in a fan, black around; and the fan, bool."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    radius, angle = np.hypot(x - 160, y + 40), np.abs(np.arctan2(x - 160, y + 40))
+    fan = (radius > 80) & (radius < 265) & (angle < 0.55)
+    return np.where(fan, np.random.default_rng(seed).integers(40, 220, SIZE), 0).astype(np.uint8), fan
+
+
+def written(pixels, scale=1):
+    """The picture with name, number and dates in its corners, as scanners burn them in."""
+    picture = Image.fromarray(pixels)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=14 * scale)
+    places = [(x * scale, y * scale) for x, y in ((4, 4), (230, 4), (8, 28), (232, 28))]
+    for text, place in zip(OVERLAYS, places, strict=True):
+        draw.text(place, text, fill=255, font=font)
+    return np.asarray(picture)
+
+
+def original(path, seed=0, **tags):
+    pixels, fan = sector(seed)
+    dicom(path, written(pixels), regions=((20, 10, 300, 235, 0.03, 0.03),), **(SECRETS | tags))
+    return pixels, fan
+
+
+def test_grey_values_and_spacing_survive(tmp_path):
+    pixels, fan = original(tmp_path / "a.dcm")
+    result = deidentify.clean(tmp_path / "a.dcm", "S1", "secret")
+    deidentify.save(result, tmp_path / "out.dcm")
+    found, spacing = readers.read_image(tmp_path / "out.dcm")
+    top, bottom, left, right = result.box
+    assert spacing == pytest.approx((0.3, 0.3)) and found.shape == (bottom - top, right - left)
+    window = np.s_[top:bottom, left:right]
+    expected = np.where(result.inside, written(pixels)[window], 0)
+    assert np.array_equal(found, expected)
+    region = np.zeros(SIZE, bool)
+    region[10:236, 20:301] = True
+    kept = np.zeros(SIZE, bool)
+    kept[window] = result.inside
+    assert (kept & fan).sum() / (region & fan).sum() > 0.999
+
+
+def test_overlays_are_gone(tmp_path):
+    pixels, fan = original(tmp_path / "a.dcm")
+    result = deidentify.clean(tmp_path / "a.dcm", "S1", "secret")
+    top, bottom, left, right = result.box
+    burned = (written(pixels) != pixels)[top:bottom, left:right] & ~fan[top:bottom, left:right]
+    assert (written(pixels) != pixels).sum() > 500 and not result.frames[0][burned].any()
+
+
+def test_text_reader_finds_nothing(tmp_path):
+    if shutil.which("tesseract") is None:
+        pytest.skip("tesseract is not installed (Debian package tesseract-ocr)")
+    pixels, _ = original(tmp_path / "a.dcm")
+    scaled = np.asarray(Image.fromarray(np.zeros_like(pixels)).resize((960, 720)))
+    assert any("MEIER" in w for w in deidentify.residual_text(written(scaled, scale=3)))  # it can read
+    assert deidentify.residual_text(deidentify.clean(tmp_path / "a.dcm", "S1", "s").frames[0]) == []
+
+
+def test_no_text_reader_is_said(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert deidentify.residual_text(np.zeros((8, 8), np.uint8)) is None
+
+
+def test_header_holds_nothing_else(tmp_path):
+    extra = Dataset()
+    extra.PatientName = "Meier^Anna"
+    original(tmp_path / "a.dcm", Manufacturer="Maker", ManufacturerModelName="Probe 7", PatientSex="F",
+             PatientWeight="63", ReferencedPatientSequence=Sequence([extra]))  # fmt: skip
+    data = dcmread(tmp_path / "a.dcm")
+    data.private_block(0x0009, "MAKER", create=True).add_new(1, "LO", "Meier private")
+    data.save_as(tmp_path / "a.dcm")
+    deidentify.save(deidentify.clean(tmp_path / "a.dcm", "S000001", "secret"), tmp_path / "out.dcm")
+    found = dcmread(tmp_path / "out.dcm")
+    assert {e.keyword for e in found} == {
+        "SOPClassUID", "SOPInstanceUID", "Modality", "Manufacturer", "ManufacturerModelName", "PatientName",
+        "PatientID", "PatientSex", "PatientAge", "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod",
+        "SequenceOfUltrasoundRegions", "StudyInstanceUID", "SeriesInstanceUID", "SamplesPerPixel",
+        "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+        "BurnedInAnnotation", "PixelData",
+    }  # fmt: skip
+    assert found.PatientAge == "062Y" and found.PatientID == "S000001" and str(found.PatientName) == "S000001"
+    raw = (tmp_path / "out.dcm").read_bytes()
+    for secret in (*SECRETS.values(), "Meier", "Anna", "1961", "2024"):
+        assert secret.encode() not in raw
+    before = dcmread(tmp_path / "a.dcm")
+    assert (
+        found.SOPInstanceUID != before.SOPInstanceUID
+        and found.file_meta.MediaStorageSOPInstanceUID == found.SOPInstanceUID
+    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"PatientAge": "045Y"}, "045Y"),
+        ({"PatientAge": "097Y"}, "090Y"),
+        ({"PatientAge": "007M"}, "007M"),
+        ({"PatientBirthDate": "19610308", "StudyDate": "20240307"}, "062Y"),
+        ({"PatientBirthDate": "19610307", "StudyDate": "20240307"}, "063Y"),
+        ({"PatientBirthDate": "19100101", "StudyDate": "20240307"}, "090Y"),
+        ({"PatientBirthDate": "", "StudyDate": "20240307"}, ""),
+    ],
+)
+def test_dates_become_ages(tags, expected):
+    data = Dataset()
+    for name, value in tags.items():
+        setattr(data, name, value)
+    assert deidentify.age(data) == expected
+
+
+def test_without_regions_the_fan_is_found(tmp_path):
+    pixels, fan = sector()
+    dicom(tmp_path / "a.dcm", written(pixels), regions=(), PixelSpacing=[0.2, 0.2])
+    result = deidentify.clean(tmp_path / "a.dcm", "S1", "s")
+    top, bottom, left, right = result.box
+    kept = np.zeros(SIZE, bool)
+    kept[top:bottom, left:right] = result.inside
+    assert (kept & fan).sum() / fan.sum() > 0.999 and (kept & ~fan).sum() < 0.08 * fan.sum()
+    assert readers.dicom.spacing(result.header) == (0.2, 0.2)
+
+
+def test_shadow_at_the_edge_of_the_fan_is_kept(tmp_path):
+    pixels, fan = sector()
+    pixels[120:, 60:110] = 0  # an acoustic shadow
+    dicom(tmp_path / "a.dcm", pixels)
+    result = deidentify.clean(tmp_path / "a.dcm", "S1", "s")
+    kept = np.zeros(SIZE, bool)
+    kept[result.box[0] : result.box[1], result.box[2] : result.box[3]] = result.inside
+    assert (kept & fan).sum() / fan.sum() > 0.98
+
+
+def test_cine(tmp_path):
+    frames = np.stack([written(sector(seed)[0]) for seed in range(3)])
+    dicom(tmp_path / "a.dcm", frames, regions=(), **SECRETS)
+    deidentify.save(deidentify.clean(tmp_path / "a.dcm", "S1", "s"), tmp_path / "out.dcm")
+    found = readers.read_frames(tmp_path / "out.dcm")[0]
+    assert len(found) == 3 and found.mean((1, 2)).min() > 40
+
+
+@pytest.mark.parametrize(
+    ("pixels", "regions", "message"),
+    [
+        (np.zeros(SIZE, np.uint8), (), "no ultrasound fan found in the picture; crop it by hand"),
+        (sector()[0], ((400, 300, 500, 400, 0.1, 0.1),), r"its ultrasound region \(400, 300, 500, 400\) lies outside"),
+    ],
+)
+def test_pictures_that_cannot_be_cropped(tmp_path, pixels, regions, message):
+    path = dicom(tmp_path / "a.dcm", pixels, regions=regions)
+    with pytest.raises(StudyError, match=message):
+        deidentify.clean(path, "S1", "s")
+
+
+# --- a whole folder --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hospital(tmp_path, monkeypatch):
+    """Five patients with two pictures and masks each, and a table of patients."""
+    monkeypatch.setattr(study, "ROOT", tmp_path / "root")
+    data = tmp_path / "hospital"
+    (data / "masks").mkdir(parents=True)
+    rows = ["patient_id,age,sex,weight,name"]
+    for p in range(5):
+        rows.append(f"KH-{p},{30 + 16 * p},f,60,Anna Meier")
+        for k in range(2):
+            original(data / f"Meier_{p}_{k}.dcm", seed=10 * p + k, PatientID=f"KH-{p}")
+            mask = np.zeros(SIZE, np.uint8)
+            mask[100:130, 140:190] = 1
+            save(data / "masks" / f"Meier_{p}_{k}.png", mask)
+    (data / "patients.csv").write_text("\n".join(rows) + "\n")
+    return data
+
+
+def test_a_folder_becomes_a_study(hospital, tmp_path):
+    out, key = tmp_path / "clean", tmp_path / "locked" / "key.csv"
+    sheet = anonymous.convert(hospital, out, key, None, hospital / "patients.csv")
+    everything = b"".join(p.read_bytes() + str(p.relative_to(out)).encode() for p in out.rglob("*") if p.is_file())
+    for secret in ("Meier", "KH-", "Anna", "1961", "Kreiskrankenhaus"):
+        assert secret.encode() not in everything
+    assert len(list(out.glob("images/S*_00[12].dcm"))) == 10
+    assert "before: Meier_0_0.dcm" in sheet.read_text() and sheet.parent == key.parent
+    for path in (key, sheet):
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    ids = dict(line.split(",") for line in key.read_text().splitlines()[2:])
+    assert set(ids) == {f"KH-{p}" for p in range(5)} and all(re.fullmatch(r"S\d{6}", v) for v in ids.values())
+    make("mine", out, out / "form.yml", out / "patients.csv")
+    frame = pd.read_csv(tmp_path / "root" / "data_manifest" / "mine" / "images.csv")
+    assert set(frame["patient_id"]) == set(ids.values()) and len(frame) == 10
+    assert frame["pixel_spacing_mm"].tolist() == pytest.approx([0.3] * 10)
+    people = pd.read_csv(tmp_path / "root" / "data_manifest" / "mine" / "patients.csv")
+    assert people["age_years"].max() == 90 and "name" not in people
+    mask = readers.read_mask(out / frame["mask"][0], study.load("mine").classes)
+    image = readers.read_image(out / frame["image"][0])[0]
+    assert mask.shape == image.shape and mask.sum() == 30 * 50
+
+
+def test_ids_stay_the_same_in_the_next_run(hospital, tmp_path):
+    key = tmp_path / "key.csv"
+    anonymous.convert(hospital, tmp_path / "one", key)
+    first = key.read_text()
+    anonymous.convert(hospital, tmp_path / "two", key)
+    assert key.read_text() == first
+    names = [sorted(p.name for p in (tmp_path / n / "images").iterdir()) for n in ("one", "two")]
+    assert names[0] == names[1]
+    assert (tmp_path / "one/images" / names[0][0]).read_bytes() == (tmp_path / "two/images" / names[0][0]).read_bytes()
+
+
+def test_raters_come_along(hospital, tmp_path):
+    for rater in "AB":
+        shutil.copytree(hospital / "masks", hospital / f"rater_{rater}")
+    (tmp_path / "form.yml").write_text(
+        'images: ["*.dcm"]\nreference: senior\nmasks: {senior: "masks/{stem}.png", A: "rater_A/{stem}.png", '
+        'B: "rater_B/{stem}.png"}\nclasses: [{name: nerve}]\n'
+    )
+    anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv", tmp_path / "form.yml")
+    make("mine", tmp_path / "clean", tmp_path / "clean" / "form.yml")
+    drawn = pd.read_csv(tmp_path / "root" / "data_manifest" / "mine" / "annotations.csv")
+    assert drawn.groupby("rater").size().to_dict() == {"A": 10, "B": 10}
+
+
+def spoiled(hospital, tmp_path, kind):
+    out, key = tmp_path / "clean", tmp_path / "key.csv"
+    if kind == "key in the result":
+        key = out / "key.csv"
+    elif kind == "result not empty":
+        out.mkdir()
+        (out / "x").touch()
+    elif kind == "no key file":
+        key.write_text("something else\n")
+    elif kind == "no DICOM":
+        for p in hospital.glob("*.dcm"):
+            p.unlink()
+    elif kind == "no patient":
+        original(hospital / "Meier_0_0.dcm", PatientID="")
+    elif kind == "no fan":
+        dicom(hospital / "Meier_0_0.dcm", np.zeros(SIZE, np.uint8), PatientID="KH-0")
+    elif kind == "outline outside the fan":
+        mask = np.zeros(SIZE, np.uint8)
+        mask[:20, :20] = 1
+        save(hospital / "masks" / "Meier_0_0.png", mask)
+    return out, key
+
+
+BROKEN = {
+    "key in the result": "{key}: the key identifies people; keep it outside {out}",
+    "result not empty": "{out}: is not empty; give a new folder for the result",
+    "no key file": "{key}: is no key file; give the one that an earlier run wrote, or a new name",
+    "no DICOM": "DATA={data}: none of its 11 files is a DICOM image",
+    "no patient": "DATA={data}, nothing was written: 1 problem\n"
+    "  - Meier_0_0.dcm: has no PatientID; say in the form how to read the patient",
+    "no fan": "DATA={data}, nothing was written: 1 problem\n"
+    "  - Meier_0_0.dcm: no ultrasound fan found in the picture; crop it by hand",
+    "outline outside the fan": "DATA={data}, nothing was written: 1 problem\n"
+    "  - masks/Meier_0_0.png: 400 pixels of its outlines lie outside the ultrasound fan; look at this pair",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_folder(hospital, tmp_path, kind):
+    out, key = spoiled(hospital, tmp_path, kind)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StudyError) as raised:
+        anonymous.convert(hospital, out, key)
+    assert str(raised.value) == BROKEN[kind].format(data=hospital, out=out, key=key)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_command_line(hospital, tmp_path, capsys):
+    anonymous.main(["--data", str(hospital), "--out", str(tmp_path / "o"), "--key", str(tmp_path / "k.csv")])
+    assert "next: make manifest STUDY=... DATA=" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"error: .*is not empty"):
+        anonymous.main(["--data", str(hospital), "--out", str(tmp_path / "o"), "--key", str(tmp_path / "k.csv")])
