@@ -1,0 +1,371 @@
+"""Networks against public implementations with equal weights, pretrained encoders, and what single networks can do."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from helpers import losses, models, speed
+from helpers.errors import StudyError
+from helpers.models import catalogue, encoders, vistr_parts
+from helpers.models.qvum import VGG16
+
+torch.set_num_threads(1)
+VGG = Path(os.environ.get("QVUM_DATA", "../shared/data")).parent / "weights/vgg16_imagenet_features.safetensors"
+needs_vgg = pytest.mark.skipif(
+    not VGG.is_file(), reason=f"needs {VGG.name} in weights/ beside QVUM_DATA (default ../shared/data)"
+)
+
+
+def copy_in_order(source, target):
+    """Give ``target`` the weights of ``source``: both list the same layers, perhaps in another order of depth."""
+    with torch.no_grad():
+        for a, b in zip(source, target, strict=True):
+            assert type(a) is type(b)
+            b.load_state_dict(a.state_dict())
+
+
+def layers(module):
+    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)
+    return [m for m in module.modules() if isinstance(m, kinds)]
+
+
+def randomise(module):
+    torch.manual_seed(3)
+    for layer in layers(module):
+        nn.init.normal_(layer.weight, 0.1 if isinstance(layer, nn.BatchNorm2d) else 0.0, 0.1)
+        if layer.bias is not None:
+            nn.init.normal_(layer.bias, 0, 0.1)
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.5, 1.5)
+    return module.eval()
+
+
+def assert_equal(ours, peer, channels=1, side=64):
+    x = torch.rand(2, channels, side, side)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.eval()(x), peer.eval()(x), rtol=1e-4, atol=1e-5)
+
+
+def test_unet_equals_monai():
+    monai = pytest.importorskip("monai.networks.nets.basic_unet")
+    w = [8, 16, 32, 64, 128]
+    common = {"act": "relu", "norm": "batch", "bias": False, "dropout": 0.0}
+    peer = monai.BasicUNet(2, 1, 3, (*w, 8), upsample="deconv", **common)
+    # its last level keeps the width when it enlarges; the paper halves it there too
+    peer.upcat_1 = monai.UpCat(2, 16, 8, 8, upsample="deconv", halves=True, **common)
+    ours = randomise(models.build("unet", 1, 3, width=8))
+    found = [peer.conv_0, peer.down_1, peer.down_2, peer.down_3, peer.down_4]
+    up = [m for k in (4, 3, 2, 1) for m in (getattr(peer, f"upcat_{k}").upsample, getattr(peer, f"upcat_{k}").convs)]
+    ours_up = [m for k in (3, 2, 1, 0) for m in (ours.raise_[k], ours.up[k])]
+    for a, b in zip([*ours.down, *ours_up, ours.head], [*found, *up, peer.final_conv], strict=True):
+        copy_in_order(layers(a), layers(b))
+    assert_equal(ours, peer)
+
+
+def test_unetpp_equals_monai():
+    monai = pytest.importorskip("monai.networks.nets.basic_unetplusplus")
+    common = {"act": "relu", "norm": None, "bias": True, "dropout": 0.0}
+    peer = monai.BasicUNetPlusPlus(2, 1, 3, (8, 16, 32, 64, 128, 8), upsample="deconv", deep_supervision=True,
+                                   **common)  # fmt: skip
+    for j in range(1, 5):  # as in U-Net: its first level keeps the width when it enlarges
+        mended = monai.UpCat(2, 16, 8 * j, 8, upsample="deconv", halves=True, **common)
+        setattr(peer, f"upcat_0_{j}", mended)
+    ours = randomise(models.build("unetpp", 1, 3, width=8, layout="keras", output="last"))
+    for i in range(5):
+        copy_in_order(layers(ours.blocks[f"{i}_0"]), layers(getattr(peer, f"conv_{i}_0")))
+        for j in range(1, 5 - i):
+            node = getattr(peer, f"upcat_{i}_{j}")
+            copy_in_order([ours.raise_[f"{i}_{j}"]], layers(node.upsample))
+            copy_in_order(layers(ours.blocks[f"{i}_{j}"]), layers(node.convs))
+    for j in range(1, 5):
+        copy_in_order([ours.heads[str(j)]], layers(getattr(peer, f"final_conv_0_{j}")))
+    x = torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        for a, b in zip(ours.eval()._heads(x), peer.eval()(x), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_qvum_encoder_equals_segmentation_models():
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    peer = smp.encoders.get_encoder("vgg16", depth=4, weights=None).eval()
+    ours = VGG16(3)
+    ours.load_state_dict({k: v for k, v in peer.state_dict().items() if k in ours.state_dict()})
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        for a, b in zip(ours(x), peer(x), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_qvum_joins_the_widths_of_the_paper():
+    network = models.build("qvum", 3, 4)
+    assert [block[0].in_channels for block in reversed(network.decoder)] == [1024, 768, 384, 192]
+    assert sum(p.numel() for p in network.encoder.parameters()) == 14_714_688
+
+
+def test_bpsegsys_is_the_library_network():
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    ours = models.build("bpsegsys_r", 3, 4)
+    peer = smp.Unet("resnet34", encoder_weights=None, classes=4)
+    peer.load_state_dict(ours.network.state_dict())
+    assert_equal(ours, peer, 3)
+
+
+def test_vistr_backbone_equals_torchvision():
+    peer = torchvision.models.resnet50(weights=None).eval()
+    ours = vistr_parts.Backbone(3, "resnet50").eval()
+    for module in peer.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    ours.load_state_dict({k: v for k, v in peer.state_dict().items() if k in ours.state_dict()})
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        stem = peer.maxpool(peer.relu(peer.bn1(peer.conv1(x))))
+        expected = peer.layer4(peer.layer3(peer.layer2(peer.layer1(stem))))
+        torch.testing.assert_close(ours(x)[-1], expected)
+
+
+def test_deformable_convolution_equals_torchvision():
+    torch.manual_seed(0)
+    layer = vistr_parts.DeformableConv(6, 4)
+    nn.init.normal_(layer.offset.weight, 0, 1.0)  # offsets of several pixels, some beyond the border
+    nn.init.normal_(layer.offset.bias, 0, 1.0)
+    x = torch.randn(2, 6, 9, 11)
+    with torch.no_grad():
+        expected = torchvision.ops.deform_conv2d(x, layer.offset(x), layer.weight, padding=1)
+        torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_generalised_iou_equals_torchvision():
+    boxes = torch.rand(2, 20, 4) * 0.5 + 0.1
+    convert = torchvision.ops.box_convert
+    a, b = (convert(v, "cxcywh", "xyxy") for v in boxes)
+    expected = torchvision.ops.generalized_box_iou(a, b).diagonal()
+    torch.testing.assert_close(vistr_parts.generalised_iou(*boxes), expected)
+
+
+def test_boxes_of_masks_equal_torchvision():
+    target = torch.zeros(2, 20, 30, dtype=torch.int64)
+    target[0, 3:9, 10:25], target[1, 0:20, 29:30] = 1, 2
+    present, boxes = vistr_parts.detection_targets(target, 2)
+    assert present.tolist() == [[True, False], [False, True]]
+    corners = torchvision.ops.masks_to_boxes((target == torch.tensor([1, 2])[:, None, None]).float())
+    corners[:, 2:] += 1  # torchvision gives the last pixel, a box ends after it
+    expected = torchvision.ops.box_convert(corners, "xyxy", "cxcywh") / torch.tensor([30, 20, 30, 20])
+    torch.testing.assert_close(torch.stack([boxes[0, 0], boxes[1, 1]]), expected)
+    assert not boxes[0, 1].any()
+
+
+@needs_vgg
+def test_imagenet_weights_reach_qvum(monkeypatch):
+    stored = load_file(VGG)
+    network = models.build("qvum", 3, 4, encoder_weights=str(VGG))
+    found = {k: v for k, v in network.encoder.state_dict().items() if k.endswith("weight")}
+    assert len(found) == 13
+    assert all(torch.equal(found[k], stored[k]) for k in found)
+    assert models.provenance(network)["sha256"] == hashlib.sha256(VGG.read_bytes()).hexdigest()
+    grey = models.build("qvum", 1, 4, encoder_weights=str(VGG))
+    x = torch.rand(1, 1, 32, 32)
+    with torch.no_grad():  # one channel: as if the grey image were copied to three
+        torch.testing.assert_close(grey.encoder(x)[0], network.encoder(x.expand(-1, 3, -1, -1))[0])
+    monkeypatch.setenv("ENCODER_WEIGHTS", str(VGG))
+    assert models.provenance(models.build("qvum", 3, 4, encoder_weights="imagenet"))["file"] == VGG.name
+    with pytest.raises(StudyError, match=r"no resnet34 weights .* lacks bn1.bias"):
+        models.build("bpsegsys_r", 3, 4, encoder_weights="imagenet")
+
+
+@pytest.fixture
+def vgg_file(tmp_path):
+    """A file with the tensors of VGG16's convolutions and one more, as torchvision would name them."""
+    tensors = {k: torch.rand_like(v) for k, v in VGG16(3).state_dict().items()}
+    save_file(tensors | {"classifier.0.weight": torch.zeros(2)}, tmp_path / "vgg.safetensors")
+    return tmp_path / "vgg.safetensors"
+
+
+def test_frozen_encoder_is_released_and_only_a_pretrained_one_is_frozen(vgg_file):
+    network = models.build("qvum", 3, 2, encoder_weights=str(vgg_file))
+    assert models.freeze_encoder(network, True) == 14_714_688
+    before = network.encoder.features[0].weight.clone()
+    optimiser = torch.optim.SGD(network.parameters(), 0.1)
+    x, y = torch.rand(1, 3, 16, 16), torch.ones(1, 16, 16, dtype=torch.int64)
+    criterion = losses.build({"name": "ce"})
+    nn.init.normal_(network.head.weight)
+    models.training_loss(network, x, y, criterion).backward()
+    optimiser.step()
+    assert torch.equal(network.encoder.features[0].weight, before)
+    assert network.head.weight.grad is not None
+    models.freeze_encoder(network, False)
+    assert all(p.requires_grad for p in network.parameters())
+    scratch = models.build("qvum", 3, 2)
+    assert models.freeze_encoder(scratch, True) == 0
+    assert all(p.requires_grad for p in scratch.parameters())
+    assert models.freeze_encoder(models.build("femoral_unet", 1, 2), True) == 0
+    assert models.provenance(scratch) == {"encoder_weights": "none"}
+
+
+def test_frozen_stem_of_vistr_stays_frozen(tmp_path):
+    whole = torchvision.models.resnet50(weights=None).state_dict()
+    save_file({k: v for k, v in whole.items() if not k.startswith("fc.")}, tmp_path / "r50.safetensors")
+    network = models.build("vistr", 3, 2, backbone="resnet50", encoder_weights=str(tmp_path / "r50.safetensors"))
+    models.freeze_encoder(network, True)
+    models.freeze_encoder(network, False)
+    frozen = {n for n, p in network.named_parameters() if not p.requires_grad}
+    assert frozen == {n for n in frozen if n.startswith(("encoder.conv1", "encoder.layer1"))} != set()
+    assert sum(p.numel() for n, p in network.named_parameters() if n in frozen) == 222_400
+
+
+def test_authors_vistr_trains_as_many_numbers_as_they_print():
+    with torch.device("meta"):
+        network = models.build("vistr", 3, 2, clip_length=36, outputs=42, freeze_stem=True)
+    assert sum(p.numel() for p in network.parameters() if p.requires_grad) == 75_709_217
+
+
+def test_weights_that_cannot_be_had_are_an_error(tmp_path, monkeypatch, vgg_file):
+    with pytest.raises(StudyError, match="no such file"):
+        models.build("qvum", 3, 4, encoder_weights=str(tmp_path / "gone.safetensors"))
+    with pytest.raises(StudyError, match="take 1 or 3 channels"):
+        models.build("qvum", 2, 4, encoder_weights=str(vgg_file))
+    (tmp_path / "text.safetensors").write_text("not weights")
+    with pytest.raises(StudyError, match="is not a safetensors file"):
+        models.build("qvum", 3, 4, encoder_weights=str(tmp_path / "text.safetensors"))
+
+    def offline(*_, **__):
+        raise ConnectionError("no route")
+
+    monkeypatch.delenv("ENCODER_WEIGHTS", raising=False)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+    with pytest.raises(StudyError, match=r"ENCODER_WEIGHTS=/path/file.safetensors .* or connect to the network"):
+        models.build("qvum", 3, 4, encoder_weights="imagenet")
+
+
+def test_several_weight_files_the_fitting_one_is_taken(tmp_path, monkeypatch, vgg_file):
+    save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    monkeypatch.setenv("ENCODER_WEIGHTS", os.pathsep.join([str(tmp_path / "other.safetensors"), str(vgg_file)]))
+    assert encoders.load(VGG16(3), "imagenet", "vgg16")["file"] == vgg_file.name
+
+
+def test_unetpp_is_pruned_to_its_own_head():
+    network = models.build("unetpp", 1, 3, width=8).eval()
+    x = torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        heads = network._heads(x)
+        mean = models.build("unetpp", 1, 3, width=8, output="mean").eval()
+        mean.load_state_dict(network.state_dict())
+        torch.testing.assert_close(mean(x), torch.stack(heads).mean(0))
+        whole = sum(p.numel() for p in network.parameters())
+        for level in (4, 3, 2, 1):
+            network.prune(level)
+            assert torch.equal(network(x), heads[level - 1])
+    assert sum(p.numel() for p in network.parameters()) < whole / 10
+    pruned = models.build("unetpp", 1, 3, width=8, level=1)
+    pruned.load_state_dict(network.state_dict())
+    with pytest.raises(StudyError, match="cannot be pruned"):
+        models.build("unetpp", 1, 3, width=8, deep_supervision=False).prune(2)
+
+
+def test_deep_supervision_trains_every_head():
+    network = models.build("unetpp", 1, 3, width=8)
+    x, y = torch.rand(2, 1, 20, 24), torch.randint(0, 3, (2, 20, 24))
+    criterion = losses.build({"name": "ce"})
+    loss = models.training_loss(network.eval(), x, y, criterion)
+    expected = torch.stack([criterion(h[..., :20, :24], y) for h in network._heads(network.prepare(x))]).mean()
+    torch.testing.assert_close(loss, expected)
+
+
+def test_vistr_reads_clips_and_fills_the_last_one():
+    network = models.build("vistr", 1, 3, backbone="resnet50", clip_length=2).eval()
+    assert models.clip_length(network) == 2
+    assert models.clip_length(models.build("femoral_unet", 1, 2)) == 1
+    x = torch.rand(3, 1, 32, 32)
+    with torch.no_grad():
+        found = network(x)
+        assert found.shape == (3, 3, 32, 32)
+        torch.testing.assert_close(found, network(torch.cat([x, x[-1:]]))[:3])
+        assert not torch.allclose(network(x[[0, 0]])[0], found[0])  # its neighbour matters
+
+
+def test_sigmoid_networks_agree_with_softmax():
+    network = models.build("femoral_unet", 1, 2).eval()
+    x = torch.rand(1, 1, 16, 16)
+    with torch.no_grad():
+        logits = network(x)
+    assert not logits[:, 0].any()
+    torch.testing.assert_close(logits.softmax(1)[:, 1], logits[:, 1].sigmoid())
+
+
+def test_original_unet_has_the_sizes_of_the_paper():
+    network = models.build("unet_valid", 1, 2, width=2).eval()
+    with torch.no_grad():
+        assert network.valid(torch.rand(1, 1, 572, 572)).shape == (1, 2, 388, 388)
+
+
+@pytest.mark.parametrize("part", ["amd", "dar", "aeh", "basa", "ermha"])
+def test_every_part_of_dmrnet_can_be_switched_off(part):
+    with torch.device("meta"):
+        whole, less = models.build("dmrnet_r", 1, 5), models.build("dmrnet_r", 1, 5, **{part: False})
+        assert less(torch.zeros(1, 1, 32, 32)).shape == (1, 5, 32, 32)
+    removed = {"amd": 3_492_416, "dar": 1_983_152, "aeh": 186_542, "basa": 1_184, "ermha": 4_215_810}[part]
+    assert sum(p.numel() for p in whole.parameters()) - sum(p.numel() for p in less.parameters()) == removed
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "classes", "gmacs"),
+    [("qvum", 3, 4, 43.1), ("unet", 3, 4, 36.9), ("unet_bilinear", 3, 4, 30.6), ("bpsegsys_r", 3, 4, 6.0),
+     ("dilated_unet_r", 1, 2, 21.4)],
+)  # fmt: skip
+def test_arithmetic_at_224(name, channels, classes, gmacs):
+    assert speed.cost(name, channels, classes, 224)["GMACs"] == pytest.approx(gmacs, abs=0.05)
+
+
+def test_memory_is_counted_as_by_hand():
+    network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 4, 3, padding=1)).to("meta")
+    x = torch.zeros(1, 1, 64, 64, device="meta")
+    with torch.no_grad(), speed._Peak([*network.parameters(), x]) as memory:
+        network(x)
+    assert memory.peak == (8 + 4) * 64 * 64 * 4  # both outputs are alive while the second is made
+
+
+def test_speed_is_measured_for_real_and_dummy_images():
+    rows = speed.measure(
+        "femoral_unet", 1, 2, 32, "cpu", real=[np.zeros((32, 32), np.uint8)] * 2, batches=(1, 2), seconds=0
+    )
+    assert (rows[0]["data"], rows[0]["batch"]) == ("real", 1)
+    assert {r["data"] for r in rows} == {"real", "dummy"}
+    for row in rows:
+        assert row["repeats"] >= 3
+        assert row["ms_q25"] <= row["ms_median"] <= row["ms_q75"]
+        assert row["fps"] == pytest.approx(1000 / row["ms_median"])
+
+
+def test_unknown_networks_are_named():
+    with pytest.raises(StudyError, match="no network 'unett'; there are qvum, unet"):
+        models.build("unett", 3, 4)
+    with pytest.raises(StudyError, match="no architecture 'Unett'"):
+        models.build("smp:Unett/resnet18", 3, 4)
+    with pytest.raises(StudyError, match="resnet19"):
+        models.build("smp:Unet/resnet19", 3, 4)
+    with pytest.raises(StudyError, match="at least one channel"):
+        models.build("unet", 0, 4)
+
+
+def test_reconstructions_say_so():
+    for name in models.NAMES:
+        entry = catalogue.entry(name)
+        assert entry.is_reconstruction == entry.label.endswith("-R") == name.endswith("_r")
+        assert entry.label in models.footnote(name)
+    assert not catalogue.entry("smp:Unet/resnet18").is_reconstruction
+
+
+def test_the_catalogue_needs_no_torch():
+    code = "import sys; from helpers import models; models.label('vistr'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
