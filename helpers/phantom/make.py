@@ -117,8 +117,8 @@ def make(study: str, out: Path, manifest: Path, images_per_patient: int | None =
     lacking = wanting(out, images, annotations)
     jobs = [(study, i, *known[i], out, names) for i, names in lacking.items()]
     drawn = _run(_write, jobs, f"drawing {study}")
-    raise_all((line for lines in drawn for line in lines),
-              "other bytes than the manifest's, not written: another version of the code drew them")  # fmt: skip
+    heading = "other bytes than the manifest's, not written: another version of the code or of numpy drew them"
+    raise_all((line for lines in drawn for line in lines), heading)
     return len(jobs)
 
 
