@@ -208,7 +208,10 @@ class Key:
 
 
 def residual_text(pixels):
-    """Words that tesseract reads in a picture, uint8 (rows, columns): list, or None where it is not installed."""
+    """Words that tesseract reads in a picture, uint8 (rows, columns): list, or None where it is not installed.
+
+    Speckle sometimes looks like a short word: a person decides what the words are.
+    """
     program = shutil.which("tesseract")
     if program is None:
         return None
