@@ -139,7 +139,8 @@ def _bootstraps(d, n, estimate, se, draws, seed):
     tails = np.array([0.025, 0.975])
     low, high = np.quantile(mean, tails, axis=0)
     out = {"bootstrap, percentile": _outside(estimate + low, estimate + high)}
-    low, high = np.quantile(mean / error, tails, axis=0)
+    with np.errstate(divide="ignore"):  # one patient drawn throughout: an extreme t
+        low, high = np.quantile(mean / error, tails, axis=0)
     out["bootstrap-t"] = _outside(estimate - high * se, estimate - low * se)
     left = -first / (n.sum() - n)[:, None]
     jack = left.mean(0) - left

@@ -28,6 +28,8 @@ def memberships(patients: pd.DataFrame, cuts: dict = CUTS) -> pd.DataFrame:
         if variable not in patients:
             continue
         known = patients.dropna(subset=[variable])
+        if known.empty:
+            continue
         group = known[variable]
         if cut is not None:
             number = pd.to_numeric(known[variable])

@@ -1,0 +1,87 @@
+"""The statistics pages run from top to bottom on every kind of study, also where little or nothing can be said."""
+
+import shutil
+
+import matplotlib
+import nbformat
+import pandas as pd
+import pytest
+import stats_data
+from conftest import REPOSITORY
+
+from helpers import study as studies
+
+matplotlib.use("Agg")
+PAGES = ["01_cohort", "05_comparison", "08_cross_validation", "10_planning"]
+FEMORAL = {"nerve_block_region": 0.1}
+
+
+def with_folds(rows, model, folds, **options):
+    parts = [rows]
+    for k in range(1, folds + 1):
+        fold = stats_data.per_image(seed=k, models={model: 0.1}, **options).assign(fold=f"cv{k}")
+        parts.append(fold.assign(image_id=fold["image_id"] + f"_{k}", patient_id=fold["patient_id"] + f"_{k}"))
+    out = pd.concat(parts, ignore_index=True)
+    return out.assign(patient_id=out["patient_id"].where(out["patient_id"].str.startswith("p"), ""))
+
+
+def results(kind):
+    """Simulated results of one kind of study."""
+    pair = {"qvum": 0.0, "unet": 0.3}
+    if kind == "five networks":
+        return "phantom", with_folds(
+            stats_data.per_image(patients=12, mean_images=6), "unet", 3, patients=6, mean_images=4
+        )
+    if kind == "two networks":
+        return "phantom", stats_data.per_image(patients=6, mean_images=2, models=pair, empty=0.2)
+    if kind == "one network":
+        return "phantom", stats_data.per_image(patients=6, mean_images=2, models={"qvum": 0.0})
+    if kind == "three patients":
+        return "phantom", stats_data.per_image(patients=3, mean_images=5, models=pair)
+    rows = stats_data.per_image(patients=30, mean_images=1, models=pair, shares=FEMORAL, known=False)
+    return "femoral", with_folds(rows, "unet", 10, patients=8, mean_images=2, shares=FEMORAL, known=False)
+
+
+def as_in(manifest, rows):
+    """Simulated patients renamed to the manifest's test patients, so that ages and sexes are known."""
+    names = pd.read_csv(manifest / "images.csv", dtype=str).query("split == 'test'")["patient_id"].unique()
+    ids = {f"p{i:02d}": name for i, name in enumerate(names)}
+    return rows.assign(patient_id=rows["patient_id"].map(lambda p: ids.get(p, p)))
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    shutil.copytree(REPOSITORY / "data_manifest", tmp_path / "data_manifest")
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    return tmp_path
+
+
+def run(page, parameters):
+    """Execute a page's code cells in order, its parameters replaced; returns what was displayed."""
+    shown = []
+    space = {"display": shown.append, "__name__": "page"}
+    notebook = nbformat.read(REPOSITORY / "notebooks" / f"{page}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        exec(compile(cell.source, f"{page}:{cell.id}", "exec"), space)
+        if "parameters" in cell.metadata.get("tags", []):
+            space.update(parameters)
+    return space, shown
+
+
+@pytest.mark.parametrize("kind", ["five networks", "two networks", "one network", "three patients", "no patients"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page(page, kind, root):
+    study, rows = results(kind)
+    if (page, kind) == ("01_cohort", "two networks"):
+        pytest.skip("the same manifest as with five networks: nothing new to run")
+    target = root / "runs" / study / "results"
+    target.mkdir(parents=True)
+    rows = as_in(root / "data_manifest" / study, rows) if study == "phantom" else rows
+    rows.assign(study=study).to_csv(target / "per_image.csv", index=False)
+    extra = {"simulations": 100} if page == "05_comparison" else {}
+    run(page, {"study": study} | extra)
+    assert list((root / "runs" / study / "tables").glob("*.csv"))
+    for path in (root / "runs" / study / "tables").glob("*.csv"):
+        assert len(pd.read_csv(path).columns) > 1, path.name
