@@ -12,7 +12,7 @@ from helpers import metrics, published, stats
 from helpers import study as studies
 from helpers.audit.interval import printed
 from helpers.errors import StudyError
-from helpers.published import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED, plots
+from helpers.published import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED, plots, words
 from helpers.published.ours import MODELS
 
 PHANTOM = studies.load("phantom", "quick")
@@ -249,6 +249,20 @@ def test_summary_counts_every_number(femoral, phantom):
     counts = published.summary(pd.concat([femoral[0], phantom]))
     assert counts["numbers"].sum() == len(femoral[0]) + len(phantom)
     assert list(counts.columns) == ["paper", "verdict", "numbers", "reasons"]
+
+
+def test_words(femoral, phantom):
+    shown = words.readable(phantom)
+    assert list(shown.columns) == ["table", "what", "printed", "ours", "verdict"]
+    assert len(shown) == phantom["ours"].notna().sum()
+    assert shown["verdict"].str.contains(": ").all() and "Q-VUM · all 4 classes · mIoU" in set(shown["what"])
+    assert words.metric_name("mIoU_t_vs_QVUM") == "t of mIoU against QVUM"
+    assert words.metric_name("TPR_anova_p") == "P of TPR" and words.metric_name("male_percent") == "male %"
+    audits = published.audits(published.library())
+    own = audits[audits["paper"] == "qvum2024"]
+    text = words.findings(own)
+    assert text.count("- **") == (own["grade"] != "holds").sum() and "### Cannot be true as printed (5)" in text
+    assert words.findings(own[own["grade"] == "holds"]) == "*No finding: every check holds.*"
 
 
 def test_a_study_without_a_paper_says_so():

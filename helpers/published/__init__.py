@@ -92,10 +92,10 @@ def _verdict(study, source, e, model, ours, low, high, missing):
     reasons = [
         (e.quoted, "quoted from another paper"),
         (missing is not None, missing),
-        (study.synthetic, "synthetic images: they show that the study runs, not that the number holds"),
-        (not source.same_images, "measured on other images than the paper's"),
+        (study.synthetic, "synthetic images"),
+        (not source.same_images, "other images than the paper's"),
         (e.published == "figure", "read off a figure, not printed"),
-        (bool(wanted) and wanted.endswith("_r"), "the network was never published; ours is a reconstruction"),
+        (bool(wanted) and wanted.endswith("_r"), "ours is a reconstruction"),
         (bool(wanted) and model != wanted, f"another network: the paper's is {e.model}"),
         (bool(wanted) and study.protocol != "paper", f"another training: protocol {study.protocol}, not the paper's"),
     ]

@@ -55,7 +55,7 @@ class Run:
         ):
             if (found := kind(e)) is not None:
                 return found
-        return *NOTHING, "nothing in this run measures it"
+        return *NOTHING, "not measured here"
 
     def _model(self, e, fold="main"):
         """The network of ours to show; "" when this run has none.
@@ -176,11 +176,11 @@ class Run:
             if "table3" not in self._cache:
                 self._cache["table3"] = stats.table3(rows, "qvum").set_index(["model", "metric"])
             ours = self._cache["table3"].loc[(model, names.get(paired[1], paired[1])), paired[2]]
-            return ours, np.nan, np.nan, model, "a test of another set of images; shown, not judged"
+            return ours, np.nan, np.nan, model, "a test of other images"
         if anova:
             metric = {"FPR": "FPR_union", "FNR": "FNR_union"}.get(anova[1], anova[1])
             ours = stats.anova_classes(rows, self.study.headline, [metric])["p"].iloc[0]
-            return ours, np.nan, np.nan, self.study.headline, "a test of another set of images; shown, not judged"
+            return ours, np.nan, np.nan, self.study.headline, "a test of other images"
         return None
 
     def _people(self, e):
@@ -224,15 +224,13 @@ class Run:
                  "loss_class_weight": weights.get(e.structure), "loss_weight_focal": spec["loss"].get("focal_weight"),
                  "loss_weight_dice": spec["loss"].get("dice_weight"), "classes": len(self.classes)}  # fmt: skip
         if e.metric in found and found[e.metric] is not None:
-            return float(found[e.metric]), np.nan, np.nan, "", "a setting of the training, not a result"
-        return (
-            (*NOTHING, "a setting of the training, not a result") if e.metric.startswith(("aug_", "loss_w")) else None
-        )
+            return float(found[e.metric]), np.nan, np.nan, "", "a setting, not a result"
+        return (*NOTHING, "a setting, not a result") if e.metric.startswith(("aug_", "loss_w")) else None
 
     def _speed(self, e):
         if e.metric != "speed":
             return None
-        why = "the paper does not say on which machine and what was timed"
+        why = "machine and timing not stated"
         model = MODELS.get(e.model, "")
         if self.speed is None or model not in set(self.speed["model"]):
             return *NOTHING, why

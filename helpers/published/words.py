@@ -1,0 +1,59 @@
+"""The tables of this package for reading: short names, one verdict a line, the findings of an audit as prose."""
+
+import re
+
+import pandas as pd
+
+from helpers import figures
+from helpers.audit import GRADES
+
+WHY = (
+    "Ours with 95 % interval where it is a metric. Verdicts: “reproduced” needs the paper's images, network and "
+    "training; synthetic images show that the study runs, never that a number holds; a setting, a speed or "
+    "a P value of other images is shown beside the printed one but not judged."
+)
+HEADINGS = {grade: grade[0].upper() + grade[1:] for grade in GRADES}
+
+
+def metric_name(metric):
+    """A metric as a reader would say it: 'mIoU_t_vs_QVUM' → 't of mIoU against QVUM'."""
+    if found := re.fullmatch(r"(\w+)_(t|p)_vs_(\w+)", metric):
+        return f"{found[2].replace('p', 'P')} of {found[1].replace('_', ' ')} against {found[3]}"
+    if found := re.fullmatch(r"(\w+?)_(?:anova_)?p", metric):
+        return f"P of {found[1].replace('_', ' ')}"
+    return re.sub(r" percent$", " %", metric.replace("_", " "))
+
+
+def readable(table):
+    """``published.compare`` in five columns: table, what, printed, ours, verdict with its reason. Rows with ours."""
+    shown = table[table["ours"].notna()]
+    what = [
+        " · ".join(
+            x for x in (r.model, {"all4": "all 4 classes"}.get(r.structure, r.structure), metric_name(r.metric)) if x
+        )
+        for r in shown.rename(columns={"class": "structure"}).itertuples()
+    ]
+    cells = zip(shown["ours"], shown["ours_low"], shown["ours_high"], strict=True)
+    names = [figures.model_label(m) for m in shown["our_model"]]
+    ours = [
+        f"{figures.interval_text(*cell)} {name if why.startswith('another network') else ''}".strip()
+        for cell, name, why in zip(cells, names, shown["why"], strict=True)
+    ]
+    verdict = shown["verdict"] + ": " + shown["why"]
+    columns = {"table": shown["table"], "what": what, "printed": shown["printed"], "ours": ours, "verdict": verdict}
+    return pd.DataFrame(columns)
+
+
+def findings(audit):
+    """The findings of an audit as Markdown, gravest first: what, where and printed, what follows, why perhaps."""
+    lines = []
+    for grade in GRADES:
+        rows = audit[audit["grade"] == grade]
+        if len(rows):
+            lines += [f"### {HEADINGS[grade]} ({len(rows)})", ""]
+        for row in rows.itertuples():
+            lines.append(f"- **{row.sentence}**")
+            lines.append(f"  *Printed:* {row.printed} ({row.where}). *Follows:* {row.implied};")
+            lines.append(f"  allowing for {row.tolerance}.")
+            lines += [f"  *Perhaps* {row.explanations}.", ""]
+    return re.sub(r"(?<=\w)_(?=\w)", r"\\_", "\n".join(lines)) if lines else "*No finding: every check holds.*"
