@@ -4,6 +4,7 @@ CLAIM: Tejani AS, Klontzas ME, Gatti AA, et al. Checklist for Artificial Intelli
 update. Radiology: Artificial Intelligence 6(4):e240300. The items stand here in this project's own short words.
 """
 
+import csv
 import html
 import json
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from helpers import provenance, steps
 from helpers import study as studies
 from helpers.figures import model_label
+from helpers.headline import numbers
 
 #: number → (part, item)
 ITEMS = dict(enumerate([
@@ -166,8 +168,14 @@ def card(study):
         "has examined whether a block guided by these outlines is safer. Not for images of other devices, views or "
         f"patients than those described under *Who was studied*.\n\n## Data\n\n{kind}. {study.note}\n\n"
         f"Citation: {study.citation}\n\nThe protocol of this run: "
-        '<a href="manifest/study.yml" download>study.yml</a>.\n\n## Networks\n'
+        '<a href="manifest/study.yml" download>study.yml</a>.\n'
     )
+    headline = study.run / "tables" / "headline.csv"
+    if headline.is_file():
+        with open(headline, newline="", encoding="utf-8") as file:
+            lines = "".join(f"- {row['what']}: {numbers(row)}\n" for row in csv.DictReader(file))
+        text += f"\n## How well it does\n\n{lines}"
+    text += "\n## Networks\n"
     for model, fold, seed in study.trainings():
         folder = steps.folder(study, model, fold, seed)
         if fold == "main" and (folder / "weights.json").is_file():
@@ -176,6 +184,7 @@ def card(study):
             body = "".join(f'<tr><th scope="row">{html.escape(str(k))}</th><td>{html.escape(str(v))}</td></tr>'
                            for k, v in rows)  # fmt: skip
             label = f"{model_label(model)}, seed {seed}"
-            text += f"\n### {label}\n\n<div class='study-scroll' tabindex='0' role='region' aria-label='{label}'>"
-            text += f"<table class='study-table'><tbody>{body}</tbody></table></div>\n"
+            text += f"\n### {label}\n\n<details class='study-log'><summary>The record of its training</summary>"
+            text += f"<div class='study-scroll' tabindex='0' role='region' aria-label='{label}'>"
+            text += f"<table class='study-table study-record'><tbody>{body}</tbody></table></div></details>\n"
     return text

@@ -15,6 +15,7 @@ from helpers import study as studies
 from helpers.errors import StudyError
 from helpers.report import pictures
 
+TALL = 30  # rows from which a table scrolls in a frame of its own
 #: kinds of output that a page may hold, the first that an output has is shown; scripts are none of them
 SHOWN = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
 
@@ -110,14 +111,18 @@ def _tables(text, study, section, notebook):
     """Every table in a frame that scrolls, with a link to its CSV where it is one of the study's."""
 
     def framed(match):
-        table = match[0]
+        table = re.sub(r">\s*(nan|None|NaT|&lt;NA&gt;)\s*</td>", ">–</td>", match[0])
+        table = re.sub(
+            r'<td([^>]*?)class="([^"]*)"([^>]*)>([^<]{40,})</td>', r'<td\1class="\2 study-long"\3>\4</td>', table
+        )
         name = re.search(r'data-table="([A-Za-z0-9_.+-]+)"', table)
         links = ""
         if name and (study.run / "tables" / f"{name[1]}.csv").is_file():
             links = (f'<p class="study-files"><a href="tables/{name[1]}.csv" download>CSV of this table</a>'
-                     f" · made by {html.escape(notebook)}</p>")  # fmt: skip
+                     f' · made by <a href="#origin">{html.escape(notebook)}</a></p>')  # fmt: skip
         label = html.escape(f"Table: {section}")
-        return f'<div class="study-scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>{links}'
+        tall = " study-tall" if table.count("<tr") > TALL else ""
+        return f'<div class="study-scroll{tall}" tabindex="0" role="region" aria-label="{label}">{table}</div>{links}'
 
     return re.sub(r"<table\b.*?</table>", framed, text, flags=re.DOTALL)
 
@@ -133,8 +138,8 @@ def origin(study, record, path):
             ("Data", f"images.csv, sha256 {provenance.sha256(study.root / 'images.csv')}")]  # fmt: skip
     files = "".join(f"<li>{_file(study, name)}</li>" for name in record["files"])
     body = "".join(f"<tr><th scope='row'>{k}</th><td>{v}</td></tr>" for k, v in rows)
-    return (f'<details class="study-origin"><summary>Where this page came from</summary>\n<table>{body}</table>\n'
-            f"<p>Files made:</p><ul>{files}</ul></details>")  # fmt: skip
+    return ('<details class="study-origin" id="origin"><summary>Where this page came from</summary>\n'
+            f"<table>{body}</table>\n<p>Files made:</p><ul>{files}</ul></details>")  # fmt: skip
 
 
 def slug(path):

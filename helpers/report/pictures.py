@@ -57,5 +57,6 @@ class Figures:
         return (
             f'<figure class="study-figure"><a href="figures/{name}.svg"><img src="figures/{name}.svg" alt="{alt}"></a>'
             f'<figcaption class="study-files"><a href="figures/{name}.png" download>PNG</a> '
-            f'<a href="figures/{name}.svg" download>SVG</a> · made by {html.escape(notebook)}</figcaption></figure>'
+            f'<a href="figures/{name}.svg" download>SVG</a> · '
+            f'made by <a href="#origin">{html.escape(notebook)}</a></figcaption></figure>'
         )
