@@ -191,7 +191,7 @@ def test_real_results_near_the_printed_ones_are_reproduced(femoral):
     table = femoral[0].set_index("metric")
     for metric in ("IoU_sum_test", "IoU_image_median_test", "accuracy_test", "IoU_sum_cv_median"):
         assert table.loc[metric, "verdict"] == REPRODUCED, metric
-    assert table.loc["images_total", "why"] == "the same number"
+    assert table.loc["images_total", "why"] == "a count, not a result"
     assert table.loc["IoU_sum_cv_fold3", "verdict"] == NOT_COMPARABLE
 
 
@@ -260,6 +260,7 @@ def test_words(femoral, phantom):
     assert words.metric_name("TPR_anova_p") == "P of TPR" and words.metric_name("male_percent") == "male %"
     audits = published.audits(published.library())
     own = audits[audits["paper"] == "qvum2024"]
+    assert shown.set_index("what")["ours"]["input size"] == str(PHANTOM.spec["image_size"])
     text = words.findings(own)
     assert text.count("- **") == (own["grade"] != "holds").sum() and "### Cannot be true as printed (5)" in text
     assert words.findings(own[own["grade"] == "holds"]) == "*No finding: every check holds.*"

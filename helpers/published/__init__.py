@@ -94,6 +94,7 @@ def _verdict(study, source, e, model, ours, low, high, missing):
         (missing is not None, missing),
         (study.synthetic, "synthetic images"),
         (not source.same_images, "other images than the paper's"),
+        (e.unit == "count", "a count, not a result"),
         (e.published == "figure", "read off a figure, not printed"),
         (bool(wanted) and wanted.endswith("_r"), "ours is a reconstruction"),
         (bool(wanted) and model != wanted, f"another network: the paper's is {e.model}"),
@@ -103,8 +104,7 @@ def _verdict(study, source, e, model, ours, low, high, missing):
         if applies:
             return NOT_COMPARABLE, why
     if np.isnan(low):
-        exact = e.value.low - 1e-9 <= ours <= e.value.high + 1e-9
-        return (REPRODUCED, "the same number") if exact else (NOT_REPRODUCED, "another number; no interval applies")
+        return NOT_COMPARABLE, "no interval: too few units or no spread"
     inside = e.value.low <= high and low <= e.value.high
     return (REPRODUCED, "printed number within our interval") if inside else (
         NOT_REPRODUCED, f"printed number {'above' if e.value.low > high else 'below'} our interval")  # fmt: skip

@@ -24,6 +24,11 @@ def metric_name(metric):
     return re.sub(r" percent$", " %", metric.replace("_", " "))
 
 
+def _digits(printed):
+    """Decimals of a printed number, its SD and limit sign aside: '51.4 ± 9.3' → 1, '<0.001' → 3."""
+    return len(printed.split(" ")[0].partition(".")[2])
+
+
 def readable(table):
     """``published.compare`` in five columns: table, what, printed, ours, verdict with its reason. Rows with ours."""
     shown = table[table["ours"].notna()]
@@ -33,7 +38,8 @@ def readable(table):
         )
         for r in shown.rename(columns={"class": "structure"}).itertuples()
     ]
-    cells = zip(shown["ours"], shown["ours_low"], shown["ours_high"], strict=True)
+    digits = [_digits(text) for text in shown["printed"]]
+    cells = zip(shown["ours"], shown["ours_low"], shown["ours_high"], digits, strict=True)
     names = [figures.model_label(m) for m in shown["our_model"]]
     ours = [
         f"{figures.interval_text(*cell)} {name if why.startswith('another network') else ''}".strip()
