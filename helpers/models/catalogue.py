@@ -1,6 +1,6 @@
 """What is known of every network, readable without torch: label, source, what is a reconstruction and why.
 
-The table is ``catalogue.yml``; a training does not depend on it, so that a new network or a better note retrains nothing.
+The table is ``catalogue.yml``; no training depends on it, so that a new network or a better note retrains nothing.
 """
 
 from dataclasses import dataclass

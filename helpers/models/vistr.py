@@ -69,6 +69,14 @@ class Model(Network):
         frozen = self.pretrained is not None if freeze_stem is None else freeze_stem
         self.encoder.freeze(stem=frozen, norm=self.pretrained is not None)
 
+    def to(self, *arguments, memory_format=None, **options):
+        """As torch's; a memory format goes to the 2-D convolutions alone, 3-D ones have none of that name."""
+        super().to(*arguments, **options)
+        for module in self.modules() if memory_format is not None else ():
+            if isinstance(module, nn.Conv2d):
+                module.to(memory_format=memory_format)
+        return self
+
     def always_frozen(self):
         """Parameters that no schedule releases: the stem, when frozen."""
         return [p for p in self.encoder.stem_parameters() if not p.requires_grad]
