@@ -4,8 +4,8 @@
     python benchmarks/speed.py --devices cuda:0 --seconds 5 --batches 1 8 32 128 --precision float32 bfloat16 --compiled
 
 Needs torch, numpy and segmentation-models-pytorch (with what it brings) alone, so that it runs on a machine without
-the rest of the study. Beside the networks of the Q-VUM paper it times the library's own VGG16 U-Net as a yardstick. Prints a
-line a measurement; --out keeps everything as JSON with code version, libraries, machine and parameters.
+the rest of the study. Beside the networks of the Q-VUM paper it times the library's own VGG16 U-Net as a yardstick.
+Prints a line a measurement; --out keeps everything as JSON with code version, libraries, machine and parameters.
 """
 
 import argparse
