@@ -235,6 +235,17 @@ def test_declared_comparison_and_claims(rows):
     assert claims["valid_p"].between(0, 1).all()
 
 
+def test_tests_and_intervals_compare_the_same_images():
+    rows = stats_data.per_image(patients=8, mean_images=8, empty=0.3)
+    every = stats.compare(rows, "qvum", SETTINGS)
+    part = every[(every["model"] == "unet") & every["test"].isin(["paired t", "cluster bootstrap-t"])]
+    part = part[part["unit"] == "patient"]
+    assert len(part) == 2
+    assert np.ptp(part["difference"]) < 1e-11
+    assert set(part["dropped_images"]) == {every["dropped_images"].iloc[0]}
+    assert set(part["n_images"]) == {every["n_images"].iloc[0]}
+
+
 def test_a_network_that_differs_in_one_patient_only_does_not_survive():
     f = stats_data.per_image(models={"qvum": 0.0, "unet": 0.0}, effect=0.0, patients=12, mean_images=40)
     lucky = (f["model"] == "unet") & (f["class"].isin(["QLM", "background"])) & (f["patient_id"] == "p03")

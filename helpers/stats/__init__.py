@@ -33,6 +33,7 @@ from helpers.stats.seeds import training_luck
 from helpers.stats.simulate import ANALYSES, Design, curve, false_positives, theory
 from helpers.stats.subgroup import SUBGROUPS, memberships, subgroups
 from helpers.stats.units import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
+from helpers.stats.winners import winners
 
 __all__ = [
     "ALL",
@@ -120,4 +121,5 @@ __all__ = [
     "variation",
     "wide",
     "wilcoxon",
+    "winners",
 ]

@@ -10,7 +10,7 @@ from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import cluster_robust, paired_t, sign_flip, wilcoxon
 from helpers.stats.printed import LABEL, anova_classes
 from helpers.stats.repeated import rm_anova
-from helpers.stats.units import ALL, OVERALL, default_unit, values
+from helpers.stats.units import ALL, OVERALL, default_unit, values, wide
 
 TESTS = {  # study.yml's name -> (function of values and headline, needs patients)
     "patient_t": (paired_t, True),
@@ -75,6 +75,9 @@ def compare(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFr
 
 def bootstraps(per_image, headline, settings, methods=("bootstrap_t", "percentile", "bca")) -> pd.DataFrame:
     """Bootstrap intervals of the difference of patient means (declared method first), columns as :func:`declared`."""
+    # the tests compare all networks on the same images; so must the intervals
+    kept = wide(values(per_image, settings["metric"], settings["class"]), "image")
+    per_image = per_image[per_image["image_id"].isin(kept.index)]
     first = settings.get("interval", "bootstrap_t")
     ordered = [first, *(m for m in methods if m != first)]
     out = intervals(per_image, [settings["metric"]], [settings["class"]], ["per_patient"], method=ordered,
@@ -83,7 +86,7 @@ def bootstraps(per_image, headline, settings, methods=("bootstrap_t", "percentil
     out = out.rename(columns={"estimate": "difference", "n_units": "n"})
     unit = "cluster " if out["unit"].iloc[0] == "patient" else ""
     return out.assign(role=np.where(out["method"] == first, "declared interval", "sensitivity"), headline=headline,
-                      test=unit + out["method"].map(names), dropped_images=out["undefined_images"])  # fmt: skip
+                      test=unit + out["method"].map(names), dropped_images=kept.attrs["dropped_images"])  # fmt: skip
 
 
 def claims(
