@@ -16,7 +16,7 @@ from helpers import study as studies
 from helpers.errors import StudyError
 
 #: pages that need the images but no result, by number; and notebooks that run only by hand or once a training
-WITHOUT_RESULTS = ("01", "02", "07", "10")
+WITHOUT_RESULTS = ("01", "02", "07")
 BY_HAND = ("03_train", "11_ablation")
 
 

@@ -54,7 +54,7 @@ def test_a_failing_cell_is_one_line_and_the_executed_notebook_is_kept(tmp_path):
     with pytest.raises(StudyError) as error:
         notebook.run(source, tmp_path / "done.ipynb", {}, 1)
     kept = tmp_path / "done.failed.ipynb"
-    assert str(error.value).splitlines() == [f"{source}: cell 3: ValueError: row 7 of images.csv is wrong",
+    assert str(error.value).splitlines() == [f"{source}: cell 2: ValueError: row 7 of images.csv is wrong",
                                              f"  executed notebook: {kept}"]  # fmt: skip
     assert kept.is_file() and not (tmp_path / "done.ipynb").exists()
 

@@ -23,8 +23,8 @@ def arrays():
         y, x = rng.integers(4, 16, 2)
         mask[y : y + 12, x : x + 12] = 2
     images = (rng.integers(0, 60, masks.shape) + masks * 90).astype(np.uint8)
-    index = pd.DataFrame({"image_id": [f"i{i}" for i in range(12)], "patient_id": [f"p{i // 2}" for i in range(12)],
-                          "split": ["train"] * 8 + ["val"] * 2 + ["test"] * 2, "pixel_mm": 0.5, "cv_fold": [0, 1, 2] * 4})  # fmt: skip
+    index = pd.DataFrame({"image_id": [f"i{i}" for i in range(12)], "patient_id": [f"p{i // 2}" for i in range(12)]})
+    index = index.assign(split=["train"] * 8 + ["val"] * 2 + ["test"] * 2, pixel_mm=0.5, cv_fold=[0, 1, 2] * 4)
     return datasets.Arrays(images, masks, index)
 
 
