@@ -50,8 +50,8 @@ def draw(rng: np.random.Generator, person) -> Anatomy:
         contrast=float(np.clip(body.contrast + 0.3, 0.1, 1.1)),
         deep=0.9,
     )
-    plexus = (n(-12, 1.5), n(-1, 2.0), n(5.2, 0.7), n(3.0, 0.4), n(0.5, 0.3))
-    return Anatomy(body, plexus, n(-6, 2.0), (n(0, 0.4), n(0, 0.4), n(0, 0.25), n(0, 0.8)))
+    plexus = (n(-10.5, 1.5), n(-1, 2.0), n(7.6, 0.8), n(4.6, 0.5), n(0.5, 0.3))
+    return Anatomy(body, plexus, n(-4, 2.0), (n(0, 0.4), n(0, 0.4), n(0, 0.25), n(0, 0.8)))
 
 
 def frame(rng: np.random.Generator, patient: Anatomy) -> Anatomy:
@@ -82,7 +82,10 @@ def regions(a: Anatomy, p: Probe, x, y) -> tuple[np.ndarray, dict]:
     """(4, ...) distances (mm) to psoas, other muscle, nerve and bone, and the other parts by name."""
     (wall, ql, bone), q = lateral.regions(a.body, p, x, y)
     nerve = np.maximum(_plexus(a, q), np.maximum(q["psoas"] + 0.6, 0.6 - bone))
-    return np.stack([q["psoas"], np.minimum(ql, np.maximum(q["es"], 0.5 - wall)), nerve, bone]), q
+    qx, _, half, _, angle = a.body.ql
+    tip = (qx - 0.93 * half * np.cos(angle)) * a.body.build  # the erector spinae ends at the transverse process
+    erector = np.maximum(q["es"], np.maximum(0.5 - wall, q["u"] - tip))
+    return np.stack([q["psoas"], np.minimum(ql, erector), nerve, bone]), q
 
 
 def scene(a: Anatomy, p: Probe, x, y) -> Scene:
@@ -91,6 +94,6 @@ def scene(a: Anatomy, p: Probe, x, y) -> Scene:
     distances, q = regions(a, p, x, y)
     nerve = distances[2]
     comb = np.sin(2 * np.pi * q["u"] / 2.6) * np.sin(2 * np.pi * q["v"] / 2.2)
-    echo = np.where(nerve < 0, -16.0 + 4.0 * comb, base.echo_db)
+    echo = np.where(nerve < 0, -13.0 + 4.0 * comb, base.echo_db)
     edges = (*base.edges, (np.where(nerve < 2, nerve, 9.0), a.sheath - (1 - a.contrast) * 5.0, 0.45))
     return Scene(distances, ORDER, echo, base.attenuation, base.fibre, edges)
