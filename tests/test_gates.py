@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from helpers import fingerprint, gates
+from helpers import contact, fingerprint, gates
 from helpers.datasets import Arrays
 from helpers.errors import StudyError
 
@@ -183,3 +183,21 @@ def test_fingerprint_says_nothing_about_the_unknown():
     found = fingerprint.summary(fingerprint.images(data), fingerprint.classes(data, CLASSES))
     assert found["patients"] is None and found["pixel_mm"] is None and found["images_per_patient"] is None
     assert found["images_per_device"] == {"unknown": 12}
+
+
+def test_contact_sheet_shows_as_many_patients_as_fit():
+    index = pd.DataFrame({"image_id": [f"i{k}" for k in range(30)], "patient_id": [f"p{min(k, 9)}" for k in range(30)]})
+    chosen = contact.choose(index, 10)
+    assert index["patient_id"].iloc[chosen].nunique() == 10 and chosen == contact.choose(index, 10)
+    assert len(set(contact.choose(index, 30))) == 30
+
+
+def test_figures_of_the_data():
+    study = SimpleNamespace(foreground=[SimpleNamespace(index=1, name="nerve", colour="#ffd500")])
+    data = arrays()
+    data.images[10] = data.images[2]
+    assert len(contact.sheet(data, study, [0, 1, 2, 3], columns=3).axes) == 6
+    evidence = gates.near_duplicates(data.images, data.index).evidence
+    assert [a.get_title() for a in contact.pairs(data, study, evidence).axes] == ["i2 (train)\n0 bits", "i10 (test)"]
+    figure = contact.fingerprint(fingerprint.images(data), fingerprint.classes(data, CLASSES), study)
+    assert next(a.get_title(loc="left") or a.get_title() for a in figure.axes) == "Sizes"

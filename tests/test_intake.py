@@ -176,6 +176,49 @@ def test_dicom_and_itk_snap_by_three_raters(root, tmp_path):
     assert drawn.groupby("rater").size().to_dict() == {"A": 6, "B": 5}
 
 
+def test_cines_give_the_frames_that_are_outlined(root, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for p in range(5):
+        dicom(data / f"c{p}.dcm", np.stack([grey(seed=10 * p + k) for k in range(4)]), PatientID=f"N{p}")
+        stack = np.stack([labels() * 0, labels(), labels() * 0, labels()])
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(stack), str(data / f"c{p}_seg.nii.gz"))
+    (tmp_path / "form.yml").write_text('images: ["*.dcm"]\n')
+    make("mine", data, tmp_path / "form.yml")
+    frame = images(root)
+    assert frame["image"].tolist()[:2] == ["c0.dcm#1", "c0.dcm#3"] and len(frame) == 10
+    assert frame["mask"][0] == "c0_seg.nii.gz#1" and frame["image_id"][0] == "c0_001"
+    assert frame["sha256_image"][0] == hashlib.sha256((data / "c0.dcm").read_bytes()).hexdigest()
+    assert len(frame[["patient_id", "split"]].drop_duplicates()) == 5
+
+
+def test_one_coco_file_for_all(root, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for k in range(6):
+        save(data / f"{k}.png", grey(seed=k))
+    coco(data / "all.json", [[[8, 5, 30, 5, 30, 15, 8, 15]]], images=6)
+    make(
+        "mine",
+        data,
+        write(
+            tmp_path / "form.yml",
+            {"masks": "all.json#{stem}.png", "classes": [{"name": "nerve"}], "split": {"folds": 3}},
+        ),
+    )
+    assert images(root)["mask"].tolist() == [f"all.json#{k}.png" for k in range(6)]
+
+
+def test_files_that_name_a_person_are_pointed_out(root, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for k in range(5):
+        dicom(data / f"s{k}.dcm", grey(seed=k), PatientID=f"N{k}", PatientName="Meier^Anna" if k == 2 else f"N{k}")
+        save(data / f"s{k}_mask.png", labels())
+    text = make("mine", data).read_text()
+    assert "1 images: the file names a person or a birth date" in text
+
+
 def test_a_table_of_patients(root, folder, tmp_path):
     table = tmp_path / "patients.csv"
     rows = [

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from helpers import masks, readers
+from helpers import masks, rasters, readers
 from helpers.errors import StudyError
 from helpers.intake import find
 from helpers.intake.find import Refused
@@ -48,6 +48,8 @@ def read(pair, data, classes, form):
     except StudyError as error:
         return Refused(pair.image, str(error).replace(f"{data}{os.sep}", "").removeprefix(f"{pair.image}: "))
     notes = list(picture.notes)
+    if find.identified(pair.image, data):
+        notes.append("the file names a person or a birth date; before sharing: python -m helpers.intake.anonymous")
     mm = None
     if spacing is not None:
         mm = float(np.sqrt(spacing[0] * spacing[1]))
@@ -95,9 +97,12 @@ def discover(pairs, data):
                 content = masks.load_json(path)[0]
                 names |= {str(s.get("label")) for s in content.get("shapes", [])}
                 names |= {str(c["name"]) for c in content.get("categories", [])}
-            elif readers.kind(path) == "NIfTI" and (described := masks.descriptions(path)):
-                names |= {name for value, name in described.items() if value}
-            elif readers.kind(path) != "NIfTI":
+            elif readers.kind(path) == "NIfTI":
+                if described := masks.descriptions(path):
+                    names |= {name for value, name in described.items() if value}
+                else:
+                    values |= set(np.unique(rasters.open_nifti(path)[0]).tolist())
+            else:
                 with Image.open(path) as picture:
                     if picture.mode in ("L", "P", "1"):
                         values |= set(np.unique(np.asarray(picture)).tolist())

@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from helpers import dicom, readers
+from helpers import dicom, rasters, readers
 from helpers.errors import StudyError
 from helpers.intake.tables import natural
 
@@ -92,7 +92,7 @@ def pair(files, chosen, form):
             continue
         if form.masks:
             tried = [_template(t, image) for t in form.masks]
-            found = [m for m in dict.fromkeys(tried) if m in there]
+            found = [m for m in dict.fromkeys(tried) if m.partition("#")[0] in there]  # one COCO file serves many
         else:
             tried, found = ["a file of the same name"], sorted(by_stem[stem(image).lower()])
         if not found:
@@ -104,6 +104,24 @@ def pair(files, chosen, form):
         else:
             pairs.append(Pair(ids[image], image, found[0], {}))
     return pairs, refused
+
+
+def frames(pairs, data):
+    """Pairs with every cine whose mask is a stack of as many slices replaced by its outlined frames, 'cine.dcm#7'."""
+    result = []
+    for pair in pairs:
+        image, mask = Path(data) / pair.image, Path(data) / pair.mask
+        if pair.raters or readers.suffix(pair.mask) not in (".nii", ".nii.gz") or readers.kind(image) != "DICOM":
+            result.append(pair)
+            continue
+        count = int(dicom.header(image).get("NumberOfFrames", 1) or 1)
+        slices = rasters.open_nifti(mask)[0]
+        if count == 1 or slices.ndim != 3 or slices.shape[2] != count:
+            result.append(pair)
+            continue
+        drawn = [k for k in range(count) if slices[..., k].any()]
+        result += [Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", f"{pair.mask}#{k}", {}) for k in drawn]
+    return result
 
 
 def identifiers(chosen):
@@ -133,6 +151,16 @@ def device(image, data, form):
     if "name" in form.device:
         return form.device["name"]
     return tag(image, data, form.device.get("tag", "ManufacturerModelName"), required="tag" in form.device)
+
+
+def identified(image, data):
+    """Whether a DICOM file still names or dates a person: a birth date, or a name that is not the patient's number."""
+    path = readers.locate(Path(data) / image)[0]
+    if readers.kind(path) != "DICOM":
+        return False
+    header = dicom.header(path)
+    name, number = (str(header.get(k, "") or "").strip() for k in ("PatientName", "PatientID"))
+    return bool(header.get("PatientBirthDate")) or name not in ("", number)
 
 
 def tag(image, data, keyword, required=False):

@@ -114,11 +114,12 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
         raise StudyError(f"DATA={data}: none of its {len(files)} files {wanted}; nothing was written")
     pairs, refused = find.pair(files, chosen, form)
     raise_unusable(data, pairs, refused)
+    pairs = find.frames(pairs, data)
     classes, assumed = classes_of(pairs, data, form)
     records, more = check.read_all(pairs, data, classes, form)
     refused += more
     raise_unusable(data, records, refused)
-    unknown = sorted(set(form.exclude) - {r.pair.image_id for r in records} - {find.stem(r.file) for r in refused})
+    unknown = sorted(set(form.exclude) - {p.image_id for p in pairs} - {find.stem(r.file) for r in refused})
     raise_all((f"exclude: no image is called {n!r}" for n in unknown), form_path)
     reasons, previous = check.exclude(records, form), previous_split(folder, redraw)
     if people is not None:
