@@ -161,12 +161,12 @@ def _rows(record, prefix=""):
 
 def card(study):
     """The model card as Markdown: use, data, each network's record and the hash of its weights."""
-    kind = "The images are drawn by a program" if study.synthetic else "Real images"
+    kind = "Synthetic images." if study.synthetic else "Real images."
     text = (
         f"# Model card\n\nWhat a person needs to know before using one of these networks.\n\n## Use\n\n"
         f"Made to answer: {study.question or study.title} For research and teaching. **Not a medical device**: nobody "
         "has examined whether a block guided by these outlines is safer. Not for images of other devices, views or "
-        f"patients than those described under *Who was studied*.\n\n## Data\n\n{kind}. {study.note}\n\n"
+        f"patients than those described under *Who was studied*.\n\n## Data\n\n{kind} {study.note}\n\n"
         f"Citation: {study.citation}\n\nThe protocol of this run: "
         '<a href="manifest/study.yml" download>study.yml</a>.\n'
     )

@@ -99,7 +99,8 @@ def write_pdf(book, names, path):
     for name in names:
         text = (book / f"{name}.html").read_text(encoding="utf-8")
         found = re.search(r'<article class="bd-article"[^>]*>(.*?)</article>', text, re.DOTALL)
-        articles.append(re.sub(r'\s(id|aria-labelledby)="[^"]*"', "", found[1]) if found else "")
+        article = re.sub(r'\s(id|aria-labelledby)="[^"]*"', "", found[1]) if found else ""
+        articles.append(article.replace('<details class="study-origin"', '<details open class="study-origin"'))
     styles = "".join(f'<link rel="stylesheet" href="{s}">' for s in re.findall(
         r'<link[^>]*href="([^"?]*\.css)[^"]*"', (book / f"{names[0]}.html").read_text(encoding="utf-8")))  # fmt: skip
     banner = re.search(r'<div class="bd-header-announcement__content">(.*?)</div>', text, re.DOTALL)

@@ -112,9 +112,9 @@ def _tables(text, study, section, notebook):
 
     def framed(match):
         table = re.sub(r">\s*(nan|None|NaT|&lt;NA&gt;)\s*</td>", ">–</td>", match[0])
-        table = re.sub(
-            r'<td([^>]*?)class="([^"]*)"([^>]*)>([^<]{40,})</td>', r'<td\1class="\2 study-long"\3>\4</td>', table
-        )
+        for kind, size in (("long", "40,"), ("mid", "16,39")):  # so that words do not stand one below the other
+            cell = r'<td([^>]*?)class="([^"]*)"([^>]*)>([^<]{' + size + "})</td>"
+            table = re.sub(cell, rf'<td\1class="\2 study-{kind}"\3>\4</td>', table)
         name = re.search(r'data-table="([A-Za-z0-9_.+-]+)"', table)
         links = ""
         if name and (study.run / "tables" / f"{name[1]}.csv").is_file():

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 SIDE = 48  # pixels a side of the thumbnails that are compared
+WIDE = 400  # points; a wider figure keeps its size on a phone and scrolls
 ALIKE = 6.0  # mean grey-level difference up to which two thumbnails are one figure
 
 
@@ -53,9 +54,12 @@ class Figures:
         svg = (self.folder / f"{name}.svg").read_text(encoding="utf-8")
         words = [html.unescape(t).strip() for t in re.findall(r"<text\b[^>]*>([^<]*)</text>", svg)]
         titles = [w for w in dict.fromkeys(words) if len(w) > 12][:3]
+        size = re.search(r'<svg\b[^>]*?\bwidth="([\d.]+)pt"', svg)
+        wide = " study-wide" if size and float(size[1]) > WIDE else ""
         alt = html.escape(". ".join([section, *titles]), quote=True)
         return (
-            f'<figure class="study-figure"><a href="figures/{name}.svg"><img src="figures/{name}.svg" alt="{alt}"></a>'
+            f'<figure class="study-figure{wide}"><a href="figures/{name}.svg">'
+            f'<img src="figures/{name}.svg" alt="{alt}"></a>'
             f'<figcaption class="study-files"><a href="figures/{name}.png" download>PNG</a> '
             f'<a href="figures/{name}.svg" download>SVG</a> · '
             f'made by <a href="#origin">{html.escape(notebook)}</a></figcaption></figure>'

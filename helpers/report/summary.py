@@ -12,6 +12,7 @@ from helpers import study as studies
 from helpers.figures import model_label
 
 COLUMNS = ["what", "value", "low", "high", "unit", "how"]
+SIZE = 5.2  # inches, width of the front page's figures: readable on a phone
 WEAK = 0.5  # a Dice below it: an outline of little use
 
 
@@ -163,7 +164,7 @@ def case_figure(study, arrays, rows, image_id, label):
     saved = steps.folder(study, study.headline, "main", study.spec["seeds"][0]) / "predictions.npy"
     prediction = np.load(saved, mmap_mode="r")[position]
     image, reference = arrays.images[position], arrays.masks[position]
-    fig, axes = plt.subplots(1, 3, figsize=(figures.PAGE, 2.5))
+    fig, axes = plt.subplots(1, 3, figsize=(SIZE, 2.2))
     panels = [("image", reference * 0), ("drawn by hand" if not study.synthetic else "true outline", reference),
               (model_label(study.headline), prediction)]  # fmt: skip
     for ax, (name, mask) in zip(axes, panels, strict=True):
@@ -182,7 +183,7 @@ def number_figure(study, rows, table):
     unit = stats.default_unit(rows)
     each = stats.values(rows, metric, study.statistics["class"])
     each = each.groupby(["model", f"{unit}_id"], sort=True)["value"].mean().reset_index()
-    fig, ax = plt.subplots(figsize=(figures.PAGE, 0.7 + 0.5 * len(names)))
+    fig, ax = plt.subplots(figsize=(SIZE, 0.9 + 0.5 * len(names)))
     scatter = np.random.default_rng(0)
     for y, name in enumerate(names):
         values, row = each.loc[each["model"] == name, "value"].dropna(), table.iloc[y]
@@ -191,6 +192,6 @@ def number_figure(study, rows, table):
             ax.plot([row["low"], row["high"]], [y, y], color=figures.model_colour(name), lw=4)
         ax.plot(row["value"], y, "D", color=figures.model_colour(name), ms=7)
     ax.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xlabel=f"{metric} of {study.statistics['class']} (1: perfect)",
-           title=f"Each grey point is one {unit}; the diamond is the mean, the bar its 95 % interval")  # fmt: skip
+           title=f"Each grey point is one {unit}; the diamond is the mean,\nthe bar its 95 % interval")  # fmt: skip
     ax.set_yticks(range(len(names)), [model_label(m) for m in names])
     return fig
