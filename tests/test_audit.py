@@ -480,3 +480,11 @@ def test_the_manifests_say_nothing_twice():
             for row in yaml.safe_load(path.read_text())["entries"]
         ]
         assert len(keys) == len(set(keys)), path
+
+
+def test_the_manifests_of_one_paper_agree():
+    papers = {}
+    for path in sorted(MANIFEST.glob("*/published.yml")):
+        paper = read(path)
+        first = papers.setdefault(paper.name, paper)
+        assert (paper.everything, paper.checks, paper.claims) == (first.everything, first.checks, first.claims), path

@@ -112,7 +112,7 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML that keeps the digits of decimals (0.720 stays 0.720) and refuses a key given twice."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [k.value for k, _ in node.value]
+        keys = [k.value for k, _ in node.value if isinstance(k, yaml.ScalarNode)]
         for key in {k for k in keys if keys.count(k) > 1}:
             raise yaml.MarkedYAMLError(problem=f"key {key!r} is given twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
