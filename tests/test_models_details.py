@@ -222,6 +222,9 @@ def test_frozen_stem_of_vistr_stays_frozen(tmp_path):
     frozen = {n for n, p in network.named_parameters() if not p.requires_grad}
     assert frozen == {n for n in frozen if n.startswith(("encoder.conv1", "encoder.layer1"))} != set()
     assert sum(p.numel() for n, p in network.named_parameters() if n in frozen) == 222_400
+    network.freeze_stem = False
+    models.freeze_encoder(network, False)
+    assert all(p.requires_grad for p in network.parameters())
 
 
 def test_authors_vistr_trains_as_many_numbers_as_they_print():

@@ -66,8 +66,8 @@ class Model(Network):
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
         self.pretrained = encoders.load(self.encoder, encoder_weights, backbone)
-        frozen = self.pretrained is not None if freeze_stem is None else freeze_stem
-        self.encoder.freeze(stem=frozen, norm=self.pretrained is not None)
+        self.freeze_stem = self.pretrained is not None if freeze_stem is None else freeze_stem
+        self.encoder.freeze(stem=self.freeze_stem, norm=self.pretrained is not None)
 
     def to(self, *arguments, memory_format=None, **options):
         """As torch's; a memory format goes to the 2-D convolutions alone, 3-D ones have none of that name."""
@@ -79,7 +79,7 @@ class Model(Network):
 
     def always_frozen(self):
         """Parameters that no schedule releases: the stem, when frozen."""
-        return [p for p in self.encoder.stem_parameters() if not p.requires_grad]
+        return self.encoder.stem_parameters() if self.freeze_stem else []
 
     def _clips(self, frames):
         """N×… to (clips, T, …), the last clip filled with its last frame."""
