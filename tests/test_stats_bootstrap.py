@@ -166,3 +166,19 @@ UNKNOWN = {
 def test_unknown_names_are_named(rows, match):
     with pytest.raises(StudyError, match=match):
         stats.intervals(rows, **{"draws": 100} | UNKNOWN[match])
+
+
+def test_coverage_at_22_patients():
+    """1,500 studies at once, a pooled ratio with known value: bootstrap-t covers, percentile and BCa fall short."""
+    rng = np.random.default_rng(11)
+    studies, g = 1500, 22
+    d = rng.uniform(50, 150, (g, studies, 1))
+    n = d * (0.8 + rng.normal(0, 0.06, (g, studies, 1)) - 0.05 * (rng.exponential(size=(g, studies, 1)) - 1))
+    r = bootstrap.resample(stats.Ratios(n, d, np.ones(1)), 999, 1, ("bootstrap_t", "percentile", "bca"))
+    cover = {}
+    for method in ("bootstrap_t", "percentile", "bca", "t"):
+        low, high, _ = bootstrap.limits(r, method, 0.95, g)
+        cover[method] = ((low <= 0.8) & (high >= 0.8)).mean()
+    assert cover["bootstrap_t"] == pytest.approx(0.95, abs=0.02)
+    for method in ("percentile", "bca"):
+        assert 0.90 < cover[method] < cover["bootstrap_t"]
