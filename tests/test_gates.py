@@ -1,6 +1,8 @@
 """Every gate passes on clean data and fails on a planted leak."""
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -201,3 +203,8 @@ def test_figures_of_the_data():
     assert [a.get_title() for a in contact.pairs(data, study, evidence).axes] == ["i2 (train)\n0 bits", "i10 (test)"]
     figure = contact.fingerprint(fingerprint.images(data), fingerprint.classes(data, CLASSES), study)
     assert next(a.get_title(loc="left") or a.get_title() for a in figure.axes) == "Sizes"
+
+
+def test_the_data_side_needs_no_torch():
+    code = "import sys, helpers.gates, helpers.raters, helpers.contact, helpers.fetch, helpers.intake.make as m;"
+    subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=True, timeout=600)
