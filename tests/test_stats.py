@@ -302,3 +302,14 @@ def test_training_luck_needs_two_seeds_and_adds_their_variance():
     spread = (row["high"] - row["low"]) / (2 * 1.96)
     assert spread > row["se_patients"]
     assert spread == pytest.approx(np.hypot(row["se_patients"], row["se_seeds"]), rel=0.25)
+
+
+def test_interval_of_dz_far_from_0_and_of_either_sign():
+    from helpers.stats.effects import noncentral_interval
+
+    for n in (5, 22, 88):
+        for t in (0.0, 3.4839, 13.0, 60.0):
+            low, high = noncentral_interval(t, n - 1, n)
+            assert noncentral_interval(-t, n - 1, n) == pytest.approx((-high, -low), rel=1e-6, abs=1e-8)
+            assert low < t / np.sqrt(n) < high
+            assert scipy_stats.nct.cdf(t, n - 1, low * np.sqrt(n)) == pytest.approx(0.975, abs=1e-6)

@@ -12,10 +12,16 @@ from helpers.stats.results import MIN_UNITS
 def noncentral_interval(t: float, df: float, n: int, level: float = 0.95) -> tuple[float, float]:
     """Exact interval of dz = mean(d)/SD(d) from the non-central t distribution (Steiger & Fouladi 1997)."""
     tails = (1 + level) / 2, (1 - level) / 2
+    # P(T ≤ t) = E Φ(t·√(V/df) − ncp), V ~ χ²(df), by Gauss–Legendre: scipy's nct.cdf is NaN for some arguments
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    low, high = stats.chi2.ppf(1e-15, df), stats.chi2.isf(1e-15, df)
+    v = (high - low) / 2 * nodes + (high + low) / 2
+    weights = (high - low) / 2 * weights * stats.chi2.pdf(v, df)
+    scaled = t * np.sqrt(v / df)
 
     def solve(p):
         def gap(ncp):
-            return stats.nct.cdf(t, df, ncp) - p
+            return weights @ special.ndtr(scaled - ncp) - p
 
         width = 10.0
         while not (gap(t - width) > 0 > gap(t + width)) and width < 1e3:
