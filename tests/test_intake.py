@@ -176,6 +176,14 @@ def test_dicom_and_itk_snap_by_three_raters(root, tmp_path):
     assert drawn.groupby("rater").size().to_dict() == {"A": 6, "B": 5}
 
 
+def test_split_by_image_although_patients_are_known(root, folder, tmp_path):
+    make("mine", folder, write(tmp_path / "form.yml", FORM | {"split": {"policy": "image k-fold"}}))
+    frame, loaded = images(root), study.load("mine")
+    assert len(frame[["patient_id", "split"]].drop_duplicates()) > 10  # the gate of 02_images fails, as it should
+    assert loaded.split["unit"] == "image" and loaded.statistics["test"] == "patient_t"
+    assert len(study.images(loaded)) == 20
+
+
 def test_cines_give_the_frames_that_are_outlined(root, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

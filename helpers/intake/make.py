@@ -44,7 +44,9 @@ def classes_of(pairs, data, form):
 
 def study_yml(name, form, classes, by_patient):
     """The content of a drafted study.yml (dict)."""
-    target = classes[1].name
+    target, unit = classes[1].name, "patient" if by_patient else "image"
+    if form.split.get("policy") == "image k-fold":
+        unit = "image"
     content = {
         "title": form.title or name.replace("_", " "),
         **({"question": form.question} if form.question else {}),
@@ -55,7 +57,7 @@ def study_yml(name, form, classes, by_patient):
              **({"labels": list(c.labels)} if c.labels else {})} for c in classes
         ],
         **({"ignored": list(form.ignored)} if form.ignored else {}),
-        "split": {"policy": form.split.get("policy", "given"), "unit": "patient" if by_patient else "image",
+        "split": {"policy": form.split.get("policy", "given"), "unit": unit,
                   "folds": form.split.get("folds", 5), "seed": form.split.get("seed", 42)},
         "target": target,
         "statistics": {"metric": "Dice", "class": target, "test": "patient_t" if by_patient else "image_t",
