@@ -73,9 +73,12 @@ def _training(study, arrays, model, fold, seed, rng):
         tables.append(pd.DataFrame({**first, **metrics.rows(prediction, mask, study.classes)}))
     counts = pd.concat(tables, ignore_index=True)
     provenance.write_csv(counts, folder / "counts.csv")
-    provenance.write_csv(pd.DataFrame({"epoch": [1], "train_loss": [0.5]}), folder / "history.csv")
+    history = {"epoch": [1, 2], "lr": [1e-3, 1e-4], "train_loss": [0.5, 0.4], "val_loss": [0.6, 0.5], "seconds": [1, 1]}
+    provenance.write_csv(pd.DataFrame(history), folder / "history.csv")
     (folder / "weights.safetensors").write_bytes(bytes(range(200)))
-    provenance.write_json(provenance.record(study, model=model, fold=fold, seed=seed), folder / "weights.json")
+    record = provenance.record(study, model=model, fold=fold, seed=seed, training=study.training(model, fold),
+                               normalisation={"kind": "none", "mean": [0.0] * 3, "std": [1.0] * 3})  # fmt: skip
+    provenance.write_json(record, folder / "weights.json")
     notebook(study, folder / "03_train.ipynb", "How a network learns", f"learning_{model}")
     return counts
 

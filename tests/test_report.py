@@ -60,6 +60,18 @@ def test_downloads_are_the_files_of_the_run(study, book):
     assert "phantom/book/index.html" in (book.parent.parent / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_file_made_by_two_pages_is_named(study):
+    path = study.run / "notebooks" / "01_cohort.ipynb"
+    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    other = study.run / "notebooks" / "00_summary.ipynb"
+    shared = json.loads(other.with_suffix(".json").read_text(encoding="utf-8"))["files"][1]
+    path.with_suffix(".json").write_text(json.dumps(record | {"files": [*record["files"], shared]}), encoding="utf-8")
+    found = pages.made_twice([other, path])
+    path.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
+    assert found == [f"{shared} is written by 00_summary and by 01_cohort; give one of them another name"]
+    assert pages.made_twice([other, path]) == []
+
+
 def test_clean_takes_out_what_could_run_or_load():
     dirty = """<b onclick="x()">a</b><script src="x"></script><SCRIPT>y()</SCRIPT ><img src='https://a.b/c.png'>"""
     assert pages.clean(dirty + '<a href="javascript:z">l</a>') == "<b>a</b><img ><a >l</a>"

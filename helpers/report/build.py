@@ -78,6 +78,8 @@ def write_source(study, notebooks, source):
     learned = [pages.make(p, study, pages.slug(p), _training_title(p)) for p in trainings(study)]
     for page in [p for p in made if p.name != "index"] + learned:
         nbformat.write(page.notebook, source / f"{page.name}.ipynb")
+    for line in pages.made_twice(notebooks):
+        print(f"warning: {line}", flush=True)
     names = [p.name for p in made if p.name != "index"]
     if learned:
         entries = "\n".join(f"{p.title} <{p.name}>" for p in learned)

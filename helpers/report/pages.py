@@ -39,6 +39,16 @@ def read(path):
     return nbformat.read(path, as_version=4), json.loads(record.read_text(encoding="utf-8"))
 
 
+def made_twice(paths):
+    """One line for every file that two of the executed notebooks wrote: the later one is what is left."""
+    makers = {}
+    for path in paths:
+        for name in read(path)[1]["files"]:
+            makers.setdefault(name, []).append(path.stem)
+    return [f"{name} is written by {' and by '.join(pages)}; give one of them another name"
+            for name, pages in makers.items() if len(pages) > 1]  # fmt: skip
+
+
 def make(path, study, name, title=None):
     """The Page of an executed notebook. title: replaces the notebook's first heading where given."""
     notebook, record = read(path)
