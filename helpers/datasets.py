@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from helpers import provenance
+from helpers import gates, provenance
 from helpers import study as studies
 from helpers.errors import StudyError, raise_all
-from helpers.readers import read_image, read_mask
+from helpers.readers import locate, read_image, read_mask, sha256
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,16 @@ def assign_folds(frame, folds, seed):
     return unit.map(chosen).to_numpy()
 
 
-def read_row(row, data, classes):
+def read_row(row, data, classes, ignored=()):
     """Read and check one row of images.csv: (image, mask, spacing or None, list of problems)."""
     where, problems, arrays = f"image_id {row.image_id}", [], [None, None]
     spacing = None
     for kind, name, expected in [("image", row.image, row.sha256_image), ("mask", row.mask, row.sha256_mask)]:
         path = data / name
-        if not path.is_file():
+        if not locate(path)[0].is_file():
             problems.append(f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv")
             continue
-        if (found := provenance.sha256(path)) != expected:
+        if (found := sha256(path)) != expected:
             problems.append(
                 f"{where}: {kind} {path} has changed (sha256 {found[:12]}…, manifest {expected[:12]}…); restore the "
                 "file, or run `make manifest` if the change is meant"
@@ -92,7 +92,7 @@ def read_row(row, data, classes):
             if kind == "image":
                 arrays[0], spacing = read_image(path)
             else:
-                arrays[1] = read_mask(path, classes)
+                arrays[1] = read_mask(path, classes, ignored=ignored)
         except (StudyError, OSError, ValueError) as error:
             problems.append(f"{where}: {kind} cannot be read: {error}")
     image, mask = arrays
@@ -123,7 +123,7 @@ def build(study, data):
     shapes, spacings, problems = [], [], []
 
     def work(row):
-        image, mask, spacing, found = read_row(row, data, study.classes)
+        image, mask, spacing, found = read_row(row, data, study.classes, study.ignored)
         if found:
             return (0, 0), None, found
         arrays[0][row.Index], arrays[1][row.Index] = resize_image(image, size), resize_mask(mask, size)
@@ -137,6 +137,7 @@ def build(study, data):
             if number % 200 == 0 or number == count:
                 print(f"checked {number} of {count} images", flush=True)
     raise_all(problems, f"{study.root / 'images.csv'} against {data}")
+    gates.require([gates.identical(index)], study.root / "images.csv")
     index["height_px"], index["width_px"] = np.array(shapes).T
     index["pixel_mm"] = [_pixel_mm(*row, size) for row in zip(shapes, spacings, index["pixel_spacing_mm"], strict=True)]
     folds = study.spec.get("cross_validation", {}).get("folds")
@@ -146,6 +147,7 @@ def build(study, data):
     summary = {
         "images": count,
         "size": size,
+        "data": os.path.relpath(data, studies.ROOT),
         "passed": True,
         "sha256": {path.name: provenance.sha256(path) for path in sorted(part.iterdir())},
         "pixels": dict(zip([c.name for c in study.classes], pixels.tolist(), strict=True)),

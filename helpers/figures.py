@@ -4,6 +4,7 @@ A colour means the same class or network everywhere; every figure is saved as SV
 with the parameters it came from.
 """
 
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,31 +14,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgb
 
+from helpers.models import catalogue
 from helpers.provenance import made, write_csv
 
 STYLE = Path(__file__).parent / "study.mplstyle"
 #: journal column widths in inches (85 and 174 mm)
 COLUMN, PAGE = 85 / 25.4, 174 / 25.4
-#: network → (label, colour); Okabe–Ito colours, told apart with colour-blindness too
-MODELS = {
-    "qvum": ("Q-VUM", "#0072B2"),
-    "unet": ("U-Net", "#D55E00"),
-    "unetpp": ("U-Net++", "#009E73"),
-    "bpsegsys_r": ("BPSegSys-R", "#CC79A7"),
-    "vistr": ("VisTR", "#E69F00"),
-    "femoral_unet": ("Femoral U-Net", "#56B4E9"),
-    "tlf_unet": ("TLF U-Net", "#56B4E9"),
-    "dmrnet_r": ("DMRNet-R", "#7F5AA2"),
-    "dilated_unet_r": ("Dilated U-Net-R", "#8C6D31"),
-    "unet_bilinear": ("U-Net (bilinear)", "#F0A070"),
-    "unet_valid": ("U-Net (valid)", "#A04000"),
-    "keras_starter": ("Keras starter U-Net", "#7F7F7F"),
-}
-#: why a name ends in -R; printed under every table that shows one
-RECONSTRUCTION = (
-    "A name ending in -R is a reconstruction: only an abstract of the network is public, so the figure is not the "
-    "published network's."
-)
+#: columns that hold P values, written as journals do
+P_COLUMN = r"^(P,.*|p|(paper|valid|printed) p|p (adjusted|gg|interaction|inferior|superior|equivalent))$"
+#: network → colour; Okabe–Ito colours for the networks that are compared, told apart with colour-blindness too
+COLOURS = {
+    "qvum": "#0072B2", "unet": "#D55E00", "unetpp": "#009E73", "bpsegsys_r": "#CC79A7", "vistr": "#E69F00",
+    "femoral_unet": "#56B4E9", "tlf_unet": "#56B4E9", "dmrnet_r": "#7F5AA2", "dilated_unet_r": "#8C6D31",
+    "unet_bilinear": "#F0A070", "unet_valid": "#A04000", "keras_starter": "#7F7F7F",
+}  # fmt: skip
 
 
 @contextmanager
@@ -55,12 +45,12 @@ def use_style():
 
 def model_label(name):
     """How a network is written in figures and tables, 'qvum' → 'Q-VUM'."""
-    return MODELS[name][0] if name in MODELS else name
+    return catalogue.label(name)
 
 
 def model_colour(name):
     """The colour of a network, '#rrggbb'; grey for one without a colour of its own."""
-    return MODELS[name][1] if name in MODELS else "#5B5B5B"
+    return COLOURS.get(name, "#5B5B5B")
 
 
 def class_colours(study):
@@ -113,6 +103,7 @@ def save_table(frame, study, name, note="", digits=3):
     shown = frame.rename(columns=lambda c: str(c).replace("_", " "))
     floats = shown.select_dtypes("float").columns
     styler = shown.style.hide(axis="index").format(precision=digits, na_rep="–", subset=list(floats))
+    styler = styler.format(p_text, subset=[c for c in floats if re.match(P_COLUMN, c)])
     styler = styler.set_table_attributes(f'class="study-table" data-table="{name}"')
     return styler.set_caption(note) if note else styler
 

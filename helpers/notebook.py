@@ -60,6 +60,7 @@ def run(path, output, given, minutes=60):
         papermill.execute_notebook(
             str(path), str(part), parameters=given, execution_timeout=int(minutes * 60), log_output=True,
             progress_bar=False, kernel_name="python3", cwd=str(provenance.REPOSITORY),
+            extra_arguments=["--IPKernelApp.log_level=40"],
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         raise StudyError(
@@ -105,9 +106,10 @@ def main(arguments=None):
 
 
 def _only_output(record):
-    text = record.getMessage()
-    return not text.startswith(
-        ("Executing Cell", "Ending Cell", "Executing notebook", "Input Notebook", "Output Notebook")
+    """Keep what a notebook prints; drop papermill's own lines and the names of displayed objects ('<Figure …>')."""
+    text = record.getMessage().strip()
+    return bool(text) and not text.startswith(
+        ("Executing ", "Ending Cell", "Input Notebook", "Output Notebook", "<", "Working")
     )
 
 

@@ -10,68 +10,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jsonschema
-import pandas as pd
-import pandera.pandas as pa
 import yaml
 
 from helpers.errors import StudyError, raise_all
+from helpers.tables import ANNOTATIONS, IMAGES, PATIENTS, SPLITS, read_csv
 
 #: where data_manifest/, runs/ and reports/ lie; STUDY_ROOT moves them (the tests do)
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent)
 SCHEMA = yaml.safe_load((Path(__file__).parent / "study.schema.yml").read_text(encoding="utf-8"))
-SPLITS = ("train", "val", "test")
 DEFAULTS = {"class_weights": True, "normalise": "none", "freeze_epochs": 0, "checkpoint": "best", "channels": 3,
             "options": {}, "time_limit_min": 600}  # fmt: skip
 NOT_TRAINING = ("models", "cross_validation", "seeds", "describe", "time_limit_min", "images_per_patient",
                 "max_patients")  # fmt: skip
 
-_sha = pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$"))
-_text = pa.Column(str, pa.Check.str_length(min_value=1))
-_optional = pa.Column(str, required=False, nullable=True)
-_id = pa.Column(str, pa.Check.str_matches(r"^[A-Za-z0-9_.-]+$"), unique=True)
-
-
-def _number(low, high):
-    return pa.Column(float, pa.Check.in_range(low, high), nullable=True, coerce=True, required=False)
-
-
-IMAGES = pa.DataFrameSchema(
-    {
-        "image_id": _id,
-        "patient_id": pa.Column(str, nullable=True),
-        "image": pa.Column(str, pa.Check.str_length(min_value=1), unique=True),
-        "mask": _text,
-        "split": pa.Column(str, pa.Check.isin([*SPLITS, "excluded"])),
-        "sha256_image": _sha,
-        "sha256_mask": _sha,
-        "device": _optional,
-        "pixel_spacing_mm": _number(1e-4, 10),
-        "excluded": _optional,
-    },
-    strict=True,
-)
-PATIENTS = pa.DataFrameSchema(
-    {
-        "patient_id": _id,
-        "age_years": _number(0, 120),
-        "sex": pa.Column(str, pa.Check.isin(["male", "female"]), nullable=True, required=False),
-        "height_cm": _number(30, 250),
-        "weight_kg": _number(1, 400),
-        "excluded": _optional,
-    }
-)
-ANNOTATIONS = pa.DataFrameSchema({"image_id": _text, "rater": _text, "mask": _text, "sha256_mask": _optional})
-
 
 @dataclass(frozen=True)
 class Class:
-    """One structure to segment. index: value in the masks (0 is background); weight: in the loss."""
+    """One structure to segment. index: value in the masks (0 is background); weight: in the loss; labels: further
+    names that it has in annotation files."""
 
     index: int
     name: str
     title: str
     colour: str
     weight: float
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +50,7 @@ class Study:
     generator: str | None
     note: str
     classes: tuple[Class, ...]
+    ignored: tuple[str, ...]
     split: dict
     headline: str
     target: str
@@ -194,37 +158,22 @@ def load(name, protocol="quick"):
     training = {k: v for k, v in spec.items() if k not in NOT_TRAINING}
     models = tuple(training | m | {"options": training["options"] | m.get("options", {})} for m in spec["models"])
     classes = tuple(
-        Class(c["index"], c["name"], c.get("title", c["name"]), c["colour"].lower(), float(c["weight"]))
+        Class(
+            c["index"],
+            c["name"],
+            c.get("title", c["name"]),
+            c["colour"].lower(),
+            float(c["weight"]),
+            tuple(c.get("labels", ())),
+        )
         for c in content["classes"]
     )
     optional = {"question": "", "paper": None, "generator": None, "note": ""}
     fields = {k: content.get(k, optional.get(k)) for k in (
         "title", "question", "citation", "paper", "synthetic", "generator", "note", "split", "headline", "target",
         "statistics")}  # fmt: skip
-    return Study(name=name, protocol=protocol, classes=classes, spec=spec, models=models, **fields)
-
-
-def read_csv(path, schema):
-    """A CSV under a pandera schema, all cells as text unless the schema coerces; every problem with its row."""
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8")
-    except FileNotFoundError:
-        raise StudyError(f"{path}: no such file; `make manifest` writes it from a folder of images") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: not a readable CSV: {' '.join(str(error).split())}") from None
-    if frame.empty:
-        raise StudyError(f"{path}: has a header but no rows; add at least one, or run `make manifest`")
-    try:
-        return schema.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as errors:
-        cases = errors.failure_cases
-    lines = []
-    for case in cases.itertuples():
-        if pd.isna(case.index):
-            lines.append(f"{case.column or ''} {case.check}: {case.failure_case}".strip())
-        else:  # header is line 1
-            lines.append(f"row {int(case.index) + 2}, {case.column}: {case.failure_case!r} fails {case.check}")
-    raise_all(dict.fromkeys(lines), path)
+    return Study(name=name, protocol=protocol, classes=classes, ignored=tuple(content.get("ignored", ())), spec=spec,
+                 models=models, **fields)  # fmt: skip
 
 
 def images(study):
@@ -235,7 +184,7 @@ def images(study):
     path = study.root / "images.csv"
     frame = read_csv(path, IMAGES)
     frame = frame[frame["split"] != "excluded"]
-    raise_all(_split_problems(frame), path)
+    raise_all(_split_problems(frame, study.split.get("unit", "patient")), path)
     if limit := study.spec.get("max_patients"):
         first = frame.drop_duplicates("patient_id").groupby("split").head(limit)["patient_id"]
         frame = frame[frame["patient_id"].isin(first)]
@@ -244,8 +193,8 @@ def images(study):
     return frame.reset_index(drop=True)
 
 
-def _split_problems(frame):
-    known = frame.dropna(subset="patient_id")
+def _split_problems(frame, unit):
+    known = frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)  # by image: a gate reports it
     for patient, splits in known.groupby("patient_id")["split"].unique().items():
         if len(splits) > 1:
             rows = [int(i) + 2 for i in known.index[known["patient_id"] == patient]]

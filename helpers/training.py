@@ -141,6 +141,7 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
     counts = count(study, arrays, kept, predictions, spec["name"], fold, seed)
     record = provenance.record(
         study, model=spec["name"], fold=fold, seed=seed, training=spec, classes=[c.name for c in study.classes],
+        titles=[c.title for c in study.classes], colours=[c.colour for c in study.classes],
         normalisation=norm, encoder=models.provenance(network), parameters=sum(p.numel() for p in network.parameters()),
         images={"train": len(train), "val": len(val), "test": len(test)}, device=str(device),
         bf16=inference.has_bf16(device), threads=torch.get_num_threads(), started=started, finished=provenance.now(),

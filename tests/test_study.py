@@ -20,6 +20,7 @@ def small(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     data.mkdir()
     content = yaml.safe_load((provenance.REPOSITORY / "data_manifest/femoral/study.yml").read_text(encoding="utf-8"))
+    content["split"]["unit"] = "patient"
     quick = content["protocols"]["quick"]
     quick |= {"image_size": 16, "models": [{"name": "qvum"}, {"name": "femoral_unet"}]}
     content["protocols"] = {"quick": quick | {"cross_validation": {"folds": 3, "models": ["femoral_unet"]}}}

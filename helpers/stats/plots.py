@@ -1,7 +1,5 @@
 """Figures of the statistics: each draws one tidy table and returns a matplotlib figure. No numbers are made here."""
 
-import re
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,14 +7,6 @@ from matplotlib.patches import FancyArrowPatch
 
 GREY = "#5b5b5b"
 COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
-
-P_COLUMN = r"^(P,.*|p|(paper|valid|printed) p|p (adjusted|gg|interaction|inferior|superior|equivalent))$"
-
-
-def p_values(styler, text):
-    """A shown table with its P value columns written by `text` (for instance figures.p_text): no "0.000" in print."""
-    columns = [c for c in styler.data.columns if re.match(P_COLUMN, str(c))]
-    return styler.format(text, subset=columns) if columns else styler
 
 
 def _text(row, what):
