@@ -96,6 +96,7 @@ def notebook(study, path, title, figure):
         new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
         new_output("display_data", {"text/html": "<script>alert(1)</script>" + table.to_html(), "text/plain": "table"}),
         new_output("stream", name="stdout", text="epoch 1/1\n"),
+        new_output("stream", name="stderr", text="done\n"),
         new_output("display_data", {"text/markdown": "## Dice **0.33** of <b>what</b>"}),
         new_output("display_data", {"application/javascript": "alert(2)"}),
     ]

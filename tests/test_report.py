@@ -48,7 +48,7 @@ def test_code_is_hidden_but_there_and_outputs_are_safe(book):
     assert not re.search(r"\son(click|load|error)=", text)
     assert "Content-Security-Policy" in text and pack.POLICY in text
     assert 'src="figures/cohort.svg"' in text and 'href="figures/cohort.png"' in text
-    assert 'href="tables/t_cohort.csv" download' in text and "epoch 1/1" in text
+    assert 'href="tables/t_cohort.csv" download' in text and "epoch 1/1\ndone" in text
     assert "parameters" in text.lower() and ">abc<" in text and "study = phantom, protocol = quick" in text
 
 

@@ -63,7 +63,9 @@ def make(path, study, name, title=None):
             section = (re.findall(r"^#+ (.*)$", cell.source, re.MULTILINE) or [section])[-1].strip()
         elif cell.cell_type == "code":
             cell.metadata["tags"] = [*(t for t in cell.metadata.get("tags", []) if "-" not in t), "hide-input"]
-            cell.outputs = [shown for out in cell.outputs if (shown := _output(out, study, figures, section, record))]
+            cell.outputs = [
+                shown for out in _joined(cell.outputs) if (shown := _output(out, study, figures, section, record))
+            ]
     notebook.cells.append(new_markdown_cell(origin(study, record, path), id="provenance"))
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -77,6 +79,17 @@ def _first_heading(notebook, path):
         if cell.cell_type == "markdown" and re.search(r"^# ", cell.source, re.MULTILINE):
             return cell
     raise StudyError(f"{path}: no cell starts with a heading ('# …'), so the page would have no title; add one")
+
+
+def _joined(outputs):
+    """The outputs with messages that follow each other made one."""
+    joined = []
+    for output in outputs:
+        if output.output_type == "stream" and joined and joined[-1].output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _output(output, study, figures, section, record):

@@ -91,6 +91,9 @@ def counted(study):
     """Differences between counts.csv and what predictions and reference give, and between counts and per_image.csv."""
     arrays = datasets.load(study)
     folders = [steps.folder(study, *training) for training in study.trainings()]
+    if missing := [p for p in folders if not (p / "predictions.npy").is_file()]:
+        yield from (f"{p / 'predictions.npy'}: is missing; run `make study` again" for p in missing)
+        return
     for place in folders:
         predictions = np.load(place / "predictions.npy", mmap_mode="r")
         counts = pd.read_csv(place / "counts.csv", dtype={"image_id": str, "patient_id": str})
