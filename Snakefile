@@ -27,7 +27,8 @@ steps.forget_incomplete(STUDY)
 
 TRAININGS = [f"{steps.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]
 PAGES = [p.stem for p in sorted((REPOSITORY / "notebooks").glob("*.ipynb")) if p.stem not in steps.BY_HAND]
-EARLY = [p for p in PAGES if p[:2] in steps.WITHOUT_RESULTS]
+EARLY = ("01", "07")  # need the images but no result
+AFTER = {"00": [p[:2] for p in PAGES if p[:2] != "00"], "04": ["02"], "09": ["07"]}  # pages read by other pages
 
 
 def code(*files):
@@ -131,9 +132,10 @@ rule results:
 
 rule page:
     input:
-        results=lambda w: [f"{RUN}/cache/check.json" if w.page in EARLY else f"{RUN}/results/per_image.csv"],
-        others=lambda w: [f"{RUN}/notebooks/{p}.json" for p in PAGES if w.page[:2] == "00" and p != w.page],
+        results=lambda w: [f"{RUN}/cache/check.json" if w.page[:2] in EARLY else f"{RUN}/results/per_image.csv"],
+        others=lambda w: [f"{RUN}/notebooks/{p}.json" for p in PAGES if p[:2] in AFTER.get(w.page[:2], ())],
         manifest=[str(p) for p in sorted(STUDY.root.glob("*")) if p.suffix in (".csv", ".yml") and p.name != "study.yml"],
+        papers=lambda w: sorted(map(str, STUDY.root.parent.glob("*/published.yml"))) if w.page[:2] == "09" else [],
         code=lambda w: code(f"notebooks/{w.page}.ipynb"),
     output:
         f"{RUN}/notebooks/{{page}}.json",

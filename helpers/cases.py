@@ -38,7 +38,7 @@ def grid(study, arrays, chosen, panels, dice):
         place = _position(arrays, image_id)
         for ax, (title, masks) in zip(row, panels.items(), strict=True):
             mask = np.zeros_like(arrays.masks[place]) if masks is None else masks[place]
-            ax.imshow(figures.overlay(arrays.images[place], mask, study), interpolation="nearest")
+            ax.imshow(figures.overlay(arrays.images[place], mask, study), interpolation="bicubic")
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
             if ax in axes[0]:
@@ -63,7 +63,7 @@ def contours(study, arrays, image_ids, masks, dice, columns=4):
         ax.axis("off")
     for ax, image_id in zip(axes.flat, image_ids, strict=False):
         place = _position(arrays, image_id)
-        ax.imshow(arrays.images[place], cmap="gray", vmin=0, vmax=255)
+        ax.imshow(arrays.images[place], cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
         for c in study.foreground:
             for mask, colour in ((arrays.masks[place], "white"), (masks[place], c.colour)):
                 if (mask == c.index).any():
