@@ -28,7 +28,7 @@ steps.forget_incomplete(STUDY)
 TRAININGS = [f"{steps.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]
 PAGES = [p.stem for p in sorted((REPOSITORY / "notebooks").glob("*.ipynb")) if p.stem not in steps.BY_HAND]
 EARLY = ("01", "07")  # need the images but no result
-AFTER = {"00": [p[:2] for p in PAGES if p[:2] != "00"], "04": ["02"], "09": ["07"]}  # pages read by other pages
+AFTER = {"00": [p[:2] for p in PAGES if p[:2] != "00"], "04": ["02"], "05": ["02"], "09": ["07"], "10": ["02"]}  # pages read by other pages
 
 
 def code(*files):

@@ -73,10 +73,11 @@ def contours(study, arrays, image_ids, masks, dice, columns=4):
     return fig
 
 
-def bland_altman(ax, rows, c):
+def bland_altman(ax, rows, c, pixel_mm=None):
     """Draw areas of one class (difference against reference) into an axes; returns the one-row table behind it.
 
-    rows: per-image counts of one network and seed; c: the class. Areas in % of the image.
+    rows: per-image counts of one network and seed; c: the class; pixel_mm: Series by image_id. Areas in % of the image;
+    the table is in mm² where the scanner's scale is known.
     """
     areas = stats.areas(rows, c.name)
     table = stats.bland_altman(areas)
@@ -89,4 +90,6 @@ def bland_altman(ax, rows, c):
     ax.set(
         title=c.name.replace("_", " "), xlabel="area in the reference (% of image)", ylabel="drawn minus reference (%)"
     )
+    if pixel_mm is not None and pixel_mm.notna().all():
+        table = stats.bland_altman(stats.areas(rows, c.name, pixel_mm))
     return table.assign(**{"class": c.name})

@@ -216,3 +216,15 @@ def tolerance(study, unit="px"):
     table = pd.read_csv(path)
     between = table[table["kind"] == "between raters"]
     return dict(zip(between["class"], between[f"assd_{unit}"], strict=True))
+
+
+def margin(study):
+    """The margin of equivalence: study.yml's, or half the disagreement of two raters, (1 − Dice) / 2 of its class."""
+    declared, name = study.statistics.get("margin"), study.statistics["class"]
+    if declared is not None:
+        return declared
+    between = ceiling(study).get(name)
+    if between is None or study.statistics["metric"] != "Dice":
+        where = study.root / "study.yml"
+        raise StudyError(f"{where}: statistics.margin is missing, and no Dice between raters of {name}; declare it")
+    return (1 - between) / 2
