@@ -95,17 +95,28 @@ def save(fig, study, name):
 def save_table(frame, study, name, note="", digits=3):
     """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler rounded for reading.
 
-    note: printed under the table (definitions, policy, assumptions).
+    note: printed under the table (definitions, policy, assumptions). Networks are written by their labels, with a
+    footnote under the table for each that is a reconstruction.
     """
     path = study.run / "tables" / f"{name}.csv"
     write_csv(frame, path)
     made(path)
     shown = frame.rename(columns=lambda c: str(c).replace("_", " "))
     floats = shown.select_dtypes("float").columns
-    styler = shown.style.hide(axis="index").format(precision=digits, na_rep="–", subset=list(floats))
+    networks = [c for c in shown.columns if c in ("model", "headline", "network")]
+    styler = shown.style.hide(axis="index").format(precision=digits, na_rep="–")
     styler = styler.format(p_text, subset=[c for c in floats if re.match(P_COLUMN, c)])
+    styler = styler.format(_label, subset=networks)
     styler = styler.set_table_attributes(f'class="study-table" data-table="{name}"')
-    return styler.set_caption(note) if note else styler
+    names = dict.fromkeys(value for c in networks for value in shown[c] if value in catalogue.ENTRIES)
+    notes = [note, *(catalogue.footnote(n) for n in names if catalogue.entry(n).is_reconstruction)]
+    return styler.set_caption(" ".join(filter(None, notes))) if any(notes) else styler
+
+
+def _label(value):
+    if pd.isna(value):
+        return "–"
+    return catalogue.label(value) if value in catalogue.ENTRIES else str(value)
 
 
 def p_text(p):

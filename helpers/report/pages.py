@@ -13,6 +13,7 @@ from nbformat.v4 import new_markdown_cell, new_output
 from helpers import provenance
 from helpers import study as studies
 from helpers.errors import StudyError
+from helpers.models import catalogue
 from helpers.report import pictures
 
 TALL = 30  # rows from which a table scrolls in a frame of its own
@@ -161,7 +162,9 @@ def origin(study, record, path):
             ("Data", f"images.csv, sha256 {provenance.sha256(study.root / 'images.csv')}")]  # fmt: skip
     files = "".join(f"<li>{_file(study, name)}</li>" for name in record["files"])
     body = "".join(f"<tr><th scope='row'>{k}</th><td>{v}</td></tr>" for k, v in rows)
-    return ('<details class="study-origin" id="origin"><summary>Where this page came from</summary>\n'
+    rebuilt = [m["name"] for m in study.models if catalogue.entry(m["name"]).is_reconstruction]
+    notes = "".join(f"<p class='study-note'>{html.escape(catalogue.footnote(name))}</p>" for name in rebuilt)
+    return (f'{notes}<details class="study-origin" id="origin"><summary>Where this page came from</summary>\n'
             f"<table>{body}</table>\n<p>Files made:</p><ul>{files}</ul></details>")  # fmt: skip
 
 
