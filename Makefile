@@ -6,8 +6,9 @@ JOBS     ?= all
 DATA     ?=
 PYTHON   ?= python3
 PY       := .venv/bin/python
-# ImageNet weights of VGG16 from a local file; without one they are downloaded where a study asks for them
-export ENCODER_WEIGHTS ?= $(wildcard ../shared/weights/vgg16_imagenet_features.safetensors)
+# where real images may lie beside the repository, and ImageNet weights of VGG16 (downloaded where they do not)
+export QVUM_DATA       ?= ../shared/data
+export ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
 SNAKE     = .venv/bin/snakemake --profile profiles/$(PROFILE) $(if $(filter-out all,$(JOBS)),--cores $(JOBS)) \
             --config study=$(STUDY) protocol=$(PROTOCOL) data=$(DATA)
 WHO       = --study $(STUDY) --protocol $(PROTOCOL)
@@ -20,6 +21,7 @@ env: .venv/.ready
 	@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > .venv/uv.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 	@echo "installing the locked environment into .venv" && .venv/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	@$(PY) -c "import pathlib, site; pathlib.Path(site.getsitepackages()[0], 'study.pth').write_text('$(CURDIR)')"
 	@touch $@
 
 study: env ; @$(SNAKE) && $(PY) -m helpers.headline $(WHO)
