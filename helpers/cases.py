@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from helpers import figures, stats, steps
+from helpers import figures, metrics, stats, steps
 from helpers.errors import StudyError
 
 
@@ -19,6 +19,15 @@ def predictions(study, model, seed, fold="main"):
 def history(study, model, seed, fold="main"):
     """The learning history of a training: epoch, lr, train_loss, val_loss, seconds."""
     return pd.read_csv(steps.folder(study, model, fold, seed) / "history.csv")
+
+
+def surface_dice(study, arrays, drawn, tolerance_px):
+    """Median normalised surface Dice over the test images, a Series by class. drawn: uint8 (N, H, W), every image;
+    tolerance_px: class → pixels."""
+    test = arrays.rows("main", "test")
+    values = {c.name: [metrics.surface_dice(drawn[i] == c.index, arrays.masks[i] == c.index, tolerance_px[c.name])
+                       for i in test] for c in study.foreground}  # fmt: skip
+    return pd.Series({name: np.nanmedian(v) for name, v in values.items()})
 
 
 def _position(arrays, image_id):

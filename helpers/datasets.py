@@ -19,6 +19,7 @@ from helpers import gates, provenance
 from helpers import study as studies
 from helpers.errors import StudyError, raise_all
 from helpers.readers import locate, read_image, read_mask, sha256
+from helpers.tables import EXTERNAL
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Arrays:
     """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: one row an image, in the same order.
 
     index has the columns of images.csv and height_px, width_px (of the file), pixel_mm (of an array pixel, NaN
-    where the spacing is unknown) and cv_fold (0 … folds − 1, or −1 without cross-validation).
+    where the spacing is unknown) and cv_fold (0 … folds − 1, or −1 for external images and without cross-validation).
     """
 
     images: np.ndarray
@@ -34,7 +35,7 @@ class Arrays:
     index: pd.DataFrame
 
     def rows(self, fold, split):
-        """Positions (int array) of a split: 'train', 'val' or 'test', in fold 'main' or 'cv1', 'cv2', …
+        """Positions (int array) of a split: 'train', 'val', 'test' or 'external', in fold 'main' or 'cv1', 'cv2', …
 
         In cross-validation fold k is the test set, the next fold (cyclically) the validation set.
         """
@@ -42,7 +43,7 @@ class Arrays:
             return np.flatnonzero(self.index["split"] == split)
         assigned, number = self.index["cv_fold"].to_numpy(), int(fold.removeprefix("cv")) - 1
         test, val = assigned == number, assigned == (number + 1) % (assigned.max() + 1)
-        return np.flatnonzero({"test": test, "val": val, "train": ~(test | val)}[split])
+        return np.flatnonzero({"test": test, "val": val, "train": ~(test | val) & (assigned >= 0)}[split])
 
 
 def resize_image(pixels, size):
@@ -141,7 +142,10 @@ def build(study, data):
     index["height_px"], index["width_px"] = np.array(shapes).T
     index["pixel_mm"] = [_pixel_mm(*row, size) for row in zip(shapes, spacings, index["pixel_spacing_mm"], strict=True)]
     folds = study.spec.get("cross_validation", {}).get("folds")
-    index["cv_fold"] = assign_folds(index, folds, study.split.get("seed", 0)) if folds else -1
+    index["cv_fold"] = -1
+    if folds:
+        inside = index["split"] != EXTERNAL
+        index.loc[inside, "cv_fold"] = assign_folds(index[inside], folds, study.split.get("seed", 0))
     provenance.write_csv(index, part / "index.csv")
     pixels = np.bincount(arrays[1].ravel(), minlength=len(study.classes))
     summary = {

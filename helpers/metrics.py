@@ -64,6 +64,17 @@ def _surface(mask):
     return mask & ~ndimage.binary_erosion(mask, border_value=0)
 
 
+def _to_surfaces(prediction, reference, spacing):
+    """Distances from each surface pixel of one binary mask to the other mask's surface, both ways."""
+    either = prediction | reference
+    # distances between two masks need only the box that holds both: an exact shortcut
+    rows, cols = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
+    box = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    p, r = _surface(np.pad(prediction[box], 1)), _surface(np.pad(reference[box], 1))
+    to_reference = ndimage.distance_transform_edt(~r, sampling=spacing)[p]
+    return to_reference, ndimage.distance_transform_edt(~p, sampling=spacing)[r]
+
+
 def distances(prediction, reference, spacing=(1.0, 1.0)):
     """95 % Hausdorff and average symmetric surface distance of two binary masks (H, W).
 
@@ -72,17 +83,20 @@ def distances(prediction, reference, spacing=(1.0, 1.0)):
     column); (NaN, NaN) where either mask is empty, because no distance exists.
     """
     prediction, reference = np.asarray(prediction, bool), np.asarray(reference, bool)
-    either = prediction | reference
     if not prediction.any() or not reference.any():
         return np.nan, np.nan
-    # distances between two masks need only the box that holds both: an exact shortcut
-    rows, cols = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
-    box = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-    p, r = _surface(np.pad(prediction[box], 1)), _surface(np.pad(reference[box], 1))
-    to_reference = ndimage.distance_transform_edt(~r, sampling=spacing)[p]
-    to_prediction = ndimage.distance_transform_edt(~p, sampling=spacing)[r]
+    to_reference, to_prediction = _to_surfaces(prediction, reference, spacing)
     hd95 = max(np.percentile(to_reference, 95), np.percentile(to_prediction, 95))
     return float(hd95), float(np.concatenate([to_reference, to_prediction]).mean())
+
+
+def surface_dice(prediction, reference, tolerance, spacing=(1.0, 1.0)):
+    """Normalised surface Dice (NSD) of two binary masks (H, W): the share of both outlines that lies within
+    ``tolerance`` (unit of spacing) of the other. NaN where both are empty, 0 where one is (``POLICY``)."""
+    prediction, reference = np.asarray(prediction, bool), np.asarray(reference, bool)
+    if not prediction.any() or not reference.any():
+        return 0.0 if prediction.any() or reference.any() else np.nan
+    return float(np.mean(np.concatenate(_to_surfaces(prediction, reference, spacing)) <= tolerance))
 
 
 def scores(frame):

@@ -6,6 +6,8 @@ import pandera.pandas as pa
 from helpers.errors import StudyError, raise_all
 
 SPLITS = ("train", "val", "test")
+#: images of another hospital, device or operator: looked at like the test set, apart from it, in no fold
+EXTERNAL = "external"
 
 _sha = pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$"))
 _text = pa.Column(str, pa.Check.str_length(min_value=1))
@@ -23,7 +25,7 @@ IMAGES = pa.DataFrameSchema(
         "patient_id": pa.Column(str, nullable=True),
         "image": pa.Column(str, pa.Check.str_length(min_value=1), unique=True),
         "mask": _text,
-        "split": pa.Column(str, pa.Check.isin([*SPLITS, "excluded"])),
+        "split": pa.Column(str, pa.Check.isin([*SPLITS, EXTERNAL, "excluded"])),
         "sha256_image": _sha,
         "sha256_mask": _sha,
         "device": _optional,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
+from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score, precision_score, recall_score
 
 from helpers import metrics
@@ -102,6 +102,16 @@ def test_distances_agree_with_surface_distance_on_squares():
     p[10:30, 10:30], r[10:30, 14:34] = True, True
     peer = surface_distance.compute_surface_distances(r, p, spacing_mm=(1.0, 1.0))
     assert metrics.distances(p, r)[0] == pytest.approx(surface_distance.compute_robust_hausdorff(peer, 95), abs=0.5)
+
+
+@pytest.mark.parametrize("tolerance", [0.5, 1.0, 3.0])
+def test_surface_dice_agrees_with_monai(tolerance):
+    p, r = blob(5), blob(6)
+    one_hot = [torch.from_numpy(np.stack([~m, m])[None]).float() for m in (p, r)]
+    peer = compute_surface_dice(*one_hot, [tolerance], include_background=False)
+    assert metrics.surface_dice(p, r, tolerance) == pytest.approx(float(peer), abs=1e-6)
+    assert metrics.surface_dice(p, np.zeros_like(p), tolerance) == 0
+    assert np.isnan(metrics.surface_dice(np.zeros_like(p), np.zeros_like(p), tolerance))
 
 
 def test_distance_of_an_empty_mask_is_undefined_and_spacing_scales():

@@ -124,7 +124,7 @@ def test_fascia_is_split_by_image_and_patients_leak():
     assert first["split"].value_counts().to_dict() == {"train": 360, "val": 91, "test": 87}
     splits = first.groupby("patient_id")["split"].agg(lambda s: len(set(s)))
     assert (splits > 1).sum() > 40
-    assert images[images["device"] != images["device"].iloc[0]]["split"].tolist() == ["test"] * 6
+    assert images[images["device"] != images["device"].iloc[0]]["split"].tolist() == ["external"] * 6
 
 
 @pytest.mark.parametrize("name", PHANTOMS)

@@ -78,6 +78,16 @@ def test_folds_keep_patients_together_and_are_disjoint(small):
     assert sorted(seen) == list(range(6))
 
 
+def test_external_images_are_in_no_fold(small):
+    edit_csv(small, 5, "split", "external")
+    edit_csv(small, 5, "patient_id", "p9")
+    edit_yaml(small, lambda c: c["protocols"]["quick"]["cross_validation"].update(folds=3))
+    build(small)
+    arrays = datasets.load(study.load("small"))
+    assert arrays.rows("main", "external").tolist() == [5]
+    assert all(5 not in arrays.rows(fold, split) for fold in ("cv1", "cv2", "cv3") for split in study.SPLITS)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -96,7 +96,7 @@ def images(study: str) -> list[tuple[str, cohort.Person, int, str]]:
     """(image_id, patient, frame, split) of every image, in the manifest's order.
 
     A recipe that splits by image deals the images of all patients with a device in common at random, so that
-    most patients are in every split; patients of any other device are tested only.
+    most patients are in every split; patients of any other device are external, the second test set.
     """
     r = recipe(study)
     rows = [
@@ -107,4 +107,4 @@ def images(study: str) -> list[tuple[str, cohort.Person, int, str]]:
     if r.by_image is None:
         return rows
     dealt = iter(np.random.default_rng([r.seed, 4]).permutation(np.repeat(cohort.SPLITS, r.by_image)).tolist())
-    return [(i, p, f, next(dealt) if p.device == rows[0][1].device else "test") for i, p, f, _ in rows]
+    return [(i, p, f, next(dealt) if p.device == rows[0][1].device else "external") for i, p, f, _ in rows]

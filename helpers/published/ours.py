@@ -13,7 +13,7 @@ MODELS = {
     "Q-VUM": "qvum", "U-Net": "unet", "U-Net++": "unetpp", "BPSegSys": "bpsegsys_r", "VisTR": "vistr",
     "U-Net 8-128": "femoral_unet", "2D U-Net": "tlf_unet", "DMRNet": "dmrnet_r",
 }  # fmt: skip
-SPLITS = {"train": "train", "val": "val", "test": "test", "test1": "test", "test2": "test", "": "test"}
+SPLITS = {"train": "train", "val": "val", "test": "test", "test1": "test", "test2": "external", "": "test"}
 COHORTS = {"total": None, "training": "train", "validation": "val", "test": "test"}
 #: printed mean over classes → metric of helpers.stats
 MEANS = {
