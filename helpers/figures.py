@@ -45,7 +45,7 @@ def use_style():
 
 def model_label(name):
     """How a network is written in figures and tables, 'qvum' → 'Q-VUM'."""
-    return catalogue.label(name)
+    return catalogue.label(name) if name in catalogue.ENTRIES or str(name).startswith("smp:") else str(name)
 
 
 def model_colour(name):
@@ -106,17 +106,11 @@ def save_table(frame, study, name, note="", digits=3):
     networks = [c for c in shown.columns if c in ("model", "headline", "network")]
     styler = shown.style.hide(axis="index").format(precision=digits, na_rep="–")
     styler = styler.format(p_text, subset=[c for c in floats if re.match(P_COLUMN, c)])
-    styler = styler.format(_label, subset=networks)
+    styler = styler.format(model_label, na_rep="–", subset=networks)
     styler = styler.set_table_attributes(f'class="study-table" data-table="{name}"')
     names = dict.fromkeys(value for c in networks for value in shown[c] if value in catalogue.ENTRIES)
     notes = [note, *(catalogue.footnote(n) for n in names if catalogue.entry(n).is_reconstruction)]
     return styler.set_caption(" ".join(filter(None, notes))) if any(notes) else styler
-
-
-def _label(value):
-    if pd.isna(value):
-        return "–"
-    return catalogue.label(value) if value in catalogue.ENTRIES else str(value)
 
 
 def p_text(p):
