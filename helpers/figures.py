@@ -103,7 +103,7 @@ def save_table(frame, study, name, note="", digits=3):
     made(path)
     shown = frame.rename(columns=lambda c: str(c).replace("_", " "))
     floats = shown.select_dtypes("float").columns
-    networks = [c for c in shown.columns if c in ("model", "headline", "network")]
+    networks = [c for c in shown.columns if c in ("model", "headline", "network", "a", "b")]
     styler = shown.style.hide(axis="index").format(precision=digits, na_rep="–")
     styler = styler.format(p_text, subset=[c for c in floats if re.match(P_COLUMN, c)])
     styler = styler.format(model_label, na_rep="–", subset=networks)
