@@ -44,7 +44,7 @@ def folder(study):
     """Where the raters' masks lie: the folder that the images were checked in, else runs/<study>/data."""
     check = study.run / "cache" / "check.json"
     recorded = json.loads(check.read_text(encoding="utf-8")).get("data") if check.is_file() else None
-    return Path(recorded) if recorded else study.run / "data"
+    return studies.ROOT / recorded if recorded else study.run / "data"
 
 
 def read(study, arrays, split="test", data=None):

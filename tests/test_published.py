@@ -216,12 +216,12 @@ def test_another_network_or_protocol_is_named_not_judged():
 def test_sets_of_another_device_are_kept_apart():
     study = dataclasses.replace(PHANTOM, name="tlf_phantom", headline="tlf_unet", classes=PHANTOM.classes[:3])
     ids = [f"i{k}" for k in range(30)]
-    images = pd.DataFrame({"image_id": ids, "patient_id": ids, "split": ["train"] * 10 + ["test"] * 20})
-    images["device"] = ["A"] * 20 + ["B"] * 10
+    images = pd.DataFrame({"image_id": ids, "patient_id": ids})
+    images["split"] = ["train"] * 10 + ["test"] * 10 + ["external"] * 10
     good, poor = [(90, 5, 5, 900)], [(50, 25, 25, 900)]
     names = [c.name for c in study.classes]
     run = pd.concat([rows(ids[10:20], "test", dict.fromkeys(names, good), "tlf_unet", patients=ids[10:20]),
-                     rows(ids[20:], "test", dict.fromkeys(names, poor), "tlf_unet", patients=ids[20:])])  # fmt: skip
+                     rows(ids[20:], "external", dict.fromkeys(names, poor), "tlf_unet", patients=ids[20:])])  # fmt: skip
     table = published.compare(study, run, images, draws=50).set_index("metric")
     assert table.loc["IoU_mean_test1", "ours"] == pytest.approx(0.9)
     assert table.loc["IoU_mean_test2", "ours"] == pytest.approx(0.5)

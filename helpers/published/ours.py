@@ -77,19 +77,13 @@ class Run:
         return self.classes[1] if len(self.classes) == 2 else None
 
     def _ids(self, e):
-        """image_id of the images of a printed set; test1 are those of the devices that trained, test2 the others."""
-        images = self.images[self.images["split"] == SPLITS[e.set]]
-        if e.set in ("test1", "test2"):
-            seen = images["device"].isin(self.images.loc[self.images["split"] == "train", "device"])
-            images = images[seen] if e.set == "test1" else images[~seen]
-        return images["image_id"]
+        """image_id of the images of a printed set; test2 are those of another device."""
+        return self.images.loc[self.images["split"] == SPLITS[e.set], "image_id"]
 
     def _part(self, model, e):
         """Rows of one network and printed set in the study's own division; None when there are none."""
         rows = self.rows[(self.rows["fold"] == "main") & (self.rows["model"] == model)]
         rows = rows[rows["split"] == SPLITS[e.set]]
-        if e.set in ("test1", "test2"):
-            rows = rows[rows["image_id"].isin(self._ids(e))]
         return None if rows.empty else rows
 
     def _absent(self, e, model):
