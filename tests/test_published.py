@@ -220,8 +220,9 @@ def test_sets_of_another_device_are_kept_apart():
     images["split"] = ["train"] * 10 + ["test"] * 10 + ["external"] * 10
     good, poor = [(90, 5, 5, 900)], [(50, 25, 25, 900)]
     names = [c.name for c in study.classes]
-    run = pd.concat([rows(ids[10:20], "test", dict.fromkeys(names, good), "tlf_unet", patients=ids[10:20]),
-                     rows(ids[20:], "external", dict.fromkeys(names, poor), "tlf_unet", patients=ids[20:])])  # fmt: skip
+    near, far = ids[10:20], ids[20:]
+    run = pd.concat([rows(near, "test", dict.fromkeys(names, good), "tlf_unet", patients=near),
+                     rows(far, "external", dict.fromkeys(names, poor), "tlf_unet", patients=far)])  # fmt: skip
     table = published.compare(study, run, images, draws=50).set_index("metric")
     assert table.loc["IoU_mean_test1", "ours"] == pytest.approx(0.9)
     assert table.loc["IoU_mean_test2", "ours"] == pytest.approx(0.5)
