@@ -108,7 +108,7 @@ rule train:
     params:
         spec=lambda w: steps.training_settings(STUDY, w.training),
         which=lambda w: steps.training_parameters(STUDY, w.training),
-    threads: workflow.cores  # one training fills the machine; several share it only where each has a GPU
+    threads: max(1, workflow.cores // 2)  # two side by side: one starts or counts while the other computes
     resources:
         gpu=steps.gpus_wanted(),
     log:
