@@ -122,18 +122,20 @@ def _better(per_image, headline, settings, label):
                          "valid_test": "paired t over patients, Holm", "difference": b.difference, "low": b.low,
                          "high": b.high, "p": b.p})  # fmt: skip
     out = adjust(pd.DataFrame(rows), settings.get("multiplicity", "holm")).rename(columns={"p_adjusted": "valid_p"})
-    verdicts = [_verdict(r.paper_p, r.valid_p, r.difference) for r in out.itertuples()]
+    verdicts = [_verdict(r.paper_p, r.paper_difference, r.valid_p, r.difference) for r in out.itertuples()]
     out["verdict"] = verdicts
     out["sentence"] = [_sentence(label(headline), label(r.model), r) for r in out.itertuples()]
     return out.drop(columns=["p", "adjustment", "family"])
 
 
-def _verdict(paper_p, valid_p, difference):
+def _verdict(paper_p, paper_difference, valid_p, difference):
     if np.isnan(valid_p):
         return "cannot be tested"
     if valid_p < 0.05:
         return "holds" if difference > 0 else "reversed"
-    return "does not survive" if paper_p < 0.05 else "not shown by either"
+    if paper_p < 0.05:
+        return "does not survive" if paper_difference > 0 else "not claimed"
+    return "not shown by either"
 
 
 def _sentence(headline, model, r):
@@ -142,6 +144,7 @@ def _sentence(headline, model, r):
         "holds": f"{headline} beats {model} on {what} on patients it has not seen, not only on these images.",
         "reversed": f"{model} beats {headline} on {what}.",
         "does not survive": f"Over images {headline} and {model} differ on {what}; over patients that may be chance.",
+        "not claimed": f"Over images {model} is ahead on {what}, over patients that may be chance: no claim to lose.",
         "not shown by either": f"{headline} and {model} cannot be told apart on {what}.",
         "cannot be tested": f"Too few patients, or no variation, to compare {headline} and {model} on {what}.",
     }
@@ -154,7 +157,7 @@ def _structures(per_image, headline, background):
     paper = anova_classes(per_image, headline, indicators, background).set_index("metric")
     for metric in indicators:
         valid = rm_anova(per_image, headline, metric, background).iloc[0]
-        verdict = _verdict(paper.loc[metric, "p"], valid["p_gg"], 1)
+        verdict = _verdict(paper.loc[metric, "p"], 1, valid["p_gg"], 1)
         sentence = STRUCTURES[verdict].format(metric=metric)
         rows.append({"claim": "structures differ", "metric": metric, "class": "foreground", "model": headline,
                      "paper_test": "one-way ANOVA over images", "paper_p": paper.loc[metric, "p"],

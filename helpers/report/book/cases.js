@@ -163,7 +163,7 @@
       return make("td", {}, `${words(dice, "dice")} / ${words(hd95, "hd95")}`);
     });
     scores.replaceChildren(
-      make("caption", {}, `Dice / HD95 in ${data.unit}; – where the structure is in neither outline`),
+      make("caption", {}, `Dice / HD95 in ${data.unit}; – for a distance where an outline is missing`),
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Network"), ...data.classes.map((k) => make("th", { scope: "col" }, k.name.replaceAll("_", " "))))),
       make("tbody", {}, ...data.models.map((m) => make("tr", {}, make("th", { scope: "row" }, m.label), ...cells(m)))));
   }
