@@ -36,13 +36,32 @@ def code(*files):
     return [str(REPOSITORY / f) for f in provenance.sources(*(REPOSITORY / f for f in files))]
 
 
+def manifest(*suffixes):
+    """The study's manifest files with these suffixes; study.yml is not among them, steps take what they use of it."""
+    found = sorted(p.name for p in STUDY.root.iterdir() if p.suffix in suffixes and p.name != "study.yml")
+    return [f"data_manifest/{NAME}/{name}" for name in found]
+
+
 wildcard_constraints:
     training=r"[^/]+/[^/]+",
     page="|".join(PAGES),
 
 
-rule book:
+TRAINED = ("03_train.json", "counts.csv", "history.csv", "predictions.npy", "weights.safetensors", "weights.json")
+
+
+rule all:  # names every file, not the book alone: a lost one is made again although the book is still there
     default_target: True
+    input:
+        BOOK,
+        f"{RUN}/results/per_image.csv",
+        [f"{RUN}/data.json"] if GENERATED else [],
+        expand(f"{RUN}/cache/{{file}}", file=("check.json", "images.npy", "masks.npy", "index.csv")),
+        expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
+        expand(f"{RUN}/train/{{training}}/{{file}}", training=TRAININGS, file=TRAINED),
+
+
+rule book:
     input:
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
         expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAININGS),
@@ -60,7 +79,7 @@ rule book:
 
 rule phantom:
     input:
-        manifest=[str(p) for p in sorted(STUDY.root.glob("*.csv"))],
+        manifest=manifest(".csv"),
         code=code("helpers/phantom/__main__.py"),
     output:
         f"{RUN}/data.json",
@@ -76,7 +95,7 @@ rule phantom:
 
 rule check:
     input:
-        manifest=[str(p) for p in sorted(STUDY.root.glob("*.csv"))],
+        manifest=manifest(".csv"),
         data=[f"{RUN}/data.json"] if GENERATED else [],
         code=code("helpers/datasets.py"),
     output:
@@ -99,12 +118,7 @@ rule train:
         check=f"{RUN}/cache/check.json",
         code=lambda w: code("notebooks/03_train.ipynb", steps.network_file(STUDY, w.training)),
     output:
-        f"{RUN}/train/{{training}}/03_train.json",
-        f"{RUN}/train/{{training}}/counts.csv",
-        f"{RUN}/train/{{training}}/history.csv",
-        f"{RUN}/train/{{training}}/predictions.npy",
-        f"{RUN}/train/{{training}}/weights.safetensors",
-        f"{RUN}/train/{{training}}/weights.json",
+        [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
     params:
         spec=lambda w: steps.training_settings(STUDY, w.training),
         which=lambda w: steps.training_parameters(STUDY, w.training),
@@ -134,8 +148,9 @@ rule page:
     input:
         results=lambda w: [f"{RUN}/cache/check.json" if w.page[:2] in EARLY else f"{RUN}/results/per_image.csv"],
         others=lambda w: [f"{RUN}/notebooks/{p}.json" for p in PAGES if p[:2] in AFTER.get(w.page[:2], ())],
-        manifest=[str(p) for p in sorted(STUDY.root.glob("*")) if p.suffix in (".csv", ".yml") and p.name != "study.yml"],
-        papers=lambda w: sorted(map(str, STUDY.root.parent.glob("*/published.yml"))) if w.page[:2] == "09" else [],
+        manifest=manifest(".csv", ".yml"),
+        papers=lambda w: [f"data_manifest/{p.parent.name}/published.yml" for p in
+                          sorted(STUDY.root.parent.glob("*/published.yml"))] if w.page[:2] == "09" else [],
         code=lambda w: code(f"notebooks/{w.page}.ipynb"),
     output:
         f"{RUN}/notebooks/{{page}}.json",
