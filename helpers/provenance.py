@@ -110,8 +110,10 @@ def _imports(path):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            targets = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            here = path.relative_to(REPOSITORY).parts[: -node.level] if node.level else ()
+            base = ".".join([*here, *filter(None, [node.module])])
+            targets = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         else:
             continue
         for target in targets:
