@@ -180,6 +180,12 @@ def test_summary_of_a_study_with_patients(study):
     assert first["low"] < first["value"] < first["high"] and "8 patients" in first["how"]
     text = summary.answer(study, rows, table)
     assert f"{first['value']:.2f}" in text and "U-Net" in text and "patients" in text
+    assert "hardly learned" in summary.against(study, table.assign(value=table["value"] * 0.1))
+    claims = study.run / "tables" / "claims.csv"
+    kept = claims.read_bytes() if claims.is_file() else None
+    claims.write_text("verdict,sentence\nholds,yes.\nreversed,U-Net beats Q-VUM on mPA.\n")
+    assert summary.against(study, table).startswith(" Against it (page 5): U-Net beats Q-VUM on mPA.")
+    claims.unlink() if kept is None else claims.write_bytes(kept)
     told, dice = summary.telling(study, rows), summary.case_values(study, rows)
     assert dice[told["best"]] == dice.max() and dice[told["worst"]] == dice.min()
     assert "no patient in two groups" in summary.studied(study)

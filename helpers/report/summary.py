@@ -13,6 +13,7 @@ from helpers.figures import model_label
 
 COLUMNS = ["what", "value", "low", "high", "unit", "how"]
 SIZE = 5.2  # inches, width of the front page's figures: readable on a phone
+HARDLY = 0.2  # a mean below it: the network hardly learned
 WEAK = 0.5  # a Dice below it: an outline of little use
 
 
@@ -101,6 +102,20 @@ def answer(study, rows, table):
     text += f"**{_with_interval(first)}**, where 1 is a perfect outline and 0 none at all. "
     text += _compared(study, rows, table) + " "
     return text + f"In {table.iloc[-1]['how']} the outline was of little use (Dice below {WEAK})."
+
+
+def against(study, table):
+    """What speaks against the headline network, as sentences ('' for nothing): claims of page 5 that came out the other
+    way, and rivals that hardly learned, so that being better than them says little. table: as :func:`headline`."""
+    path = study.run / "tables" / "claims.csv"
+    claims = pd.read_csv(path) if path.is_file() else pd.DataFrame({"verdict": [], "sentence": []})
+    said = claims.loc[claims["verdict"] == "reversed", "sentence"].to_list()
+    text = f" Against it (page 5): {' '.join(said)}" if said else ""
+    means = table[table["how"].str.startswith("mean over") & (table["value"] < HARDLY)]
+    names = [what.rpartition(", ")[2] for what in means["what"]]
+    if names:
+        text += f" {' and '.join(names)} hardly learned under this protocol; being better than that says little."
+    return text
 
 
 def _with_interval(row, digits=2):
