@@ -57,7 +57,8 @@ def test_a_changed_setting_remakes_what_uses_it(tiny):
     try:
         path.write_text(text.replace("title: Quadratus", "title: A Quadratus"))
         assert planned(tiny) == {"page": pages, "book": 1}
-        path.write_text(text.replace("lr: 0.001", "lr: 0.002"))
+        assert "lr: 0.0005" in text
+        path.write_text(text.replace("lr: 0.0005", "lr: 0.0006"))
         assert planned(tiny)["train"] == 5 and "check" not in planned(tiny)
     finally:
         path.write_text(text)
