@@ -15,8 +15,7 @@ from helpers import provenance
 from helpers import study as studies
 from helpers.errors import StudyError
 
-#: pages that need the images but no result, by number; and notebooks that run only by hand or once a training
-WITHOUT_RESULTS = ("01", "02", "07")
+#: notebooks that run only by hand, or once a training
 BY_HAND = ("03_train", "11_ablation")
 
 
