@@ -31,7 +31,9 @@ def fit(network, arrays, train, val, spec, class_weights, seed, folder, label=""
     """Train and return (history DataFrame, normalisation dict); the network holds the kept weights afterwards.
 
     arrays: datasets.Arrays; train, val: positions (int arrays); spec: a resolved training; class_weights: list of
-    float; folder: where the state of an unfinished training lies. history: epoch, lr, train_loss, val_loss, seconds.
+    float; folder: where the state of an unfinished training lies. history: epoch, lr, train_loss, train_accuracy,
+    val_loss, val_accuracy, seconds; accuracy is the share of pixels given the right class, of the training images as
+    augmented and while the network still changes, as Keras prints it (Bonaldi 2025, Fig. 3).
     The weights of the lowest validation loss are kept (``checkpoint: last`` keeps the last epoch's).
     """
     device = next(network.parameters()).device
@@ -48,47 +50,53 @@ def fit(network, arrays, train, val, spec, class_weights, seed, folder, label=""
     state = state or {"key": key, "epoch": 0, "best": math.inf, "history": []}
     saved, began, first = time.monotonic(), time.monotonic(), state["epoch"]
 
-    def loss_of(positions, draw=None):
+    right = []  # accuracy of each output of the latest step; the last output is the network's own
+
+    def watched(logits, y):
+        right.append(float((logits.detach().argmax(1) == y).float().mean()))
+        return criterion(logits, y)
+
+    def step_on(positions, draw=None):
+        """Loss (tensor) and accuracy (float) of a batch."""
         x, y = images[positions][:, None], masks[positions].long()
         if draw is not None and spec["augmentation"]:
             x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            return models.training_loss(network, inference.prepare(x, norm), y, criterion)
+            loss = models.training_loss(network, inference.prepare(x, norm), y, watched)
+        accuracy = right[-1]
+        right.clear()
+        return loss, accuracy
 
     for epoch in range(state["epoch"], epochs):
         draw = torch.Generator().manual_seed(seed * 100_003 + epoch)
         torch.manual_seed(seed * 100_003 + epoch)  # dropout
         models.freeze_encoder(network, epoch < spec["freeze_epochs"])
         network.train()
-        started, total = time.monotonic(), 0.0
+        started, total, correct = time.monotonic(), 0.0, 0.0
         parts = _batches(len(train), spec["batch"], clip, draw)
         for step, part in enumerate(parts):
             rate = schedule.learning_rate(spec["schedule"], spec["optimiser"]["lr"], epoch + step / len(parts), epochs)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             optimiser.zero_grad(set_to_none=True)
-            loss = loss_of(torch.from_numpy(train[part.numpy()]).to(device), draw)
+            loss, accuracy = step_on(torch.from_numpy(train[part.numpy()]).to(device), draw)
             loss.backward()
             optimiser.step()
-            total += float(loss.detach())
+            total, correct = total + float(loss.detach()), correct + accuracy
         if not math.isfinite(total):
             raise StudyError(f"{label}: the loss is not finite in epoch {epoch + 1}; lower optimiser.lr in study.yml")
-        val_loss = _validate(network, loss_of, val, spec["batch"], clip) if len(val) else math.nan
+        val_loss, val_accuracy = _validate(network, step_on, val, spec["batch"], clip) if len(val) else (math.nan,) * 2
         seconds = time.monotonic() - started
-        row = {
-            "epoch": epoch + 1,
-            "lr": rate,
-            "train_loss": total / len(parts),
-            "val_loss": val_loss,
-            "seconds": seconds,
-        }
-        state["history"].append(row)
+        state["history"].append({
+            "epoch": epoch + 1, "lr": rate, "train_loss": total / len(parts), "train_accuracy": correct / len(parts),
+            "val_loss": val_loss, "val_accuracy": val_accuracy, "seconds": seconds,
+        })  # fmt: skip
         state["epoch"] = epoch + 1
         if spec["checkpoint"] == "best" and not val_loss >= state["best"]:
             state["best"] = val_loss
             checkpoint.save_tensors(network.state_dict(), folder / "best.safetensors")
         left = (time.monotonic() - began) / (epoch + 1 - first) * (epochs - epoch - 1)
-        print(f"{label}: epoch {epoch + 1}/{epochs}, loss {row['train_loss']:.4f}, validation {val_loss:.4f}, "
+        print(f"{label}: epoch {epoch + 1}/{epochs}, loss {total / len(parts):.4f}, validation {val_loss:.4f}, "
               f"{seconds:.1f} s, {left / 60:.1f} min left", flush=True)  # fmt: skip
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
             checkpoint.save_state(folder, network, optimiser, state)
@@ -104,13 +112,14 @@ def _kept(history, spec):
     return int(history.loc[row, "epoch"])
 
 
-def _validate(network, loss_of, val, batch, clip):
-    """Mean loss over the validation images, without augmentation, weighted by the size of each batch."""
+def _validate(network, step_on, val, batch, clip):
+    """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size of each batch."""
     network.eval()
     size = max(1, batch // clip) * clip
     with torch.no_grad():
         parts = [val[i : i + size] for i in range(0, len(val), size)]
-        return sum(float(loss_of(torch.from_numpy(p))) * len(p) for p in parts) / len(val)
+        found = [[float(v) * len(p) for v in step_on(torch.from_numpy(p))] for p in parts]
+    return tuple(sum(column) / len(val) for column in zip(*found, strict=True))
 
 
 def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_seconds=60.0):

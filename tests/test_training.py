@@ -73,6 +73,9 @@ def test_it_learns_and_writes_what_it_should(arrays, phantom, tmp_path):
     assert record["kept_epoch"] == history.epoch[history.val_loss.idxmin()]
     assert np.load(tmp_path / "predictions.npy").shape == (12, 32, 32)
     assert not (tmp_path / "unfinished").exists()
+    kept = counts[(counts.split == "val")].groupby("image_id")[["tp", "fn"]].sum()
+    assert history.val_accuracy[record["kept_epoch"] - 1] == pytest.approx(kept.tp.sum() / (kept.tp + kept.fn).sum())
+    assert history.train_accuracy.iloc[-1] > history.train_accuracy.iloc[0]
 
 
 def test_the_written_weights_make_the_written_predictions(arrays, phantom, tmp_path):
