@@ -108,7 +108,7 @@ def test_case_browser_holds_every_test_image(study, book):
     assert [c["id"] for c in content["cases"]] == list(index.loc[index["split"] == "test", "image_id"])
     first = content["cases"][0]
     assert {"patient", "sex", "age", "bmi", "device", "scores"} <= set(first)
-    rows = stats.select(stats.read(study.run / "results" / "per_image.csv"))
+    rows = stats.select(stats.read(study))
     assert first["scores"]["qvum"]["QLM"][0] == pytest.approx(
         summary.case_values(study, rows).get(first["id"], np.nan), abs=1e-4
     )
@@ -173,7 +173,7 @@ def test_headline_says_where_and_how_much(study, monkeypatch, capsys):
 
 
 def test_summary_of_a_study_with_patients(study):
-    rows = stats.select(stats.read(study.run / "results" / "per_image.csv"))
+    rows = stats.select(stats.read(study))
     table = summary.headline(study, rows)
     assert list(table.columns) == summary.COLUMNS and table["value"].notna().all()
     first = table.iloc[0]

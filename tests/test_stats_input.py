@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,15 @@ def test_a_patient_in_two_splits(rows):
     refuse(rows, f"patient {rows['patient_id'].iloc[0]} is in the splits test, train of fold main")
 
 
+def test_a_split_by_image_shares_patients_on_purpose_but_never_an_image(rows):
+    first = rows["image_id"] == "i0000"
+    rows.loc[first, "split"] = "train"
+    assert len(stats.check(rows, unit="image")) == len(rows)
+    with pytest.raises(StudyError, match="image i0000 is in the splits train, test of fold main") as error:
+        stats.check(pd.concat([rows, rows[first].assign(split="test", seed=1)]), unit="image")
+    assert "patient" not in str(error.value)
+
+
 def test_patients_known_for_some_images_only(rows):
     rows.loc[rows["image_id"] == "i0002", "patient_id"] = ""
     refuse(rows, "patient_id is empty for 1 images (i0002) but filled for others")
@@ -85,13 +95,19 @@ def test_several_problems_are_reported_together(rows):
     assert len(str(error.value).splitlines()) == 2
 
 
-def test_reading_a_file(rows, tmp_path):
+def test_reading_the_results_of_a_study_by_its_split(rows, tmp_path):
+    study = SimpleNamespace(run=tmp_path, split={"policy": "given"})
     with pytest.raises(StudyError, match="no such file"):
-        stats.read(tmp_path / "per_image.csv")
+        stats.read(study)
+    (tmp_path / "results").mkdir()
+    rows.loc[rows["image_id"] == "i0000", "split"] = "train"
     rows.assign(patient_id="007", image_id=rows["image_id"].str.replace("i", "")).to_csv(
-        tmp_path / "p.csv", index=False
+        tmp_path / "results" / "per_image.csv", index=False
     )
-    back = stats.read(tmp_path / "p.csv")
+    with pytest.raises(StudyError, match="patient 007 is in the splits test, train"):
+        stats.read(study)
+    study.split["unit"] = "image"
+    back = stats.read(study)
     assert back["patient_id"].iloc[0] == "007"  # ids are text: leading zeros stay
     assert back["image_id"].iloc[0] == "0000"
 

@@ -1,7 +1,5 @@
 """The one table everything is made from: read `per_image.csv`, refuse what is wrong with it, pick rows."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -13,15 +11,15 @@ MIN_UNITS = 5  # fewer patients than this: no interval, no test
 _TEXT = {key: "string" for key in ["study", "model", "fold", "split", "patient_id", "image_id", "class"]}
 
 
-def read(path: Path | str) -> pd.DataFrame:
-    """`per_image.csv` as a checked frame (see :func:`check`), ids as text, counts as int64.
+def read(study) -> pd.DataFrame:
+    """A study's `results/per_image.csv` as a checked frame (see :func:`check`), ids as text, counts as int64.
 
-    Raises StudyError when the file is absent, lacks a column, or its rows contradict each other.
+    Raises StudyError when the file is absent, lacks a column, or its rows contradict each other or the study's split.
     """
-    path = Path(path)
+    path = study.run / "results" / "per_image.csv"
     if not path.is_file():
         raise StudyError(f"{path}: no such file; train and evaluate the study's models first (make study)")
-    return check(pd.read_csv(path, dtype=_TEXT | {"seed": "Int64"}), path.name)
+    return check(pd.read_csv(path, dtype=_TEXT | {"seed": "Int64"}), path.name, study.split.get("unit", "patient"))
 
 
 def canonical(frame: pd.DataFrame) -> pd.DataFrame:
@@ -44,12 +42,13 @@ def has_patients(frame: pd.DataFrame) -> bool:
     return bool(named.all())
 
 
-def check(frame: pd.DataFrame, name: str = "per_image.csv") -> pd.DataFrame:
+def check(frame: pd.DataFrame, name: str = "per_image.csv", unit: str = "patient") -> pd.DataFrame:
     """The frame in canonical order, or StudyError with every problem on a line of its own.
 
     Looked for: missing columns; counts that are negative or not whole; a (model, fold, seed, image, class) given
     twice; an image whose tp + fp + fn + tn differs between rows; classes of one prediction that do not add up to
-    the image; a model without some images that others have; a patient in two splits of one fold.
+    the image; a model without some images that others have; an image or a patient in two splits of one fold (patients
+    only where the `unit` of the split is "patient": a split by image shares them on purpose).
     """
     missing = [c for c in [*KEYS, *COUNTS] if c not in frame]
     if missing:
@@ -74,7 +73,7 @@ def check(frame: pd.DataFrame, name: str = "per_image.csv") -> pd.DataFrame:
         problems.append(f"{name}: model {key[0]}, fold {key[1]}, seed {key[2]}, image {key[3]}: "
                         f"class {_some(rows['class'].unique())} given more than once")  # fmt: skip
     if not problems:
-        problems += _sizes(out, name, run) + _coverage(out, name) + _leaks(out, name)
+        problems += _sizes(out, name, run) + _coverage(out, name) + _leaks(out, name, unit)
     if problems:
         shown = problems[:20] + ([f"… and {len(problems) - 20} more"] if len(problems) > 20 else [])
         raise StudyError("\n".join(shown))
@@ -112,14 +111,14 @@ def _coverage(out: pd.DataFrame, name: str) -> list[str]:
     return problems
 
 
-def _leaks(out: pd.DataFrame, name: str) -> list[str]:
+def _leaks(out: pd.DataFrame, name: str, unit: str) -> list[str]:
     problems = []
-    for column in ["patient_id", "image_id"]:
+    for column in dict.fromkeys([f"{unit}_id", "image_id"]):
         pairs = out.loc[out[column] != "", ["fold", column, "split"]].drop_duplicates()
         for (fold, who), rows in pairs.groupby(["fold", column], sort=True):
             if len(rows) > 1:
                 problems.append(f"{name}: {column.removesuffix('_id')} {who} is in the splits "
-                                f"{_some(rows['split'])} of fold {fold}; a split must not share patients")  # fmt: skip
+                                f"{_some(rows['split'])} of fold {fold}; keep each in one split")  # fmt: skip
     return problems
 
 
