@@ -109,7 +109,7 @@ def test_reading_the_results_of_a_study_by_its_split(rows, tmp_path):
     study.split["unit"] = "image"
     back = stats.read(study)
     assert back["patient_id"].iloc[0] == "007"  # ids are text: leading zeros stay
-    assert back["image_id"].iloc[0] == "0000"
+    assert "0000" in set(back["image_id"])
 
 
 def test_select_and_folds_name_what_exists(rows):
