@@ -1,4 +1,6 @@
-"""What several networks share: the common interface, padding, convolution pairs, initialisation."""
+"""What several networks share: the common interface, padding, convolution pairs, the U-shape, initialisation."""
+
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +53,32 @@ def plain_pair(in_channels, out_channels, *, activation=nn.ReLU, dropout=0.0, pa
         nn.Conv2d(in_channels, out_channels, 3, padding=padding), activation(), *between,
         nn.Conv2d(out_channels, out_channels, 3, padding=padding), activation(),
     )  # fmt: skip
+
+
+#: doubles the size, aligned corners
+enlarge = partial(F.interpolate, scale_factor=2, mode="bilinear", align_corners=True)
+
+
+def encode(images, blocks):
+    """The map of every level (list, finest first): each block reads the one before it, halved by max-pooling."""
+    maps = []
+    for block in blocks:
+        maps.append(block(F.max_pool2d(maps[-1], 2) if maps else images))
+    return maps
+
+
+def skip_first(skip, raised):
+    """Skip and enlarged map as one, in the order most networks use."""
+    return torch.cat([skip, raised], 1)
+
+
+def decode(maps, raises, blocks, join=skip_first):
+    """From the coarsest of ``maps`` to the finest: enlarge, join with the level's skip, convolve. raises and blocks:
+    one callable a level, coarsest first."""
+    *skips, x = maps
+    for raise_, block, skip in zip(raises, blocks, reversed(skips), strict=True):
+        x = block(join(skip, raise_(x)))
+    return x
 
 
 def with_background(foreground):

@@ -5,11 +5,16 @@ summed, nearest up-sampling followed by a convolution; no normalisation (a widel
 8,507,005 parameters at width 44 with 1 channel and one foreground class; the twin without dilation has as many.
 """
 
-import torch
+from functools import partial
+
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.models.blocks import Network, initialise, plain_pair, sigmoid_outputs, with_background
+from helpers.models.blocks import Network, decode, encode, initialise, plain_pair, sigmoid_outputs, with_background
+
+
+def _raise(layer, x):
+    return F.relu(layer(F.interpolate(x, scale_factor=2, mode="nearest")))
 
 
 class Model(Network):
@@ -33,17 +38,11 @@ class Model(Network):
         initialise(self, init)
 
     def logits(self, images):
-        x, skips = images, []
-        for block in self.down:
-            skips.append(block(x))
-            x = F.max_pool2d(skips[-1], 2)
-        total = 0
+        maps = encode(images, self.down)
+        x, total = F.max_pool2d(maps[-1], 2), 0
         for layer in self.cascade:
             x = F.relu(layer(x))
             total = total + x
-        x = total
-        for raise_, block, skip in zip(self.raise_, self.up, reversed(skips), strict=True):
-            x = F.relu(raise_(F.interpolate(x, scale_factor=2, mode="nearest")))
-            x = block(torch.cat([skip, x], 1))
-        x = self.head(x)
+        raises = [partial(_raise, layer) for layer in self.raise_]
+        x = self.head(decode([*maps, total], raises, self.up))
         return x if self.outputs == self.classes else with_background(x)

@@ -8,7 +8,12 @@ skip's width, up-sampled map first in the concatenation. Public Keras code; weig
 import torch
 from torch import nn
 
-from helpers.models.blocks import Network, initialise, plain_pair, sigmoid_outputs, with_background
+from helpers.models.blocks import Network, decode, encode, initialise, plain_pair, sigmoid_outputs, with_background
+
+
+def raised_first(skip, raised):
+    """Enlarged map and skip as one, in Keras' order."""
+    return torch.cat([raised, skip], 1)
 
 
 class KerasUNet(Network):
@@ -21,7 +26,6 @@ class KerasUNet(Network):
         widths = [width * 2**i for i in range(5)]
         levels = zip([in_channels, *widths], widths, dropout, strict=False)
         self.down = nn.ModuleList(plain_pair(a, b, activation=activation, dropout=p) for a, b, p in levels)
-        self.pool = nn.MaxPool2d(2)
         up = list(zip(widths[-2::-1], dropout[5:], strict=True))
         self.raise_ = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w, _ in up)
         self.up = nn.ModuleList(plain_pair(2 * w, w, activation=activation, dropout=p) for w, p in up)
@@ -29,13 +33,7 @@ class KerasUNet(Network):
         initialise(self, init)
 
     def logits(self, images):
-        x, skips = self.down[0](images), []
-        for block in self.down[1:]:
-            skips.append(x)
-            x = block(self.pool(x))
-        for raise_, block, skip in zip(self.raise_, self.up, reversed(skips), strict=True):
-            x = block(torch.cat([raise_(x), skip], 1))
-        x = self.head(x)
+        x = self.head(decode(encode(images, self.down), self.raise_, self.up, raised_first))
         return x if self.outputs == self.classes else with_background(x)
 
 

@@ -5,12 +5,10 @@ full-resolution skip is kept, no batch normalisation anywhere, bilinear up-sampl
 24,891,332 parameters with 3 channels and 4 classes, 14,714,688 of them in the encoder.
 """
 
-import torch
-import torch.nn.functional as F
 from torch import nn
 
 from helpers.models import encoders
-from helpers.models.blocks import Network, initialise, plain_pair
+from helpers.models.blocks import Network, decode, enlarge, initialise, plain_pair
 
 #: convolution widths of each VGG16 stage, and where the stages lie in torchvision's ``vgg16().features``
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -55,7 +53,4 @@ class Model(Network):
         self.pretrained = encoders.load(self.encoder, encoder_weights, "vgg16")
 
     def logits(self, images):
-        *skips, x = self.encoder(images)
-        for block, skip in zip(reversed(self.decoder), reversed(skips), strict=True):
-            x = block(torch.cat([skip, F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)], 1))
-        return self.head(x)
+        return self.head(decode(self.encoder(images), [enlarge] * 4, reversed(self.decoder)))

@@ -3,10 +3,9 @@
 31,037,828 parameters with 3 channels and 4 classes at width 64.
 """
 
-import torch
 from torch import nn
 
-from helpers.models.blocks import Network, conv_pair, initialise
+from helpers.models.blocks import Network, conv_pair, decode, encode, initialise
 
 
 class Model(Network):
@@ -17,17 +16,10 @@ class Model(Network):
         widths = [width * 2**i for i in range(5)]
         pairs = zip([in_channels, *widths], widths, strict=False)
         self.down = nn.ModuleList(conv_pair(a, b) for a, b in pairs)
-        self.pool = nn.MaxPool2d(2)
         self.raise_ = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[:-1])
         self.up = nn.ModuleList(conv_pair(2 * w, w) for w in widths[:-1])
         self.head = nn.Conv2d(width, classes, 1)
         initialise(self, init)
 
     def logits(self, images):
-        x, skips = self.down[0](images), []
-        for block in self.down[1:]:
-            skips.append(x)
-            x = block(self.pool(x))
-        for raise_, block, skip in zip(reversed(self.raise_), reversed(self.up), reversed(skips), strict=True):
-            x = block(torch.cat([skip, raise_(x)], 1))
-        return self.head(x)
+        return self.head(decode(encode(images, self.down), reversed(self.raise_), reversed(self.up)))

@@ -3,11 +3,9 @@
 17,263,172 parameters with 3 channels and 4 classes at width 64.
 """
 
-import torch
-import torch.nn.functional as F
 from torch import nn
 
-from helpers.models.blocks import Network, conv_pair, initialise
+from helpers.models.blocks import Network, conv_pair, decode, encode, enlarge, initialise
 
 
 class Model(Network):
@@ -17,16 +15,9 @@ class Model(Network):
         super().__init__(in_channels, classes)
         widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
         self.down = nn.ModuleList(conv_pair(a, b) for a, b in zip([in_channels, *widths], widths, strict=False))
-        self.pool = nn.MaxPool2d(2)
         self.up = nn.ModuleList(conv_pair(2 * w, max(w // 2, width), mid_channels=w) for w in widths[3::-1])
         self.head = nn.Conv2d(width, classes, 1)
         initialise(self, init)
 
     def logits(self, images):
-        x, skips = self.down[0](images), []
-        for block in self.down[1:]:
-            skips.append(x)
-            x = block(self.pool(x))
-        for block, skip in zip(self.up, reversed(skips), strict=True):
-            x = block(torch.cat([skip, F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)], 1))
-        return self.head(x)
+        return self.head(decode(encode(images, self.down), [enlarge] * 4, self.up))

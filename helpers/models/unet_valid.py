@@ -7,7 +7,7 @@ overlap-tile strategy does; the logits have the image's size. 31,031,940 paramet
 import torch
 from torch import nn
 
-from helpers.models.blocks import Network, initialise, plain_pair
+from helpers.models.blocks import Network, decode, encode, initialise, plain_pair, skip_first
 
 BORDER = 92
 
@@ -17,6 +17,13 @@ def mirrored(length, before, after, device):
     position = torch.arange(-before, length + after, device=device)
     period = max(2 * (length - 1), 1)
     return (length - 1) - ((position % period) - (length - 1)).abs() if length > 1 else torch.zeros_like(position)
+
+
+def cropped_skip_first(skip, raised):
+    """The middle of the skip, as large as the enlarged map, and that map."""
+    (height, width), (rows, columns) = skip.shape[2:], raised.shape[2:]
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return skip_first(skip[..., top : top + rows, left : left + columns], raised)
 
 
 class Model(Network):
@@ -29,7 +36,8 @@ class Model(Network):
         widths = [width * 2**i for i in range(5)]
         pairs = zip([in_channels, *widths], widths, strict=False)
         self.down = nn.ModuleList(plain_pair(a, b, padding=0) for a, b in pairs)
-        self.pool, self.drop = nn.MaxPool2d(2), nn.Dropout(dropout)
+        for block in self.down[-2:]:
+            block.append(nn.Dropout(dropout))
         self.raise_ = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[-2::-1])
         self.up = nn.ModuleList(plain_pair(2 * w, w, padding=0) for w in widths[-2::-1])
         self.head = nn.Conv2d(width, classes, 1)
@@ -45,14 +53,4 @@ class Model(Network):
 
     def valid(self, images):
         """N×C×H×W to N×classes×(H−184)×(W−184), for H and W 12 more than a multiple of 16 (572 → 388)."""
-        x, skips = self.down[0](images), []
-        for level, block in enumerate(self.down[1:], 1):
-            skips.append(self.drop(x) if level == 4 else x)
-            x = block(self.pool(skips[-1]))
-        x = self.drop(x)
-        for raise_, block, skip in zip(self.raise_, self.up, reversed(skips), strict=True):
-            x = raise_(x)
-            top, left = (skip.shape[2] - x.shape[2]) // 2, (skip.shape[3] - x.shape[3]) // 2
-            skip = skip[..., top : top + x.shape[2], left : left + x.shape[3]]
-            x = block(torch.cat([skip, x], 1))
-        return self.head(x)
+        return self.head(decode(encode(images, self.down), self.raise_, self.up, cropped_skip_first))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.errors import StudyError
-from helpers.models.blocks import Network, conv_pair, initialise, sigmoid_outputs, with_background
+from helpers.models.blocks import Network, conv_pair, enlarge, initialise, sigmoid_outputs, with_background
 
 
 def _dropout_pair(in_channels, out_channels):
@@ -66,9 +66,7 @@ class Model(Network):
         return self
 
     def _raise(self, key, x):
-        if key in self.raise_:
-            return self.raise_[key](x)
-        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        return self.raise_[key](x) if key in self.raise_ else enlarge(x)
 
     def _heads(self, images):
         nodes = {}
