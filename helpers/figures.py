@@ -4,7 +4,6 @@ A colour means the same class or network everywhere; every figure is saved as SV
 with the parameters it came from.
 """
 
-import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,14 +13,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgb
 
-from helpers.models import catalogue
+from helpers import labels
+from helpers.labels import network as model_label  # noqa: F401, for the pages
+from helpers.labels import p_text as p_text
 from helpers.provenance import made, write_csv
 
 STYLE = Path(__file__).parent / "study.mplstyle"
 #: journal column widths in inches (85 and 174 mm)
 COLUMN, PAGE = 85 / 25.4, 174 / 25.4
-#: columns that hold P values, written as journals do
-P_COLUMN = r"^(P,.*|p|(paper|valid|printed) p|p (adjusted|gg|interaction|inferior|superior|equivalent))$"
 #: network → colour; Okabe–Ito colours for the networks that are compared, told apart with colour-blindness too
 COLOURS = {
     "qvum": "#0072B2", "unet": "#D55E00", "unetpp": "#009E73", "bpsegsys_r": "#CC79A7", "vistr": "#E69F00",
@@ -41,11 +40,6 @@ def use_style():
     """The study's matplotlib style from here on (one call at the top of a notebook)."""
     plt.style.use(STYLE)
     matplotlib.rcParams["svg.hashsalt"] = "study"  # the same figure gives the same file
-
-
-def model_label(name):
-    """How a network is written in figures and tables, 'qvum' → 'Q-VUM'."""
-    return catalogue.label(name) if name in catalogue.ENTRIES or str(name).startswith("smp:") else str(name)
 
 
 def model_colour(name):
@@ -93,31 +87,18 @@ def save(fig, study, name):
 
 
 def save_table(frame, study, name, note="", digits=3):
-    """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler rounded for reading.
+    """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler for reading (:mod:`helpers.labels`).
 
-    note: printed under the table (definitions, policy, assumptions). Networks are written by their labels, with a
-    footnote under the table for each that is a reconstruction.
+    note: printed under the table (definitions, policy, assumptions), before what all rows share and a footnote for
+    each network that is a reconstruction. Bounds stand in one column; P values as journals print them.
     """
     path = study.run / "tables" / f"{name}.csv"
     write_csv(frame, path)
     made(path)
-    shown = frame.rename(columns=lambda c: str(c).replace("_", " "))
-    floats = shown.select_dtypes("float").columns
-    networks = [c for c in shown.columns if c in ("model", "headline", "network", "a", "b")]
-    styler = shown.style.hide(axis="index").format(precision=digits, na_rep="–")
-    styler = styler.format(p_text, subset=[c for c in floats if re.match(P_COLUMN, c)])
-    styler = styler.format(model_label, na_rep="–", subset=networks)
-    styler = styler.set_table_attributes(f'class="study-table" data-table="{name}"')
-    names = dict.fromkeys(value for c in networks for value in shown[c] if value in catalogue.ENTRIES)
-    notes = [note, *(catalogue.footnote(n) for n in names if catalogue.entry(n).is_reconstruction)]
-    return styler.set_caption(" ".join(filter(None, notes))) if any(notes) else styler
-
-
-def p_text(p):
-    """A P value as journals print it: three digits, '< 0.001' below; '–' for none."""
-    if pd.isna(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    shown, shared = labels.readable(frame.rename(columns=str).reset_index(drop=True), digits)
+    styler = shown.style.hide(axis="index").set_table_attributes(f'class="study-table" data-table="{name}"')
+    caption = " ".join(filter(None, [note, shared, *labels.stand_ins(frame)]))
+    return styler.set_caption(caption) if caption else styler
 
 
 def interval_text(value, low, high, digits=3):

@@ -1,0 +1,52 @@
+"""Tables as they are read: words for columns, what all rows share said once, every digit in the file."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import figures, labels
+from helpers import study as studies
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    (tmp_path / "data_manifest").symlink_to(studies.ROOT / "data_manifest")
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    return studies.load("phantom", "quick")
+
+
+def compared():
+    return pd.DataFrame({
+        "model": ["unet", "bpsegsys_r"], "class": ["QLM", "QLM"], "unit": ["patient"] * 2, "n": [22, 22],
+        "difference": [-0.0241, -0.0241], "low": [-0.04, -0.05], "high": [0.012, -0.0001], "p": [0.0002, 0.2],
+        "hd95_px": [12.3456, np.nan], "hd95_px_low": [1.0, np.nan], "hd95_px_high": [20.5, np.nan],
+        "note": [None, None],
+    })  # fmt: skip
+
+
+def test_columns_in_words_and_shared_values_said_once():
+    shown, shared = labels.readable(compared())
+    assert list(shown) == ["network", "difference", "interval", "P", "HD95 (px)"]
+    assert shared == "In all rows: class QLM; patients 22."
+    assert shown.iloc[0].tolist() == ["U-Net", "−0.024", "−0.040 to 0.012", "< 0.001", "12.35 (1.00 to 20.50)"]
+    assert shown.iloc[1].tolist() == ["BPSegSys-R", "−0.024", "−0.050 to 0.000", "0.200", "–"]
+    one = labels.readable(compared().head(1))
+    assert one[1] == "" and one[0]["patients"].tolist() == ["22"]
+
+
+def test_the_file_keeps_every_column_and_digit(study):
+    text = figures.save_table(compared(), study, "compared", note="Policy.").to_html()
+    caption = text.split("<caption>")[1].split("</caption>")[0]
+    assert caption == ("Policy. In all rows: class QLM; patients 22. BPSegSys-R is a stand-in: of the original only an "
+                       "abstract is public.")  # fmt: skip
+    saved = pd.read_csv(study.run / "tables" / "compared.csv")
+    assert list(saved) == list(compared()) and saved["difference"].tolist() == [-0.0241, -0.0241]
+
+
+@pytest.mark.parametrize(("values", "text"), [
+    ([1, 0], ["1", "0"]), ([87.0, None], ["87", "–"]), ([0.0, 0.5], ["0.000", "0.500"]),
+    ([1234.5, 2345.6], ["1234", "2346"]), ([True, False], ["yes", "no"]),
+    (["age_years", "FPR_union"], ["age (years)", "FPR of union"]),
+])  # fmt: skip
+def test_cells(values, text):
+    assert labels.readable(pd.DataFrame({"x": values}))[0]["x"].tolist() == text
