@@ -9,13 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-from helpers import provenance, steps, study as studies
+from helpers import provenance, steps
 
 REPOSITORY = Path(workflow.basedir)
-STUDY = studies.load(config.get("study", "phantom"), config.get("protocol", "quick"))
+STUDY, DATA, GENERATED = steps.begin(config.get("study", "phantom"), config.get("protocol", "quick"), config.get("data"))
 NAME, PROTOCOL, RUN = STUDY.name, STUDY.protocol, f"runs/{STUDY.name}"
-DATA = config.get("data") or f"{RUN}/data"
-GENERATED = bool(STUDY.generator) and not config.get("data")
 BOOK = f"reports/{NAME}/book/index.html"
 MINUTES = STUDY.spec["time_limit_min"]
 WHO = f"--study {NAME} --protocol {PROTOCOL}"

@@ -19,6 +19,26 @@ from helpers.errors import StudyError
 BY_HAND = ("03_train", "11_ablation")
 
 
+def begin(name, protocol, data):
+    """(study, folder of its images, whether the workflow draws them itself); data: that folder, or empty.
+
+    What is wrong with the request ends the workflow in one line, before a file is touched.
+    """
+    try:
+        study = studies.load(name, protocol)
+        folder = data or f"runs/{name}/data"
+        drawn = bool(study.generator) and not data
+        if not drawn and not Path(folder).is_dir():
+            public = (study.root / "source.yml").is_file()
+            get = f"; `make data STUDY={name}` downloads them" if public else ""
+            raise StudyError(f"DATA={folder}: no such folder. {study.title} needs real images: name the folder that "
+                             f"holds them, make study STUDY={name} DATA=/folder{get}")  # fmt: skip
+        studies.images(study)
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    return study, folder, drawn
+
+
 def slug(model):
     """A network's name as a folder name: 'smp:unet/resnet34' → 'smp-unet-resnet34'."""
     return re.sub(r"[^A-Za-z0-9_.+-]", "-", model)
