@@ -115,6 +115,23 @@ def test_a_lost_phantom_image_is_drawn_again_and_gives_the_same_results(copy):
     assert planned(copy) == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "protocol", "data", "message"),
+    [
+        ("femoral", "quick", "", r"error: DATA=runs/femoral/data: no such folder.*`make data STUDY=femoral` downloads"),
+        ("femoral", "quick", "/no/where", r"error: DATA=/no/where: no such folder.*make study STUDY=femoral DATA="),
+        ("femur", "quick", "", r"error: .*femur.study.yml: no such file. Studies here: femoral, phantom"),
+        ("phantom", "slow", "", r"error: .*no protocol 'slow'; it has quick, paper"),
+        ("qlb", "quick", "/", r"error: .*qlb.images.csv: has a header but no rows"),
+    ],
+)
+def test_a_wrong_request_ends_in_one_line(name, protocol, data, message, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where no study has been run
+    with pytest.raises(SystemExit, match=message) as stop:
+        steps.begin(name, protocol, data)
+    assert "\n" not in str(stop.value)
+
+
 def test_folder_state_sees_every_file(tmp_path):
     from types import SimpleNamespace
 
