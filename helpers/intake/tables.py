@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.provenance import write_csv
 from helpers.readers import sha256
 
 COLUMNS = ["image_id", "patient_id", "image", "mask", "split", "sha256_image", "sha256_mask", "device",
@@ -30,11 +29,6 @@ def image_table(rows, data):
     columns = [*COLUMNS, *(["excluded"] if "excluded" in frame and frame["excluded"].notna().any() else [])]
     order = sorted(range(len(frame)), key=lambda i: natural(frame["image_id"].iloc[i]))
     return frame.reindex(columns=columns).iloc[order].reset_index(drop=True)
-
-
-def write_images(frame, folder):
-    """Write images.csv into a manifest folder."""
-    write_csv(frame, Path(folder) / "images.csv")
 
 
 def sample(names, count, seed):
