@@ -46,6 +46,20 @@ def prepare(images, norm):
     return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
+def clips(positions, patients, clip):
+    """Positions (int array) ordered so that each ``clip`` in a row are one patient's consecutive images, the last of
+    them repeated where too few are left; as they are for networks that read single images (clip 1).
+
+    patients: an id for each position; without one (not a string) an image is a clip of its own.
+    """
+    if clip == 1:
+        return positions
+    owners = {}
+    for position, patient in zip(positions, patients, strict=True):
+        owners.setdefault(patient if isinstance(patient, str) else int(position), []).append(position)
+    return np.array([p for own in owners.values() for p in own + own[-1:] * (-len(own) % clip)], dtype=np.int64)
+
+
 def predict(network, images, norm, batch=16, bf16=False):
     """Class of every pixel, uint8 (N, H, W). images: uint8 tensor (N, H, W) on any device; network in any mode."""
     device = next(network.parameters()).device

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from helpers import models
+
 OPTIMISERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -35,7 +37,19 @@ def learning_rate(schedule, lr, epoch, epochs):
     return lowest + (lr - lowest) * (1 + math.cos(math.pi * (now - warm) / (epochs - warm - tail))) / 2
 
 
-def optimiser(spec, parameters):
-    """The optimiser of a ``optimiser:`` entry (name, lr and its own options) over the given parameters."""
-    options = {k: v for k, v in spec.items() if k not in ("name", "lr")}
-    return OPTIMISERS[spec["name"]](parameters, lr=spec["lr"], **options)
+def optimiser(spec, network):
+    """The optimiser of a ``optimiser:`` entry over a network's parameters: name, lr, its own options, and encoder_lr,
+    the share of lr by which a pretrained encoder learns (Carion 2020 and Wang 2021: 0.1), kept as ``share`` of each
+    parameter group."""
+    options = {k: v for k, v in spec.items() if k not in ("name", "lr", "encoder_lr")}
+    encoder = {id(p) for p in models.encoder_parameters(network)} if "encoder_lr" in spec else set()
+    groups = [{"params": [], "share": 1.0}, {"params": [], "share": spec.get("encoder_lr", 1.0)}]
+    for parameter in network.parameters():
+        groups[id(parameter) in encoder]["params"].append(parameter)
+    return OPTIMISERS[spec["name"]]([g for g in groups if g["params"]], lr=spec["lr"], **options)
+
+
+def set_rate(optimiser, rate):
+    """Give every parameter group its share of the learning rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["share"]

@@ -39,9 +39,10 @@ def fit(network, arrays, train, val, spec, class_weights, seed, folder, label=""
     device = next(network.parameters()).device
     bf16, clip, epochs = inference.has_bf16(device), models.clip_length(network), spec["epochs"]
     norm = inference.normalisation(spec, arrays.images[train])
+    train, val = (inference.clips(p, arrays.index["patient_id"].iloc[p], clip) for p in (train, val))
     images, masks = (torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks))
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
-    optimiser = schedule.optimiser(spec["optimiser"], network.parameters())
+    optimiser = schedule.optimiser(spec["optimiser"], network)
     key = provenance.digest([spec, seed, len(train), len(val), models.provenance(network)])
     folder.mkdir(parents=True, exist_ok=True)
     state = checkpoint.load_state(folder, network, optimiser, key, device)
@@ -76,8 +77,7 @@ def fit(network, arrays, train, val, spec, class_weights, seed, folder, label=""
         parts = _batches(len(train), spec["batch"], clip, draw)
         for step, part in enumerate(parts):
             rate = schedule.learning_rate(spec["schedule"], spec["optimiser"]["lr"], epoch + step / len(parts), epochs)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+            schedule.set_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
             loss, accuracy = step_on(torch.from_numpy(train[part.numpy()]).to(device), draw)
             loss.backward()
@@ -145,8 +145,10 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
     started = provenance.now()
     history, norm = fit(network, arrays, train, val, spec, weights, seed, out / "unfinished", label, checkpoint_seconds)
     kept = np.arange(len(arrays.index)) if fold == "main" else test
-    predictions = inference.predict(network, torch.from_numpy(np.array(arrays.images[kept])), norm, 2 * spec["batch"],
+    order = inference.clips(kept, arrays.index["patient_id"].iloc[kept], models.clip_length(network))
+    predictions = inference.predict(network, torch.from_numpy(np.array(arrays.images[order])), norm, 2 * spec["batch"],
                           inference.has_bf16(device))  # fmt: skip
+    predictions = predictions[np.unique(order, return_index=True)[1]]  # without the repeats, in the order of ``kept``
     counts = count(study, arrays, kept, predictions, spec["name"], fold, seed)
     record = provenance.record(
         study, model=spec["name"], fold=fold, seed=seed, training=spec, classes=[c.name for c in study.classes],

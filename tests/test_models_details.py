@@ -1,28 +1,20 @@
-"""Networks against public implementations with equal weights, pretrained encoders, and what single networks can do."""
+"""Networks against public implementations with equal weights, and what single networks can do."""
 
-import hashlib
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torchvision
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from helpers import losses, models, speed
 from helpers.errors import StudyError
-from helpers.models import catalogue, encoders, vistr_parts
+from helpers.models import catalogue, vistr_parts
 from helpers.models.qvum import VGG16
 
 torch.set_num_threads(1)
-VGG = Path(os.environ.get("QVUM_DATA", "../shared/data")).parent / "weights/vgg16_imagenet_features.safetensors"
-needs_vgg = pytest.mark.skipif(
-    not VGG.is_file(), reason=f"needs {VGG.name} in weights/ beside QVUM_DATA (default ../shared/data)"
-)
 
 
 def copy_in_order(source, target):
@@ -166,95 +158,10 @@ def test_boxes_of_masks_equal_torchvision():
     assert not boxes[0, 1].any()
 
 
-@needs_vgg
-def test_imagenet_weights_reach_qvum(monkeypatch):
-    stored = load_file(VGG)
-    network = models.build("qvum", 3, 4, encoder_weights=str(VGG))
-    found = {k: v for k, v in network.encoder.state_dict().items() if k.endswith("weight")}
-    assert len(found) == 13
-    assert all(torch.equal(found[k], stored[k]) for k in found)
-    assert models.provenance(network)["sha256"] == hashlib.sha256(VGG.read_bytes()).hexdigest()
-    grey = models.build("qvum", 1, 4, encoder_weights=str(VGG))
-    x = torch.rand(1, 1, 32, 32)
-    with torch.no_grad():  # one channel: as if the grey image were copied to three
-        torch.testing.assert_close(grey.encoder(x)[0], network.encoder(x.expand(-1, 3, -1, -1))[0])
-    monkeypatch.setenv("ENCODER_WEIGHTS", str(VGG))
-    assert models.provenance(models.build("qvum", 3, 4, encoder_weights="imagenet"))["file"] == VGG.name
-    with pytest.raises(StudyError, match=r"no resnet34 weights .* lacks bn1.bias"):
-        models.build("bpsegsys_r", 3, 4, encoder_weights="imagenet")
-
-
-@pytest.fixture
-def vgg_file(tmp_path):
-    """A file with the tensors of VGG16's convolutions and one more, as torchvision would name them."""
-    tensors = {k: torch.rand_like(v) for k, v in VGG16(3).state_dict().items()}
-    save_file(tensors | {"classifier.0.weight": torch.zeros(2)}, tmp_path / "vgg.safetensors")
-    return tmp_path / "vgg.safetensors"
-
-
-def test_frozen_encoder_is_released_and_only_a_pretrained_one_is_frozen(vgg_file):
-    network = models.build("qvum", 3, 2, encoder_weights=str(vgg_file))
-    assert models.freeze_encoder(network, True) == 14_714_688
-    before = network.encoder.features[0].weight.clone()
-    optimiser = torch.optim.SGD(network.parameters(), 0.1)
-    x, y = torch.rand(1, 3, 16, 16), torch.ones(1, 16, 16, dtype=torch.int64)
-    criterion = losses.build({"name": "ce"})
-    nn.init.normal_(network.head.weight)
-    models.training_loss(network, x, y, criterion).backward()
-    optimiser.step()
-    assert torch.equal(network.encoder.features[0].weight, before)
-    assert network.head.weight.grad is not None
-    models.freeze_encoder(network, False)
-    assert all(p.requires_grad for p in network.parameters())
-    scratch = models.build("qvum", 3, 2)
-    assert models.freeze_encoder(scratch, True) == 0
-    assert all(p.requires_grad for p in scratch.parameters())
-    assert models.freeze_encoder(models.build("femoral_unet", 1, 2), True) == 0
-    assert models.provenance(scratch) == {"encoder_weights": "none"}
-
-
-def test_frozen_stem_of_vistr_stays_frozen(tmp_path):
-    whole = torchvision.models.resnet50(weights=None).state_dict()
-    save_file({k: v for k, v in whole.items() if not k.startswith("fc.")}, tmp_path / "r50.safetensors")
-    network = models.build("vistr", 3, 2, backbone="resnet50", encoder_weights=str(tmp_path / "r50.safetensors"))
-    models.freeze_encoder(network, True)
-    models.freeze_encoder(network, False)
-    frozen = {n for n, p in network.named_parameters() if not p.requires_grad}
-    assert frozen == {n for n in frozen if n.startswith(("encoder.conv1", "encoder.layer1"))} != set()
-    assert sum(p.numel() for n, p in network.named_parameters() if n in frozen) == 222_400
-    network.freeze_stem = False
-    models.freeze_encoder(network, False)
-    assert all(p.requires_grad for p in network.parameters())
-
-
 def test_authors_vistr_trains_as_many_numbers_as_they_print():
     with torch.device("meta"):
         network = models.build("vistr", 3, 2, clip_length=36, outputs=42, freeze_stem=True)
     assert sum(p.numel() for p in network.parameters() if p.requires_grad) == 75_709_217
-
-
-def test_weights_that_cannot_be_had_are_an_error(tmp_path, monkeypatch, vgg_file):
-    with pytest.raises(StudyError, match="no such file"):
-        models.build("qvum", 3, 4, encoder_weights=str(tmp_path / "gone.safetensors"))
-    with pytest.raises(StudyError, match="take 1 or 3 channels"):
-        models.build("qvum", 2, 4, encoder_weights=str(vgg_file))
-    (tmp_path / "text.safetensors").write_text("not weights")
-    with pytest.raises(StudyError, match="is not a safetensors file"):
-        models.build("qvum", 3, 4, encoder_weights=str(tmp_path / "text.safetensors"))
-
-    def offline(*_, **__):
-        raise ConnectionError("no route")
-
-    monkeypatch.delenv("ENCODER_WEIGHTS", raising=False)
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
-    with pytest.raises(StudyError, match=r"ENCODER_WEIGHTS=/path/file.safetensors .* or connect to the network"):
-        models.build("qvum", 3, 4, encoder_weights="imagenet")
-
-
-def test_several_weight_files_the_fitting_one_is_taken(tmp_path, monkeypatch, vgg_file):
-    save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    monkeypatch.setenv("ENCODER_WEIGHTS", os.pathsep.join([str(tmp_path / "other.safetensors"), str(vgg_file)]))
-    assert encoders.load(VGG16(3), "imagenet", "vgg16")["file"] == vgg_file.name
 
 
 def test_unetpp_is_pruned_to_its_own_head():
