@@ -88,6 +88,8 @@ def test_frozen_stem_of_vistr_stays_frozen(tmp_path):
 def test_weights_that_cannot_be_had_are_an_error(tmp_path, monkeypatch, vgg_file):
     with pytest.raises(StudyError, match="no such file"):
         models.build("qvum", 3, 4, encoder_weights=str(tmp_path / "gone.safetensors"))
+    with pytest.raises(StudyError, match="unet has no encoder to pretrain"):
+        models.build("unet", 3, 4, encoder_weights=str(vgg_file))
     with pytest.raises(StudyError, match="take 1 or 3 channels"):
         models.build("qvum", 2, 4, encoder_weights=str(vgg_file))
     (tmp_path / "text.safetensors").write_text("not weights")

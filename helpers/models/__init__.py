@@ -25,10 +25,9 @@ def build(name, in_channels, classes, encoder_weights="none", **options):
     """The network ``name`` with random weights, or a pretrained encoder where it has one.
 
     in_channels: 1 or 3 (others where the encoder is not pretrained); classes: background included, ≥ 1.
-    encoder_weights: 'none', 'imagenet' or a safetensors path (see ``encoders.load``); networks that have no
-    encoder to pretrain start from scratch whatever it says, and ``provenance`` shows it.
+    encoder_weights: 'none', 'imagenet' or a safetensors path (see ``encoders.load``).
     options: the network's own (keyword arguments of its class). Returns nn.Module, images N×C×H×W -> logits
-    N×classes×H×W. StudyError for an unknown network or option.
+    N×classes×H×W. StudyError for an unknown network or option, or weights for a network without such an encoder.
     """
     found = entry(name)
     if in_channels < 1 or classes < 1:
@@ -41,6 +40,8 @@ def build(name, in_channels, classes, encoder_weights="none", **options):
         raise StudyError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known) or 'none'}")
     if found.pretrained:
         options["encoder_weights"] = encoder_weights
+    elif encoder_weights not in (None, "none"):
+        raise StudyError(f"{name} has no encoder to pretrain; say encoder_weights: none for it")
     return module.Model(in_channels, classes, **options)
 
 
