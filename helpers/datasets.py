@@ -146,6 +146,8 @@ def build(study, data):
     if folds:
         inside = index["split"] != EXTERNAL
         index.loc[inside, "cv_fold"] = assign_folds(index[inside], folds, study.split.get("seed", 0))
+    for line in gates.table(gates.quick(index, arrays[1], study.classes)).itertuples():
+        print(f"gate, {line.gate}: {line.result}; {line.found}", flush=True)
     provenance.write_csv(index, part / "index.csv")
     pixels = np.bincount(arrays[1].ravel(), minlength=len(study.classes))
     summary = {

@@ -165,13 +165,16 @@ def records(study):
     return [json.loads(p.read_text(encoding="utf-8")) for p in sorted(study.run.rglob("weights.json"))]
 
 
+def quick(index, masks, classes):
+    """The gates that are told at load as well, before anything is trained (list)."""
+    return [patients_disjoint(index), identical(index), classes_present(masks, index, classes)]
+
+
 def run(study, arrays, threshold=THRESHOLD):
     """Every gate of a study on its checked images (``helpers.datasets.Arrays``), as a list."""
     return [
-        patients_disjoint(arrays.index),
-        identical(arrays.index),
+        *quick(arrays.index, arrays.masks, study.classes),
         near_duplicates(arrays.images, arrays.index, threshold),
-        classes_present(arrays.masks, arrays.index, study.classes),
         normalisation(records(study), arrays),
     ]
 

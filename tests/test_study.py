@@ -191,6 +191,17 @@ def test_every_bad_file_is_reported(small):
         build(small)
 
 
+def test_the_gates_are_told_before_anything_is_trained(small, capsys):
+    for number in (4, 5):  # the test images show nothing
+        path = small / f"data/m{number}.png"
+        Image.fromarray(np.zeros((20, 24), np.uint8)).save(path)
+        edit_csv(small, number, "sha256_mask", provenance.sha256(path))
+    build(small)
+    said = capsys.readouterr().out
+    assert "gate, patients disjoint: passed; 3 patients, 0 of them in more than one split or fold" in said
+    assert "gate, classes present: FAILED; missing: nerve_block_region in test, nerve_block_region in cv" in said
+
+
 def test_a_missing_data_folder_and_too_many_folds(small):
     with pytest.raises(StudyError, match="no such folder"):
         datasets.build(study.load("small"), small / "nowhere")
