@@ -11,7 +11,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ import pandas as pd
 from helpers import datasets, metrics, provenance, steps
 from helpers import study as studies
 from helpers.errors import StudyError, raise_all
+from helpers.readers import locate, sha256
 from helpers.report.build import folder
 from helpers.report.pack import input_files
 
@@ -38,12 +42,7 @@ def seals(place):
         yield f"{seal}: does not cover {name}"
     if "".join(f"{digest}  {name}\n" for name, digest in sealed.items()).encode() != seal.read_bytes():
         yield f"{seal}: has changed since the book was made"
-    for name, digest in sealed.items():
-        path = place / name
-        if not path.is_file():
-            yield f"{path}: is missing"
-        elif provenance.sha256(path) != digest:
-            yield f"{path}: is not the file that was sealed in {seal}"
+    yield from _compare(place, sealed)
 
 
 def hashes(study, place):
@@ -56,9 +55,14 @@ def hashes(study, place):
         yield f"{book / 'manifest.json'}: cannot be read ({error})"
         return
     present = {p.relative_to(book).as_posix() for p in book.rglob("*") if p.is_file()} - {"manifest.json"}
-    yield from _compare(book, listed, present, "was not there when the book was made")
+    yield from _compare(book, listed)
+    yield from (f"{book / name}: was not there when the book was made" for name in sorted(present - set(listed)))
     present = {Path(os.path.relpath(p, studies.ROOT)).as_posix() for p in input_files(study)}
-    yield from _compare(studies.ROOT, inputs, present, "is newer than the book; run `make study` again")
+    yield from _compare(studies.ROOT, inputs)
+    yield from (
+        f"{studies.ROOT / name}: is newer than the book; run `make study` again"
+        for name in sorted(present - set(inputs))
+    )
     try:
         with zipfile.ZipFile(place / "book.zip") as archive:
             names = {n.removeprefix("book/") for n in archive.namelist()}
@@ -68,14 +72,32 @@ def hashes(study, place):
     yield from (f"{place / 'book.zip'}: lacks {name}" for name in sorted(set(listed) - names))
 
 
-def _compare(base, listed, present, extra):
+def _compare(base, listed):
     for name, digest in listed.items():
         path = base / name
         if not path.is_file():
             yield f"{path}: is missing"
         elif provenance.sha256(path) != digest:
             yield f"{path}: has changed since the book was made"
-    yield from (f"{base / name}: {extra}" for name in sorted(present - set(listed)))
+
+
+def images(study):
+    """Differences between the images and masks that were learned from and their hashes in images.csv."""
+    check = json.loads((study.run / "cache" / "check.json").read_text(encoding="utf-8"))
+    base, frame = studies.ROOT / check["data"], studies.images(study)
+    if not base.is_dir():
+        print(f"images: {base} is not on this machine, so the images themselves are not compared", flush=True)
+        return
+    for kind in ("image", "mask"):
+        for name, digest in zip(frame[kind], frame[f"sha256_{kind}"], strict=True):
+            if not locate(base / name)[0].is_file():
+                yield f"{base / name}: is missing"
+            elif sha256(base / name) != digest:
+                yield f"{base / name}: is not the {kind} of {study.root / 'images.csv'}"
+
+
+def _same(copy, path):
+    return copy.is_file() and copy.read_bytes() == path.read_bytes()
 
 
 def copies(study, place):
@@ -83,7 +105,7 @@ def copies(study, place):
     for name in ("tables", "figures", "results"):
         for path in sorted((study.run / name).glob("*")):
             copy = place / "book" / name / path.name
-            if not copy.is_file() or copy.read_bytes() != path.read_bytes():
+            if not _same(copy, path):
                 yield f"{copy}: differs from {path}"
 
 
@@ -120,42 +142,70 @@ def counted(study):
 
 
 def remade(study):
-    """Run every page again in an empty place and compare its tables byte by byte; measured pages are left out."""
-    records = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted(study.run.glob("notebooks/*.json"))}
-    again = sorted((p for p in records if not p.startswith(MEASURED)), key=lambda p: (p.startswith("00"), p))
-    own = {name: page for page in again for name in records[page]["files"] if f"runs/{study.name}/tables/" in name}
-    with tempfile.TemporaryDirectory() as temporary:
-        root, run = Path(temporary), Path(temporary) / "runs" / study.name
-        run.mkdir(parents=True)
-        (root / "data_manifest").symlink_to(studies.ROOT / "data_manifest")
-        for part in ("cache", "train", "results", "data"):
-            if (study.run / part).exists():
-                (run / part).symlink_to((study.run / part).resolve())
-        (run / "tables").mkdir()
-        for path in (study.run / "tables").glob("*"):
-            if os.path.relpath(path, studies.ROOT) not in own:
-                (run / "tables" / path.name).write_bytes(path.read_bytes())
-        for page in again:
-            print(f"making the tables of {page} again", flush=True)
-            given = [x for name, value in records[page]["parameters"].items() for x in ("-p", name, json.dumps(value))]
-            command = [sys.executable, "-m", "helpers.notebook", str(provenance.REPOSITORY / f"notebooks/{page}.ipynb"),
-                       str(run / "notebooks" / f"{page}.ipynb"), *given]  # fmt: skip
-            done = subprocess.run(command, env=os.environ | {"STUDY_ROOT": temporary}, capture_output=True, text=True,
-                                  cwd=provenance.REPOSITORY, check=False)  # fmt: skip
-            if done.returncode:
-                yield f"notebooks/{page}.ipynb: cannot be run again: {done.stderr.strip().splitlines()[-1]}"
-                continue
-            for name in (n for n, maker in own.items() if maker == page):
-                if not (root / name).is_file() or (root / name).read_bytes() != (studies.ROOT / name).read_bytes():
-                    yield f"{studies.ROOT / name}: is not what notebooks/{page}.ipynb makes from the results"
+    """Run every page that wrote a table again and compare byte by byte; pages that measure a machine are left out.
+
+    Each page runs in a place of its own that holds all tables but the page's, so that several run side by side.
+    """
+    records = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in study.run.glob("notebooks/*.json")}
+    tables = f"runs/{study.name}/tables/"
+    again = {page: [name for name in record["files"] if name.startswith(tables)] for page, record in records.items()
+             if not page.startswith(MEASURED)}  # fmt: skip
+    again = sorted(((page, own) for page, own in again.items() if own), key=lambda item: _seconds(records[item[0]]))
+    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting = {pool.submit(_again, study, page, records[page], own, Path(temporary) / page): page
+                   for page, own in reversed(again)}  # fmt: skip
+        for number, done in enumerate(as_completed(waiting), 1):
+            seconds, problems = done.result()
+            said = "differ" if problems else "the same again"
+            print(f"[{number} of {len(again)}] {waiting[done]}: tables {said}, {seconds:.0f} s", flush=True)
+            yield from problems
 
 
-def verify(study, again=True):
-    """Check the book of a study; StudyError lists every difference. again: run the pages once more too."""
+def _seconds(record):
+    """How long a page took when it was made; the longest go first."""
+    started, finished = (datetime.strptime(record[k], "%Y-%m-%d %H:%M:%S UTC") for k in ("started", "finished"))
+    return (finished - started).total_seconds()
+
+
+def _again(study, page, record, own, root):
+    """(seconds, problems) of running one page again below ``root``. own: names of the tables that it wrote."""
+    run, begun = root / "runs" / study.name, time.monotonic()
+    (run / "tables").mkdir(parents=True)
+    (root / "data_manifest").symlink_to(studies.ROOT / "data_manifest")
+    for part in ("cache", "train", "results", "data"):
+        if (study.run / part).exists():
+            (run / part).symlink_to((study.run / part).resolve())
+    for path in (study.run / "tables").glob("*"):
+        if os.path.relpath(path, studies.ROOT) not in own:
+            (run / "tables" / path.name).symlink_to(path.resolve())
+    given = [x for name, value in record["parameters"].items() for x in ("-p", name, json.dumps(value))]
+    command = [sys.executable, "-m", "helpers.notebook", str(provenance.REPOSITORY / f"notebooks/{page}.ipynb"),
+               str(run / "notebooks" / f"{page}.ipynb"), *given]  # fmt: skip
+    done = subprocess.run(command, env=os.environ | {"STUDY_ROOT": str(root), "OMP_NUM_THREADS": "1"}, check=False,
+                          capture_output=True, text=True, cwd=provenance.REPOSITORY)  # fmt: skip
+    if done.returncode:
+        problems = [f"notebooks/{page}.ipynb: cannot be run again: {done.stderr.strip().splitlines()[-1]}"]
+    else:
+        problems = [f"{studies.ROOT / name}: is not what notebooks/{page}.ipynb makes from the results"
+                    for name in own if not _same(root / name, studies.ROOT / name)]  # fmt: skip
+    return time.monotonic() - begun, problems
+
+
+def verify(study):
+    """Check the book of a study, a line for each step; StudyError lists every difference."""
     place = folder(study)
-    problems = [*seals(place), *hashes(study, place), *copies(study, place)]
-    raise_all(problems, f"the book of {study.name} is not what was made")  # numbers from changed files mean nothing
-    raise_all([*counted(study), *(remade(study) if again else ())], f"the book of {study.name} cannot be made again")
+
+    def step(name, *checks):
+        begun = time.monotonic()
+        raise_all([p for check in checks for p in check], f"the book of {study.name} is not what was made ({name})")
+        print(f"{name}: as made, {time.monotonic() - begun:.0f} s", flush=True)
+
+    # in this order, and each only if the one before found nothing: numbers from changed files mean nothing
+    step("hashes of the book, its zip, weights, predictions and results", seals(place), hashes(study, place))
+    step("files of the book and files of the run", copies(study, place))
+    step("images and masks", images(study))
+    step("counts from predictions and reference", counted(study))
+    step("every table from the counts", remade(study))
 
 
 def main(arguments=None):
