@@ -19,9 +19,9 @@ ITEMS = dict(enumerate([
     ("Title", "says that this is artificial intelligence, and of which kind"),
     ("Abstract", "summary of design, methods, results and conclusion"),
     ("Introduction", "scientific and clinical background; intended use and role in care"),
-    ("Introduction", "aims and hypotheses"),
-    ("Design", "prospective or retrospective"),
-    ("Design", "goal of the study"),
+    ("Introduction", "aims, objectives and hypotheses"),
+    ("Study design", "prospective or retrospective"),
+    ("Study design", "goal of the study"),
     ("Data", "where the data come from"),
     ("Data", "who was included and excluded"),
     ("Data", "preprocessing of the images"),
@@ -29,14 +29,14 @@ ITEMS = dict(enumerate([
     ("Data", "how persons were made unrecognisable"),
     ("Data", "how missing data were handled"),
     ("Data", "how the images were acquired"),
-    ("Reference", "how the reference was obtained"),
-    ("Reference", "why this reference was chosen"),
-    ("Reference", "who drew the outlines, and their qualification"),
-    ("Reference", "how the test images were outlined"),
-    ("Reference", "agreement between and within those who drew"),
-    ("Partitions", "how images were assigned to training, tuning and test"),
-    ("Partitions", "at which level the partitions are disjoint"),
-    ("Test data", "intended sample size"),
+    ("Reference standard", "how the reference was obtained"),
+    ("Reference standard", "why this reference was chosen"),
+    ("Reference standard", "where the outlines come from: who drew them, with which qualification"),
+    ("Reference standard", "how the test images were outlined"),
+    ("Reference standard", "agreement between and within those who drew"),
+    ("Data partitions", "how images were assigned to training, tuning and test"),
+    ("Data partitions", "at which level the partitions are disjoint"),
+    ("Testing data", "intended sample size"),
     ("Model", "detailed description of the network"),
     ("Model", "software and libraries"),
     ("Model", "what the weights start from"),
@@ -46,20 +46,20 @@ ITEMS = dict(enumerate([
     ("Evaluation", "measures of performance"),
     ("Evaluation", "measures of significance and uncertainty"),
     ("Evaluation", "robustness or sensitivity analysis"),
-    ("Evaluation", "explanation of what the network looks at"),
+    ("Evaluation", "methods of explaining what the network looks at"),
     ("Evaluation", "evaluation on internal data"),
-    ("Evaluation", "evaluation on external data"),
-    ("Evaluation", "trial registration"),
-    ("Results: data", "numbers included and excluded, flow chart"),
-    ("Results: data", "characteristics of the patients in each partition"),
-    ("Results", "performance with its uncertainty"),
-    ("Results", "estimates and their precision against other methods"),
-    ("Results", "analysis of failures"),
+    ("Evaluation", "testing on external data"),
+    ("Evaluation", "registration as a clinical trial"),
+    ("Results: data", "numbers of patients or images included and excluded"),
+    ("Results: data", "demographic and clinical characteristics in each partition"),
+    ("Results: performance", "performance measures with their uncertainty"),
+    ("Results: performance", "estimates of diagnostic performance and their precision"),
+    ("Results: performance", "analysis of failures"),
     ("Discussion", "limitations"),
-    ("Discussion", "what it means for practice"),
-    ("Other", "full protocol and technical details"),
+    ("Discussion", "what it means for practice: intended use, clinical role"),
+    ("Other", "where the full protocol and technical details are"),
     ("Other", "availability of software, weights and data"),
-    ("Other", "funding"),
+    ("Other", "funding and the role of funders"),
 ], start=1))  # fmt: skip
 
 
@@ -145,8 +145,8 @@ def checklist(study, pages):
         f"nobody can but the people who collected the data. **{len(found)} of {len(ITEMS)} items are met.** The items "
         "are in short words of our own; the checklist is Tejani et al., Radiology: Artificial Intelligence 2024, "
         "6(4):e240300.\n\n"
-        '<div class="study-scroll" tabindex="0" role="region" aria-label="Checklist"><table class="study-table">'
-        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>\n"
+        '<div class="study-scroll" tabindex="0" role="region" aria-label="Checklist">'
+        f"<table class='study-table study-wrap'><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>\n"
     )
 
 

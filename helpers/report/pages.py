@@ -67,6 +67,7 @@ def make(path, study, name, title=None):
             cell.outputs = [
                 shown for out in _joined(cell.outputs) if (shown := _output(out, study, figures, section, record))
             ]
+    notebook.cells = _folded(notebook.cells)
     notebook.cells.append(new_markdown_cell(origin(study, record, path), id="provenance"))
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -80,6 +81,18 @@ def _first_heading(notebook, path):
         if cell.cell_type == "markdown" and re.search(r"^# ", cell.source, re.MULTILINE):
             return cell
     raise StudyError(f"{path}: no cell starts with a heading ('# …'), so the page would have no title; add one")
+
+
+def _folded(cells):
+    """The cells with code cells that follow each other made one, so that a page shows one fold and not several."""
+    folded = []
+    for cell in cells:
+        if folded and cell.cell_type == folded[-1].cell_type == "code":
+            folded[-1].source += "\n\n" + cell.source
+            folded[-1].outputs += cell.outputs
+        else:
+            folded.append(cell)
+    return folded
 
 
 def _joined(outputs):

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from helpers import figures, stats, steps
+from helpers import figures, labels, stats, steps
 from helpers import study as studies
 from helpers.figures import model_label
 
@@ -45,11 +45,12 @@ def headline(study, rows):
         what = "share of pixels in their right class" if row["metric"] == "accuracy" else f"{row['metric']} of {over}"
         how = f"pixels of all {row['n_images']} images pooled, {_interval(settings, unit)}"
         lines.append(_line(f"{what}, {model_label(study.headline)}", row, how))
-    dice = case_values(study, rows)
-    weak = dice < WEAK
+    weak = stats.failures(own, "Dice", study.target, WEAK).iloc[0]
     lines.append({"what": f"share of images with Dice of {study.target} below {WEAK}, {model_label(study.headline)}",
-                  "value": weak.mean(), "low": np.nan, "high": np.nan, "unit": "",
-                  "how": f"{weak.sum()} of {len(dice)} images"})  # fmt: skip
+                  "value": weak["share"], "low": weak["low"], "high": weak["high"], "unit": "",
+                  "how": f"{weak['below']} of {weak['n']} images, 95 % interval by Wilson"})  # fmt: skip
+    for line in lines:
+        line["what"] = line["what"].replace("_", " ")
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -70,14 +71,11 @@ def _differences(study, rows):
     tested = stats.declared(rows, study.headline, study.statistics).set_index("model")
     for name in names:
         row = tested.loc[name]
-        p = "no test" if pd.isna(row["p_adjusted"]) else f"P {_p(row['p_adjusted'])}, adjusted for {len(names)}"
+        p = labels.p_text(row["p_adjusted"])
+        p = "no test" if p == "–" else f"P {p if '<' in p else '= ' + p}, adjusted for {len(names)}"
         yield {"what": f"{row['metric']} of {row['class']}, {model_label(study.headline)} minus {model_label(name)}",
                "value": row["difference"], "low": row["low"], "high": row["high"], "unit": "",
                "how": f"{row['test'].replace('_', ' ')} over {row['n']} {row['unit']}s, {p}"}  # fmt: skip
-
-
-def _p(p):
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def case_values(study, rows):
@@ -101,7 +99,9 @@ def answer(study, rows, table):
     text = f"On {n} {unit}s that it had never seen, **{name}** outlined the {title} with a mean {metric} of "
     text += f"**{_with_interval(first)}**, where 1 is a perfect outline and 0 none at all. "
     text += _compared(study, rows, table) + " "
-    return text + f"In {table.iloc[-1]['how']} the outline was of little use (Dice below {WEAK})."
+    weak = table.iloc[-1]
+    return text + (f"In {weak['how'].partition(',')[0]} the outline was of little use (Dice below {WEAK}; "
+                   f"95 % interval {100 * weak['low']:.0f} to {100 * weak['high']:.0f} %).")  # fmt: skip
 
 
 def against(study, table):
@@ -118,9 +118,11 @@ def against(study, table):
     return text
 
 
-def _with_interval(row, digits=2):
-    interval = "" if pd.isna(row["low"]) else f" (95 % interval {row['low']:.{digits}f} to {row['high']:.{digits}f})"
-    return f"{row['value']:.{digits}f}{interval}".replace("-", "−")
+def _with_interval(row, digits=2, before=" (", after=")"):
+    if pd.isna(row["low"]):
+        return labels.number(row["value"], digits)
+    value, low, high = (labels.number(row[k], digits) for k in ("value", "low", "high"))
+    return f"{value}{before}95 % interval {low} to {high}{after}"
 
 
 def _compared(study, rows, table):
@@ -130,7 +132,7 @@ def _compared(study, rows, table):
     found = {"better than": [], "worse than": [], "not shown to differ from": []}
     for name, row in zip(names, table.iloc[len(names) + 1 : 2 * len(names) + 1].to_dict("records"), strict=True):
         kind = "better than" if row["low"] > 0 else "worse than" if row["high"] < 0 else "not shown to differ from"
-        found[kind].append(f"{model_label(name)} (difference {_with_interval(row, 3)})")
+        found[kind].append(f"{model_label(name)} (difference {_with_interval(row, 3, ', ', '')})")
     said = [f"{kind} {' and '.join(items)}" for kind, items in found.items() if items]
     return f"It was {'; it was '.join(said)}."
 
@@ -167,7 +169,8 @@ def limits(study, rows):
         items.append("Each network was trained once on this split; another random start would move the numbers, and "
                      "the intervals do not include that.")  # fmt: skip
     size = spec["image_size"]
-    items.append(f"Protocol “{study.protocol}”: images of {size} × {size} pixels, {spec['epochs']} epochs"
+    epochs = " or ".join(map(str, sorted({m["epochs"] for m in study.models})))
+    items.append(f"Protocol “{study.protocol}”: images of {size} × {size} pixels, {epochs} epochs"
                  + (f" ({spec['describe']})" if spec.get("describe") else "") + ".")  # fmt: skip
     items.append("A good outline is not a safe block: no needle was placed and no patient was followed.")
     return "\n".join(f"- {item}" for item in items)
@@ -187,16 +190,17 @@ def case_figure(study, arrays, rows, image_id, label):
         ax.set_title(name)
         ax.axis("off")
     dice = case_values(study, rows)[image_id]
-    fig.suptitle(f"{label}: image {image_id}, Dice of {study.target} {dice:.2f}", fontsize=9, x=0.01, ha="left")
+    target = study.target.replace("_", " ")
+    fig.suptitle(f"{label}: image {image_id}, Dice of {target} {dice:.2f}", fontsize=9, x=0.01, ha="left")
     figures.class_legend(fig, study, loc="outside lower center", ncols=len(study.foreground))
     return fig
 
 
 def number_figure(study, rows, table):
     """Figure: the declared metric of each network with its interval, a point a patient (or image) behind it."""
-    names, metric = order(study, rows), study.statistics["metric"]
+    names, metric, class_ = order(study, rows), study.statistics["metric"], study.statistics["class"]
     unit = stats.default_unit(rows)
-    each = stats.values(rows, metric, study.statistics["class"])
+    each = stats.values(rows, metric, class_)
     each = each.groupby(["model", f"{unit}_id"], sort=True)["value"].mean().reset_index()
     fig, ax = plt.subplots(figsize=(SIZE, 0.9 + 0.5 * len(names)))
     scatter = np.random.default_rng(0)
@@ -206,7 +210,7 @@ def number_figure(study, rows, table):
         if not pd.isna(row["low"]):
             ax.plot([row["low"], row["high"]], [y, y], color=figures.model_colour(name), lw=4)
         ax.plot(row["value"], y, "D", color=figures.model_colour(name), ms=7)
-    ax.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xlabel=f"{metric} of {study.statistics['class']} (1: perfect)",
+    ax.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xlabel=f"{metric} of {class_.replace('_', ' ')} (1: perfect)",
            title=f"Each grey point is one {unit}; the diamond is the mean,\nthe bar its 95 % interval")  # fmt: skip
     ax.set_yticks(range(len(names)), [model_label(m) for m in names])
     return fig

@@ -142,7 +142,7 @@ def counted(study):
 
 
 def remade(study):
-    """Run every page that wrote a table again and compare byte by byte; pages that measure a machine are left out.
+    """Run every page that wrote a table again and compare; pages that measure a machine are left out.
 
     Each page runs in a place of its own that holds all tables but the page's, so that several run side by side.
     """
@@ -187,8 +187,19 @@ def _again(study, page, record, own, root):
         problems = [f"notebooks/{page}.ipynb: cannot be run again: {done.stderr.strip().splitlines()[-1]}"]
     else:
         problems = [f"{studies.ROOT / name}: is not what notebooks/{page}.ipynb makes from the results"
-                    for name in own if not _same(root / name, studies.ROOT / name)]  # fmt: skip
+                    for name in own if not _equal(root / name, studies.ROOT / name)]  # fmt: skip
     return time.monotonic() - begun, problems
+
+
+def _equal(made, kept):
+    """True for the same text and numbers; another processor may round the last digits of a network's output."""
+    if not made.is_file() or _same(made, kept):
+        return made.is_file()
+    try:
+        pd.testing.assert_frame_equal(pd.read_csv(made), pd.read_csv(kept), rtol=1e-6, atol=1e-9)
+    except AssertionError:
+        return False
+    return True
 
 
 def verify(study):

@@ -5,8 +5,19 @@ document.addEventListener("DOMContentLoaded", () => {
   const open = () => { if (origin && location.hash === "#origin") origin.open = true; };
   window.addEventListener("hashchange", open);
   open();
-  const codes = [...document.querySelectorAll("div.cell details.hide")], title = document.querySelector("main article h1");
-  if (!codes.length || !title) return;
+  const wide = [...document.querySelectorAll(".study-scroll, .study-figure")].map((box) => {
+    const hint = document.createElement("p");
+    hint.className = "study-hint";
+    hint.textContent = box.matches(".study-figure") ? "swipe sideways, or tap to open the figure alone →" : "scroll sideways →";
+    box.before(hint);
+    return [box, hint];
+  });
+  const measure = () => { for (const [box, hint] of wide) hint.hidden = box.scrollWidth <= box.clientWidth + 2; };
+  window.addEventListener("resize", measure);
+  window.addEventListener("load", measure);
+  measure();
+  const codes = [...document.querySelectorAll("div.cell details.hide")];
+  if (!codes.length || !origin) return;
   const button = document.createElement("button");
   button.type = "button";
   button.className = "study-code";
@@ -17,5 +28,5 @@ document.addEventListener("DOMContentLoaded", () => {
     say();
   });
   say();
-  title.after(button);
+  origin.before(button);
 });
