@@ -13,7 +13,7 @@ SNAKE     = .venv/bin/snakemake --profile profiles/$(PROFILE) $(if $(filter-out 
             --config study=$(STUDY) protocol=$(PROTOCOL) data=$(DATA)
 WHO       = --study $(STUDY) --protocol $(PROTOCOL)
 
-.PHONY: env study plan book test lab bench verify audit manifest data predict lock clean
+.PHONY: env study plan book keep test lab bench verify audit manifest data predict lock clean
 env: .venv/.ready
 .venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
@@ -27,6 +27,7 @@ env: .venv/.ready
 study: env ; @$(SNAKE) && $(PY) -m helpers.headline $(WHO)
 plan: env ; @$(SNAKE) --dry-run
 book: env ; @$(SNAKE) --forcerun book && $(if $(PDF),$(PY) -m helpers.report $(WHO) --pdf &&) $(PY) -m helpers.headline $(WHO)
+keep: env ; @$(PY) -m helpers.headline $(WHO) --keep
 test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done

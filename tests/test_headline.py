@@ -1,0 +1,44 @@
+"""What a finished study prints, and what of it is kept."""
+
+import json
+
+import pytest
+
+from helpers import headline
+
+ROW = 'what,value,low,high,unit,how\nDice of QLM,0.7613,0.7191,0.794,,"mean over 22 patients"\nfailed,0,,,images,\n'
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(headline, "ROOT", tmp_path)
+    for name, text in [("tables/headline.csv", ROW), ("results/per_image.csv", "model\n"), ("tables/other.csv", "x\n"),
+                       ("train/qvum/main_11/weights.json", json.dumps({"seed": 11}))]:  # fmt: skip
+        path = tmp_path / "runs/mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_numbers_are_printed_with_their_intervals(root, capsys):
+    headline.main(["--study", "mine"])
+    said = capsys.readouterr().out
+    assert "no report yet; `make book STUDY=mine`" in said
+    assert "  Dice of QLM: 0.761 (0.719 to 0.794), mean over 22 patients" in said
+    assert "  failed: 0.000 images" in said
+
+
+def test_kept_numbers_are_those_of_the_run_and_nothing_else(root):
+    (root / "reports/mine/results").mkdir(parents=True)
+    (root / "reports/mine/results/old.csv").write_text("from an earlier run")
+    headline.main(["--study", "mine", "--keep"])
+    kept = root / "reports/mine/results"
+    assert sorted(p.name for p in kept.iterdir()) == ["headline.csv", "per_image.csv", "provenance.json"]
+    assert (kept / "headline.csv").read_text() == ROW
+    assert json.loads((kept / "provenance.json").read_text()) == {"qvum": {"seed": 11}}
+
+
+def test_nothing_is_kept_of_a_study_that_has_not_run(root):
+    with pytest.raises(SystemExit, match=r"error: .*yours: no finished study to keep numbers of; run `make study"):
+        headline.main(["--study", "yours", "--keep"])
+    assert not (root / "reports").exists()
