@@ -1,4 +1,4 @@
-"""What a finished study prints, and what of it is kept."""
+"""What is kept of a finished study (what it prints is tested with the report)."""
 
 import json
 
@@ -18,14 +18,6 @@ def root(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return tmp_path
-
-
-def test_numbers_are_printed_with_their_intervals(root, capsys):
-    headline.main(["--study", "mine"])
-    said = capsys.readouterr().out
-    assert "no report yet; `make book STUDY=mine`" in said
-    assert "  Dice of QLM: 0.761 (0.719 to 0.794), mean over 22 patients" in said
-    assert "  failed: 0.000 images" in said
 
 
 def test_kept_numbers_are_those_of_the_run_and_nothing_else(root):
