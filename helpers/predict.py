@@ -123,12 +123,14 @@ def read(path):
 
 
 def areas(masks, classes, spacing_mm):
-    """Area of every foreground class in every frame: DataFrame frame, class, area_px, area_mm2 (NaN: unknown)."""
+    """Area of every foreground class in every frame: DataFrame frame (from 0), class, area_px, area_mm2 (two digits;
+    NaN: spacing unknown), pixel_height_mm, pixel_width_mm."""
     counts = np.stack([np.bincount(mask.ravel(), minlength=len(classes)) for mask in masks])[:, 1:]
     frame, index = np.indices(counts.shape)
-    pixel = spacing_mm[0] * spacing_mm[1] if spacing_mm else np.nan
+    height, width = spacing_mm or (np.nan, np.nan)
     return pd.DataFrame({"frame": frame.ravel(), "class": [classes[i + 1].name for i in index.ravel()],
-                         "area_px": counts.ravel(), "area_mm2": counts.ravel() * pixel})  # fmt: skip
+                         "area_px": counts.ravel(), "area_mm2": (counts.ravel() * height * width).round(2),
+                         "pixel_height_mm": round(height, 5), "pixel_width_mm": round(width, 5)})  # fmt: skip
 
 
 def write(predictor, path, out, name, formats):
@@ -159,8 +161,7 @@ def write(predictor, path, out, name, formats):
         print(f"{path}: {seconds * 1000:.0f} ms", flush=True)
     table = areas(masks, predictor.classes, spacing)
     table.insert(0, "image", str(path))
-    row, column = spacing or (np.nan, np.nan)
-    return table.assign(spacing_row_mm=row, spacing_column_mm=column, fps=len(frames) / seconds)
+    return table.assign(frames_per_second=round(len(frames) / seconds, 1) if rate else np.nan)
 
 
 def inputs(path):
@@ -190,9 +191,9 @@ def _names(files, base):
 def run(model, images, out, formats=("png",), device=None):
     """Segment images (a file or a folder) with the network in ``model`` and write everything to ``out``.
 
-    Writes <name>_mask.png / _mask.nii.gz / _seg.dcm, <name>_overlay.png or .mp4, areas.csv (image, frame, class,
-    area_px, area_mm2, spacing, fps) and prediction.json. Returns areas.csv as a DataFrame. Files that cannot be read
-    are named in one StudyError after all others were written.
+    Writes <name>_mask.png / _mask.nii.gz / _seg.dcm, <name>_overlay.png or .mp4, areas.csv (image, the columns of
+    :func:`areas`, frames_per_second of the network for a cine) and prediction.json. Returns areas.csv as a DataFrame.
+    Files that cannot be read are named in one StudyError after all others were written.
     """
     if unknown := sorted(set(formats) - set(FORMATS)):
         raise StudyError(f"--format: {', '.join(unknown)} is none of {', '.join(FORMATS)}")

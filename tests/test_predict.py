@@ -70,6 +70,7 @@ def test_picture_becomes_mask_overlay_and_area(model, tmp_path):
     assert dice(found, mask) > 0.9
     assert table["area_px"].tolist() == [int(found.sum())]
     assert np.isnan(table["area_mm2"][0])  # a PNG does not say how large a pixel of tissue is
+    assert np.isnan(table["frames_per_second"][0])  # a still has none
     assert np.array(Image.open(tmp_path / "out/scan_overlay.png")).shape == (64, 96, 3)
     kept = pd.read_csv(tmp_path / "out/areas.csv")
     assert kept["area_px"].tolist() == table["area_px"].tolist()
@@ -89,6 +90,7 @@ def test_dicom_gives_areas_in_mm2(model, tmp_path):
     table = predict.run(model, tmp_path / "scan.dcm", tmp_path / "out", ("png", "nifti"))
     assert table["area_mm2"][0] == pytest.approx(table["area_px"][0] * 0.02)
     assert table["area_mm2"][0] == pytest.approx(mask.sum() * 0.02, rel=0.1)
+    assert table[["pixel_height_mm", "pixel_width_mm"]].to_numpy().tolist() == [[0.2, 0.1]]
     volume = readers.open_picture(tmp_path / "out/scan_mask.nii.gz")
     assert volume.spacing_mm == pytest.approx((0.2, 0.1))
     assert dice(volume.pixels[0] > 0, mask > 0) > 0.9
@@ -112,7 +114,7 @@ def test_cine_gives_a_video_and_a_row_for_each_frame(model, tmp_path):
     scan(tmp_path / "cine.dcm", frames, FrameTime="50")
     table = predict.run(model, tmp_path / "cine.dcm", tmp_path / "out")
     assert table["frame"].tolist() == [0, 1, 2, 3]
-    assert (table["fps"] > 0).all()
+    assert (table["frames_per_second"] > 0).all()
     video, rate = exports.read_video(tmp_path / "out/cine_overlay.mp4")
     assert (video.shape, rate) == ((4, 64, 96), 20.0)
     assert len(list((tmp_path / "out/cine_mask").glob("*.png"))) == 4
