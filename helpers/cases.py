@@ -85,20 +85,16 @@ def contours(study, arrays, image_ids, masks, dice, columns=4):
 def bland_altman(ax, rows, c, pixel_mm=None):
     """Draw areas of one class (difference against reference) into an axes; returns the one-row table behind it.
 
-    rows: per-image counts of one network and seed; c: the class; pixel_mm: Series by image_id. Areas in % of the image;
-    the table is in mm² where the scanner's scale is known.
+    rows: per-image counts of one network and seed; c: the class; pixel_mm: Series by image_id. Areas in mm² where the
+    scanner's scale is known for every image, else in % of the image.
     """
-    areas = stats.areas(rows, c.name)
+    areas = stats.areas(rows, c.name, pixel_mm)
     table = stats.bland_altman(areas)
-    pixels = rows[["tp", "fp", "fn", "tn"]].iloc[0].sum()
-    reference, difference = 100 * areas["reference"] / pixels, 100 * areas["difference"] / pixels
-    ax.plot(reference, difference, ".", color=c.colour, markersize=3)
+    ax.plot(areas["reference"], areas["difference"], ".", color=c.colour, markersize=3)
     for name in ("bias", "limit_low", "limit_high"):
-        ax.axhline(100 * table[name].iloc[0] / pixels, color="#444444", ls="--", lw=1)
+        ax.axhline(table[name].iloc[0], color="#444444", ls="--", lw=1)
     ax.axhline(0, color="#999999", lw=0.8)
-    ax.set(
-        title=c.name.replace("_", " "), xlabel="area in the reference (% of image)", ylabel="drawn minus reference (%)"
-    )
-    if pixel_mm is not None and pixel_mm.notna().all():
-        table = stats.bland_altman(stats.areas(rows, c.name, pixel_mm))
+    unit = areas["unit"].iloc[0] if len(areas) else ""
+    ax.set(title=c.name.replace("_", " "), xlabel=f"area in the reference ({unit})",
+           ylabel=f"drawn minus reference ({unit})")  # fmt: skip
     return table.assign(**{"class": c.name})

@@ -86,15 +86,17 @@ def save(fig, study, name):
     return fig
 
 
-def save_table(frame, study, name, note="", digits=3):
+def save_table(frame, study, name, note="", digits=3, columns=None):
     """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler for reading (:mod:`helpers.labels`).
 
     note: printed under the table (definitions, policy, assumptions), before what all rows share and a footnote for
-    each network that is a reconstruction. Bounds stand in one column; P values as journals print them.
+    each network that is a reconstruction. Bounds stand in one column; P values as journals print them. columns: those
+    to show, in order (None: all); the file has every one.
     """
     path = study.run / "tables" / f"{name}.csv"
     write_csv(frame, path)
     made(path)
+    frame = frame if columns is None else frame[columns]
     shown, shared = labels.readable(frame.rename(columns=str).reset_index(drop=True), digits)
     styler = shown.style.hide(axis="index").set_table_attributes(f'class="study-table" data-table="{name}"')
     caption = " ".join(filter(None, [note, shared, *labels.stand_ins(frame)]))

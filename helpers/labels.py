@@ -7,10 +7,10 @@ import pandas as pd
 from helpers.models import catalogue
 
 #: columns that hold P values, written as journals do
-P_COLUMN = r"^(P,.*|p|(paper|valid|printed)_p|p_(adjusted|gg|interaction|inferior|superior|equivalent))$"
+P_COLUMN = r"^(P,.*|p|(paper|valid|printed)_p|p_(adjusted|gg|interaction|not_inferior|not_superior|equivalent))$"
 NETWORKS = ("model", "headline", "network", "our_model", "a", "b", "other", "better")
 #: columns that stay in the table even where all rows are alike, being what the table is about
-RESULTS = ("difference", "estimate", "value")
+RESULTS = ("verdict", "difference", "estimate", "value")
 #: columns whose cells are names of things, not text of their own: identifiers keep their underscores
 IDENTIFIERS = ("image_id", "patient_id", "other_patient", "setting", "file")
 #: how columns, and cells that name one, are written; any other loses its underscores only
@@ -18,7 +18,8 @@ WORDS = {
     "model": "network", "our_model": "our network", "headline": "headline network", "image_id": "image",
     "patient_id": "patient", "n_images": "images", "undefined_images": "images undefined",
     "dropped_images": "images left out", "dropped": "left out", "p": "P", "p_adjusted": "P, adjusted",
-    "p_gg": "P (Greenhouse–Geisser)", "p_inferior": "P, not inferior", "p_superior": "P, superior",
+    "p_gg": "P (Greenhouse–Geisser)", "p_not_inferior": "P, not inferior",
+    "p_not_superior": "P, not superior",
     "p_equivalent": "P, equivalent", "p_interaction": "P, interaction", "paper_p": "P, as in the paper",
     "valid_p": "P, by patient", "printed_p": "P, printed", "p_first": "chance of first place",
     "q1": "1st quartile", "q3": "3rd quartile", "p5": "5th percentile", "se": "standard error",
@@ -77,7 +78,7 @@ def readable(frame, digits=3):
     names = {"n": f"{unit}s", "n_units": f"{unit}s"} if unit in ("patient", "image") else {}
     shown, used = {}, {"unit"} if names else set()
     for column in frame.columns:
-        if column in used or (len(frame) and frame[column].isna().all()):
+        if column in used or (len(frame) and (frame[column].isna() | (frame[column] == "")).all()):
             continue
         cells, name = _text(column, frame[column], digits), names.get(column, words(column))
         low, high = (f"{column}_low", f"{column}_high")

@@ -155,7 +155,7 @@ def everything(frame):
         stats.ranking(frame, ["Dice"], ["QLM", "all"], draws=100), stats.icc(frame, "qvum", "Dice", "QLM"),
         stats.effect_sizes(v, "qvum", draws=100), stats.equivalence(v, "qvum", 0.02),
         stats.bland_altman(stats.areas(frame, "QLM")), stats.empty_policies(frame, "Dice", "QLM"),
-        stats.failures(frame, "Dice", "QLM"), stats.significance_map(frame, "Dice", "QLM"),
+        stats.failures(frame, "Dice", "QLM"), stats.pairs(stats.by_model(frame, "Dice", "QLM")),
     ]  # fmt: skip
 
 

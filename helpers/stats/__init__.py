@@ -3,6 +3,7 @@
 Every function takes rows of per_image.csv (or a tidy frame made from them) and returns a tidy DataFrame whose columns
 its docstring lists. Nothing here imports torch.
 """
+# ruff: noqa: F401, the imports are what this package offers
 
 from helpers.stats.agreement import areas, bland_altman, empty_policies, failures
 from helpers.stats.bootstrap import Ratios, draw_counts, evaluate, limits, resample
@@ -26,7 +27,7 @@ from helpers.stats.printed import (
     tukey_classes,
     tukey_models,
 )
-from helpers.stats.ranks import ORDERS, ranking, significance_map
+from helpers.stats.ranks import ORDERS, ranking
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.results import MIN_UNITS, check, folds, has_patients, read, select
 from helpers.stats.seeds import training_luck
@@ -34,92 +35,3 @@ from helpers.stats.simulate import ANALYSES, Design, curve, false_positives, the
 from helpers.stats.subgroup import SUBGROUPS, memberships, subgroups
 from helpers.stats.units import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
 from helpers.stats.winners import winners
-
-__all__ = [
-    "ALL",
-    "ANALYSES",
-    "ESTIMANDS",
-    "FOREGROUND",
-    "LABEL",
-    "METRICS",
-    "MIN_UNITS",
-    "ORDERS",
-    "OVERALL",
-    "P_VALUES",
-    "RATIOS",
-    "SUBGROUPS",
-    "Cube",
-    "Design",
-    "Ratios",
-    "adjust",
-    "anova_classes",
-    "anova_icc",
-    "anova_models",
-    "areas",
-    "bland_altman",
-    "bonaldi",
-    "by_class",
-    "by_model",
-    "by_split",
-    "caveat",
-    "check",
-    "claims",
-    "cluster_robust",
-    "compare",
-    "curve",
-    "declared",
-    "default_unit",
-    "differences",
-    "draw_counts",
-    "effect_sizes",
-    "empty_policies",
-    "equivalence",
-    "evaluate",
-    "failures",
-    "false_positives",
-    "fdr",
-    "flow",
-    "folds",
-    "friedman",
-    "has_patients",
-    "holm",
-    "huang",
-    "icc",
-    "intervals",
-    "limits",
-    "memberships",
-    "mixed_differences",
-    "mixed_models",
-    "normality",
-    "paired_t",
-    "pairs",
-    "patients_needed",
-    "power_table",
-    "printed_table1",
-    "quartiles",
-    "ranking",
-    "ratio",
-    "read",
-    "reml",
-    "resample",
-    "rm_anova",
-    "rm_table",
-    "select",
-    "sign_flip",
-    "significance_map",
-    "simulate_power",
-    "subgroups",
-    "summarise",
-    "table1",
-    "table1_tests",
-    "table3",
-    "theory",
-    "training_luck",
-    "tukey_classes",
-    "tukey_models",
-    "values",
-    "variation",
-    "wide",
-    "wilcoxon",
-    "winners",
-]

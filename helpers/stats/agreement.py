@@ -5,27 +5,24 @@ import pandas as pd
 from scipy import stats
 
 from helpers.stats.mixed import group_sums, reml
-from helpers.stats.results import MIN_UNITS
+from helpers.stats.results import MIN_UNITS, canonical
 from helpers.stats.units import EMPTY, has_patients, values
 
 
 def areas(per_image: pd.DataFrame, class_: str, pixel_mm: pd.Series | None = None) -> pd.DataFrame:
     """Area of one structure in each image: model, patient_id, image_id, reference, predicted, difference, mean, unit.
 
-    In pixels, or in mm² where `pixel_mm` (by image_id, mm a pixel at evaluation size) is known. Images where the
-    structure is in neither are left out.
+    In mm² where `pixel_mm` (by image_id, mm a pixel at evaluation size) is known for every image, else in % of the
+    image. Images where the structure is in neither are left out.
     """
-    rows = per_image[per_image["class"] == class_]
-    out = rows[["model", "patient_id", "image_id"]].assign(
-        reference=(rows["tp"] + rows["fn"]).astype(float), predicted=(rows["tp"] + rows["fp"]).astype(float)
-    )
-    out = out[(out["reference"] > 0) | (out["predicted"] > 0)]
-    if pixel_mm is not None:
-        scale = out["image_id"].map(pixel_mm) ** 2
-        out = out.assign(reference=out["reference"] * scale, predicted=out["predicted"] * scale).dropna()
-    unit = "pixels" if pixel_mm is None else "mm²"
-    return out.assign(difference=out["predicted"] - out["reference"],
-                      mean=(out["predicted"] + out["reference"]) / 2, unit=unit).reset_index(drop=True)  # fmt: skip
+    rows = canonical(per_image[per_image["class"] == class_])
+    rows = rows[rows[["tp", "fp", "fn"]].sum(axis=1) > 0]
+    known = pixel_mm is not None and pixel_mm.notna().all()
+    scale = rows["image_id"].map(pixel_mm) ** 2 if known else 100 / rows[["tp", "fp", "fn", "tn"]].sum(axis=1)
+    reference, predicted = (rows["tp"] + rows["fn"]) * scale, (rows["tp"] + rows["fp"]) * scale
+    return rows[["model", "patient_id", "image_id"]].assign(
+        reference=reference, predicted=predicted, difference=predicted - reference, mean=(predicted + reference) / 2,
+        unit="mm²" if known else "% of the image").reset_index(drop=True)  # fmt: skip
 
 
 def bland_altman(areas: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:

@@ -19,6 +19,14 @@ TESTS = {  # study.yml's name -> (function of values and headline, needs patient
     "mixed": (mixed_differences, True),
     "image_t": (lambda v, headline: paired_t(v, headline, "image"), False),
 }
+SENTENCES = {
+    "holds": "{headline} beats {model} on {metric}, counted by patient too.",
+    "reversed": "{model} beats {headline} on {metric}.",
+    "does not survive": "Over images {headline} is ahead of {model} on {metric}; over patients that may be chance.",
+    "not claimed": "Over images {model} is ahead on {metric}, over patients that may be chance: no claim to lose.",
+    "not shown by either": "{headline} and {model} cannot be told apart on {metric}.",
+    "cannot be tested": "Too few patients, or no variation, to compare {headline} and {model} on {metric}.",
+}
 STRUCTURES = {
     "holds": "The structures differ on {metric} between patients too.",
     "does not survive": "That the structures differ on {metric} may be chance, counted by patient.",
@@ -94,38 +102,35 @@ def claims(
 ) -> pd.DataFrame:
     """ "Does the claim survive?": a row a claim, with the paper's analysis, the valid one, a verdict and a sentence.
 
-    Claims: the headline is better than each network on each overall metric and on the declared one (valid: paired t
-    over patients, Holm over all of them); the structures differ on TPR, TNR, FPR and FNR over the union (valid:
-    repeated-measures ANOVA over patient means, Greenhouse–Geisser). Columns: claim, metric, class, model, paper_test,
-    paper_difference, paper_p, valid_test, difference, low, high, valid_p (adjusted), verdict, sentence (networks named
-    by `label`).
+    Claims: the headline is better than each network on each overall metric (valid: paired t over patients, Holm over
+    all of them); the structures differ on TPR, TNR, FPR and FNR over the union (valid: repeated-measures ANOVA over
+    patient means, Greenhouse–Geisser, Holm over the four). Columns: verdict, sentence (networks named by `label`),
+    paper_p, valid_p (adjusted), difference, low, high, claim, metric, model, paper_test, paper_difference, valid_test.
     """
     if default_unit(per_image) == "image":
         raise StudyError("patient_id is empty: no analysis by patient exists to hold a claim against")
-    out = _better(per_image, headline, settings, label)
+    method = settings.get("multiplicity", "holm")
+    out = _better(per_image, headline, method, label)
     names = [c for c in dict.fromkeys(per_image["class"]) if c != background]
     if len(names) > 1:
-        out = pd.concat([out, _structures(per_image, headline, background)], ignore_index=True)
-    return out
+        out = pd.concat([out, _structures(per_image, headline, background, method)], ignore_index=True)
+    return out[["verdict", "sentence", "paper_p", "valid_p", "difference", "low", "high", "claim", "metric", "model",
+                "paper_test", "paper_difference", "valid_test"]]  # fmt: skip
 
 
-def _better(per_image, headline, settings, label):
-    asked = [(name, metric, ALL) for name, metric in OVERALL.items()]
-    asked.append((settings["metric"], settings["metric"], settings["class"]))
-    rows = []
-    for name, metric, class_ in asked:
-        v = values(per_image, metric, class_)
-        image, patient = paired_t(v, headline, "image"), paired_t(v, headline, "patient")
-        for a, b in zip(image.itertuples(), patient.itertuples(), strict=True):
-            rows.append({"claim": "better", "metric": name, "class": class_, "model": a.model,
-                         "paper_test": "paired t over images", "paper_difference": a.difference, "paper_p": a.p,
-                         "valid_test": "paired t over patients, Holm", "difference": b.difference, "low": b.low,
-                         "high": b.high, "p": b.p})  # fmt: skip
-    out = adjust(pd.DataFrame(rows), settings.get("multiplicity", "holm")).rename(columns={"p_adjusted": "valid_p"})
-    verdicts = [_verdict(r.paper_p, r.paper_difference, r.valid_p, r.difference) for r in out.itertuples()]
-    out["verdict"] = verdicts
-    out["sentence"] = [_sentence(label(headline), label(r.model), r) for r in out.itertuples()]
-    return out.drop(columns=["p", "adjustment", "family"])
+def _better(per_image, headline, method, label):
+    parts = []
+    for name, metric in OVERALL.items():
+        v = values(per_image, metric, ALL)
+        image, patient = (paired_t(v, headline, unit) for unit in ("image", "patient"))
+        parts.append(patient[["model", "difference", "low", "high", "p"]].assign(
+            metric=name, paper_difference=image["difference"], paper_p=image["p"]))  # fmt: skip
+    out = adjust(pd.concat(parts, ignore_index=True), method)
+    out = out.rename(columns={"p_adjusted": "valid_p"})
+    out["verdict"] = [_verdict(r.paper_p, r.paper_difference, r.valid_p, r.difference) for r in out.itertuples()]
+    out["sentence"] = [SENTENCES[r.verdict].format(headline=label(headline), model=label(r.model), metric=r.metric)
+                       for r in out.itertuples()]  # fmt: skip
+    return out.assign(claim="better", paper_test="paired t over images", valid_test="paired t over patients, adjusted")
 
 
 def _verdict(paper_p, paper_difference, valid_p, difference):
@@ -138,29 +143,13 @@ def _verdict(paper_p, paper_difference, valid_p, difference):
     return "not shown by either"
 
 
-def _sentence(headline, model, r):
-    what = f"{r.metric} of {r._3}" if r._3 != ALL else r.metric
-    text = {
-        "holds": f"{headline} beats {model} on {what} on patients it has not seen, not only on these images.",
-        "reversed": f"{model} beats {headline} on {what}.",
-        "does not survive": f"Over images {headline} and {model} differ on {what}; over patients that may be chance.",
-        "not claimed": f"Over images {model} is ahead on {what}, over patients that may be chance: no claim to lose.",
-        "not shown by either": f"{headline} and {model} cannot be told apart on {what}.",
-        "cannot be tested": f"Too few patients, or no variation, to compare {headline} and {model} on {what}.",
-    }
-    return text[r.verdict]
-
-
-def _structures(per_image, headline, background):
-    rows = []
+def _structures(per_image, headline, background, method):
     indicators = ("TPR", "TNR", "FPR_union", "FNR_union")
-    paper = anova_classes(per_image, headline, indicators, background).set_index("metric")
-    for metric in indicators:
-        valid = rm_anova(per_image, headline, metric, background).iloc[0]
-        verdict = _verdict(paper.loc[metric, "p"], 1, valid["p_gg"], 1)
-        sentence = STRUCTURES[verdict].format(metric=metric)
-        rows.append({"claim": "structures differ", "metric": metric, "class": "foreground", "model": headline,
-                     "paper_test": "one-way ANOVA over images", "paper_p": paper.loc[metric, "p"],
-                     "valid_test": "repeated-measures ANOVA over patients", "valid_p": valid["p_gg"],
-                     "verdict": verdict, "sentence": sentence})  # fmt: skip
-    return pd.DataFrame(rows)
+    paper = anova_classes(per_image, headline, indicators, background)["p"]
+    tests = pd.concat([rm_anova(per_image, headline, metric, background) for metric in indicators], ignore_index=True)
+    out = adjust(tests.assign(p=tests["p_gg"]), method).rename(columns={"p_adjusted": "valid_p"}).assign(paper_p=paper)
+    out["verdict"] = [_verdict(p, 1, valid, 1) for p, valid in zip(paper, out["valid_p"], strict=True)]
+    out["sentence"] = [STRUCTURES[verdict].format(metric=metric.replace("_union", " over the union"))
+                       for verdict, metric in zip(out["verdict"], indicators, strict=True)]  # fmt: skip
+    return out.assign(claim="structures differ", paper_test="one-way ANOVA over images",
+                      valid_test="repeated-measures ANOVA over patients, adjusted")  # fmt: skip

@@ -5,7 +5,8 @@ import pandas as pd
 from scipy import optimize, special, stats
 
 from helpers.errors import StudyError
-from helpers.stats.paired import CONSTANT, FEW, differences
+from helpers.stats.multiplicity import adjust
+from helpers.stats.paired import CONSTANT, FEW, differences, paired_t
 from helpers.stats.results import MIN_UNITS
 
 
@@ -32,15 +33,14 @@ def noncentral_interval(t: float, df: float, n: int, level: float = 0.95) -> tup
 
 
 def effect_sizes(
-    values: pd.DataFrame, headline: str, unit: str = "patient", level: float = 0.95, draws: int = 2000, seed: int = 1
+    values: pd.DataFrame, headline: str, unit: str = "patient", level: float = 0.95, draws: int = 10_000, seed: int = 1
 ) -> pd.DataFrame:
     """Effect sizes of headline − comparator with intervals; one row a comparator and measure.
 
     Measures: "dz" mean/SD of the differences (exact non-central t interval); "Hedges g" the same times the small-sample
-    factor Γ(df/2)/(√(df/2) Γ((df−1)/2)); "rank-biserial" (W+ − W−)/(W+ + W−) and "P(better)" the share of units on
-    which the headline is better, ties half (percentile bootstrap over units, and Wilson's interval); "P(next better)"
-    Φ(dz), the chance on a new unit if the differences are normal. Columns: model, headline, class, metric,
-    unit, n, measure, value, low, high, note.
+    factor Γ(df/2)/(√(df/2) Γ((df−1)/2)); "rank-biserial" (W+ − W−)/(W+ + W−) (percentile bootstrap over units); "share
+    better" of the units, ties half (Wilson); "next better" Φ(dz), the chance on a new unit if the differences are
+    normal. Columns: model, headline, class, metric, unit, n, measure, value, low, high, note.
     """
     table = differences(values, headline, unit)
     rows = []
@@ -60,48 +60,42 @@ def effect_sizes(
         wins = (d > 0).sum() + 0.5 * (d == 0).sum()
         wilson = stats.binomtest(round(wins), n).proportion_ci(level, "wilson")
         picks = np.random.default_rng(seed).integers(0, n, (draws, n))
-        rank = np.quantile([_rank_biserial(x) for x in d[picks]], [(1 - level) / 2, (1 + level) / 2])
+        rank = np.quantile(_rank_biserial(d[picks]), [(1 - level) / 2, (1 + level) / 2])
         nxt = special.ndtr([dz, low, high])
         rows += [same | {"measure": m, "value": v, "low": a, "high": b, "note": ""} for m, v, a, b in [
             ("dz", dz, low, high), ("Hedges g", j * dz, j * low, j * high), ("rank-biserial", _rank_biserial(d), *rank),
-            ("P(better)", wins / n, wilson.low, wilson.high), ("P(next better)", *nxt)]]  # fmt: skip
+            ("share better", wins / n, wilson.low, wilson.high), ("next better", *nxt)]]  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _rank_biserial(d: np.ndarray) -> float:
-    d = d[d != 0]
-    if not len(d):
-        return 0.0
-    ranks = stats.rankdata(np.abs(d))
-    return float((ranks * np.sign(d)).sum() / ranks.sum())
+def _rank_biserial(d: np.ndarray) -> np.ndarray:
+    """(W+ − W−)/(W+ + W−) along the last axis, zeros dropped; 0 where all are zero."""
+    zeros = (d == 0).sum(-1, keepdims=True)  # they hold the lowest ranks
+    ranks = np.where(d == 0, 0, stats.rankdata(np.abs(d), axis=-1) - zeros)
+    return (ranks * np.sign(d)).sum(-1) / np.maximum(ranks.sum(-1), 1)
 
 
 def equivalence(values: pd.DataFrame, headline: str, margin: float, unit: str = "patient", alpha: float = 0.05):
     """Two one-sided t-tests against ± `margin` (metric units), and non-inferiority of the headline (its lower test).
 
-    Columns: model, headline, class, metric, unit, n, difference, margin, low, high (1 − 2·alpha interval), p_inferior
-    (H0: headline worse by the margin or more), p_superior (H0: better by the margin or more), p_equivalent (the larger
-    of the two), verdict, note. The margin must be chosen before the data.
+    Columns: model, verdict, difference, low, high (1 − 2·alpha interval), margin, p_not_inferior (H0: headline worse by
+    the margin or more), p_not_superior (H0: better by the margin or more), p_equivalent (the larger of the two),
+    p_adjusted (two-sided paired t against 0, Holm over the comparators), headline, class, metric, unit, n, note.
+    verdict: "better" or "worse" by the adjusted test, with ", within the margin" where equivalence is shown too; else
+    "equivalent", "not inferior", "undecided" or "cannot be tested". The margin must be chosen before the data.
     """
     if not margin > 0:
         raise StudyError(f"margin must be above 0, got {margin}")
-    table = differences(values, headline, unit)
-    rows = []
-    for model in table:
-        d = table[model].to_numpy()
-        n, mean = len(d), d.mean()
-        row = {"model": model, "headline": headline, "class": values["class"].iloc[0],
-               "metric": values["metric"].iloc[0], "unit": unit, "n": n, "difference": mean, "margin": margin,
-               "low": np.nan, "high": np.nan, "p_inferior": np.nan, "p_superior": np.nan, "p_equivalent": np.nan,
-               "verdict": "cannot be tested", "note": ""}  # fmt: skip
-        if n < MIN_UNITS or np.ptp(d) == 0:
-            rows.append(row | {"note": FEW if n < MIN_UNITS else CONSTANT})
-            continue
-        se = d.std(ddof=1) / np.sqrt(n)
-        half = stats.t.ppf(1 - alpha, n - 1) * se
-        lower, upper = stats.t.sf((mean + margin) / se, n - 1), stats.t.cdf((mean - margin) / se, n - 1)
-        verdict = ("equivalent" if max(lower, upper) < alpha else "not inferior" if lower < alpha
-                   else "neither shown")  # fmt: skip
-        rows.append(row | {"low": mean - half, "high": mean + half, "p_inferior": lower, "p_superior": upper,
-                           "p_equivalent": max(lower, upper), "verdict": verdict})  # fmt: skip
-    return pd.DataFrame(rows)
+    out = adjust(paired_t(values, headline, unit, 1 - 2 * alpha))
+    shift, se, df = out["difference"], out["sd"] / np.sqrt(out["n"]), out["n"] - 1
+    tested = out["note"] == ""
+    out["margin"] = margin
+    out["p_not_inferior"] = stats.t.sf((shift + margin) / se.where(tested), df)
+    out["p_not_superior"] = stats.t.cdf((shift - margin) / se.where(tested), df)
+    out["p_equivalent"] = out[["p_not_inferior", "p_not_superior"]].max(axis=1, skipna=False)
+    equal = out["p_equivalent"] < alpha
+    differs = np.where(shift > 0, "better", "worse") + np.where(equal, ", within the margin", "")
+    out["verdict"] = np.select([~tested, out["p_adjusted"] < alpha, equal, out["p_not_inferior"] < alpha],
+                               ["cannot be tested", differs, "equivalent", "not inferior"], "undecided")  # fmt: skip
+    return out[["model", "verdict", "difference", "low", "high", "margin", "p_not_inferior", "p_not_superior",
+                "p_equivalent", "p_adjusted", "headline", "class", "metric", "unit", "n", "note"]]  # fmt: skip

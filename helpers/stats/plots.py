@@ -47,38 +47,44 @@ def flow_chart(flow: pd.DataFrame, width: float = 6.8):
     return fig
 
 
-def forest(table: pd.DataFrame, by: str, value: str = "difference", colour=GREY, zero: float = 0.0, bands=(),
-           xlabel: str = "", width: float = 6.8):  # fmt: skip
-    """Estimates with intervals, one line a row, labelled by column `by`.
+def forest(table: pd.DataFrame, by: str, panel: str | None = None, colour=lambda name: GREY, title=str,
+           margin: float | None = None, xlabel: str = "", width: float = 6.8):  # fmt: skip
+    """Differences with intervals: a line each value of column `by`, a panel (and scale) each value of column `panel`.
 
-    `table` needs columns `by`, `value`, low, high; `colour` is one colour or a list; `bands`: vertical lines to draw
-    (for instance ± a margin).
+    `table` needs columns `by`, difference, low, high; `colour` and `title` take a panel's value. Differences up to
+    ± `margin` are shaded.
     """
-    fig, axes = plt.subplots(figsize=(width, 0.6 + 0.24 * len(table)))
-    y = np.arange(len(table))[::-1]
-    colours = [colour] * len(table) if isinstance(colour, str) else list(colour)
-    axes.axvline(zero, color="black", linewidth=0.8)
-    for x in bands:
-        axes.axvline(x, color=GREY, linewidth=0.8, linestyle=":")
-    for row, at, c in zip(table.to_dict("records"), y, colours, strict=True):
-        axes.plot([row["low"], row["high"]], [at, at], color=c, linewidth=1.6)
-        axes.plot(row[value], at, "o", color=c, markersize=4)
-    axes.set_yticks(y, table[by])
-    axes.set(xlabel=xlabel, ylim=(-0.7, len(table) - 0.3))
-    axes.spines[["top", "right"]].set_visible(False)
+    panels = list(dict.fromkeys(table[panel])) if panel else [""]
+    names = list(dict.fromkeys(table[by]))
+    height = 0.8 + 0.22 * len(names) + 0.15 * (xlabel.count("\n") + 1)
+    fig, grid = plt.subplots(1, len(panels), figsize=(width, height), sharey=True, squeeze=False)
+    for axes, name in zip(grid[0], panels, strict=True):
+        part = table[table[panel] == name] if panel else table
+        y = [-names.index(value) for value in part[by]]
+        if margin:
+            axes.axvspan(-margin, margin, color="#e3e3e3", linewidth=0)
+        axes.axvline(0, color="black", linewidth=0.8)
+        axes.hlines(y, part["low"], part["high"], color=colour(name), linewidth=1.6)
+        axes.plot(part["difference"], y, "o", color=colour(name), markersize=4)
+        axes.set_title(title(name), fontsize=8)
+        axes.locator_params(axis="x", nbins=2)
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0, 0].set_yticks(-np.arange(len(names)), names)
+    fig.supxlabel(xlabel, fontsize=8)
     return fig
 
 
-def boxes(table: pd.DataFrame, x: str, y: str, colours: dict | None = None, ylabel: str = "", width: float = 6.8,
-          height: float = 2.8):  # fmt: skip
-    """Box plots of column y for each value of x in order of appearance: median, quartiles, whiskers to 1.5 IQR."""
+def boxes(table: pd.DataFrame, x: str, y: str, ylabel: str = "", width: float = 6.8):
+    """Box plots of column y for each value of x in order of appearance: median, quartiles, whiskers to 1.5 IQR, and
+    every row as a point."""
     names = list(dict.fromkeys(table[x]))
-    fig, axes = plt.subplots(figsize=(width, height))
+    fig, axes = plt.subplots(figsize=(width, 2.8))
     data = [table.loc[table[x] == name, y].dropna().to_numpy() for name in names]
-    drawn = axes.boxplot(data, widths=0.6, patch_artist=True, flierprops={"markersize": 2.5, "marker": "o"},
-                         medianprops={"color": "black"})  # fmt: skip
-    for patch, name in zip(drawn["boxes"], names, strict=True):
-        patch.set(facecolor=(colours or {}).get(name, "#c9d6e2"), edgecolor=GREY)
+    axes.boxplot(data, widths=0.6, patch_artist=True, showfliers=False, medianprops={"color": "black"},
+                 boxprops={"facecolor": "#c9d6e2", "edgecolor": GREY})  # fmt: skip
+    for at, values in enumerate(data, start=1):
+        aside = np.random.default_rng(at).uniform(-0.25, 0.25, len(values))
+        axes.plot(at + aside, values, ".", color="black", alpha=0.35, markersize=3, markeredgewidth=0)
     axes.set_xticks(range(1, len(names) + 1), names, rotation=0 if len(names) < 9 else 45)
     axes.set_ylabel(ylabel)
     axes.spines[["top", "right"]].set_visible(False)
@@ -87,18 +93,7 @@ def boxes(table: pd.DataFrame, x: str, y: str, colours: dict | None = None, ylab
 
 def tukey(table: pd.DataFrame, width: float = 6.8):
     """Figure 4: Tukey's pairwise differences with adjusted 95 % intervals, a panel an indicator (column metric)."""
-    names = list(dict.fromkeys(table["metric"]))
-    fig, panels = plt.subplots(1, len(names), figsize=(width, 0.9 + 0.25 * len(table) / len(names)), sharey=True)
-    for axes, name in zip(np.atleast_1d(panels), names, strict=True):
-        part = table[table["metric"] == name]
-        y = np.arange(len(part))[::-1]
-        axes.axvline(0, color="black", linewidth=0.8)
-        axes.hlines(y, part["low"], part["high"], color=GREY)
-        axes.plot(part["difference"], y, "o", color=GREY, markersize=4)
-        axes.set_yticks(y, [f"{a} − {b}" for a, b in zip(part["a"], part["b"], strict=True)])
-        axes.set_title(name)
-        axes.spines[["top", "right"]].set_visible(False)
-    return fig
+    return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric", width=width)
 
 
 def folds(table: pd.DataFrame, columns=("pooled_IoU", "accuracy"), width: float = 6.8):
@@ -118,7 +113,7 @@ def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame, label=str, colour=lambda n
 
     Left: chance of being first (shade) and rank on the data (number) for each way. Middle: rank distribution under
     resampling for the first way (area of a dot: share of draws; cross: the data). Right: who beats whom.
-    `ranks` from ranks.ranking, `pairs` from ranks.significance_map.
+    `ranks` from ranks.ranking, `pairs` from repeated.pairs.
     """
     best = list(ranks.groupby("model")["mean_rank"].mean().sort_values(kind="stable").index)
     m, names = len(best), [label(model) for model in best]
@@ -132,7 +127,7 @@ def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame, label=str, colour=lambda n
         a.text(x, y, f"{value:g}", ha="center", va="center", fontsize=6.5)
     a.set_xticks(range(m), names, rotation=90)
     a.set_yticks(range(len(order)), order)
-    a.set_title("rank, shade: chance to be first", fontsize=7)
+    a.set_title("rank by each way of ranking\n(dark: likely to be first)", fontsize=7)
     part = ranks[ways == order[0]].set_index("model")
     for y, model in enumerate(best):
         share = np.array([part.loc[model, f"p_rank{r + 1}"] for r in range(m)])
@@ -140,41 +135,33 @@ def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame, label=str, colour=lambda n
         b.plot(part.loc[model, "rank"], y, "x", color="black", markersize=4)
     b.set(xlim=(0.4, m + 0.6), ylim=(m - 0.4, -0.6), xticks=range(1, m + 1), xlabel="rank")
     b.set_yticks(range(m), names)
-    b.set_title(order[0], fontsize=7)
-    won = pairs.set_index(["model", "other"])["better"]
-    c.imshow([[won.get((x, y), False) for y in best] for x in best], cmap="Greens", vmin=0, vmax=1.6, aspect="auto")
+    b.set_title(f"rank if others were tested\n({order[0]})", fontsize=7)
+    sure = pairs[pairs["p_adjusted"] < 0.05]
+    won = {(r.a, r.b) if r.difference > 0 else (r.b, r.a) for r in sure.itertuples()}
+    c.imshow([[(x, y) in won for y in best] for x in best], cmap="Greens", vmin=0, vmax=1.6, aspect="auto")
     c.set_xticks(range(m), names, rotation=90)
     c.set_yticks(range(m), names)
-    c.set_title("row beats column (adjusted)", fontsize=7)
+    c.set_title("green: row beats column\n(adjusted P < 0.05)", fontsize=7)
     for axes in (a, b, c):
         axes.grid(False)
     return fig
 
 
-def false_alarms(curve: pd.DataFrame, own: float | None, width: float = 6.8):
-    """False-positive rate against the ICC of the differences, a line an analysis; `own`: the study's estimate."""
+def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8):
+    """False-positive rate against the ICC of the differences, a line an analysis; `own`: rows of a study's own design
+    (columns analysis, icc, rate), drawn as diamonds."""
     fig, axes = plt.subplots(figsize=(width, 2.8))
     for (name, part), colour in zip(curve.groupby("analysis", sort=False), COLOURS, strict=False):
         axes.plot(part["icc"], 100 * part["rate"], marker="o", color=colour, label=name)
         axes.fill_between(part["icc"], 100 * part["low"], 100 * part["high"], color=colour, alpha=0.2, linewidth=0)
+        mine = own[own["analysis"] == name]
+        axes.plot(mine["icc"], 100 * mine["rate"], "D", color=colour, markeredgecolor="black", zorder=3)
+    if len(own):
+        axes.plot([], [], "D", color="white", markeredgecolor="black", label="this study's patients, images and ICC")
     axes.axhline(5, color="black", linewidth=0.8, linestyle=":")
-    if own is not None:
-        axes.axvline(own, color=GREY, linewidth=0.8)
-        axes.annotate(f" this study: {own:.2f}", (own, 0.97), xycoords=("data", "axes fraction"), va="top", fontsize=8)
     axes.set(xlabel="intraclass correlation of the differences", ylabel="false alarms, %", ylim=(0, None))
+    axes.set_title("lines: 22 patients with 29 images each; dotted: the 5 % that are allowed", fontsize=8)
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    return fig
-
-
-def bland_altman(areas: pd.DataFrame, limits: pd.DataFrame, colour: str = GREY, width: float = 6.8):
-    """Difference against mean area of each image for one model, bias and limits of agreement as lines."""
-    row = limits.iloc[0]
-    fig, axes = plt.subplots(figsize=(width, 2.8))
-    axes.scatter(areas["mean"], areas["difference"], s=6, color=colour, alpha=0.5, linewidth=0)
-    for value, style in [(row["bias"], "-"), (row["limit_low"], "--"), (row["limit_high"], "--"), (0, ":")]:
-        axes.axhline(value, color="black", linewidth=0.8, linestyle=style)
-    axes.set(xlabel=f"mean of predicted and reference area, {row['unit']}", ylabel="predicted − reference")
     axes.spines[["top", "right"]].set_visible(False)
     return fig
 

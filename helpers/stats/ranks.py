@@ -6,10 +6,8 @@ import pandas as pd
 from helpers.errors import StudyError
 from helpers.stats.bootstrap import draw_counts
 from helpers.stats.estimates import Cube
-from helpers.stats.multiplicity import adjust
-from helpers.stats.paired import paired_t
 from helpers.stats.results import MIN_UNITS
-from helpers.stats.units import ALL, FOREGROUND, default_unit, values
+from helpers.stats.units import ALL, FOREGROUND
 
 ORDERS = {
     "pooled": "pixels summed, then ranked",
@@ -38,7 +36,7 @@ def _scores(cube: Cube, order: str, class_: str, metric: str, counts: np.ndarray
     return each.reshape(len(counts), m, k).mean(-1)
 
 
-def ranking(per_image: pd.DataFrame, metrics=("IoU", "Dice"), classes=(ALL,), orders=tuple(ORDERS), draws: int = 2000,
+def ranking(per_image: pd.DataFrame, metrics=("IoU", "Dice"), classes=(ALL,), orders=tuple(ORDERS), draws: int = 10_000,
             seed: int = 1, background: str = "background") -> pd.DataFrame:  # fmt: skip
     """Rank of every network on the data and over bootstrap draws of patients.
 
@@ -82,25 +80,3 @@ def _tau(data: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     a, b = np.sign(data[i] - data[j]), np.sign(drawn[:, i] - drawn[:, j])
     with np.errstate(invalid="ignore", divide="ignore"):
         return (a * b).sum(1) / np.sqrt((a**2).sum() * (b**2).sum(1))
-
-
-def significance_map(per_image: pd.DataFrame, metric: str, class_: str, multiplicity: str = "holm") -> pd.DataFrame:
-    """Every network against every other, paired t over patients (images where unknown), all pairs one family.
-
-    Columns: model (row), other (column), difference (model − other), p, p_adjusted, better (True where model > other).
-    """
-    v = values(per_image, metric, class_)
-    unit = default_unit(per_image)
-    names = sorted(set(v["model"]))
-    parts = []
-    for i, name in enumerate(names[:-1]):
-        part = paired_t(v[v["model"].isin(names[i:])], name, unit)
-        parts.append(part[["headline", "model", "difference", "p"]])
-    if not parts:
-        raise StudyError("only one model has results: a map needs at least two")
-    pairs = pd.concat(parts, ignore_index=True).rename(columns={"model": "other", "headline": "model"})
-    pairs = adjust(pairs, multiplicity, name="all pairs")
-    back = pairs.rename(columns={"model": "other", "other": "model"}).assign(difference=-pairs["difference"])
-    out = pd.concat([pairs, back], ignore_index=True).sort_values(["model", "other"], ignore_index=True)
-    out["better"] = (out["difference"] > 0) & (out["p_adjusted"] < 0.05)
-    return out[["model", "other", "difference", "p", "p_adjusted", "better"]]

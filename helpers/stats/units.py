@@ -106,9 +106,13 @@ def default_unit(frame: pd.DataFrame) -> str:
     return "patient" if has_patients(frame) else "image"
 
 
-def caveat(unit: str) -> str:
-    """The sentence to print under a result of this unit."""
-    if unit == "patient":
-        return "The patient is the unit: images of one patient are not independent."
-    return ("Patients are not known in this data set, so each image counts as independent; if several images came from "
-            "one patient, the intervals are too narrow and the P values too small.")  # fmt: skip
+def caveat(unit: str, split: dict | None = None) -> str:
+    """The sentence to print under a result of this unit; with `split` of study.yml also what a split by image costs."""
+    if unit == "image":
+        return ("Patients are not known in this data set, so each image counts as independent; if several images came "
+                "from one patient, the intervals are too narrow and the P values too small.")  # fmt: skip
+    text = "The patient is the unit: images of one patient are not independent."
+    if (split or {}).get("unit") == "image":
+        text += (" This study is divided by image, so the networks learned from other images of the patients tested: "
+                 "the results say little about new patients.")  # fmt: skip
+    return text
