@@ -97,8 +97,9 @@ def save_table(frame, study, name, note="", digits=3, columns=None):
     write_csv(frame, path)
     made(path)
     frame = frame if columns is None else frame[columns]
-    shown, shared = labels.readable(frame.rename(columns=str).reset_index(drop=True), digits)
+    shown, shared = labels.readable(frame.rename(columns=str).reset_index(drop=True), digits, note)
     styler = shown.style.hide(axis="index").set_table_attributes(f'class="study-table" data-table="{name}"')
+    note = note and note.rstrip(".") + "."
     caption = " ".join(filter(None, [note, shared, *labels.stand_ins(frame)]))
     return styler.set_caption(caption) if caption else styler
 

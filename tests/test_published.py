@@ -249,14 +249,16 @@ def test_reconstructions_are_never_the_published_network(femoral):
 def test_summary_counts_every_number(femoral, phantom):
     counts = published.summary(pd.concat([femoral[0], phantom]))
     assert counts["numbers"].sum() == len(femoral[0]) + len(phantom)
-    assert list(counts.columns) == ["paper", "verdict", "numbers", "reasons"]
+    assert list(counts.columns) == ["paper", "verdict", "why", "numbers"]
 
 
 def test_words(femoral, phantom):
     shown = words.readable(phantom)
-    assert list(shown.columns) == ["table", "what", "printed", "ours", "verdict"]
+    assert list(shown.columns) == ["table", "what", "printed", "ours", "verdict", "why"]
     assert len(shown) == phantom["ours"].notna().sum()
-    assert shown["verdict"].str.contains(": ").all() and "Q-VUM · all 4 classes · mIoU" in set(shown["what"])
+    assert set(shown["ours"][shown["what"].str.contains(r"· P of")]) <= {
+        "< 0.001"
+    } and "Q-VUM · all 4 classes · mIoU" in set(shown["what"])
     assert words.metric_name("mIoU_t_vs_QVUM") == "t of mIoU against QVUM"
     assert words.metric_name("TPR_anova_p") == "P of TPR" and words.metric_name("male_percent") == "male %"
     audits = published.audits(published.library())

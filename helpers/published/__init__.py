@@ -145,12 +145,9 @@ def audits(papers):
 
 
 def summary(table):
-    """How many printed numbers there are per paper and verdict: columns paper, verdict, numbers, reasons."""
-    rows = [
-        (*key, len(part), "; ".join(f"{why} ({k})" for why, k in part["why"].value_counts().items()))
-        for key, part in table.groupby(["paper", "verdict"], sort=True)
-    ]
-    return pd.DataFrame(rows, columns=["paper", "verdict", "numbers", "reasons"])
+    """How many printed numbers there are per paper, verdict and reason: columns paper, verdict, why, numbers."""
+    counts = table.groupby(["paper", "verdict", "why"]).size().rename("numbers").reset_index()
+    return counts.sort_values(["paper", "verdict", "numbers"], ascending=[True, False, False], ignore_index=True)
 
 
 __all__ = [

@@ -30,8 +30,9 @@ def _digits(printed):
 
 
 def readable(table):
-    """``published.compare`` in five columns: table, what, printed, ours, verdict with its reason. Rows with ours."""
-    shown = table[table["ours"].notna()]
+    """``published.compare`` in words: table, what, printed, ours, verdict, why. Rows with ours, what can be compared
+    first."""
+    shown = table[table["ours"].notna()].sort_values("verdict", key=lambda v: v == "not comparable", kind="stable")
     what = [
         " · ".join(
             x for x in (r.model, {"all4": "all 4 classes"}.get(r.structure, r.structure), metric_name(r.metric)) if x
@@ -42,12 +43,12 @@ def readable(table):
     cells = zip(shown["ours"], shown["ours_low"], shown["ours_high"], digits, strict=True)
     names = [figures.model_label(m) for m in shown["our_model"]]
     ours = [
-        f"{figures.interval_text(*cell)} {name if why.startswith('another network') else ''}".strip()
-        for cell, name, why in zip(cells, names, shown["why"], strict=True)
-    ]
-    verdict = shown["verdict"] + ": " + shown["why"]
-    columns = {"table": shown["table"], "what": what, "printed": shown["printed"], "ours": ours, "verdict": verdict}
-    return pd.DataFrame(columns)
+        figures.p_text(cell[0]) if name.startswith("P of") else
+        f"{figures.interval_text(*cell)} {model if why.startswith('another network') else ''}".strip()
+        for cell, name, model, why in zip(cells, map(metric_name, shown["metric"]), names, shown["why"], strict=True)
+    ]  # fmt: skip
+    return pd.DataFrame({"table": shown["table"], "what": what, "printed": shown["printed"], "ours": ours,
+                         "verdict": shown["verdict"], "why": shown["why"]})  # fmt: skip
 
 
 def findings(audit):

@@ -16,7 +16,7 @@ from helpers.errors import StudyError
 from helpers.models import catalogue
 from helpers.report import pictures
 
-TALL = 30  # rows from which a table scrolls in a frame of its own
+TALL = 30  # rows; a longer table is folded
 #: kinds of output that a page may hold, the first that an output has is shown; scripts are none of them
 SHOWN = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
 
@@ -158,8 +158,16 @@ def _tables(text, study, section, notebook):
             links = (f'<p class="study-files"><a href="tables/{name[1]}.csv" download>CSV of this table</a>'
                      f' · made by <a href="#origin">{html.escape(notebook)}</a></p>')  # fmt: skip
         label = html.escape(f"Table: {section}")
-        tall = " study-tall" if table.count("<tr") > TALL else ""
-        return f'<div class="study-scroll{tall}" tabindex="0" role="region" aria-label="{label}">{table}</div>{links}'
+        frame = f'<div class="study-scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>'
+        caption = re.search(r"<caption>(.*?)</caption>", table, re.DOTALL)
+        if caption:  # below the frame, as wide as the page and not as the table
+            frame = frame.replace(caption[0], "")
+            links = f'<p class="study-caption">{caption[1]}</p>{links}'
+        rows = table.count("<tr") - 1
+        if rows > TALL:
+            file = f" (tables/{name[1]}.csv)" if name else ""
+            frame = f'<details class="study-rows"><summary>Table of {rows} rows{file}</summary>{frame}</details>'
+        return frame + links
 
     return re.sub(r"<table\b.*?</table>", framed, text, flags=re.DOTALL)
 
