@@ -14,13 +14,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from helpers import stats
 
-UNEQUAL = (29, 25, 40, 29, 20, 34, 59, 48, 18, 13, 19, 28, 8, 24, 13, 17, 19, 22, 35, 50, 25, 61)
 DESIGNS = {
     "0": stats.Design(icc=0.0),
     "0.05": stats.Design(icc=0.05),
     "0.2": stats.Design(icc=0.2),
     "0.5": stats.Design(icc=0.5),
-    "0.5, unequal": stats.Design(images=UNEQUAL),
+    "0.5, unequal": stats.Design(images=stats.UNEQUAL),
     "0.5, skewed": stats.Design(skewed=True),
 }
 

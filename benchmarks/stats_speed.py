@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 
@@ -35,11 +36,12 @@ def main():
     every = list(metrics.RATIOS)
     many = pd.concat([stats_data.per_image(seed=k).assign(fold=f"f{k}") for k in range(8)], ignore_index=True)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "per_image.csv"
-        many.to_csv(path, index=False)
+        study = SimpleNamespace(run=Path(folder), split={})
+        (study.run / "results").mkdir()
+        many.to_csv(study.run / "results" / "per_image.csv", index=False)
 
         def read():
-            frame = stats.read(path)
+            frame = stats.read(study)
             metrics.pooled(frame, ["model", "fold", "class"])
 
         results = [

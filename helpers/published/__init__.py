@@ -13,7 +13,7 @@ from helpers.audit import Paper, audit
 from helpers.audit import read as read_paper
 from helpers.audit.comparisons import implied_sd, pairs
 from helpers.errors import StudyError
-from helpers.published.ours import DRAWS, MODELS, Run
+from helpers.published.ours import MODELS, Run
 from helpers.study import ROOT
 
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
@@ -62,17 +62,18 @@ def oracle_counts(study):
     return frame.assign(**{"class": classes, "model": "qvum", "image_id": "all"})
 
 
-def compare(study, per_image, images, patients=None, speed=None, draws=DRAWS):
+def compare(study, per_image, images, patients=None, speed=None, draws=None):
     """Every printed number with ours beside it -> DataFrame with the columns ``COLUMNS``.
 
     per_image: rows of per_image.csv; images, patients: frames of ``helpers.study`` (sets, counts, Table 1); speed: the
-    table of 07_speed (model, fps; first row of a network: one image at a time). ours_low, ours_high: 95 %
+    table of 07_speed (model, fps; first row of a network: one image at a time); draws: resamplings (None: those that
+    study.yml declares). ours_low, ours_high: 95 %
     interval, patients resampled whole (images where no patient is known), NaN where the number is not a metric.
     verdict: "reproduced" when the printed digits meet our interval, network, images and protocol being the paper's;
     "not reproduced" when they do not; else "not comparable", and ``why`` says why.
     """
     source = paper(study)
-    run = Run(study, source.everything, per_image, images, patients, speed, draws)
+    run = Run(study, source.everything, per_image, images, patients, speed, draws or study.statistics["draws"])
     rows = []
     for e in source.everything:
         if e.published == "derived":

@@ -26,7 +26,6 @@ MEANS = {
 }
 CLASS_METRICS = ("IoU", "Dice", "recall", "precision", "TPR", "TNR", "FPR", "FNR")
 QUANTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
-DRAWS = 2000
 
 NOTHING = (np.nan, np.nan, np.nan, "")
 

@@ -31,7 +31,7 @@ from helpers.stats.ranks import ORDERS, ranking
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.results import MIN_UNITS, check, folds, has_patients, read, select
 from helpers.stats.seeds import training_luck
-from helpers.stats.simulate import ANALYSES, Design, curve, false_positives, theory
+from helpers.stats.simulate import ANALYSES, UNEQUAL, Design, curve, false_positives
 from helpers.stats.subgroup import SUBGROUPS, memberships, subgroups
 from helpers.stats.units import ALL, FOREGROUND, OVERALL, RATIOS, caveat, default_unit, ratio, values, wide
 from helpers.stats.winners import winners

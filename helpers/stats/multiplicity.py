@@ -29,18 +29,9 @@ def fdr(p) -> np.ndarray:
 METHODS = {"holm": holm, "fdr": fdr}
 
 
-def adjust(frame: pd.DataFrame, method: str = "holm", family: list[str] | None = None, name: str = "") -> pd.DataFrame:
-    """`frame` with columns p_adjusted, adjustment and family ("<name>: <m> tests"), adjusted over all its rows.
-
-    `family`: columns whose every combination is a family of its own; None makes the whole frame one family.
-    """
+def adjust(frame: pd.DataFrame, method: str = "holm", name: str = "") -> pd.DataFrame:
+    """`frame` with columns p_adjusted, adjustment and family ("<name>: <m> tests"): its rows are one family."""
     if method not in METHODS:
         raise StudyError(f"multiplicity {method!r} is unknown; known: {', '.join(METHODS)}")
-    key = [frame[c] for c in family] if family else np.zeros(len(frame))
-    grouped = frame["p"].groupby(key, sort=False)
-    sizes = grouped.transform("count").astype(int)
-    return frame.assign(
-        p_adjusted=grouped.transform(lambda p: METHODS[method](p.to_numpy())),
-        adjustment=method,
-        family=[f"{name}: {m} tests" if name else f"{m} tests" for m in sizes],
-    )
+    family = f"{name}: {frame['p'].count()} tests".removeprefix(": ")
+    return frame.assign(p_adjusted=METHODS[method](frame["p"]), adjustment=method, family=family)

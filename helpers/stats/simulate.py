@@ -14,6 +14,8 @@ from scipy import stats
 from helpers.stats.bootstrap import draw_counts
 from helpers.stats.mixed import reml
 
+#: 636 images of 22 patients, unevenly
+UNEQUAL = (29, 25, 40, 29, 20, 34, 59, 48, 18, 13, 19, 28, 8, 24, 13, 17, 19, 22, 35, 50, 25, 61)
 IMAGE = "image-level paired t (the paper's)"
 RESIDUAL, IMAGE_EFFECT, PATIENT = 0.2, 0.3, 0.5  # f, e, and a + c
 ANALYSES = (
@@ -184,11 +186,3 @@ def curve(design: Design, iccs=(0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7), r
     parts = [false_positives(Design(design.patients, design.images, icc, design.skewed), runs,
                              seed + k, analyses, draws=draws) for k, icc in enumerate(iccs)]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
-
-
-def theory(design: Design, alpha: float = 0.05) -> float:
-    """True size of the image-level t-test at this ICC: 2Φ(−z/√deff), deff = 1 + (Σn²/Σn − 1)·ICC (normal, large N)."""
-    n = design.sizes
-    effect = 1 + ((n**2).sum() / n.sum() - 1) * design.icc
-    inflation = np.sqrt(effect / (1 - (effect - 1) / (n.sum() - 1)))  # the SD over images shrinks a little with it
-    return float(2 * stats.norm.sf(stats.norm.isf(alpha / 2) / inflation))
