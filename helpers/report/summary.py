@@ -96,7 +96,8 @@ def answer(study, rows, table):
     title = next(c.title for c in study.classes if c.name == study.statistics["class"])
     name, metric = model_label(study.headline), study.statistics["metric"]
     n = rows["patient_id"].nunique() if unit == "patient" else rows["image_id"].nunique()
-    text = f"On {n} {unit}s that it had never seen, **{name}** outlined the {title} with a mean {metric} of "
+    seen = "whose other images it had partly seen" if study.split.get("unit") == "image" else "that it had never seen"
+    text = f"On {n} {unit}s {seen}, **{name}** outlined the {title} with a mean {metric} of "
     text += f"**{_with_interval(first)}**, where 1 is a perfect outline and 0 none at all. "
     text += _compared(study, rows, table) + " "
     weak = table.iloc[-1]
@@ -148,23 +149,26 @@ def studied(study):
     groups = images.groupby("split")["patient_id"].nunique()
     kept = images["patient_id"].nunique()
     text = f"{kept} {'synthetic ' if study.synthetic else ''}patients with {len(images)} images ({sizes}); "
-    text += f"{groups['train']}, {groups['val']} and {groups['test']} patients, no patient in two groups."
+    places = images[["patient_id", "split"]].drop_duplicates()["patient_id"]
+    shared = len(set(places[places.duplicated()]))
+    text += f"{groups['train']}, {groups['val']} and {groups['test']} patients, "
+    text += f"{shared} of them in several groups." if shared else "no patient in two groups."
     if patients is None:
         return text + " Nothing else is known about them."
     people = patients[patients["patient_id"].isin(images["patient_id"])]
     parts = []
     if "age_years" in people:
-        parts.append(f"mean age {people['age_years'].mean():.0f} years (SD {people['age_years'].std():.0f})")
+        parts.append(f"Mean age {people['age_years'].mean():.0f} years (SD {people['age_years'].std():.0f})")
     if "sex" in people:
         parts.append(f"{(people['sex'] == 'female').sum()} women and {(people['sex'] == 'male').sum()} men")
-    return text + (f" They were {', '.join(parts)}." if parts else "")
+    return text + (f" {'; '.join(parts)}." if parts else "")
 
 
 def limits(study, rows):
     """What the study does not show: Markdown list from the manifest and the protocol."""
     unit, spec = stats.default_unit(rows), study.spec
     items = [study.note.strip()] if study.note else []
-    items.append(stats.caveat(unit))
+    items.append(stats.caveat(unit, study.split))
     if len(spec["seeds"]) == 1:
         items.append("Each network was trained once on this split; another random start would move the numbers, and "
                      "the intervals do not include that.")  # fmt: skip
