@@ -60,7 +60,8 @@ def build(study, pdf=False):
     pack.write_zip(place / "book", place / "book.zip")
     (place / "book.pdf").unlink(missing_ok=True)
     if pdf:
-        pack.write_pdf(place / "book", names, place / "book.pdf")
+        pages_on_paper = [name for name in names if name != "cases"]  # the browser of cases needs a screen
+        pack.write_pdf(place / "book", pages_on_paper, place / "book.pdf")
     pack.write_seal(place)
     pack.write_shelf()
     return place / "book" / "index.html"

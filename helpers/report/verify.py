@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -174,7 +175,7 @@ def _again(study, page, record, own, root):
     (root / "data_manifest").symlink_to(studies.ROOT / "data_manifest")
     for part in ("cache", "train", "results", "data"):
         if (study.run / part).exists():
-            (run / part).symlink_to((study.run / part).resolve())
+            shutil.copytree(study.run / part, run / part, copy_function=os.symlink)
     for path in (study.run / "tables").glob("*"):
         if os.path.relpath(path, studies.ROOT) not in own:
             (run / "tables" / path.name).symlink_to(path.resolve())
