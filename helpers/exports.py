@@ -1,6 +1,7 @@
 """Masks out: palette PNG, NIfTI, DICOM segmentation, overlay pictures and videos. Whole files or none."""
 
 import os
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,10 +84,12 @@ def segmentation(masks, classes, source, model, path):
     ]  # fmt: skip
     stack = np.stack([masks == c.index for c in found], -1).astype(np.uint8)
     try:
-        result = Segmentation(
-            [data], stack, "BINARY", described, pydicom.uid.generate_uid(), 900, pydicom.uid.generate_uid(), 1,
-            LABEL, model, "1", "1", content_label="SEGMENTATION", series_description=f"{model} segmentation"[:64],
-        )  # fmt: skip
+        with warnings.catch_warnings():  # a pseudonym is one word, which highdicom takes for a badly written name
+            warnings.filterwarnings("ignore", "The string .* is unlikely to represent the intended person name")
+            result = Segmentation(
+                [data], stack, "BINARY", described, pydicom.uid.generate_uid(), 900, pydicom.uid.generate_uid(), 1,
+                LABEL, model, "1", "1", content_label="SEGMENTATION", series_description=f"{model} segmentation"[:64],
+            )  # fmt: skip
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise StudyError(
             f"{source}: highdicom cannot refer to it ({' '.join(str(error).split())}); use --format png"

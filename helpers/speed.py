@@ -2,9 +2,11 @@
 
 Timed is what a user waits for: uint8 images in memory to class maps in memory (copy to the device, division by 255,
 normalisation, network, argmax, copy back); reading files is left out. Repeats are timed one by one after warm-up
-calls, with the device synchronised, and given as median and quartiles. No pandas: results are lists of dicts.
+calls, with the device synchronised, and given as median and quartiles; a CUDA device also times itself by events.
+No pandas: results are lists of dicts.
 """
 
+import math
 import platform
 import time
 import weakref
@@ -19,15 +21,14 @@ from helpers import models
 
 #: what is counted, printed under the tables
 COUNTED = (
-    f"Parameters and MACs at the stated size, batch 1. MACs: half the operations of torch.utils.flop_counter (torch "
-    f"{torch.__version__.split('+')[0]}), which counts convolutions, matrix products and attention. Peak memory: the "
-    "most bytes of intermediate results alive at once in float32, weights not included, counted operation by "
-    "operation; the working space of libraries is left out."
+    f"Counted for one image. Multiply-adds (MACs): half the operations of torch.utils.flop_counter (torch "
+    f"{torch.__version__.split('+')[0]}), which counts convolutions, matrix products and attention. Activations: the "
+    "peak memory in float32, most bytes of intermediate results alive at once, without the weights (4 bytes a "
+    "parameter) and the working space of libraries."
 )
 TIMED = (
-    "From uint8 image in memory to class map in memory; files are not read. Median with quartiles over single, "
-    "synchronised repeats after warm-up; first call: the time of the very first one, compilation included where there "
-    "is any."
+    "From uint8 image in memory to class map in memory; files are not read. ms an image: median (quartiles) of single, "
+    "synchronised repeats after warm-up. First call: the very first one, compilation included where there is any."
 )
 
 
@@ -64,12 +65,12 @@ class _Peak(TorchDispatchMode):
 
 
 def cost(name, channels, classes, size, **options):
-    """What one image of size × size costs a network: dict(model, size_px, parameters, trained_parameters, GMACs,
-    activations_MiB). Counted on shapes alone, so no arithmetic is done and any size is quick."""
+    """What one image of size × size costs a network: dict(model, size_px, parameters, GMACs, activations_MiB).
+
+    Counted on shapes alone, so no arithmetic is done and any size is quick."""
     with torch.device("meta"):
         network = models.build(name, channels, classes, **options).eval()
         images = torch.zeros(1, channels, size, size)
-    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     network.requires_grad_(False)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(images)
@@ -79,7 +80,6 @@ def cost(name, channels, classes, size, **options):
         "model": name,
         "size_px": size,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "trained_parameters": trained,
         "GMACs": counter.get_total_flops() / 2e9,
         "activations_MiB": memory.peak / 2**20,
     }
@@ -102,11 +102,23 @@ def _processor():
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _wait(device):
-    if device.type == "cuda":
+def _timed(call, device):
+    """(by the wall clock, by a CUDA device's own clock or NaN) seconds of one call, until the device has finished."""
+    if device.type != "cuda":
+        start = time.perf_counter()
+        call()
+        if device.type == "mps":
+            torch.mps.synchronize()
+        return time.perf_counter() - start, math.nan
+    with torch.cuda.device(device):  # events belong to the current device
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
+        start = time.perf_counter()
+        first.record()
+        call()
+        last.record()
+        torch.cuda.synchronize(device)
+        return time.perf_counter() - start, first.elapsed_time(last) / 1000
 
 
 def _call(network, images, device, precision, norm):
@@ -114,42 +126,33 @@ def _call(network, images, device, precision, norm):
     mean, std = norm
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         x = images.to(device, non_blocking=True)[:, None].float().div_(255).sub_(mean).div_(std)
-        x = x.expand(-1, network_channels(network), -1, -1).contiguous(memory_format=torch.channels_last)
+        x = x.expand(-1, network.in_channels, -1, -1).contiguous(memory_format=torch.channels_last)
         return network(x).argmax(1).to(torch.uint8).cpu()
-
-
-def network_channels(network):
-    """Input channels of a network, compiled or not."""
-    return getattr(network, "_orig_mod", network).in_channels
 
 
 def timings(network, images, device, *, precision="float32", norm=(0.0, 1.0), seconds=1.0, least=3, warm_up=2):
     """Repeat one batch for about ``seconds`` (at least ``least`` times) after warm-up; dict of times.
 
     network: on ``device``, eval mode; images: uint8 N×H×W on the processor; norm: mean and SD after division by 255.
-    Returns first_call_s, repeats, warm_up and, for the batch, ms_median, ms_q25, ms_q75; peak_MiB on CUDA.
+    Returns first_call_s, repeats, warm_up and, for the batch, ms_median, ms_q25, ms_q75; on CUDA also device_ms, the
+    median by the device's own clock, and peak_MiB, everything it held at once, weights included (elsewhere None).
     """
     device = torch.device(device)
     cuda = device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
-    marks, times = time.perf_counter(), []
-    _call(network, images, device, precision, norm)
-    _wait(device)
-    first = time.perf_counter() - marks
-    for _ in range(warm_up - 1):
-        _call(network, images, device, precision, norm)
-    _wait(device)
-    began = time.perf_counter()
+
+    def once():
+        return _timed(lambda: _call(network, images, device, precision, norm), device)
+
+    first, *_ = [once()[0] for _ in range(warm_up)]
+    times, began = [], time.perf_counter()
     while len(times) < least or time.perf_counter() - began < seconds:
-        start = time.perf_counter()
-        _call(network, images, device, precision, norm)
-        _wait(device)
-        times.append(time.perf_counter() - start)
-    low, median, high = (float(v) * 1000 for v in np.percentile(times, [25, 50, 75]))
-    peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else None
+        times.append(once())
+    low, median, high = (float(v) * 1000 for v in np.percentile([wall for wall, _ in times], [25, 50, 75]))
     return {"first_call_s": first, "warm_up": warm_up, "repeats": len(times), "ms_median": median, "ms_q25": low,
-            "ms_q75": high, "peak_MiB": peak}  # fmt: skip
+            "ms_q75": high, "device_ms": float(np.median([own for _, own in times])) * 1000 if cuda else None,
+            "peak_MiB": torch.cuda.max_memory_allocated(device) / 2**20 if cuda else None}  # fmt: skip
 
 
 def measure(name, channels, classes, size, device, *, real=None, batches=(1, 2, 4, 8), precision="float32",
@@ -158,8 +161,8 @@ def measure(name, channels, classes, size, device, *, real=None, batches=(1, 2, 
 
     real: uint8 N×H×W images of the study at ``size``, or None; dummy images (uniform noise) are timed too, with real
     ones at the first batch size alone. Batch sizes grow while images per second still rise by 5 %. Rows: model, device,
-    data, batch, size_px, fps (images per second), ms per image (median and quartiles), precision, compiled, and the
-    entries of ``timings``.
+    data, batch, size_px, fps (images per second), precision, compiled, and the entries of ``timings``, its times in ms
+    divided by the batch.
     """
     device = torch.device(device)
     torch.manual_seed(0)
@@ -176,7 +179,7 @@ def measure(name, channels, classes, size, device, *, real=None, batches=(1, 2, 
             images = pool[torch.arange(batch) % len(pool)]
             row = timings(network, images, device, precision=precision, seconds=seconds, least=least)
             fps = 1000 * batch / row["ms_median"]
-            per_image = {f"ms_{k}": row.pop(f"ms_{k}") / batch for k in ("median", "q25", "q75")}
+            per_image = {k: v / batch for k in ("ms_median", "ms_q25", "ms_q75", "device_ms") if (v := row.pop(k))}
             rows.append({"model": name, "device": str(device), "data": data, "batch": batch, "size_px": size,
                          "fps": fps, **per_image, "precision": precision, "compiled": compiled, **row})  # fmt: skip
             if fps < 1.05 * best:

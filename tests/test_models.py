@@ -64,6 +64,13 @@ class NetworkTests:
             logits = self.build(channels, classes).eval()(images(channels))
         assert logits.shape == (2, classes, 32, 32)
 
+    def test_one_to_eight_classes(self):
+        for channels in (1, 3):
+            for classes in range(1, 9):
+                with torch.device("meta"):  # shapes alone
+                    logits = self.build(channels, classes).eval()(torch.zeros(1, channels, 64, 64))
+                assert logits.shape == (1, classes, 64, 64)
+
     def test_wrong_channels_are_named(self):
         with pytest.raises(ValueError, match="N×3×H×W"):
             self.build(3).eval()(images(1))
@@ -95,7 +102,8 @@ class NetworkTests:
         torch._dynamo.reset()
         with torch.no_grad():
             compiled = torch.compile(network, backend="eager", fullgraph=True)
-            torch.testing.assert_close(compiled(images(1)), network(images(1)))
+            for size in ((32, 32), (37, 50)):
+                torch.testing.assert_close(compiled(images(1, *size)), network(images(1, *size)))
 
     def test_channels_last_changes_nothing(self):
         network = self.build().eval()
@@ -113,8 +121,9 @@ class NetworkTests:
         assert (exact - close).abs().mean() < 0.02
 
     def test_published_size(self):
-        entry = catalogue.entry(self.name)
-        for channels, classes, options, count in entry.parameters:
+        published = catalogue.entry(self.name).parameters
+        assert published
+        for channels, classes, options, count in published:
             with torch.device("meta"):
                 network = models.build(self.name, channels, classes, **options)
             assert sum(p.numel() for p in network.parameters()) == count
@@ -220,3 +229,10 @@ class TestDMRNetR(NetworkTests):
 
 class TestZoo(NetworkTests):
     name, options = "smp:FPN/resnet18", {"decoder_dropout": 0.0}
+
+    def test_published_size(self):
+        import segmentation_models_pytorch as smp
+
+        with torch.device("meta"):
+            ours, peer = self.build(3, 4), smp.create_model("FPN", "resnet18", None, 3, 4)
+        assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in peer.parameters())

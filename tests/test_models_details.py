@@ -3,13 +3,12 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 import torchvision
 from torch import nn
 
-from helpers import losses, models, speed
+from helpers import losses, models
 from helpers.errors import StudyError
 from helpers.models import catalogue, vistr_parts
 from helpers.models.qvum import VGG16
@@ -226,35 +225,6 @@ def test_every_part_of_dmrnet_can_be_switched_off(part):
         assert less(torch.zeros(1, 1, 32, 32)).shape == (1, 5, 32, 32)
     removed = {"amd": 3_492_416, "dar": 1_983_152, "aeh": 186_542, "basa": 1_184, "ermha": 4_215_810}[part]
     assert sum(p.numel() for p in whole.parameters()) - sum(p.numel() for p in less.parameters()) == removed
-
-
-@pytest.mark.parametrize(
-    ("name", "channels", "classes", "gmacs"),
-    [("qvum", 3, 4, 43.1), ("unet", 3, 4, 36.9), ("unet_bilinear", 3, 4, 30.6), ("bpsegsys_r", 3, 4, 6.0),
-     ("dilated_unet_r", 1, 2, 21.4)],
-)  # fmt: skip
-def test_arithmetic_at_224(name, channels, classes, gmacs):
-    assert speed.cost(name, channels, classes, 224)["GMACs"] == pytest.approx(gmacs, abs=0.05)
-
-
-def test_memory_is_counted_as_by_hand():
-    network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 4, 3, padding=1)).to("meta")
-    x = torch.zeros(1, 1, 64, 64, device="meta")
-    with torch.no_grad(), speed._Peak([*network.parameters(), x]) as memory:
-        network(x)
-    assert memory.peak == (8 + 4) * 64 * 64 * 4  # both outputs are alive while the second is made
-
-
-def test_speed_is_measured_for_real_and_dummy_images():
-    rows = speed.measure(
-        "femoral_unet", 1, 2, 32, "cpu", real=[np.zeros((32, 32), np.uint8)] * 2, batches=(1, 2), seconds=0
-    )
-    assert (rows[0]["data"], rows[0]["batch"]) == ("real", 1)
-    assert {r["data"] for r in rows} == {"real", "dummy"}
-    for row in rows:
-        assert row["repeats"] >= 3
-        assert row["ms_q25"] <= row["ms_median"] <= row["ms_q75"]
-        assert row["fps"] == pytest.approx(1000 / row["ms_median"])
 
 
 def test_unknown_networks_are_named():
