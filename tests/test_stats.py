@@ -133,6 +133,41 @@ def test_equivalence_is_statsmodels(dice):
         assert row.p_not_superior == pytest.approx(upper[1], rel=1e-8)
 
 
+def test_verdicts_of_equivalence():
+    z = scipy_stats.norm.ppf((np.arange(22) + 0.5) / 22)
+    z /= z.std(ddof=1)
+    wanted = {"better": (0.05, 0.01), "better, within the margin": (0.005, 0.002), "equivalent": (0.0, 0.005),
+              "not inferior": (0.01, 0.03), "undecided": (0.0, 0.2), "worse": (-0.05, 0.01),
+              "worse, within the margin": (-0.005, 0.002)}  # fmt: skip
+    scores = {"qvum": np.zeros(22)} | {name: -(mean + sd * z) for name, (mean, sd) in wanted.items()}
+    frame = pd.concat([pd.DataFrame({"model": name, "patient_id": [f"p{i:02d}" for i in range(22)],
+                                     "image_id": [f"i{i:02d}" for i in range(22)], "value": v})
+                       for name, v in scores.items()]).assign(**{"class": "QLM", "metric": "Dice"})  # fmt: skip
+    table = stats.equivalence(frame, "qvum", 0.02)
+    assert list(table["verdict"]) == list(table["model"])
+    assert stats.equivalence(frame[frame["patient_id"] < "p04"], "qvum", 0.02)["verdict"].unique() == "cannot be tested"
+
+
+def test_a_patient_of_two_groups_is_in_both_and_counted_once():
+    images = pd.DataFrame({"patient_id": ["a", "a", "b", "c", "d"], "image_id": range(5),
+                           "split": ["test", "train", "train", "val", "external"]})  # fmt: skip
+    patients = pd.DataFrame({"patient_id": ["a", "b", "c", "d", "e"], "age_years": [40.0, 50, 60, 70, 99],
+                             "excluded": [None, None, None, None, "declined"]})  # fmt: skip
+    cohort = stats.by_split(patients, images)
+    assert list(cohort["split"]) == ["train", "train", "val", "test", "external"]
+    assert list(cohort["patient_id"]) == ["a", "b", "c", "a", "d"]
+    table = stats.table1(stats.summarise(cohort, "split", ["age_years", "height_cm"], ["sex"]))
+    assert table["total (n = 4)"].to_list() == ["55.0 ± 12.9"]
+    assert table["train (n = 2)"].to_list() == ["45.0 ± 7.1"]
+    assert stats.flow(images, patients).set_index("stage")["patients"].to_dict() == {
+        "assessed": 5, "excluded": 1, "included": 4, "train": 2, "val": 1, "test": 1, "external": 1}  # fmt: skip
+
+
+def test_the_caveat_says_what_a_split_by_image_costs():
+    assert "little about new patients" in stats.caveat("patient", {"unit": "image"})
+    assert "new patients" not in stats.caveat("patient", {"policy": "given"})
+
+
 def test_effect_sizes(dice):
     d = stats.differences(dice, "qvum")["unet"].to_numpy()
     ours = stats.effect_sizes(dice, "qvum").set_index(["model", "measure"]).loc["unet"]

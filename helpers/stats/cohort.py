@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from helpers import tables
 from helpers.errors import StudyError
+
+SPLITS = (*tables.SPLITS, tables.EXTERNAL)
 
 P_VALUES = ("The split was drawn at random, so the hypothesis that the groups come from one population is true by "
             "construction: these P values test the random numbers. The standardised mean difference says how far "
@@ -14,13 +17,14 @@ P_VALUES = ("The split was drawn at random, so the hypothesis that the groups co
 def summarise(patients: pd.DataFrame, by: str, continuous, categorical) -> pd.DataFrame:
     """Summary statistics, one row a group and variable (and level), plus group "total".
 
-    `patients`: one row a patient. Columns: variable, level ("" for continuous), group, n, missing, mean, sd, count,
-    percent (of the non-missing).
+    `patients`: one row a patient (with patient_id: one for each of its groups; "total" counts it once). Columns:
+    variable, level ("" for continuous), group, n, missing, mean, sd, count, percent (of the non-missing). Variables
+    that `patients` lacks, or knows of nobody, are left out.
     """
-    absent = [c for c in [by, *continuous, *categorical] if c not in patients]
-    if absent:
-        raise StudyError(f"patients: column(s) {', '.join(absent)} missing; there are {', '.join(patients.columns)}")
-    groups = [("total", patients), *patients.groupby(by, sort=False)]
+    everyone = patients.drop_duplicates("patient_id") if "patient_id" in patients else patients
+    groups = [("total", everyone), *patients.groupby(by, sort=False)]
+    continuous, categorical = ([c for c in columns if c in patients and patients[c].notna().any()]
+                               for columns in (continuous, categorical))  # fmt: skip
     rows = []
     for variable in continuous:
         for group, part in groups:
@@ -86,37 +90,29 @@ def _pearson(a, b):
     return out | {"statistic": chi2, "df": df, "p": p, "smd": smd, "note": note}
 
 
-def table1(patients: pd.DataFrame, by: str = "split", reference: str = "train",
-           continuous=("age_years", "height_cm", "weight_kg"), categorical=("sex",)) -> pd.DataFrame:  # fmt: skip
-    """Table 1 from rows, as printed: a line a variable or level, a column a group with "mean ± SD" or "n (%)".
+def table1(summary: pd.DataFrame, reference: str = "train") -> pd.DataFrame:
+    """Table 1 as printed, from :func:`summarise`: a line a variable or level, a column a group, "mean ± SD" or "n (%)".
 
-    Then p and smd of each group against `reference`, and missing (in all patients). See :func:`table1_tests`.
+    Then P and SMD of each group against `reference`, and missing (in all patients). See :func:`table1_tests`.
     """
-    continuous = [c for c in continuous if c in patients and patients[c].notna().any()]
-    categorical = [c for c in categorical if c in patients and patients[c].notna().any()]
-    summary = summarise(patients, by, continuous, categorical)
-    tests = table1_tests(summary, reference).set_index(["variable", "group"])
-    others = list(dict.fromkeys(tests.index.get_level_values("group"))) if len(tests) else []
-    size = patients[by].value_counts()
+    tests = table1_tests(summary, reference)
+    size = summary.drop_duplicates("group").set_index("group")[["n", "missing"]].sum(axis=1)
     rows = []
     for (variable, level), part in summary.groupby(["variable", "level"], sort=False):
         row = {"characteristic": variable + (f": {level}" if level else "")}
         for cell in part.itertuples():
-            n = len(patients) if cell.group == "total" else size[cell.group]
             text = f"{cell.mean:.1f} ± {cell.sd:.1f}" if not level else f"{int(cell.count)} ({cell.percent:.1f})"
-            row[f"{cell.group} (n = {n})"] = text
-        for group in others:
-            first = not level or level == part["level"].iloc[0] == summary.loc[
-                summary["variable"] == variable, "level"].iloc[0]  # fmt: skip
-            row[f"P, {reference} v. {group}"] = tests.loc[(variable, group), "p"] if first else np.nan
-            row[f"SMD, {reference} v. {group}"] = tests.loc[(variable, group), "smd"] if first else np.nan
-        row["missing"] = int(part.loc[part["group"] == "total", "missing"].iloc[0])
-        rows.append(row)
+            row[f"{cell.group} (n = {size[cell.group]})"] = text
+        first = variable not in {r["characteristic"].split(":")[0] for r in rows}
+        for test in tests[tests["variable"] == variable].itertuples():
+            row[f"P, {reference} v. {test.group}"] = test.p if first else np.nan
+            row[f"SMD, {reference} v. {test.group}"] = test.smd if first else np.nan
+        rows.append(row | {"missing": int(part.loc[part["group"] == "total", "missing"].iloc[0])})
     return pd.DataFrame(rows)
 
 
 def flow(images: pd.DataFrame, patients: pd.DataFrame | None) -> pd.DataFrame:
-    """Figure 1 as a table: stage (assessed, excluded, included, train, val, test), reason, patients, images.
+    """Figure 1 as a table: stage (assessed, excluded, included, then the splits), reason, patients, images.
 
     patients is NaN where no patients are known; assessed and excluded appear only where excluded people are listed.
     """
@@ -126,7 +122,7 @@ def flow(images: pd.DataFrame, patients: pd.DataFrame | None) -> pd.DataFrame:
         rows.append({"stage": "assessed", "patients": len(patients)})
         reasons = patients["excluded"].value_counts()
         rows += [{"stage": "excluded", "reason": r, "patients": n} for r, n in reasons.items()]
-    parts = [("included", images), *((s, images[images["split"] == s]) for s in ("train", "val", "test"))]
+    parts = [("included", images), *((s, images[images["split"] == s]) for s in SPLITS if s in set(images["split"]))]
     for stage, part in parts:
         who = part["patient_id"].nunique() if known else np.nan
         rows.append({"stage": stage, "patients": who, "images": len(part)})
@@ -134,13 +130,16 @@ def flow(images: pd.DataFrame, patients: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def by_split(patients: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """One row a patient who has images, with the split; excluded people and people without images are left out."""
-    splits = images.dropna(subset=["patient_id"]).drop_duplicates("patient_id")[["patient_id", "split"]]
+    """One row a patient and split that has images of it, in the order of SPLITS; excluded people are left out.
+
+    A study that is divided by image has patients in several splits: several rows.
+    """
+    pairs = images.dropna(subset=["patient_id"])[["patient_id", "split"]].drop_duplicates()
     if "excluded" in patients:
         patients = patients[patients["excluded"].isna()]
-    out = patients.merge(splits, on="patient_id", how="inner", validate="one_to_one")
-    order = {"train": 0, "val": 1, "test": 2}
-    return out.sort_values(["split", "patient_id"], key=lambda c: c.map(order).fillna(c) if c.name == "split" else c)
+    out = patients.merge(pairs, on="patient_id", validate="one_to_many")
+    return out.sort_values(["split", "patient_id"],
+                           key=lambda c: c.map(SPLITS.index) if c.name == "split" else c)  # fmt: skip
 
 
 PRINTED_GROUPS = {"total": "total", "training": "train", "validation": "val", "test": "test"}

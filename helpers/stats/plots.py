@@ -39,10 +39,11 @@ def flow_chart(flow: pd.DataFrame, width: float = 6.8):
         lines += [f"· {int(r['patients'])} {r['reason']}" for _, r in reasons.iterrows()]
         arrow((0.3, 0.68), (0.5, 0.68))
         put(0.5, 0.68, "\n".join(lines), ha="left")
-    splits = [s for s in ("train", "val", "test") if s in rows]
+    titles = {"train": "Training", "val": "Validation", "test": "Test", "external": "Other data"}
+    splits = [s for s in titles if s in rows]
     for x, split in zip(np.linspace(0.15, 0.85, len(splits)), splits, strict=True):
         arrow((0.3, 0.4), (x, 0.1))
-        put(x, 0.1, _text(rows[split].iloc[0], {"train": "Training", "val": "Validation", "test": "Test"}[split]))
+        put(x, 0.1, _text(rows[split].iloc[0], titles[split]))
     put(0.3, 0.4, _text(rows["included"].iloc[0], "Included"))
     return fig
 
@@ -96,13 +97,15 @@ def tukey(table: pd.DataFrame, width: float = 6.8):
     return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric", width=width)
 
 
-def folds(table: pd.DataFrame, columns=("pooled_IoU", "accuracy"), width: float = 6.8):
-    """Huang's Figure 5: one point a fold for each column, joined by a line; `table` has a column fold."""
+def folds(table: pd.DataFrame, own: pd.DataFrame, columns=("pooled_IoU", "accuracy"), width: float = 6.8):
+    """Huang's Figure 5: one point a fold for each column, joined by a line; dashed: the study's own split, `own`."""
     fig, axes = plt.subplots(figsize=(width, 2.6))
     at = np.arange(1, len(table) + 1)
-    for column, colour in zip(columns, ["#0072B2", "#D55E00", "#009E73"], strict=False):
+    for column, colour in zip(columns, COLOURS, strict=False):
         axes.plot(at, table[column], marker="o", color=colour, label=column.replace("_", " "))
-    axes.set(xticks=at, xticklabels=table["fold"], ylim=(0, 1), xlabel="fold")
+        for value in own[column]:
+            axes.axhline(value, color=colour, linestyle="--", linewidth=1)
+    axes.set(xticks=at, xticklabels=table["fold"], ylim=(0, 1), xlabel="fold (dashed: the study's own test set)")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return fig
@@ -173,10 +176,10 @@ def power(table: pd.DataFrame, goal: float = 0.8, width: float = 6.8):
     for axes, difference in zip(panels.ravel(), differences, strict=True):
         part = table[table["difference"] == difference]
         for (images, line), colour in zip(part.groupby("images"), COLOURS, strict=False):
-            axes.plot(line["patients"], line["power"], marker="o", markersize=3, color=colour, label=f"{images} images")
+            axes.plot(line["patients"], line["power"], marker="o", markersize=3, color=colour, label=str(images))
         axes.axhline(goal, color="black", linewidth=0.8, linestyle=":")
         axes.set(title=f"true difference {difference:g}", xlabel="patients", ylim=(0, 1.02))
         axes.spines[["top", "right"]].set_visible(False)
     panels[0, 0].set_ylabel("power")
-    panels[0, -1].legend(frameon=False)
+    panels[0, -1].legend(frameon=False, title="images each")
     return fig
