@@ -160,6 +160,14 @@ def test_counts_that_predictions_do_not_give_are_found(study):
     assert "counts.csv: row" in found
 
 
+def test_tables_that_no_page_gives_are_found(study, capsys):
+    found = "".join(verify.remade(study))
+    assert "t_cohort.csv: is not what notebooks/01_cohort.ipynb makes" in found and "t_front.csv" in found
+    assert "[2 of 2]" in capsys.readouterr().out
+    table, other = study.run / "tables" / "t_cohort.csv", study.root / "images.csv"
+    assert verify._equal(table, table) and not verify._equal(table, other)
+
+
 def test_headline_says_where_and_how_much(study, monkeypatch, capsys):
     monkeypatch.setattr(headline, "ROOT", studies.ROOT)
     table = study.run / "tables" / "headline.csv"

@@ -16,7 +16,15 @@ from helpers.report.harden import POLICY
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 STAMP = (1980, 1, 1, 0, 0, 0)  # one date for every file, so that the same book gives the same zip
 #: what stands in the run beside the book and is hashed too, relative to runs/<study>
-INPUTS = ("results/*.csv", "tables/*.csv", "cache/*", "notebooks/*.ipynb", "notebooks/*.json", "train/*/*/*")
+INPUTS = (
+    "data.json",
+    "results/*.csv",
+    "tables/*.csv",
+    "cache/*",
+    "notebooks/*.ipynb",
+    "notebooks/*.json",
+    "train/*/*/*",
+)
 
 
 def input_files(study):

@@ -43,7 +43,7 @@ def seals(place):
         yield f"{seal}: does not cover {name}"
     if "".join(f"{digest}  {name}\n" for name, digest in sealed.items()).encode() != seal.read_bytes():
         yield f"{seal}: has changed since the book was made"
-    yield from _compare(place, sealed)
+    yield from (f"{problem} (or {seal} has)" for problem in _compare(place, sealed))
 
 
 def hashes(study, place):
