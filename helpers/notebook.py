@@ -52,6 +52,7 @@ def run(path, output, given, minutes=60):
     part = output.with_name(output.stem + ".failed.ipynb")
     paths = [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # the kernel finds helpers from any folder
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")  # a progress bar that no page shows
     log = output.with_name(output.stem + ".made")
     log.unlink(missing_ok=True)
     os.environ["STUDY_MADE"] = str(log.resolve())

@@ -12,7 +12,7 @@
   const NUMBERS = ["down", "wipe", "contour", "error", "safe"];
   const columns = [["id", "Image"], ["dice", "Dice"], ["hd95", `HD95 (${data.unit})`], ["patient", "Patient"],
     ["sex", "Sex"], ["age", "Age"], ["bmi", "BMI"], ["device", "Device"]]
-    .filter(([key]) => ["id", "dice", "hd95"].includes(key) || data.cases.some((c) => c[key] !== undefined));
+    .filter(([key]) => ["id", "dice", "hd95"].includes(key) || new Set(data.cases.map((c) => c[key])).size > 1);
 
   function make(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
@@ -43,7 +43,10 @@
   });
   const rows = new Map(data.cases.map((c) => {
     const cells = columns.slice(1).map(([key]) => make("td", { "data-key": key }, words(value(c, key), key)));
-    const open = make("button", { type: "button", onclick: () => set({ case: c.id }) },
+    const open = make("button", { type: "button", onclick: () => {
+      set({ case: c.id });
+      if (view.getBoundingClientRect().bottom < 100) view.scrollIntoView();  // on a phone the list lies below the picture
+    } },
       make("img", { src: `cases/${c.id}.webp`, alt: "", loading: "lazy", width: 34, height: 34 }), c.id);
     return [c.id, make("tr", {}, make("td", {}, open), ...cells)];
   }));
