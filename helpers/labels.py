@@ -32,7 +32,7 @@ WORDS = {
     "ms_q25": "1st quartile (ms)", "ms_q75": "3rd quartile (ms)", "first_call_s": "first call (s)",
     "warm_up": "warm-up runs", "peak_MiB": "peak memory (MiB)", "activations_MiB": "activations (MiB)",
     "GMACs": "multiply-adds (billion)", "FPR_union": "FPR of union", "FNR_union": "FNR of union",
-    "age_years": "age (years)", "height_cm": "height (cm)", "weight_kg": "weight (kg)", "bmi": "BMI (kg/m²)",
+    "age_years": "age (years)", "height_cm": "height (cm)", "weight_kg": "weight (kg)", "bmi_kg_m2": "BMI (kg/m²)",
     "holm": "Holm", "low": "interval", "limit_low": "limits of agreement", "t_low": "interval by t",
 }  # fmt: skip
 
