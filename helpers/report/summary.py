@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from helpers import figures, labels, stats, steps
+from helpers import cases, figures, labels, stats
 from helpers import study as studies
 from helpers.figures import model_label
 
@@ -182,22 +182,10 @@ def limits(study, rows):
 
 def case_figure(study, arrays, rows, image_id, label):
     """Figure of one case: the image, the reference, the headline network's outline, with its Dice."""
-    position = int(np.flatnonzero(arrays.index["image_id"] == image_id)[0])
-    saved = steps.folder(study, study.headline, "main", study.spec["seeds"][0]) / "predictions.npy"
-    prediction = np.load(saved, mmap_mode="r")[position]
-    image, reference = arrays.images[position], arrays.masks[position]
-    fig, axes = plt.subplots(1, 3, figsize=(SIZE, 2.2))
-    panels = [("image", reference * 0), ("drawn by hand" if not study.synthetic else "true outline", reference),
-              (model_label(study.headline), prediction)]  # fmt: skip
-    for ax, (name, mask) in zip(axes, panels, strict=True):
-        ax.imshow(figures.overlay(image, mask, study), interpolation="nearest")
-        ax.set_title(name)
-        ax.axis("off")
-    dice = case_values(study, rows)[image_id]
-    target = study.target.replace("_", " ")
-    fig.suptitle(f"{label}: image {image_id}, Dice of {target} {dice:.2f}", fontsize=9, x=0.01, ha="left")
-    figures.class_legend(fig, study, loc="outside lower center", ncols=len(study.foreground))
-    return fig
+    drawn = cases.predictions(study, study.headline, study.spec["seeds"][0])
+    panels = {"image": None, "true outline" if study.synthetic else "drawn by hand": arrays.masks,
+              model_label(study.headline): drawn}  # fmt: skip
+    return cases.grid(study, arrays, {f"{label}\n{image_id}": image_id}, panels, case_values(study, rows))
 
 
 def number_figure(study, rows, table):
