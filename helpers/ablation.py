@@ -1,7 +1,7 @@
 """Does each choice of a protocol earn its place? One training without it, everything else the same.
 
-A *variant* is a training's settings with one choice turned over; trainings are kept below runs/<study>/ablation and not
-repeated while their settings stay the same.
+A *variant* is a training's settings with one choice turned over, or with one part of the network switched off;
+trainings are kept below runs/<study>/ablation and not repeated while their settings stay the same.
 """
 
 import json
@@ -11,6 +11,7 @@ import pandas as pd
 
 from helpers import losses, stats, steps
 from helpers.errors import StudyError
+from helpers.models import catalogue
 
 BASE = "as declared"
 #: choice → what it means, for the page
@@ -33,17 +34,19 @@ class Pair:
     without: str
 
 
-def variants(spec, choices, freeze_epochs=0):
-    """(name → settings, list of Pair) for a training's settings (``study.training``) and the choices to examine.
+def variants(spec, choices, parts=(), freeze_epochs=0):
+    """(name → settings, list of Pair, list of str) for a training's settings (``study.training``) and the choices.
+
+    parts: options of the network that are on unless told, such as the modules of dmrnet_r; each is turned over.
 
     A choice that the protocol makes is taken away; one that it does not make is added, where that needs nothing new:
     ImageNet weights (with ``normalise`` unchanged) and class weights. Frozen epochs are examined on the pretrained
-    encoder, with ``freeze_epochs`` of them or half of all epochs. StudyError for an unknown choice, or one that cannot
-    be examined with this loss or without an augmentation.
+    encoder, with ``freeze_epochs`` of them or half of all epochs. Choices that this network, loss or augmentation does
+    not have are left out, the last list says why. StudyError for an unknown choice, or where nothing is left.
     """
     if unknown := sorted(set(choices) - set(CHOICES)):
         raise StudyError(f"choices: {', '.join(unknown)} is none of {', '.join(CHOICES)}")
-    made, pairs, problems = {BASE: spec}, [], []
+    made, pairs, left_out = {BASE: spec}, [], []
 
     def pair(choice, has, **change):
         """The declared settings against the changed ones; ``has``: the declared ones make the choice."""
@@ -54,13 +57,12 @@ def variants(spec, choices, freeze_epochs=0):
     weights = spec["encoder_weights"]
     loss, frozen = losses.resolve(spec["loss"]), freeze_epochs or max(1, spec["epochs"] // 2)
     for choice in choices:
-        if choice == "pretrained":
-            change = (
-                {"encoder_weights": "none", "freeze_epochs": 0}
-                if weights != "none"
-                else {"encoder_weights": "imagenet"}
-            )
-            pair(choice, weights != "none", **change)
+        if choice in ("pretrained", "frozen") and not catalogue.entry(spec["name"]).pretrained:
+            left_out.append(f"{choice}: {spec['name']} has no encoder that could be pretrained")
+        elif choice == "pretrained" and weights != "none":
+            pair(choice, True, encoder_weights="none", freeze_epochs=0)
+        elif choice == "pretrained":
+            pair(choice, False, encoder_weights="imagenet")
         elif choice == "frozen" and weights != "none":
             has = spec["freeze_epochs"] > 0
             pair(choice, has, freeze_epochs=0 if has else frozen)
@@ -72,18 +74,18 @@ def variants(spec, choices, freeze_epochs=0):
             pair(choice, spec["class_weights"], class_weights=not spec["class_weights"])
         elif choice == "augmentation" and spec["augmentation"]:
             pair(choice, True, augmentation={})
-        elif (
-            choice in ("focal", "dice")
-            and loss["name"] == "focal_dice"
-            and loss["focal_weight"]
-            and loss["dice_weight"]
-        ):
+        elif choice == "augmentation":
+            left_out.append("augmentation: this training has none")
+        elif loss["name"] == "focal_dice" and loss["focal_weight"] and loss["dice_weight"]:
             pair(choice, True, loss=spec["loss"] | {f"{choice}_weight": 0})
         else:
-            problems.append(f"{choice}: the protocol's loss is {loss['name']}, its augmentation {spec['augmentation']}")
-    if problems:
-        raise StudyError("choices that cannot be taken away from this protocol: " + "; ".join(problems))
-    return made, pairs
+            left_out.append(f"{choice}: the loss of this training is {loss['name']}, not focal and Dice together")
+    for part in parts:
+        on = spec["options"].get(part, True)
+        pair(part, on, options=spec["options"] | {part: not on})
+    if not pairs:
+        raise StudyError("no choice to examine; " + ("; ".join(left_out) or "name one"))
+    return made, pairs, left_out
 
 
 def run(study, made, seeds, arrays, device=None):
@@ -91,13 +93,19 @@ def run(study, made, seeds, arrays, device=None):
 
     made: name → settings from :func:`variants`. A training of the study itself with the same settings is used as it is.
     """
-    from helpers import training  # torch only where something is trained
+    import torch  # only where something is trained
+
+    from helpers import models, training
 
     tables = []
+    for spec in made.values():  # an option that the network does not have: said before hours are spent
+        with torch.device("meta"):
+            models.build(spec["name"], spec["channels"], len(study.classes), **spec["options"])
     for name, spec in made.items():
         for seed in seeds:
             own = steps.folder(study, spec["name"], "main", seed)
-            folder = own if _same(own, spec) else study.run / "ablation" / steps.slug(name) / f"main_{seed}"
+            kept = study.run / "ablation" / steps.slug(spec["name"]) / steps.slug(name) / f"main_{seed}"
+            folder = own if _same(own, spec) else kept
             if not _same(folder, spec):
                 print(f"{name}, seed {seed}: training", flush=True)
                 training.run(study, spec, "main", seed, folder, arrays=arrays, device=device)

@@ -26,7 +26,7 @@ def declared(phantom, **change):
 def test_each_choice_changes_its_own_setting_alone(phantom):
     spec = declared(phantom, class_weights=True, augmentation={"flip_horizontal": 0.5}, encoder_weights="none",
                     loss={"name": "focal_dice"})  # fmt: skip
-    made, pairs = ablation.variants(spec, ["pretrained", "class_weights", "focal", "dice", "augmentation"])
+    made, pairs, _ = ablation.variants(spec, ["pretrained", "class_weights", "focal", "dice", "augmentation"])
     changed = {name: {k: v[k] for k in v if v[k] != spec[k]} for name, v in made.items()}
     assert changed == {
         "as declared": {},
@@ -42,20 +42,33 @@ def test_each_choice_changes_its_own_setting_alone(phantom):
 
 
 def test_frozen_epochs_are_examined_on_the_pretrained_encoder(phantom):
-    made, (pair,) = ablation.variants(declared(phantom, encoder_weights="none", epochs=12), ["frozen"])
+    made, (pair,), _ = ablation.variants(declared(phantom, encoder_weights="none", epochs=12), ["frozen"])
     assert (pair.with_, pair.without) == ("with pretrained, frozen", "with pretrained")
     assert made[pair.with_]["freeze_epochs"] == 6
     assert made[pair.without]["freeze_epochs"] == 0
     spec = declared(phantom, encoder_weights="imagenet", freeze_epochs=5)
-    made, (pair,) = ablation.variants(spec, ["frozen"])
+    made, (pair,), _ = ablation.variants(spec, ["frozen"])
     assert (pair.with_, made[pair.without]["freeze_epochs"]) == ("as declared", 0)
 
 
+def test_parts_of_a_network_are_switched_off(phantom):
+    spec = declared(phantom, name="dmrnet_r", options={"aeh": False})
+    made, pairs, _ = ablation.variants(spec, [], ["amd", "aeh"])
+    assert made["without amd"] == spec | {"options": {"aeh": False, "amd": False}}
+    assert made["with aeh"] == spec | {"options": {"aeh": True}}
+    assert [(p.with_, p.without) for p in pairs] == [("as declared", "without amd"), ("with aeh", "as declared")]
+
+
 def test_what_cannot_be_taken_away_is_an_error(phantom):
+    with pytest.raises(StudyError, match="no choice to examine; frozen: unet has no encoder that could be pretrained"):
+        ablation.variants(declared(phantom, name="unet"), ["frozen"])
     with pytest.raises(StudyError, match="choices: colour is none of pretrained"):
         ablation.variants(declared(phantom), ["colour"])
-    with pytest.raises(StudyError, match=r"focal: the protocol's loss is ce, .*augmentation: "):
-        ablation.variants(declared(phantom, loss={"name": "ce"}, augmentation={}), ["focal", "augmentation"])
+    bare = declared(phantom, loss={"name": "ce"}, augmentation={})
+    with pytest.raises(StudyError, match=r"focal: the loss of this training is ce, .*augmentation: this training"):
+        ablation.variants(bare, ["focal", "augmentation"])
+    _, pairs, left_out = ablation.variants(bare, ["focal", "class_weights"])
+    assert ([p.choice for p in pairs], len(left_out)) == (["class_weights"], 1)
 
 
 @pytest.fixture
@@ -77,7 +90,7 @@ def tiny(phantom, tmp_path, monkeypatch):
 def test_variants_are_trained_once_and_compared(tiny, capsys):
     study, arrays = tiny
     spec = declared(study, name="femoral_unet", channels=1, image_size=16, epochs=2, batch=6)
-    made, pairs = ablation.variants(spec, ["class_weights", "dice"])
+    made, pairs, _ = ablation.variants(spec, ["class_weights", "dice"])
     counts = ablation.run(study, made, [11], arrays, device="cpu")
     assert capsys.readouterr().out.count("training\n") == 3
     assert set(counts["model"]) == set(made)
@@ -87,6 +100,9 @@ def test_variants_are_trained_once_and_compared(tiny, capsys):
     made["without dice"] = made["without dice"] | {"epochs": 1}
     ablation.run(study, made, [11], arrays, device="cpu")
     assert capsys.readouterr().out.count("training\n") == 1
+    made, *_ = ablation.variants(spec, [], ["wings"])
+    with pytest.raises(StudyError, match="femoral_unet has no option wings"):
+        ablation.run(study, made, [11], arrays)
     effects = ablation.effects(study, counts, pairs)
     assert effects["choice"].tolist() == ["class_weights", "dice"]
     assert effects["n"].tolist() == [6, 6]
