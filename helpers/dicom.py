@@ -3,6 +3,8 @@
 Spacing: ``SequenceOfUltrasoundRegions`` (PS3.3 C.8.5.5: PhysicalDelta in centimetres), else ``PixelSpacing``.
 """
 
+import textwrap
+
 import numpy as np
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
@@ -48,7 +50,7 @@ def read(path):
 
 
 def _line(error):
-    return " ".join(str(error).split())[:160]
+    return textwrap.shorten(str(error), 160, placeholder=" …")
 
 
 def _colour(path, frames):

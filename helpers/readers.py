@@ -138,7 +138,10 @@ def one_picture(path, frame=None):
     picture = open_picture(file)
     count = len(picture.pixels)
     if frame is None and count > 1:
-        raise StudyError(f"{file}: holds {count} frames; name one as '{file.name}#0' … '{file.name}#{count - 1}'")
+        raise StudyError(
+            f"{file}: holds {count} frames; outline them in a NIfTI stack of {count} slices, or name one of them as "
+            f"'{file.name}#0' … '{file.name}#{count - 1}'"
+        )
     if not 0 <= (frame or 0) < count:
         raise StudyError(f"{file}: has no frame {frame}; it holds {count}, counted from 0")
     return Picture(picture.pixels[frame or 0][None], picture.spacing_mm, picture.notes)

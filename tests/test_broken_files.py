@@ -164,7 +164,8 @@ def _(folder):
     return dicom(folder / "a.dcm", np.zeros((8, 8, 3), np.uint16))
 
 
-@broken("cine without a frame", "{path}: holds 3 frames; name one as 'a.dcm#0' … 'a.dcm#2'")
+@broken("cine without a frame", "{path}: holds 3 frames; outline them in a NIfTI stack "
+        "of 3 slices, or name one of them as 'a.dcm#0' … 'a.dcm#2'")  # fmt: skip
 def _(folder):
     return dicom(folder / "a.dcm", np.stack([grey()] * 3))
 

@@ -244,6 +244,57 @@ def test_ids_stay_the_same_in_the_next_run(hospital, tmp_path):
     assert (tmp_path / "one/images" / names[0][0]).read_bytes() == (tmp_path / "two/images" / names[0][0]).read_bytes()
 
 
+def test_one_patient_in_two_spellings_gets_one_id(hospital, tmp_path):
+    original(hospital / "Meier_1_1.dcm", PatientID="kh 01")
+    anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv")
+    ids = dict(line.split(",") for line in (tmp_path / "key.csv").read_text().splitlines()[2:])
+    assert ids["KH-1"] == ids["kh 01"] and len(ids) == 6 and len(set(ids.values())) == 5
+    assert {readers.dicom.header(p).PatientID for p in (tmp_path / "clean" / "images").iterdir()} == set(ids.values())
+
+
+def test_outlines_in_a_shadow_at_the_edge_come_along(hospital, tmp_path):
+    pixels, fan = sector()
+    row = np.arange(SIZE[0])[:, None]
+    noise = fan * np.where(pixels > 215, 20, 0)  # dark below row 150: the hull of what is bright ends there
+    pixels, drawn = written(np.where(row > 150, noise, pixels).astype(np.uint8)), fan & (row > 120)
+    dicom(hospital / "Meier_0_0.dcm", pixels, regions=(), **SECRETS | {"PatientID": "KH-0"})
+    save(hospital / "masks" / "Meier_0_0.png", drawn.astype(np.uint8))
+    anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv")
+    new = dict(line.split(",") for line in (tmp_path / "key.csv").read_text().splitlines()[2:])["KH-0"]
+    mask = np.asarray(Image.open(tmp_path / "clean" / "masks" / f"{new}_001.png"))
+    kept = readers.read_image(tmp_path / "clean" / "images" / f"{new}_001.dcm")[0]
+    assert mask.sum() == drawn.sum() and mask.shape == kept.shape and 0 < kept[-20:].max() <= 20
+    assert not kept[0, :10].any()  # the text above the fan stays out
+
+
+def test_what_the_form_excludes_stays_behind_and_what_it_tells_comes_along(hospital, tmp_path):
+    (tmp_path / "form.yml").write_text("title: Our nerves\nexclude: {Meier_0_0: consent withdrawn, Meier_2_1: cut}\n")
+    (hospital / "Meier_2_1.dcm").write_bytes(b"")
+    anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv", tmp_path / "form.yml")
+    assert len(list((tmp_path / "clean" / "images").iterdir())) == 8
+    make("mine", tmp_path / "clean", tmp_path / "clean" / "form.yml")
+    assert study.load("mine").title == "Our nerves"
+
+
+def test_what_is_left_behind_is_said(hospital, tmp_path):
+    save(hospital / "photo.png", sector()[0])
+    sheet = anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv").read_text()
+    assert "Left behind, because they are not DICOM (1): photo.png" in sheet
+
+
+def test_the_sheet_shows_every_frame_of_a_cine(hospital, tmp_path, monkeypatch):
+    frames = np.stack([sector(seed)[0] for seed in range(3)])
+    frames[2, 120:140, 150:170] = 255  # only on the last
+    dicom(hospital / "Meier_0_0.dcm", frames, regions=(), **SECRETS | {"PatientID": "KH-0"})
+    seen = []
+    monkeypatch.setattr(
+        deidentify, "residual_text", lambda p: seen.append((p == 255).sum()) or ["MEIER"][len(seen) < 5 :]
+    )
+    text = anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv").read_text()
+    assert max(seen) >= 400
+    assert text.index("text found: MEIER") < text.index("text found: none") and text.count("text found: MEIER") == 6
+
+
 def test_raters_come_along(hospital, tmp_path):
     for rater in "AB":
         shutil.copytree(hospital / "masks", hospital / f"rater_{rater}")
@@ -261,11 +312,17 @@ def spoiled(hospital, tmp_path, kind):
     out, key = tmp_path / "clean", tmp_path / "key.csv"
     if kind == "key in the result":
         key = out / "key.csv"
+    elif kind == "key in the repository":
+        key = tmp_path / "root" / "key.csv"
     elif kind == "result not empty":
         out.mkdir()
         (out / "x").touch()
     elif kind == "no key file":
         key.write_text("something else\n")
+    elif kind == "damaged files":
+        (hospital / "Meier_0_0.dcm").write_bytes(b"")
+        (hospital / "Meier_1_1.dcm").write_bytes((hospital / "Meier_1_1.dcm").read_bytes()[:9000])
+        (hospital / "notes.png").write_text("bring the probe back")
     elif kind == "no DICOM":
         for p in hospital.glob("*.dcm"):
             p.unlink()
@@ -280,17 +337,23 @@ def spoiled(hospital, tmp_path, kind):
     return out, key
 
 
+NOTHING = "DATA={data}, nothing was written; repair these files or exclude them in the form"
 BROKEN = {
     "key in the result": "{key}: the key identifies people; keep it outside {out}",
     "result not empty": "{out}: is not empty; give a new folder for the result",
+    "key in the repository": "{key}: the key identifies people; keep it outside {root}",
     "no key file": "{key}: is no key file; give the one that an earlier run wrote, or a new name",
+    "damaged files": NOTHING + ": 3 problems\n"
+    "  - Meier_0_0.dcm: is empty (0 bytes); copy it again\n"
+    "  - notes.png: is no PNG file: it starts with b'bring th'; "
+    "give PNG, JPEG, TIFF, BMP, DICOM, NIfTI, JSON, or leave it out\n"
+    "  - Meier_1_1.dcm: the picture cannot be decoded (TRUNCATED); export it again",
     "no DICOM": "DATA={data}: none of its 11 files is a DICOM image",
-    "no patient": "DATA={data}, nothing was written: 1 problem\n"
-    "  - Meier_0_0.dcm: has no PatientID; say in the form how to read the patient",
-    "no fan": "DATA={data}, nothing was written: 1 problem\n"
-    "  - Meier_0_0.dcm: no ultrasound fan found in the picture; crop it by hand",
-    "outline outside the fan": "DATA={data}, nothing was written: 1 problem\n"
-    "  - masks/Meier_0_0.png: 400 pixels of its outlines lie outside the ultrasound fan; look at this pair",
+    "no patient": NOTHING + ": 1 problem\n  - Meier_0_0.dcm: has no PatientID; say in the form how to read the patient",
+    "no fan": NOTHING + ": 1 problem\n  - Meier_0_0.dcm: no ultrasound fan found in the picture; crop it by hand",
+    "outline outside the fan": NOTHING + ": 1 problem\n"
+    "  - masks/Meier_0_0.png: 400 pixels of its outlines lie outside the ultrasound fan; "
+    "does it belong to this picture?",
 }
 
 
@@ -300,7 +363,8 @@ def test_broken_folder(hospital, tmp_path, kind):
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StudyError) as raised:
         anonymous.convert(hospital, out, key)
-    assert str(raised.value) == BROKEN[kind].format(data=hospital, out=out, key=key)
+    found = re.sub(r"decoded \(.*\);", "decoded (TRUNCATED);", str(raised.value))
+    assert found == BROKEN[kind].format(data=hospital, out=out, key=key, root=study.ROOT)
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -241,6 +241,78 @@ def test_a_table_of_patients(root, folder, tmp_path):
     assert frame.loc[["2_0", "2_1"], "excluded"].tolist() == ["patient excluded"] * 2
 
 
+def test_an_image_of_nobody_is_refused_where_the_others_have_patients(root, tmp_path):
+    (tmp_path / "data" / "masks").mkdir(parents=True)
+    for k in range(6):
+        dicom(tmp_path / "data" / f"a{k}.dcm", grey(seed=k), PatientID=f"P{k % 5}" if k else "")
+        save(tmp_path / "data" / "masks" / f"a{k}.png", labels())
+    text = make("mine", tmp_path / "data").read_text()
+    assert len(images(root)) == 5 and "nothing says whose it is" in text
+
+
+def test_nan_in_a_mask_is_refused_without_a_form_too(root, folder):
+    values = labels().astype(np.float32)
+    values[0, 0] = np.nan
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), folder / "masks" / "1_0.nii")
+    (folder / "masks" / "1_0.png").unlink()
+    assert "has 1 pixels that are NaN or infinite" in make("mine", folder).read_text()
+
+
+def test_names_of_people_stay_out_of_the_manifest(root, folder, tmp_path):
+    (tmp_path / "patients.csv").write_text(
+        "id,Name,age,Date of birth,bmi,姓名\n"
+        + "".join(f"{p},Anna Meier,50,1961-05-14,25,安娜\n" for p in range(1, 11))
+    )
+    text = make("mine", folder, write(tmp_path / "form.yml", FORM), tmp_path / "patients.csv").read_text()
+    assert list(study.patients(study.load("mine"))) == ["patient_id", "age_years", "bmi", "excluded"]
+    assert "that name people were left out: Name, Date of birth, 姓名." in text
+    assert not any(b"Meier" in p.read_bytes() or b"1961" in p.read_bytes() for p in root.rglob("*.[chy]*"))
+
+
+def test_numbers_and_names_of_classes_are_not_mixed_by_guess(root, folder):
+    labelme(folder / "masks" / "1_0.json", [("nerve", [[8, 5], [30, 5], [30, 15]])], imageHeight=40, imageWidth=60)
+    (folder / "masks" / "1_0.png").unlink()
+    with pytest.raises(
+        StudyError, match="some masks name their classes \\(nerve\\), others number them \\(1, 2, 3\\); "
+    ):
+        make("mine", folder)
+    assert not list(root.iterdir())
+
+
+def test_a_patient_in_two_spellings_is_one(root, folder, tmp_path):
+    for kind in ("photos", "masks"):
+        for p in range(1, 11):
+            for k in range(2):
+                name = f"{p}_{k}.png" if (p, k) != (7, 1) else "p 007_1.png"
+                (folder / kind / f"{p}_{k}.png").rename(folder / kind / (f"P{name}" if name[0] != "p" else name))
+    table = tmp_path / "patients.csv"
+    table.write_text("id,age,excluded\n" + "".join(f"p-{p},50,{'withdrew' * (p == 7)}\n" for p in range(1, 11)))
+    text = make(
+        "mine", folder, write(tmp_path / "form.yml", FORM | {"patient": {"pattern": "([^/]+)_"}}), table
+    ).read_text()
+    frame = images(root).set_index("image_id")
+    assert len(set(frame["patient_id"])) == 10 and len(set(frame.loc[["P7_0", "p_007_1"], "patient_id"])) == 1
+    assert frame.loc[["P7_0", "p_007_1"], "excluded"].tolist() == ["patient excluded"] * 2
+    assert set(study.patients(study.load("mine"))["patient_id"]) == set(frame["patient_id"])
+    assert "were taken as one" in text
+
+
+def test_the_example_of_a_form_shows_every_key():
+    path = Path(form.__file__).with_name("form_example.yml")
+    said = form.read(path)
+    assert [c.name for c in said.classes[1:]] == ["QLM", "EIT", "bone"] and said.reference in said.masks
+    shown = set(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert shown == set(form.SCHEMA["properties"]) - {"question", "citation", "study"}
+
+
+@pytest.mark.parametrize(
+    ("names", "one"),
+    [(("P-007", "p7", " P 07"), True), (("1-12", "11-2"), False), (("A1", "B1"), False), (("?", "!"), False)],
+)
+def test_spellings(names, one):
+    assert (len({patients.spelling(n) for n in names}) == 1) is one
+
+
 def test_duplicates_and_suspicious_pairs(root, folder, tmp_path):
     shutil.copy(folder / "photos" / "1_0.png", folder / "photos" / "1_1.png")
     save(folder / "masks" / "2_0.png", labels() * 0)
@@ -453,7 +525,7 @@ BROKEN = {
     "  - photos/10_0.png: has no DICOM value PatientID, which the form asks for",
     "too few patients": "a split into 5 needs at least 5 patients or images, found 2",
     "excluded name unknown": "{form}: 1 problem\n  - exclude: no image is called '77_0'",
-    "patient missing in the table": "patients: 1 have images but no row in the table, among them '1'",
+    "patient missing in the table": "table of patients: 1 problem\n  - patient '1' has images but no row; add it",
     "table without patients known": "patients: a table was given, but no image has a patient; "
     "say in a form how to read it",
     "image in two splits": "split: photos/1_0.png is in test and in train; change the patterns",
@@ -533,7 +605,7 @@ TABLES = {
         "patient_id,age,sex,height\n1,old,x,1.75\n,40,f,170\n",
         "{path}: 4 problems\n  - row 2: age_years 'old' is no number from 0 to 120\n"
         "  - row 2: height_cm '1.75' is no number from 30 to 250\n"
-        "  - row 2: sex 'x' is neither male nor female\n  - row 3: patient_id is empty",
+        "  - row 2: sex 'x' is neither male nor female; empty where unknown\n  - row 3: patient_id is empty",
     ),
     "NaN": ("patient_id,age\n1,nan\n", "{path}: 1 problem\n  - row 2: age_years 'nan' is no number from 0 to 120"),
     "spreadsheet": (b"PK\x03\x04....", "{path}: is a spreadsheet, not CSV; save it as 'CSV UTF-8'"),

@@ -10,11 +10,13 @@ from helpers.intake.make import make
 
 def main(arguments=None):
     """A folder of images and masks becomes a study. python -m helpers.intake --study NAME --data FOLDER [...]."""
-    parser = argparse.ArgumentParser(prog="helpers.intake", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="helpers.intake", description=main.__doc__, epilog="a form to copy: helpers/intake/form_example.yml"
+    )
     parser.add_argument("--study", required=True, help="a new name: letters, digits, _ and -")
     parser.add_argument("--data", required=True, help="the folder that holds images and masks")
     parser.add_argument("--patients", help="the table of patients, CSV")
-    parser.add_argument("--form", help="how to read the folder, YAML; default data_manifest/NAME/form.yml if it exists")
+    parser.add_argument("--form", help="how to read the folder; default data_manifest/NAME/form.yml if it is there")
     parser.add_argument("--redraw", action="store_true", help="draw the splits again, against an earlier manifest")
     args = parser.parse_args(arguments)
     own = studies.ROOT / "data_manifest" / args.study / "form.yml"

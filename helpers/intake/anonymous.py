@@ -34,15 +34,20 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
         raise StudyError(f"DATA={data}: no such folder; give the folder that holds the DICOM files")
     if out.exists() and any(out.iterdir()):
         raise StudyError(f"{out}: is not empty; give a new folder for the result")
-    key = deidentify.Key.open(key_path, away_from=[out, studies.ROOT / "data_manifest", studies.ROOT / "reports"])
+    key = deidentify.Key.open(key_path, away_from=[out, studies.ROOT])
     said = form.read(form_path)
     files = find.everything(data)
-    chosen = [f for f in find.images(files, said) if readers.kind(data / f) == "DICOM"]
-    if not chosen:
-        raise StudyError(f"DATA={data}: none of its {len(files)} files is a DICOM image")
+    chosen, left, problems, done, counts = [], [], [], [], {}
+    candidates = find.images(files, said)
+    ids = find.identifiers(candidates)
+    for file in (c for c in candidates if ids[c] not in said.exclude):
+        try:
+            (chosen if readers.kind(data / file) == "DICOM" else left).append(file)
+        except StudyError as error:
+            problems.append(_seen_from(data, error))
     pairs = {p.image: p for p in find.pair(files, chosen, said)[0]}
+    left = [f for f in left if f not in {m for p in pairs.values() for m in _places(p).values()}]
     classes = make.classes_of(list(pairs.values()), data, said)[0] if pairs else said.classes
-    done, problems, counts = [], [], {}
     for image in chosen:
         try:
             original = find.patient(image, data, said)
@@ -50,12 +55,15 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
                 raise StudyError(f"{image}: has no PatientID; say in the form how to read the patient")
             new = key.new(original)
             counts[new] = counts.get(new, 0) + 1
-            result = deidentify.clean(data / image, new, key.secret)
-            masks = _masks(pairs.get(image), data, classes, said, result)
-            done.append((image, f"{new}_{counts[new]:03d}", result, masks))
+            drawn = _masks(pairs.get(image), data, classes, said)
+            outlined = np.any([m > 0 for m in drawn.values()], 0) if drawn else None
+            result = deidentify.clean(data / image, new, key.secret, outlined)
+            done.append((image, f"{new}_{counts[new]:03d}", result, _cut(drawn, pairs.get(image), result)))
         except StudyError as error:
-            problems.append(str(error).replace(f"{data}{os.sep}", ""))
-    raise_all(problems, f"DATA={data}, nothing was written")
+            problems.append(_seen_from(data, error))
+    raise_all(problems, f"DATA={data}, nothing was written; repair these files or exclude them in the form")
+    if not done:
+        raise StudyError(f"DATA={data}: none of its {len(files)} files is a DICOM image")
     table = None
     if patients_path:
         table = patients.read(Path(patients_path))
@@ -63,25 +71,39 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
         if "age_years" in table:
             table["age_years"] = table["age_years"].clip(upper=deidentify.OLDEST)
         table = table[[c for c in COLUMNS if c in table]].sort_values("patient_id")
+    sheet = _sheet(key.path.with_suffix(".html"), data, done, left)
+    key.save()  # before the files that cannot be traced without it
     _write(out, done, classes, said, table)
-    key.save()
-    return _sheet(key.path.with_suffix(".html"), data, done)
+    return sheet
 
 
-def _masks(pair, data, classes, said, result):
-    """Masks of one image cut like it: {folder in the result: uint8}; an outline outside the fan is an error."""
+def _seen_from(data, error):
+    return str(error).replace(f"{data}{os.sep}", "")
+
+
+def _places(pair):
+    """Folder in the result → mask of one image."""
+    return {"masks": pair.mask, **{f"raters/{r}": m for r, m in pair.raters.items()}} if pair else {}
+
+
+def _masks(pair, data, classes, said):
+    """Masks of one image as they are: {folder in the result: uint8}."""
     if pair is None:
         return {}
-    top, bottom, left, right = result.box
     size = readers.open_picture(data / pair.image).pixels.shape[1:]
-    found = {}
-    for place, name in {"masks": pair.mask, **{f"raters/{r}": m for r, m in pair.raters.items()}}.items():
-        mask = readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
+    return {place: readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
+            for place, name in _places(pair).items()}  # fmt: skip
+
+
+def _cut(masks, pair, result):
+    """The masks cut like their image; an outline outside the fan is an error."""
+    top, bottom, left, right = result.box
+    for place, mask in masks.items():
         lost = int((mask > 0).sum() - (mask[top:bottom, left:right][result.inside] > 0).sum())
         if lost > 0.01 * (mask > 0).sum():
-            raise StudyError(f"{name}: {lost} pixels of its outlines lie outside the ultrasound fan; look at this pair")
-        found[place] = mask[top:bottom, left:right]
-    return found
+            raise StudyError(f"{_places(pair)[place]}: {lost} pixels of its outlines lie outside the ultrasound fan; "
+                             "does it belong to this picture?")  # fmt: skip
+    return {place: mask[top:bottom, left:right] for place, mask in masks.items()}
 
 
 def _write(out, done, classes, said, table):
@@ -97,36 +119,46 @@ def _write(out, done, classes, said, table):
     if raters:
         drawn = {r: "{up}/raters/" + r + "/{stem}.png" for r in raters}
         where = {"reference": "reference", "masks": {"reference": where["masks"], **drawn}}
+    told = {k: getattr(said, k) for k in ("title", "question", "citation", "duplicates", "split", "study")}
+    told |= {"device": said.device} if "name" in said.device else {}
     content = {"images": ["images/*.dcm"], **where, "patient": {"tag": "PatientID"}}
+    content |= {key: value for key, value in told.items() if value}
     if classes:
         content["classes"] = [
             {"name": c.name, "title": c.title, "colour": c.colour, "weight": c.weight} for c in classes[1:]
         ]
-    if said.split:
-        content["split"] = said.split
     (out / "form.yml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     if table is not None:
         write_csv(table, out / "patients.csv")
 
 
-def _sheet(path, data, done):
+def _sheet(path, data, done, left):
     """Every picture before and after, with what a text reader still finds; beside the key, because it identifies."""
     parts = [
         "<h1>Before and after</h1>",
         '<p class="note">This page shows the original pictures: keep it with the key. Look at every pair; sign only if '
-        "nothing on the right names or dates a person.</p>",
+        "nothing on the right names or dates a person; else exclude the picture in the form and run again. Pictures on "
+        "which text was found come first.</p>",
         "<p>Checked by: ______________________ on: ______________</p>",
     ]
+    if left:
+        names = ", ".join(map(html.escape, left))
+        parts.append(f"<p>Left behind, because they are not DICOM ({len(left)}): {names}</p>")
+    pairs = []
     for image, name, result, _ in done:
-        before = readers.open_picture(data / image).pixels[0]
-        words = deidentify.residual_text(result.frames[0])
+        before, after = readers.open_picture(data / image).pixels.max(0), result.frames.max(0)  # all of a cine
+        words = deidentify.residual_text(after)
         text = (
             "no text reader (tesseract) is installed" if words is None else f"text found: {' '.join(words) or 'none'}"
         )
-        for pixels, caption in ((before, f"before: {image}"), (result.frames[0], f"after: {name}; {text}")):
+        shown = ""
+        for pixels, caption in ((before, f"before: {image}"), (after, f"after: {name}; {text}")):
             source = page.embedded(np.repeat(pixels[..., None], 3, 2))
-            parts.append(f'<figure style="display:inline-block;width:24rem"><img src="{source}" alt="">'
-                         f"<figcaption>{html.escape(caption)}</figcaption></figure>")  # fmt: skip
+            shown += (f'<figure style="display:inline-block;width:24rem"><img src="{source}" alt="">'
+                      f"<figcaption>{html.escape(caption)}</figcaption></figure>")  # fmt: skip
+        pairs.append((not words, f"<div>{shown}</div>"))
+    parts += [shown for _, shown in sorted(pairs, key=lambda pair: pair[0])]
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
         out.write(f'<!doctype html><meta charset="utf-8"><title>Before and after</title><style>{page.STYLE}</style>')
@@ -141,7 +173,7 @@ def main(arguments=None):
     for name, about in (("data", "folder with the DICOM files"), ("out", "new folder for the result"),
                         ("key", "file that keeps who is who, outside the result")):  # fmt: skip
         parser.add_argument(f"--{name}", required=True, help=about)
-    parser.add_argument("--form", help="how to read the folder, YAML")
+    parser.add_argument("--form", help="how to read the folder, as helpers/intake/form_example.yml")
     parser.add_argument("--patients", help="table of patients, CSV")
     args = parser.parse_args(arguments)
     try:

@@ -108,7 +108,7 @@ def discover(pairs, data):
                         values |= set(np.unique(np.asarray(picture)).tolist())
         except (StudyError, OSError, AttributeError, KeyError):
             continue  # this file is refused with its own message when it is read
-    return names, sorted(int(v) for v in values if v)
+    return names, sorted(int(v) for v in values if v and np.isfinite(v))
 
 
 def exclude(records, form):

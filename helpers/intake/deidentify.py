@@ -26,6 +26,7 @@ from scipy import ndimage, spatial
 
 from helpers import dicom, outlines, readers
 from helpers.errors import StudyError
+from helpers.intake.patients import spelling
 
 #: carried over as they are; everything else of the header is left behind
 ALLOWED = ("Manufacturer", "ManufacturerModelName", "PatientSex", "PatientSize", "PatientWeight", "PixelSpacing",
@@ -34,6 +35,7 @@ REGION = ("RegionSpatialFormat", "RegionDataType", "RegionFlags", "PhysicalUnits
           "PhysicalDeltaX", "PhysicalDeltaY")  # fmt: skip
 OLDEST = 90
 DARK = 5  # grey levels up to this count as the black around the fan
+SHADOW = 60  # grey levels up to this count as noise in a shadow; letters are brighter
 SMALLEST = 0.05  # share of the picture that a fan covers at least
 PART = 0.05  # bright pieces smaller than this share of the largest are no part of the fan: scales, logos, letters
 CONFIDENCE = 60  # per cent from which tesseract's word counts
@@ -84,8 +86,12 @@ def age(data):
     return f"{min(years, OLDEST):03d}Y"
 
 
-def clean(path, new_id, secret):
-    """One DICOM file without its identity: Clean. secret: text that makes new identifiers unguessable but stable."""
+def clean(path, new_id, secret, outlined=None):
+    """One DICOM file without its identity: Clean. secret: text that makes new identifiers unguessable but stable.
+
+    outlined: bool (rows, columns) of the file, what somebody drew; where it leaves the fan and is dark throughout, as
+    an acoustic shadow at the edge is and letters are not, the fan reaches as far.
+    """
     data = dicom.header(path)
     frames, _ = readers.read_frames(path)
     found = dicom.regions(data)
@@ -100,6 +106,11 @@ def clean(path, new_id, secret):
     inside = fan(frames[:, top:bottom, left:right])
     if inside is None:
         raise StudyError(f"{path}: no ultrasound fan found in the picture; crop it by hand")
+    if outlined is not None and outlined.shape == (rows, columns):
+        dark = frames[:, top:bottom, left:right].max(0) <= SHADOW
+        shadow = outlined[top:bottom, left:right] & ~inside
+        if dark[shadow & ~ndimage.binary_dilation(inside, iterations=3)].all():  # the rim of the fan may be bright
+            inside |= shadow & dark
     used_rows, used_columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     cut = np.s_[used_rows[0] : used_rows[-1] + 1, used_columns[0] : used_columns[-1] + 1]
     box = (top + cut[0].start, top + cut[0].stop, left + cut[1].start, left + cut[1].stop)
@@ -189,7 +200,10 @@ class Key:
         return cls(path, rows[1][1], dict(rows[2:]))
 
     def new(self, original):
-        """The new id of a patient, drawn at random the first time."""
+        """The new id of a patient, drawn at random the first time; the same for every spelling of one patient."""
+        alike = [new for other, new in self.ids.items() if spelling(other) == spelling(original)]
+        if alike:
+            self.ids.setdefault(original, alike[0])
         while original not in self.ids:
             drawn = f"S{secrets.randbelow(10**6):06d}"
             if drawn not in self.ids.values():
@@ -220,7 +234,7 @@ def residual_text(pixels):
     picture = Image.fromarray(255 - pixels)  # dark letters on white are what it was made for
     picture.resize((pixels.shape[1] * scale, pixels.shape[0] * scale), Image.Resampling.BICUBIC).save(buffer, "PNG")
     result = subprocess.run([program, "stdin", "stdout", "--psm", "11", "tsv"], input=buffer.getvalue(),
-                            capture_output=True, check=True, timeout=120)  # fmt: skip
+                            capture_output=True, check=True, timeout=600)  # fmt: skip
     words = []
     for line in csv.DictReader(
         result.stdout.decode("utf-8", "replace").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE

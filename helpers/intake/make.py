@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from helpers.provenance import write_csv
 from helpers.readers import sha256
 
 DRAFT = Path(__file__).parent / "draft.yml"
+NOBODY = "nothing says whose it is, as the other images do; say in the form how to read the patient, or split by image"
 
 
 def classes_of(pairs, data, form):
@@ -25,6 +27,11 @@ def classes_of(pairs, data, form):
     if form.classes:
         return form.classes, []
     names, values = check.discover(pairs, data)
+    if names and values:
+        raise StudyError(
+            f"classes: some masks name their classes ({', '.join(sorted(names))}), others number them "
+            f"({', '.join(map(str, values))}); say in a form which number is which"
+        )
     if names:
         entries = [{"name": re.sub(r"[^A-Za-z0-9_+-]+", "_", n).strip("_") or f"class_{k}", "title": n, "labels": [n]}
                    for k, n in enumerate(sorted(names - set(form.ignored)), 1)]  # fmt: skip
@@ -124,7 +131,15 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
     unknown = sorted(set(form.exclude) - {p.image_id for p in pairs} - {find.stem(r.file) for r in refused})
     raise_all((f"exclude: no image is called {n!r}" for n in unknown), form_path)
     reasons, previous = check.exclude(records, form), previous_split(folder, redraw)
+    named = patients.respelled([r.patient for r in records])
+    alias = dict(sorted((r.patient, n) for r, n in zip(records, named, strict=True) if r.patient != n))
+    assumed += [f"Patients {old!r} and {new!r} were taken as one." for old, new in alias.items()]
+    records = [replace(r, patient=n) for r, n in zip(records, named, strict=True)]
+    if any(named) and form.split.get("policy") not in ("given", "image k-fold"):
+        refused += [find.Refused(r.pair.image, NOBODY) for r in records if not r.patient]
+        records = [r for r in records if r.patient]
     if people is not None:
+        people["patient_id"] = patients.respelled(people["patient_id"], named)
         out = set(people.loc[people["excluded"].notna(), "patient_id"])
         reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
     images, drawn = tables(records, reasons, form, data, previous)
@@ -159,7 +174,8 @@ def sentences(records, form, by_patient, previous):
     if previous is not None:
         found.append("Images and patients of the earlier manifest kept their split; only new ones were drawn.")
     for note in sorted({n for r in records for n in r.notes}):
-        found.append(f"{sum(note in r.notes for r in records)} images: {note}.")
+        noted = [r.pair.image_id for r in records if note in r.notes]
+        found.append(f"{len(noted)} images: {note} ({', '.join(noted[:5])}{', …' if len(noted) > 5 else ''}).")
     return found
 
 
@@ -198,7 +214,8 @@ def write_page(name, data, files, records, refused, reasons, images, classes, as
     suspects = check.suspicious(records, classes)
     shown = [records[k] for k in np.random.default_rng(1).permutation(len(records))[:48]]
     text = page.render(name, summary, assumed, refused, suspects, reasons, shown, rows, classes,
-                       f"Next: look at the pictures below, then run make study STUDY={name} DATA={data}")  # fmt: skip
+                       f"Next: {'repair what is refused and run make manifest again; ' if refused else ''}"
+                       f"look at the pictures below, then run make study STUDY={name} DATA={data}")  # fmt: skip
     target = studies.ROOT / "reports" / name / "intake.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")

@@ -41,7 +41,7 @@ def embedded(rgb):
 def figure(record, classes, caption):
     source = embedded(outlined(record.picture, record.drawn, classes))
     text = html.escape(caption)
-    return f'<figure><img src="{source}" alt="{text}" loading="lazy"><figcaption>{text}</figcaption></figure>'
+    return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
 
 
 def table(rows, head):

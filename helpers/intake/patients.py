@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pandas as pd
 
@@ -10,6 +11,8 @@ from helpers.errors import StudyError, raise_all
 SEX = {"m": "male", "male": "male", "man": "male", "男": "male", "f": "female", "female": "female", "w": "female",
        "woman": "female", "女": "female", "": ""}  # fmt: skip
 NUMBERS = {"age_years": (0, 120), "height_cm": (30, 250), "weight_kg": (1, 400)}
+#: columns that would carry people's names into the manifest, which is meant to be shared
+IDENTIFYING = re.compile(r"(?i)name|birth|\bdob\b|geburt|address|adresse|phone|telefon|mail|姓名|生日|出生|电话|地址")
 NAMES = {
     "patient_id": ("patient", "patient id", "id", "pid", "case", "subject"),
     "age_years": ("age", "age years", "age (years)"),
@@ -18,6 +21,21 @@ NAMES = {
     "weight_kg": ("weight", "weight (kg)", "weight kg"),
     "excluded": ("exclusion", "reason", "excluded because"),
 }
+
+
+def spelling(patient):
+    """What the ways of writing one patient share (tuple): 'P-007', 'p7', 'P 07' are one, '1-12' and '11-2' are two."""
+    parts = re.findall(r"\d+|[^\W\d_]+", patient.casefold())
+    return tuple(p.lstrip("0") or "0" for p in parts) or (patient,)
+
+
+def respelled(names, like=()):
+    """Names (text or None) in one spelling for each patient (list): as in like, else as it comes first."""
+    known = {}
+    for name in [*like, *names]:
+        if name:
+            known.setdefault(spelling(name), name)
+    return [known[spelling(name)] if name else None for name in names]
 
 
 def read(path):
@@ -94,10 +112,11 @@ def _problems(frame):
             if not good:
                 found.append(f"row {row['row']}: {name} {text!r} is no number from {low} to {high}")
         if row.get("sex", "").lower() not in SEX:
-            found.append(f"row {row['row']}: sex {row['sex']!r} is neither male nor female")
-    for name, group in frame[frame["patient_id"] != ""].groupby("patient_id"):
+            found.append(f"row {row['row']}: sex {row['sex']!r} is neither male nor female; empty where unknown")
+    for _, group in frame[frame["patient_id"] != ""].groupby(frame["patient_id"].map(spelling)):
         if len(group) > 1:
-            found.append(f"rows {', '.join(map(str, group['row']))}: patient {name} occurs {len(group)} times")
+            written = ", also written ".join(dict.fromkeys(group["patient_id"]))
+            found.append(f"rows {', '.join(map(str, group['row']))}: patient {written} occurs {len(group)} times")
     return found
 
 
@@ -105,14 +124,18 @@ def match(frame, pictured, used):
     """Check the table against the patients who have images: (table, sentences).
 
     pictured: patients with an image; used: those of them with one that is not excluded. Patients of the table without
-    a usable image are marked excluded; images of a patient who is not in the table are an error.
+    a usable image are marked excluded, columns that name people left out; images of a patient who is not in the table
+    are an error.
     """
     if not pictured:
         raise StudyError("patients: a table was given, but no image has a patient; say in a form how to read it")
     missing = sorted(set(pictured) - set(frame["patient_id"]))
     if missing:
-        raise StudyError(f"patients: {len(missing)} have images but no row in the table, among them {missing[0]!r}")
-    frame, notes = frame.copy(), []
+        raise_all((f"patient {p!r} has images but no row; add it" for p in missing), "table of patients")
+    personal = [c for c in frame if IDENTIFYING.search(c)]
+    frame, notes = frame.drop(columns=personal), []
+    if personal:
+        notes.append(f"Columns of the table that name people were left out: {', '.join(personal)}.")
     without = ~frame["patient_id"].isin(used) & frame["excluded"].isna()
     if without.any():
         frame.loc[without, "excluded"] = "no usable image"
