@@ -64,6 +64,18 @@ def test_a_changed_setting_remakes_what_uses_it(tiny):
         path.write_text(text)
 
 
+def test_another_image_trains_everything_again(tiny):
+    path = tiny / "data_manifest/phantom/images.csv"
+    text = path.read_text()
+    digest = pd.read_csv(path, dtype=str)["sha256_image"].iloc[0]
+    try:
+        path.write_text(text.replace(digest, "0" * 64))
+        plan = planned(tiny)
+        assert plan["check"] == 1 and plan["train"] == 5
+    finally:
+        path.write_text(text)
+
+
 def test_a_changed_module_remakes_only_what_imports_it():
     def pages(module):
         found = [p.stem for p in (REPOSITORY / "notebooks").glob("*.ipynb")
@@ -103,12 +115,13 @@ def test_a_changed_mask_is_an_error_that_names_the_row_and_keeps_the_results(cop
     assert provenance.sha256(copy / "runs/phantom/results/per_image.csv") == before
 
 
-def test_a_lost_phantom_image_is_drawn_again_and_gives_the_same_results(copy):
+def test_a_lost_phantom_image_is_drawn_again_and_nothing_is_trained_again(copy):
     images = pd.read_csv(copy / "data_manifest/phantom/images.csv", dtype=str)
     results = copy / "runs/phantom/results/per_image.csv"
     before = provenance.sha256(results)
     (copy / "runs/phantom/data" / images["image"].iloc[0]).unlink()
-    assert planned(copy)["phantom"] == 1
+    plan = planned(copy)
+    assert plan["phantom"] == plan["check"] == 1 and "train" not in plan and "results" not in plan
     done = workflow(copy)
     assert done.returncode == 0, done.stderr
     assert provenance.sha256(results) == before
