@@ -7,16 +7,15 @@ from helpers import models
 
 
 def convolutions(name, channels, classes, size, **options):
-    """Every convolution of a network in the order in which it computes: columns layer, kind, channels, side_px.
+    """Every convolution of a network in the order in which it computes: columns layer, channels, side_px.
 
     name, channels (of the image), classes, options: as ``helpers.models.build``; size: side of the image in pixels.
-    kind: 'convolution' or 'up-sampling' (transposed); channels and side_px: of what it gives. Nothing is computed.
+    channels, side_px: of what it gives. Nothing is computed.
     """
     rows = []
 
-    def note(layer, _, output):
-        kind = "up-sampling" if layer.transposed else "convolution"
-        rows.append((len(rows) + 1, kind, output.shape[1], output.shape[-1]))
+    def note(_layer, _inputs, output):
+        rows.append((len(rows) + 1, output.shape[1], output.shape[-1]))
 
     with torch.device("meta"):
         network = models.build(name, channels, classes, **options).eval()
@@ -25,4 +24,4 @@ def convolutions(name, channels, classes, size, **options):
                 layer.register_forward_hook(note)
         with torch.no_grad():
             network(torch.zeros(1, channels, size, size))
-    return pd.DataFrame(rows, columns=["layer", "kind", "channels", "side_px"])
+    return pd.DataFrame(rows, columns=["layer", "channels", "side_px"])

@@ -192,7 +192,7 @@ def test_summary_of_a_study_with_patients(study):
     claims = study.run / "tables" / "claims.csv"
     kept = claims.read_bytes() if claims.is_file() else None
     claims.write_text("verdict,sentence\nholds,yes.\nreversed,U-Net beats Q-VUM on mPA.\n")
-    assert summary.against(study, table).startswith(" Against it (page 5): U-Net beats Q-VUM on mPA.")
+    assert summary.against(study, table).startswith(" Against it (page 5): U-Net beats Q-VUM on mPA (the mean")
     claims.unlink() if kept is None else claims.write_bytes(kept)
     told, dice = summary.telling(study, rows), summary.case_values(study, rows)
     assert dice[told["best"]] == dice.max() and dice[told["worst"]] == dice.min()

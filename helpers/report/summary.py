@@ -14,6 +14,7 @@ from helpers.figures import model_label
 COLUMNS = ["what", "value", "low", "high", "unit", "how"]
 SIZE = 5.2  # inches, width of the front page's figures: readable on a phone
 HARDLY = 0.2  # a mean below it: the network hardly learned
+MEANS = {"mIoU": "the mean IoU of all classes", "mPA": "the mean share found of each class, background included"}
 WEAK = 0.5  # a Dice below it: an outline of little use
 
 
@@ -98,8 +99,8 @@ def answer(study, rows, table):
     n = rows["patient_id"].nunique() if unit == "patient" else rows["image_id"].nunique()
     seen = "whose other images it had partly seen" if study.split.get("unit") == "image" else "that it had never seen"
     text = f"On {n} {unit}s {seen}, **{name}** outlined the {title} with a mean {metric} of "
-    text += f"**{_with_interval(first)}**, where 1 is a perfect outline and 0 none at all. "
-    text += _compared(study, rows, table) + " "
+    text += f"**{_with_interval(first)}**, where 1 is a perfect outline and 0 none at all.\n\n"
+    text += _compared(study, rows, table) + "\n\n"
     weak = table.iloc[-1]
     return text + (f"In {weak['how'].partition(',')[0]} the outline was of little use (Dice below {WEAK}; "
                    f"95 % interval {100 * weak['low']:.0f} to {100 * weak['high']:.0f} %).")  # fmt: skip
@@ -112,6 +113,8 @@ def against(study, table):
     claims = pd.read_csv(path) if path.is_file() else pd.DataFrame({"verdict": [], "sentence": []})
     said = claims.loc[claims["verdict"] == "reversed", "sentence"].to_list()
     text = f" Against it (page 5): {' '.join(said)}" if said else ""
+    for short, long in MEANS.items():
+        text = text.replace(short, f"{short} ({long})", 1)
     means = table[table["how"].str.startswith("mean over") & (table["value"] < HARDLY)]
     names = [what.rpartition(", ")[2] for what in means["what"]]
     if names:
@@ -175,7 +178,7 @@ def limits(study, rows):
     size = spec["image_size"]
     epochs = " or ".join(map(str, sorted({m["epochs"] for m in study.models})))
     items.append(f"Protocol “{study.protocol}”: images of {size} × {size} pixels, {epochs} epochs"
-                 + (f" ({spec['describe']})" if spec.get("describe") else "") + ".")  # fmt: skip
+                 + (f" ({spec['describe'].rstrip('.')})" if spec.get("describe") else "") + ".")  # fmt: skip
     items.append("A good outline is not a safe block: no needle was placed and no patient was followed.")
     return "\n".join(f"- {item}" for item in items)
 
