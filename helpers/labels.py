@@ -72,8 +72,8 @@ def number(value, digits):
 def readable(frame, digits=3, note=""):
     """(the table as text under words, what stands in every row as a sentence). digits: after the point, below 10.
 
-    Bounds become one column; empty columns, and those with one value in all of several rows, are left out. note: what
-    stands under the table anyway, and need not be said twice.
+    Bounds become one column; empty columns, and those with one value in all of several rows, are left out (not from a
+    cross table, whose columns have a name). note: what stands under the table anyway, and need not be said twice.
     """
     unit = frame["unit"].iloc[0] if "unit" in frame and len(set(frame["unit"])) == 1 else None
     names = {"n": f"{unit}s", "n_units": f"{unit}s"} if unit in ("patient", "image") else {}
@@ -91,6 +91,7 @@ def readable(frame, digits=3, note=""):
             used.add(column[:-3] + "high")
         shown[words(column) if name in shown else name] = cells
     same = [name for name, cells in shown.items() if len(cells) > 1 and len(set(cells)) == 1 and name not in RESULTS]
+    same = [] if frame.columns.name else same
     alike = {name: shown.pop(name).iloc[0] for name in same}
     said = "; ".join(f"{name} {cell}" for name, cell in alike.items() if len(cell) < 12 or cell not in note)
     return pd.DataFrame(shown, index=frame.index), f"In all rows: {said}." if said else ""
