@@ -97,11 +97,17 @@ def test_table_of_agreement():
     assert table["kappa"].notna().sum() == 1
 
 
+def test_few_patients_give_no_interval():
+    row = raters.agreement(readings(4), CLASSES[:2], draws=500).iloc[0]
+    assert row["units"] == 2 and row[["Dice", "kappa"]].notna().all()
+    assert row[[c for c in row.index if c.endswith(("_low", "_high"))]].isna().all()
+
+
 def test_intervals_resample_patients_not_images():
     """The same images of one patient again and again add no certainty."""
-    r = readings(6)
+    r = readings(12)
     once = raters.agreement(r, CLASSES[:2], draws=500).iloc[0]
-    again = raters.Readings(r.names, np.repeat(r.masks, 4, axis=1), r.index.loc[np.repeat(range(6), 4)])
+    again = raters.Readings(r.names, np.repeat(r.masks, 4, axis=1), r.index.loc[np.repeat(range(12), 4)])
     four = raters.agreement(again, CLASSES[:2], draws=500).iloc[0]
     assert four["kappa"] == pytest.approx(once["kappa"])
     assert four["kappa_low"] == pytest.approx(once["kappa_low"]) and four["images"] == 4 * once["images"]
