@@ -120,7 +120,7 @@ def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame, label=str, colour=lambda n
     """
     best = list(ranks.groupby("model")["mean_rank"].mean().sort_values(kind="stable").index)
     m, names = len(best), [label(model) for model in best]
-    ways = ranks["metric"] + " " + ranks["class"] + ", " + ranks["order"]
+    ways = ranks["metric"] + " " + ranks["class"].str.replace("_", " ") + ", " + ranks["order"]
     order = list(dict.fromkeys(ways))
     first, rank = (ranks.pivot_table(index=ways, columns="model", values=v).loc[order, best].to_numpy()
                    for v in ("p_first", "rank"))  # fmt: skip
