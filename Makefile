@@ -13,7 +13,7 @@ SNAKE     = .venv/bin/snakemake --profile profiles/$(PROFILE) $(if $(filter-out 
             --config study=$(STUDY) protocol=$(PROTOCOL) data=$(DATA)
 WHO       = --study $(STUDY) --protocol $(PROTOCOL)
 
-.PHONY: env study plan book keep test lab bench verify audit manifest data predict lock clean
+.PHONY: env study plan book keep test lab bench verify audit anonymous manifest data predict lock clean
 env: .venv/.ready
 .venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
@@ -33,6 +33,7 @@ lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
 verify: env ; @$(PY) -m helpers.report.verify $(WHO)
 audit: env ; @$(PY) -m helpers.audit $(PAPER)
+anonymous: env ; @$(PY) -m helpers.intake.anonymous --data $(DATA) --out $(OUT) --key $(KEY) $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(FORM),--form $(FORM))
 manifest: env ; @$(PY) -m helpers.intake --study $(STUDY) --data $(DATA) $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(FORM),--form $(FORM))
 data: env ; @$(PY) -m helpers.fetch --study $(STUDY) $(if $(DATA),--out $(DATA))
 predict: env ; @$(PY) -m helpers.predict --model $(MODEL) --images $(IMAGES) --out $(or $(OUT),predictions)

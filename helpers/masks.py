@@ -21,7 +21,8 @@ def _listed(found, limit=8):
 
 
 def _declared(classes):
-    return ", ".join(f"{c.index} {c.name}" for c in classes)
+    known = ", ".join(f"{c.index} {c.name}" for c in classes)
+    return f"{known}; declare what was found under classes, or its label under ignored"
 
 
 def _rgb(colour):

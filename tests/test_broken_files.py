@@ -13,7 +13,10 @@ from pydicom import dcmread
 from helpers import readers
 from helpers.errors import StudyError
 
-DECLARED = "declared are 0 background, 1 nerve, 2 muscle, 3 artery"
+DECLARED = (
+    "declared are 0 background, 1 nerve, 2 muscle, 3 artery; declare what was found under classes, or its label under "
+    "ignored"
+)
 BROKEN = {}
 
 
@@ -272,7 +275,8 @@ def _(folder):
 
 @broken(
     "smoothed black and white mask",
-    "{path}: undeclared values 255 (487 px), 128 (40 px); declared are 0 background, 1 nerve",
+    "{path}: undeclared values 255 (487 px), 128 (40 px); declared are 0 background, 1 nerve"
+    + DECLARED[DECLARED.index("; ") :],
     mask=True,
     classes=ONE,
 )

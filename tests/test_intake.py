@@ -225,6 +225,7 @@ def test_files_that_name_a_person_are_pointed_out(root, tmp_path):
         save(data / f"s{k}_mask.png", labels())
     text = make("mine", data).read_text()
     assert "1 images: the file names a person or a birth date" in text
+    assert "1 of these files name a person, and images.csv repeats their ids: make anonymous first. Next:" in text
 
 
 def test_a_table_of_patients(root, folder, tmp_path):

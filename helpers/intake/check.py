@@ -49,7 +49,7 @@ def read(pair, data, classes, form):
         return Refused(pair.image, str(error).replace(f"{data}{os.sep}", "").removeprefix(f"{pair.image}: "))
     notes = list(picture.notes)
     if find.identified(pair.image, data):
-        notes.append("the file names a person or a birth date; before sharing: python -m helpers.intake.anonymous")
+        notes.append(find.IDENTIFIED)
     mm = None
     if spacing is not None:
         mm = float(np.sqrt(spacing[0] * spacing[1]))

@@ -153,6 +153,10 @@ def device(image, data, form):
     return tag(image, data, form.device.get("tag", "ManufacturerModelName"), required="tag" in form.device)
 
 
+#: the note on an image whose header names somebody
+IDENTIFIED = "the file names a person or a birth date; before sharing: make anonymous"
+
+
 def identified(image, data):
     """Whether a DICOM file still names or dates a person: a birth date, or a name that is not the patient's number."""
     path = readers.locate(Path(data) / image)[0]

@@ -210,12 +210,17 @@ def write_page(name, data, files, records, refused, reasons, images, classes, as
                ("images excluded", len(images) - len(used)), ("images refused", len(refused)),
                ("images with known pixel spacing", int(used["pixel_spacing_mm"].notna().sum()))]  # fmt: skip
     summary += [(f"images that show {c.title}", sum(r.areas[c.index - 1] > 0 for r in records)) for c in classes[1:]]
-    rows = [(s, int(g["patient_id"].nunique()) or "unknown", len(g)) for s, g in used.groupby("split", sort=False)]
+    groups = [(s, used[used["split"] == s]) for s in ("train", "val", "test", "external")]
+    rows = [(s, int(g["patient_id"].nunique()) or "unknown", len(g)) for s, g in groups if len(g)]
     suspects = check.suspicious(records, classes)
     shown = [records[k] for k in np.random.default_rng(1).permutation(len(records))[:48]]
-    text = page.render(name, summary, assumed, refused, suspects, reasons, shown, rows, classes,
-                       f"Next: {'repair what is refused and run make manifest again; ' if refused else ''}"
-                       f"look at the pictures below, then run make study STUDY={name} DATA={data}")  # fmt: skip
+    named = sum(find.IDENTIFIED in r.notes for r in records)
+    first = f"{named} of these files name a person, and images.csv repeats their ids: make anonymous first. "
+    repair = "repair what is refused and run make manifest again; " if refused else ""
+    then = (
+        f"{first * bool(named)}Next: {repair}look at the pictures below, then run make study STUDY={name} DATA={data}"
+    )
+    text = page.render(name, summary, assumed, refused, suspects, reasons, shown, rows, classes, then)
     target = studies.ROOT / "reports" / name / "intake.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
