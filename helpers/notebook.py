@@ -60,7 +60,7 @@ def run(path, output, given, minutes=60):
     try:
         papermill.execute_notebook(
             str(path), str(part), parameters=given, execution_timeout=int(minutes * 60), log_output=True,
-            progress_bar=False, kernel_name="python3", cwd=str(provenance.REPOSITORY),
+            progress_bar=False, kernel_name="python3", start_timeout=600, cwd=str(provenance.REPOSITORY),
             extra_arguments=["--IPKernelApp.log_level=50"],  # a slow shutdown is interrupted, and says so as an error
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
