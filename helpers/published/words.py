@@ -59,8 +59,11 @@ def findings(audit):
         if len(rows):
             lines += [f"### {HEADINGS[grade]} ({len(rows)})", ""]
         for row in rows.itertuples():
-            lines.append(f"- **{row.sentence}**")
-            lines.append(f"  *Printed:* {row.printed} ({row.where}). *Follows:* {row.implied};")
-            lines.append(f"  allowing for {row.tolerance}.")
-            lines += [f"  *Perhaps* {row.explanations}.", ""]
+            lines += [
+                f"- **{row.sentence}**",
+                "",
+                '  <details class="study-finding"><summary>Printed, and why perhaps</summary>',
+            ]
+            lines += ["", f"  *Printed:* {row.printed} ({row.where}). *Follows:* {row.implied}; allowing for"]
+            lines += [f"  {row.tolerance}. *Perhaps* {row.explanations}.", "", "  </details>", ""]
     return re.sub(r"(?<=\w)_(?=\w)", r"\\_", "\n".join(lines)) if lines else "*No finding: every check holds.*"

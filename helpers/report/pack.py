@@ -108,7 +108,7 @@ def write_pdf(book, names, path):
         text = (book / f"{name}.html").read_text(encoding="utf-8")
         found = re.search(r'<article class="bd-article"[^>]*>(.*?)</article>', text, re.DOTALL)
         article = re.sub(r'\s(id|aria-labelledby)="[^"]*"', "", found[1]) if found else ""
-        articles.append(article.replace('<details class="study-origin"', '<details open class="study-origin"'))
+        articles.append(re.sub('<details class="study-(origin|finding)"', r'<details open class="study-\1"', article))
     styles = "".join(f'<link rel="stylesheet" href="{s}">' for s in re.findall(
         r'<link[^>]*href="([^"?]*\.css)[^"]*"', (book / f"{names[0]}.html").read_text(encoding="utf-8")))  # fmt: skip
     banner = re.search(r'<div class="bd-header-announcement__content">(.*?)</div>', text, re.DOTALL)

@@ -157,7 +157,7 @@ def _tables(text, study, section, notebook):
         if name and (study.run / "tables" / f"{name[1]}.csv").is_file():
             links = (f'<p class="study-files"><a href="tables/{name[1]}.csv" download>CSV of this table</a>'
                      f' · made by <a href="#origin">{html.escape(notebook)}</a></p>')  # fmt: skip
-        label = html.escape(f"Table: {section}")
+        label = html.escape(f"Table: {section}" + (f", {name[1].replace('_', ' ')}" if name else ""))
         frame = f'<div class="study-scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>'
         caption = re.search(r"<caption>(.*?)</caption>", table, re.DOTALL)
         if caption:  # below the frame, as wide as the page and not as the table
