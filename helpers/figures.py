@@ -10,7 +10,6 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.colors import to_rgb
 
 from helpers import labels
@@ -106,6 +105,5 @@ def save_table(frame, study, name, note="", digits=3, columns=None):
 
 def interval_text(value, low, high, digits=3):
     """'0.734 (0.701 to 0.760)', or the value alone where no interval could be made."""
-    if pd.isna(value):
-        return "–"
-    return f"{value:.{digits}f}" if pd.isna(low) else f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    value, low, high = (labels.number(x, digits) for x in (value, low, high))
+    return value if "–" in (value, low) else f"{value} ({low} to {high})"
