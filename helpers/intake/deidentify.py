@@ -233,7 +233,8 @@ def residual_text(pixels):
     buffer = io.BytesIO()
     picture = Image.fromarray(255 - pixels)  # dark letters on white are what it was made for
     picture.resize((pixels.shape[1] * scale, pixels.shape[0] * scale), Image.Resampling.BICUBIC).save(buffer, "PNG")
-    result = subprocess.run([program, "stdin", "stdout", "--psm", "11", "tsv"], input=buffer.getvalue(),
+    alone = os.environ | {"OMP_THREAD_LIMIT": "1"}  # its threads slow each other down
+    result = subprocess.run([program, "stdin", "stdout", "--psm", "11", "tsv"], input=buffer.getvalue(), env=alone,
                             capture_output=True, check=True, timeout=600)  # fmt: skip
     words = []
     for line in csv.DictReader(
