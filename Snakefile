@@ -115,7 +115,8 @@ rule check:
 rule train:
     input:
         check=ancient(f"{RUN}/cache/check.json"),  # what matters is which images, by sha256, not when they were read
-        code=lambda w: code("notebooks/03_train.ipynb", steps.network_file(STUDY, w.training)),
+        code=lambda w: code("helpers/training.py", steps.network_file(STUDY, w.training)),
+        page=str(REPOSITORY / "notebooks/03_train.ipynb"),  # itself, not helpers.figures: a colour trains nothing again
     output:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
     params:
