@@ -109,8 +109,9 @@ def notebook(study, path, title, figure):
     nbformat.write(new_notebook(cells=cells), path)
     made = [path, study.run / f"figures/{figure}.svg", study.run / f"figures/{figure}.png",
             study.run / f"tables/t_{figure}.csv"]  # fmt: skip
-    record = {"notebook": path.name, "parameters": {"study": study.name, "protocol": "quick"}, "started": "2026-01-01 00:00:00 UTC",
-              "finished": "2026-01-01 00:00:05 UTC", "code": "abc", "files": [os.path.relpath(p, studies.ROOT) for p in made]}  # fmt: skip
+    record = {"notebook": path.name, "parameters": {"study": study.name, "protocol": "quick"},
+              "started": "2026-01-01 00:00:00 UTC", "finished": "2026-01-01 00:00:05 UTC", "code": "abc",
+              "files": [os.path.relpath(p, studies.ROOT) for p in made]}  # fmt: skip
     path.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
 
 
