@@ -75,11 +75,13 @@ def readable(frame, digits=3, note=""):
     Bounds become one column; empty columns, and those with one value in all of several rows, are left out (not from a
     cross table, whose columns have a name). note: what stands under the table anyway, and need not be said twice.
     """
+    if frame.empty:
+        return frame.rename(columns=words), "Nothing to list."
     unit = frame["unit"].iloc[0] if "unit" in frame and len(set(frame["unit"])) == 1 else None
     names = {"n": f"{unit}s", "n_units": f"{unit}s"} if unit in ("patient", "image") else {}
     shown, used = {}, {"unit"} if names else set()
     for column in frame.columns:
-        if column in used or (len(frame) and (frame[column].isna() | (frame[column] == "")).all()):
+        if column in used or (frame[column].isna() | (frame[column] == "")).all():
             continue
         cells, name = _text(column, frame[column], digits), names.get(column, words(column))
         low, high = (f"{column}_low", f"{column}_high")

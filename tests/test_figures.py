@@ -34,6 +34,17 @@ def test_columns_in_words_and_shared_values_said_once():
     assert one[1] == "" and one[0]["patients"].tolist() == ["22"]
 
 
+def test_an_empty_table_says_so():
+    bounds = pd.DataFrame(columns=["class", "Dice", "Dice_low", "Dice_high", "p_value"])
+    shown, said = labels.readable(bounds)
+    assert shown.empty and said == "Nothing to list."
+
+
+def test_bounds_that_are_all_unknown():
+    frame = pd.DataFrame({"Dice": [0.5, 0.6], "Dice_low": [float("nan")] * 2, "Dice_high": [float("nan")] * 2})
+    assert labels.readable(frame)[0]["Dice"].tolist() == ["0.500", "0.600"]
+
+
 def test_the_file_keeps_every_column_and_digit(study):
     text = figures.save_table(compared(), study, "compared", note="Policy.").to_html()
     caption = text.split("<caption>")[1].split("</caption>")[0]
