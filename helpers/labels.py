@@ -10,7 +10,7 @@ from helpers.models import catalogue
 P_COLUMN = r"^(P,.*|p|(paper|valid|printed)_p|p_(adjusted|gg|interaction|not_inferior|not_superior|equivalent))$"
 NETWORKS = ("model", "headline", "network", "our_model", "a", "b", "other", "better")
 #: columns that stay in the table even where all rows are alike, being what the table is about
-RESULTS = ("verdict", "difference", "estimate", "value")
+RESULTS = ("verdict", "result", "difference", "estimate", "value")
 #: columns whose cells are names of things, not text of their own: identifiers keep their underscores
 IDENTIFIERS = ("image_id", "patient_id", "other_patient", "setting", "file")
 #: how columns, and cells that name one, are written; any other loses its underscores only
