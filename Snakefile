@@ -23,7 +23,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.env
 PYTHON = sys.executable
 steps.forget_incomplete(STUDY)
 
-IMAGES = steps.images_used(STUDY)
 TRAININGS = [f"{steps.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]
 PAGES = [p.stem for p in sorted((REPOSITORY / "notebooks").glob("*.ipynb")) if p.stem not in steps.BY_HAND]
 EARLY = ("01", "07")  # need the images but no result
@@ -114,13 +113,12 @@ rule check:
 
 rule train:
     input:
-        check=ancient(f"{RUN}/cache/check.json"),  # what matters is which images, by sha256, not when they were read
+        check=f"{RUN}/cache/check.json",  # not ancient(): a step behind one that runs would not be looked at at all
         code=lambda w: code("helpers/training.py", steps.network_file(STUDY, w.training)),
         page=str(REPOSITORY / "notebooks/03_train.ipynb"),  # itself, not helpers.figures: a colour trains nothing again
     output:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
     params:
-        images=IMAGES,
         spec=lambda w: steps.training_settings(STUDY, w.training),
         which=lambda w: steps.training_parameters(STUDY, w.training),
     threads: max(1, workflow.cores // 2)  # two side by side: one starts or counts while the other computes

