@@ -97,7 +97,11 @@ def answer(study, rows, table):
     title = next(c.title for c in study.classes if c.name == study.statistics["class"])
     name, metric = model_label(study.headline), study.statistics["metric"]
     n = rows["patient_id"].nunique() if unit == "patient" else rows["image_id"].nunique()
-    seen = "whose other images it had partly seen" if study.split.get("unit") == "image" else "that it had never seen"
+    seen = "that it had never seen"
+    if study.split.get("unit") == "image" and unit == "patient":
+        seen = "of whom it had seen other images"
+    elif study.split.get("unit") == "image":
+        seen = "(it may have seen others of the same people)"
     text = f"On {n} {unit}s {seen}, **{name}** outlined the {title} with a mean {metric} of "
     text += f"**{_with_interval(first)}**, where 1 is a perfect outline and 0 none at all.\n\n"
     text += _compared(study, rows, table) + "\n\n"
