@@ -20,10 +20,10 @@ from helpers.errors import StudyError, raise_all
 from helpers.metrics import distances
 from helpers.readers import read_mask
 from helpers.stats.bootstrap import Ratios, draw_counts, limits, resample
+from helpers.stats.results import MIN_UNITS
 
 REFERENCE = "reference"
 VALUES = ("Dice", "hd95_px", "assd_px", "hd95_mm", "assd_mm")
-FEWEST = 5  # patients for an interval: resampling fewer says nothing (bootstrap-t over two gave -4193683 to 0.71)
 NOTE = (
     "Dice and boundary distances are means over images, Fleiss' kappa is over all pixels; 95 % intervals from "
     "resampled patients (bootstrap-t for the means, percentile for kappa), from five patients on. A structure that "
@@ -155,7 +155,7 @@ def _means(rows, draws, seed):
         groups = known.groupby("unit")[name]
         total, count = groups.sum().to_numpy(), groups.size().to_numpy(float)
         result |= {name: known[name].mean(), f"{name}_low": np.nan, f"{name}_high": np.nan}
-        if len(total) >= FEWEST:
+        if len(total) >= MIN_UNITS:
             drawn = resample(Ratios(total[:, None, None], count[:, None, None], np.ones(1)), draws, seed)
             low, high, _ = limits(drawn, "bootstrap_t", 0.95, len(total))
             result |= {f"{name}_low": low[0], f"{name}_high": high[0]}
@@ -165,7 +165,7 @@ def _means(rows, draws, seed):
 def _kappas(readings, target, draws, seed):
     sums = kappa_sums(readings.masks[:-1], target, readings.index)
     drawn = kappa(draw_counts(len(sums), draws, seed) @ sums)
-    enough = len(sums) >= FEWEST and np.isfinite(drawn).any()
+    enough = len(sums) >= MIN_UNITS and np.isfinite(drawn).any()
     low, high = np.nanpercentile(drawn, [2.5, 97.5]) if enough else (np.nan, np.nan)
     return {"kappa": float(kappa(sums.sum(0))), "kappa_low": low, "kappa_high": high}
 

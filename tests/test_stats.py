@@ -258,6 +258,14 @@ def test_subgroups_interaction_is_welch(rows):
     assert table.set_index("group").loc["male", "mean"] == pytest.approx(split[0].mean())
 
 
+def test_a_subgroup_of_four_has_no_interval_and_its_variable_no_test(rows):
+    people = pd.DataFrame({"patient_id": sorted(set(rows["patient_id"])), "sex": ["male"] * 4 + ["female"] * 18})
+    table = stats.subgroups(rows, stats.memberships(people), "unet", "Dice", "QLM").set_index("group")
+    assert table.loc["male", ["low", "high"]].isna().all() and table["p_interaction"].isna().all()
+    assert table.loc["male", "note"] == "fewer than 5 patients: no interval"
+    assert table.loc["female", ["low", "high"]].notna().all()
+
+
 def test_declared_comparison_and_claims(rows):
     every = stats.compare(rows, "qvum", SETTINGS)
     assert list(every["role"].unique()) == ["declared", "sensitivity", "declared interval", stats.LABEL]

@@ -144,7 +144,7 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
         reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
     images, drawn = tables(records, reasons, form, data, previous)
     by_patient = images["patient_id"].notna().any()
-    assumed += sentences(records, form, by_patient, previous)
+    assumed += sentences(records, by_patient, previous)
     written = {"images.csv": images, "annotations.csv": drawn}
     if people is not None:
         pictured = set(images["patient_id"].dropna())
@@ -162,7 +162,7 @@ def raise_unusable(data, usable, refused):
         raise_all((f"{r.file}: {r.reason}" for r in refused), f"DATA={data}: no usable image, nothing was written")
 
 
-def sentences(records, form, by_patient, previous):
+def sentences(records, by_patient, previous):
     """What was assumed without being told, as sentences."""
     found = []
     if not by_patient:

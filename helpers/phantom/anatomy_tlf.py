@@ -110,7 +110,7 @@ def settings(rng: np.random.Generator, person) -> Settings:
     )
 
 
-def _layers(a: Anatomy, p: Probe, x, y):
+def _layers(a: Anatomy, x, y):
     """(depth below the upper edge of the TLF, depth, x) of points, in mm."""
     u, v = a.warp(x + a.shift, y)
     surface = a.fat + a.curve * ((x + a.shift) / 16.0) ** 2 + a.slope * x
@@ -122,7 +122,7 @@ def regions(a: Anatomy, p: Probe, x, y) -> tuple[np.ndarray, dict]:
 
     The TLF is labelled over what is below, so that no outline, however unsteady, leaves a gap between the two.
     """
-    down, v, u = _layers(a, p, x, y)
+    down, v, u = _layers(a, x, y)
     thick = a.thickness * (1 + 0.12 * np.sin(u / 6.0))
     return np.stack([np.maximum(-down, down - thick), thick / 2 - down]), {"down": down, "thick": thick, "u": u, "v": v}
 

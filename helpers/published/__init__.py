@@ -79,7 +79,7 @@ def compare(study, per_image, images, patients=None, speed=None, draws=None):
         if e.published == "derived":
             continue
         ours, low, high, model, missing = run.ours(e)
-        verdict, why = _verdict(study, source, e, model, ours, low, high, missing)
+        verdict, why = _verdict(study, source, e, model, low, high, missing)
         rows.append((source.name, e.table, e.model, e.structure, e.metric, str(e), e.value.low, e.value.high, model,
                      ours, low, high, e.n, verdict, why))  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS).astype(
@@ -87,7 +87,7 @@ def compare(study, per_image, images, patients=None, speed=None, draws=None):
     )
 
 
-def _verdict(study, source, e, model, ours, low, high, missing):
+def _verdict(study, source, e, model, low, high, missing):
     """(verdict, why) of one printed number; the first reason against a comparison wins."""
     wanted = MODELS.get(e.model)
     reasons = [

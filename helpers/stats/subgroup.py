@@ -9,6 +9,7 @@ from scipy import stats
 from helpers.errors import StudyError
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import differences
+from helpers.stats.results import MIN_UNITS
 from helpers.stats.units import values, wide
 
 SUBGROUPS = (
@@ -48,7 +49,8 @@ def subgroups(per_image: pd.DataFrame, membership: pd.DataFrame, model: str, met
     """Patient means of `model` (or differences headline − model) within each group, and the test between groups.
 
     Per group: mean and t interval over its patients. p_interaction: Welch's ANOVA between the groups of a variable (two
-    groups: Welch's t), adjusted over the variables. Columns: variable, group, model, class, metric, n, mean, low, high,
+    groups: Welch's t), adjusted over the variables. A group of fewer than five patients has no interval, and its variable
+    no test. Columns: variable, group, model, class, metric, n, mean, low, high,
     statistic, p_interaction, p_adjusted, note.
     """
     v = values(per_image, metric, class_)
@@ -60,14 +62,15 @@ def subgroups(per_image: pd.DataFrame, membership: pd.DataFrame, model: str, met
     for variable, part in membership.groupby("variable", sort=False):
         merged = part.set_index("patient_id").join(score.rename("score"), how="inner").dropna(subset=["score"])
         samples = {g: x["score"].to_numpy() for g, x in merged.groupby("group", sort=True)}
-        usable = [x for x in samples.values() if len(x) > 1 and np.ptp(x) > 0]
+        usable = [x for x in samples.values() if len(x) >= MIN_UNITS and np.ptp(x) > 0]
         f, p = _welch(usable) if len(usable) > 1 and len(usable) == len(samples) else (np.nan, np.nan)
         tests.append({"variable": variable, "statistic": f, "p": p})
         for name, x in samples.items():
-            half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.nan
+            few = len(x) < MIN_UNITS
+            half = np.nan if few else stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
             rows.append({"variable": variable, "group": name, "model": model, "class": class_, "metric": metric,
                          "n": len(x), "mean": x.mean(), "low": x.mean() - half, "high": x.mean() + half,
-                         "note": "fewer than 5 patients" if len(x) < 5 else ""})  # fmt: skip
+                         "note": f"fewer than {MIN_UNITS} patients: no interval" if few else ""})  # fmt: skip
     if not rows:
         raise StudyError("no subgroup can be formed: no variable of patients.csv differs between the patients tested")
     tests = adjust(pd.DataFrame(tests), multiplicity, name="subgroups").rename(columns={"p": "p_interaction"})
