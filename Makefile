@@ -27,7 +27,7 @@ env: .venv/.ready
 study: env ; @$(SNAKE) && $(PY) -m helpers.headline $(WHO)
 plan: env ; @$(SNAKE) --dry-run
 book: env ; @$(SNAKE) --forcerun book && $(if $(PDF),$(PY) -m helpers.report $(WHO) --pdf &&) $(PY) -m helpers.headline $(WHO)
-keep: env ; @$(PY) -m helpers.headline $(WHO) --keep
+keep: env ; @$(PY) -m helpers.keep $(WHO)
 test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
