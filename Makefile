@@ -24,18 +24,18 @@ env: .venv/.ready
 	@$(PY) -c "import pathlib, site; pathlib.Path(site.getsitepackages()[0], 'study.pth').write_text('$(CURDIR)')"
 	@touch $@
 
-study: env ; @$(SNAKE) && $(PY) -m helpers.headline $(WHO)
+study: env ; @$(SNAKE) && $(PY) -m helpers.workflow.headline $(WHO)
 plan: env ; @$(SNAKE) --dry-run
-book: env ; @$(SNAKE) --forcerun book && $(if $(PDF),$(PY) -m helpers.report $(WHO) --pdf &&) $(PY) -m helpers.headline $(WHO)
-keep: env ; @$(PY) -m helpers.keep $(WHO)
+book: env ; @$(SNAKE) --forcerun book && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers.workflow.headline $(WHO)
+keep: env ; @$(PY) -m helpers.workflow.keep $(WHO)
 test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
-verify: env ; @$(PY) -m helpers.report.verify $(WHO)
-audit: env ; @$(PY) -m helpers.audit $(PAPER)
-anonymous: env ; @$(PY) -m helpers.intake.anonymous --data $(DATA) --out $(OUT) --key $(KEY) $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(FORM),--form $(FORM))
-manifest: env ; @$(PY) -m helpers.intake --study $(STUDY) --data $(DATA) $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(FORM),--form $(FORM))
-data: env ; @$(PY) -m helpers.fetch --study $(STUDY) $(if $(DATA),--out $(DATA))
-predict: env ; @$(PY) -m helpers.predict --model $(MODEL) --images $(IMAGES) --out $(or $(OUT),predictions)
+verify: env ; @$(PY) -m tools.book.verify $(WHO)
+audit: env ; @$(PY) -m tools.audit $(PAPER)
+anonymous: env ; @$(PY) -m tools.intake.anonymous --data $(DATA) --out $(OUT) --key $(KEY) $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(FORM),--form $(FORM))
+manifest: env ; @$(PY) -m tools.intake --study $(STUDY) --data $(DATA) $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(FORM),--form $(FORM))
+data: env ; @$(PY) -m tools.intake.fetch --study $(STUDY) $(if $(DATA),--out $(DATA))
+predict: env ; @$(PY) -m tools.predict --model $(MODEL) --images $(IMAGES) --out $(or $(OUT),predictions)
 lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
 clean: ; @rm -rf runs/$(STUDY) reports/$(STUDY)/book

@@ -9,7 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from helpers import provenance, steps
+from helpers import provenance, runs
+from helpers.workflow import steps
 
 REPOSITORY = Path(workflow.basedir)
 STUDY, DATA, GENERATED = steps.begin(config.get("study", "phantom"), config.get("protocol", "quick"), config.get("data"))
@@ -23,7 +24,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.env
 PYTHON = sys.executable
 steps.forget_incomplete(STUDY)
 
-TRAININGS = [f"{steps.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]
+TRAININGS = [f"{runs.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]
 PAGES = [p.stem for p in sorted((REPOSITORY / "notebooks").glob("*.ipynb")) if p.stem not in steps.BY_HAND]
 EARLY = ("01", "07")  # need the images but no result
 AFTER = {"00": [p[:2] for p in PAGES if p[:2] != "00"], "04": ["02"], "05": ["02"], "09": ["07"], "10": ["02"]}  # pages read by other pages
@@ -63,8 +64,8 @@ rule book:
     input:
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
         expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAININGS),
-        code=code("helpers/report/__main__.py"),
-        style=[str(p) for p in sorted((REPOSITORY / "helpers/report").glob("*/*")) if p.is_file()],
+        code=code("tools/book/__main__.py"),
+        style=[str(p) for p in sorted((REPOSITORY / "tools/book").glob("*/*")) if p.is_file()],
     output:
         BOOK,
     params:
@@ -72,13 +73,13 @@ rule book:
     log:
         f"{RUN}/logs/book.log",
     shell:
-        "{PYTHON} -m helpers.report {WHO} 2>&1 | tee {log}"
+        "{PYTHON} -m tools.book {WHO} 2>&1 | tee {log}"
 
 
 rule phantom:
     input:
         manifest=manifest(".csv"),
-        code=code("helpers/phantom/__main__.py"),
+        code=code("tools/phantom/__main__.py"),
     output:
         f"{RUN}/data.json",
     params:
@@ -87,8 +88,8 @@ rule phantom:
     log:
         f"{RUN}/logs/phantom.log",
     shell:
-        "{PYTHON} -m helpers.phantom --study {NAME} --out {DATA} {params.subset} 2>&1 | tee {log} && "
-        "{PYTHON} -m helpers.steps made {output} {DATA}"
+        "{PYTHON} -m tools.phantom --study {NAME} --out {DATA} {params.subset} 2>&1 | tee {log} && "
+        "{PYTHON} -m helpers.workflow.steps made {output} {DATA}"
 
 
 rule check:
@@ -114,7 +115,7 @@ rule check:
 rule train:
     input:
         check=f"{RUN}/cache/check.json",  # not ancient(): a step behind one that runs would not be looked at at all
-        code=lambda w: code("helpers/training.py", steps.network_file(STUDY, w.training)),
+        code=lambda w: code("helpers/training/run.py", steps.network_file(STUDY, w.training)),
         page=str(REPOSITORY / "notebooks/03_train.ipynb"),  # itself, not helpers.figures: a colour trains nothing again
     output:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
@@ -127,20 +128,20 @@ rule train:
     log:
         f"{RUN}/logs/train/{{training}}.log",
     shell:
-        "OMP_NUM_THREADS={threads} {PYTHON} -m helpers.notebook {REPOSITORY}/notebooks/03_train.ipynb "
+        "OMP_NUM_THREADS={threads} {PYTHON} -m helpers.workflow.notebook {REPOSITORY}/notebooks/03_train.ipynb "
         "{RUN}/train/{wildcards.training}/03_train.ipynb {NOTEBOOK} {params.which} --minutes {MINUTES} 2>&1 | tee {log}"
 
 
 rule results:
     input:
         expand(f"{RUN}/train/{{training}}/counts.csv", training=TRAININGS),
-        code=code("helpers/steps.py"),
+        code=code("helpers/workflow/steps.py"),
     output:
         f"{RUN}/results/per_image.csv",
     log:
         f"{RUN}/logs/results.log",
     shell:
-        "{PYTHON} -m helpers.steps results {output} {input} 2>&1 | tee {log}"
+        "{PYTHON} -m helpers.workflow.steps results {output} {input} 2>&1 | tee {log}"
 
 
 rule page:
@@ -159,7 +160,7 @@ rule page:
     log:
         f"{RUN}/logs/{{page}}.log",
     shell:
-        "OMP_NUM_THREADS={threads} {PYTHON} -m helpers.notebook {REPOSITORY}/notebooks/{wildcards.page}.ipynb "
+        "OMP_NUM_THREADS={threads} {PYTHON} -m helpers.workflow.notebook {REPOSITORY}/notebooks/{wildcards.page}.ipynb "
         "{RUN}/notebooks/{wildcards.page}.ipynb {NOTEBOOK} --minutes {MINUTES} 2>&1 | tee {log}"
 
 

@@ -1,8 +1,9 @@
 """How fast is the phantom drawn? `python benchmarks/phantom.py [images]`
 
-Draws that many images (default 200) of the quadratus phantom with reference, three raters, DICOM and NIfTI bytes:
-in this process stage by stage, then with a process a core as `python -m helpers.phantom` does, writing to a
-temporary folder. The bound: 1000 images of 224 × 224 in a minute on two cores.
+Draws that many images (default 200) of the quadratus phantom with reference, three raters, DICOM
+and NIfTI bytes: in this process stage by stage, then with a process a core as `python -m
+tools.phantom` does, writing to a temporary folder. The bound: 1000 images of 224 × 224 in a minute
+on two cores.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import pandas as pd
 
-from helpers.phantom import acoustics, make, raters, recipes
-from helpers.study import ROOT
+from helpers.studies import ROOT
+from tools.phantom import acoustics, make, raters, recipes
 
-STAGES = {"sound field": (acoustics, "_envelope"), "picture": (recipes, "b_mode"), "masks": (recipes, "annotate")}
+STAGES = {
+    "sound field": (acoustics, "_envelope"),
+    "picture": (recipes, "b_mode"),
+    "masks": (recipes, "annotate"),
+}
 
 
 def stages(images: list) -> pd.Series:
@@ -64,11 +69,16 @@ def pool(how_many: int) -> tuple[float, float]:
         images = pd.read_csv(manifest / "images.csv", dtype=str).iloc[:how_many]
         images.to_csv(few / "images.csv", index=False)
         notes = pd.read_csv(manifest / "annotations.csv", dtype=str)
-        notes[notes["image_id"].isin(images["image_id"])].to_csv(few / "annotations.csv", index=False)
+        notes[notes["image_id"].isin(images["image_id"])].to_csv(
+            few / "annotations.csv", index=False
+        )
         before, start = os.times(), time.perf_counter()
         make.make("phantom", Path(folder) / "data", few)
         wall, after = time.perf_counter() - start, os.times()
-    spent = [getattr(after, f) - getattr(before, f) for f in ("user", "system", "children_user", "children_system")]
+    spent = [
+        getattr(after, f) - getattr(before, f)
+        for f in ("user", "system", "children_user", "children_system")
+    ]
     return wall, sum(spent)
 
 
@@ -78,6 +88,8 @@ if __name__ == "__main__":
     listed = recipes.images("phantom")
     chosen = [listed[i] for i in np.linspace(0, len(listed) - 1, min(how_many, 40)).astype(int)]
     print(stages(chosen).map("{:.1f} ms an image".format).to_string())
-    print(f"{how_many} images on {make.cores()} cores in {wall:.1f} s with {len(raters.RATERS)} raters and all files; "
-          f"{busy / how_many * 1000:.0f} ms of processor an image: 1000 images in "
-          f"{busy / how_many * 1000 / 2:.0f} s of two free cores")  # fmt: skip
+    print(
+        f"{how_many} images on {make.cores()} cores in {wall:.1f} s with {len(raters.RATERS)}"
+        f" raters and all files; {busy / how_many * 1000:.0f} ms of processor an image: 1000 images"
+        f" in {busy / how_many * 1000 / 2:.0f} s of two free cores"
+    )

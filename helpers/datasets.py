@@ -1,4 +1,5 @@
-"""From files to arrays: every image opened, hashed and sized once, then kept as uint8 beside an index.
+"""From files to arrays: every image opened, hashed and sized once, then kept as uint8 beside an
+index.
 
 Nothing is cached, and so nothing trains, unless every file of the manifest passed.
 """
@@ -15,19 +16,20 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from helpers import gates, provenance
-from helpers import study as studies
+from helpers import files, leakage, studies
 from helpers.errors import StudyError, raise_all
 from helpers.readers import locate, read_image, read_mask, sha256
-from helpers.tables import EXTERNAL
+from helpers.schemas import EXTERNAL
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: one row an image, in the same order.
+    """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: one row an image,
+    in the same order.
 
-    index has the columns of images.csv and height_px, width_px (of the file), pixel_mm (of an array pixel, NaN
-    where the spacing is unknown) and cv_fold (0 … folds − 1, or −1 for external images and without cross-validation).
+    index has the columns of images.csv and height_px, width_px (of the file), pixel_mm (of an
+    array pixel, NaN where the spacing is unknown) and cv_fold (0 … folds − 1, or −1 for
+    external images and without cross-validation).
     """
 
     images: np.ndarray
@@ -35,15 +37,19 @@ class Arrays:
     index: pd.DataFrame
 
     def rows(self, fold, split):
-        """Positions (int array) of a split: 'train', 'val', 'test' or 'external', in fold 'main' or 'cv1', 'cv2', …
+        """Positions (int array) of a split: 'train', 'val', 'test' or 'external', in fold
+        'main' or 'cv1', 'cv2', …
 
-        In cross-validation fold k is the test set, the next fold (cyclically) the validation set.
+        In cross-validation fold k is the test set, the next fold (cyclically) the validation
+        set.
         """
         if fold == "main":
             return np.flatnonzero(self.index["split"] == split)
         assigned, number = self.index["cv_fold"].to_numpy(), int(fold.removeprefix("cv")) - 1
         test, val = assigned == number, assigned == (number + 1) % (assigned.max() + 1)
-        return np.flatnonzero({"test": test, "val": val, "train": ~(test | val) & (assigned >= 0)}[split])
+        return np.flatnonzero(
+            {"test": test, "val": val, "train": ~(test | val) & (assigned >= 0)}[split]
+        )
 
 
 def resize_image(pixels, size):
@@ -52,20 +58,26 @@ def resize_image(pixels, size):
 
 
 def resize_mask(mask, size):
-    """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is invented."""
+    """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is
+    invented.
+    """
     return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
 
 
 def assign_folds(frame, folds, seed):
     """A fold 0 … folds − 1 for every row (int array), seeded; a patient's images stay together.
 
-    Patients are shuffled, then each goes to the fold with the fewest images so far, so that folds differ by at
-    most one patient's images. Rows without patient_id are their own unit: the split is then by image.
+    Patients are shuffled, then each goes to the fold with the fewest images so far, so that
+    folds differ by at most one patient's images. Rows without patient_id are their own unit:
+    the split is then by image.
     """
     unit = frame["patient_id"].fillna("image " + frame["image_id"])
     sizes = unit.value_counts().sort_index()
     if len(sizes) < folds:
-        raise StudyError(f"cross-validation into {folds} folds needs {folds} patients or images, found {len(sizes)}")
+        raise StudyError(
+            f"cross-validation into {folds} folds needs {folds} patients or images, found"
+            f" {len(sizes)}"
+        )
     order = np.random.default_rng(seed).permutation(len(sizes))
     totals, chosen = np.zeros(folds, int), {}
     for name, size in sizes.iloc[order].items():
@@ -78,15 +90,21 @@ def read_row(row, data, classes, ignored=()):
     """Read and check one row of images.csv: (image, mask, spacing or None, list of problems)."""
     where, problems, arrays = f"image_id {row.image_id}", [], [None, None]
     spacing = None
-    for kind, name, expected in [("image", row.image, row.sha256_image), ("mask", row.mask, row.sha256_mask)]:
+    for kind, name, expected in [
+        ("image", row.image, row.sha256_image),
+        ("mask", row.mask, row.sha256_mask),
+    ]:
         path = data / name
         if not locate(path)[0].is_file():
-            problems.append(f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv")
+            problems.append(
+                f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv"
+            )
             continue
         if (found := sha256(path)) != expected:
             problems.append(
-                f"{where}: {kind} {path} has changed (sha256 {found[:12]}…, manifest {expected[:12]}…); restore the "
-                "file, or run `make manifest` if the change is meant"
+                f"{where}: {kind} {path} has changed (sha256 {found[:12]}…, manifest"
+                f" {expected[:12]}…); restore the file, or run `make manifest` if the change is"
+                " meant"
             )
             continue
         try:
@@ -99,35 +117,44 @@ def read_row(row, data, classes, ignored=()):
     image, mask = arrays
     if image is not None and mask is not None and image.shape != mask.shape:
         problems.append(
-            f"{where}: mask {row.mask} is {mask.shape[1]}×{mask.shape[0]}, image {image.shape[1]}×{image.shape[0]}; "
-            "draw the mask on this image"
+            f"{where}: mask {row.mask} is {mask.shape[1]}×{mask.shape[0]}, image"
+            f" {image.shape[1]}×{image.shape[0]}; draw the mask on this image"
         )
     return image, mask, spacing, problems
 
 
 def build(study, data):
-    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad row.
+    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad
+    row.
 
-    data: the folder that the paths of images.csv are relative to. Writes images.npy, masks.npy (uint8 N×S×S),
-    index.csv and check.json; the last appears only when all else is in place. Returns the index.
+    data: the folder that the paths of images.csv are relative to. Writes images.npy, masks.npy
+    (uint8 N×S×S), index.csv and check.json; the last appears only when all else is in place.
+    Returns the index.
     """
     data, index = Path(data), studies.images(study)
     if not data.is_dir():
-        raise StudyError(f"DATA={data}: no such folder; give the folder that holds the images of {study.name}")
+        raise StudyError(
+            f"DATA={data}: no such folder; give the folder that holds the images of {study.name}"
+        )
     size, count = study.spec["image_size"], len(index)
     folder = study.run / "cache"
     part = folder.with_name("cache.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    arrays = [np.lib.format.open_memmap(part / name, "w+", np.uint8, (count, size, size)) for name in
-              ("images.npy", "masks.npy")]  # fmt: skip
+    arrays = [
+        np.lib.format.open_memmap(part / name, "w+", np.uint8, (count, size, size))
+        for name in ("images.npy", "masks.npy")
+    ]
     shapes, spacings, problems = [], [], []
 
     def work(row):
         image, mask, spacing, found = read_row(row, data, study.classes, study.ignored)
         if found:
             return (0, 0), None, found
-        arrays[0][row.Index], arrays[1][row.Index] = resize_image(image, size), resize_mask(mask, size)
+        arrays[0][row.Index], arrays[1][row.Index] = (
+            resize_image(image, size),
+            resize_mask(mask, size),
+        )
         return image.shape, spacing, found
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -138,57 +165,73 @@ def build(study, data):
             if number % 200 == 0 or number == count:
                 print(f"checked {number} of {count} images", flush=True)
     raise_all(problems, f"{study.root / 'images.csv'} against {data}")
-    gates.require([gates.identical(index)], study.root / "images.csv")
+    leakage.require([leakage.identical(index)], study.root / "images.csv")
     index["height_px"], index["width_px"] = np.array(shapes).T
-    index["pixel_mm"] = [_pixel_mm(*row, size) for row in zip(shapes, spacings, index["pixel_spacing_mm"], strict=True)]
+    index["pixel_mm"] = [
+        _pixel_mm(*row, size)
+        for row in zip(shapes, spacings, index["pixel_spacing_mm"], strict=True)
+    ]
     folds = study.spec.get("cross_validation", {}).get("folds")
     index["cv_fold"] = -1
     if folds:
         inside = index["split"] != EXTERNAL
-        index.loc[inside, "cv_fold"] = assign_folds(index[inside], folds, study.split.get("seed", 0))
-    for line in gates.table(gates.quick(index, arrays[1], study.classes)).itertuples():
+        index.loc[inside, "cv_fold"] = assign_folds(
+            index[inside], folds, study.split.get("seed", 0)
+        )
+    for line in leakage.table(leakage.quick(index, arrays[1], study.classes)).itertuples():
         print(f"gate, {line.gate}: {line.result}; {line.found}", flush=True)
-    provenance.write_csv(index, part / "index.csv")
+    files.write_csv(index, part / "index.csv")
     pixels = np.bincount(arrays[1].ravel(), minlength=len(study.classes))
     summary = {
         "images": count,
         "size": size,
         "data": os.path.relpath(data, studies.ROOT),
         "passed": True,
-        "sha256": {path.name: provenance.sha256(path) for path in sorted(part.iterdir())},
+        "sha256": {path.name: files.sha256(path) for path in sorted(part.iterdir())},
         "pixels": dict(zip([c.name for c in study.classes], pixels.tolist(), strict=True)),
     }
     folder.mkdir(exist_ok=True)
     for path in part.iterdir():
         os.replace(path, folder / path.name)
     part.rmdir()
-    provenance.write_json(summary, folder / "check.json")
+    files.write_json(summary, folder / "check.json")
     return index
 
 
 def _pixel_mm(shape, spacing, declared, size):
-    """Side of an array pixel in mm: geometric mean of both directions after the resize; NaN where unknown."""
+    """Side of an array pixel in mm: geometric mean of both directions after the resize; NaN
+    where unknown.
+    """
     row, column = spacing if spacing is not None else (declared, declared)
     return float(np.sqrt(row * shape[0] * column * shape[1]) / size)
 
 
 def load(study):
-    """The cached arrays of a study; StudyError says how to make them when they are missing or of another size."""
+    """The cached arrays of a study; StudyError says how to make them when they are missing or
+    of another size.
+    """
     folder = study.run / "cache"
     if not (folder / "check.json").is_file():
-        raise StudyError(f"{folder}: no checked images yet; run `make study STUDY={study.name}` first")
+        raise StudyError(
+            f"{folder}: no checked images yet; run `make study STUDY={study.name}` first"
+        )
     images, masks = (np.load(folder / name, mmap_mode="r") for name in ("images.npy", "masks.npy"))
-    index = pd.read_csv(folder / "index.csv", dtype={"image_id": str, "patient_id": str, "device": str})
+    index = pd.read_csv(
+        folder / "index.csv", dtype={"image_id": str, "patient_id": str, "device": str}
+    )
     if images.shape[1] != study.spec["image_size"]:
         raise StudyError(
-            f"{folder}: images of {images.shape[1]} px, protocol {study.protocol!r} wants {study.spec['image_size']}; "
-            f"run `make study STUDY={study.name} PROTOCOL={study.protocol}`"
+            f"{folder}: images of {images.shape[1]} px, protocol {study.protocol!r} wants"
+            f" {study.spec['image_size']}; run `make study STUDY={study.name}"
+            f" PROTOCOL={study.protocol}`"
         )
     return Arrays(images, masks, index)
 
 
 def main(arguments=None):
-    """Command line: check and cache a study. python -m helpers.datasets --study NAME --data FOLDER."""
+    """Command line: check and cache a study. python -m helpers.datasets --study NAME --data
+    FOLDER.
+    """
     parser = argparse.ArgumentParser(prog="helpers.datasets", description=main.__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--protocol", default="quick")

@@ -1,8 +1,17 @@
 """The one error a user of the study meets: what is wrong, where, and what to do."""
 
+import sys
+
 
 class StudyError(ValueError):
     """A problem in the user's files or parameters; its text is the whole message."""
+
+
+class NotComputable(ValueError):
+    """A number that these data cannot give; its text is one sentence that says why.
+
+    Not a fault of the user's: a page shows the sentence in place of the number and goes on.
+    """
 
 
 def raise_all(problems, heading):
@@ -15,3 +24,14 @@ def raise_all(problems, heading):
         shown = problems[:50] + ([f"… and {len(problems) - 50} more"] if len(problems) > 50 else [])
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise StudyError(f"{heading}: {count}\n" + "\n".join(f"  - {line}" for line in shown))
+
+
+def command(main, arguments=None):
+    """Run a program's ``main(arguments)`` and end it as every program here ends.
+
+    A StudyError is one message on standard error, after "error: ", and exit code 1.
+    """
+    try:
+        main(arguments)
+    except StudyError as error:
+        sys.exit(f"error: {error}")

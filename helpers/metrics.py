@@ -1,7 +1,8 @@
 """Segmentation metrics, all from four integers per image and class.
 
-Every published figure is a function of the counts in ``per_image.csv``: *pooled* (micro) sums the counts first
-and divides once; *per image* and *per patient* (macro) divide first and average afterwards. Names say which.
+Every published figure is a function of the counts in ``per_image.csv``: *pooled* (micro) sums
+the counts first and divides once; *per image* and *per patient* (macro) divide first and
+average afterwards. Names say which.
 
 ``POLICY``, the rule for empty masks, is printed under every table that needs it.
 """
@@ -15,8 +16,11 @@ POLICY = (
     "A structure absent from both reference and prediction has no score and is left out of means; "
     "absent from only one of them it scores 0."
 )
-#: name → (numerator, denominator) in tp, fp, fn, tn. The rates "over the union" are what Table 2 of the Q-VUM
-#: paper prints as FPR and FNR (IoU + FPR_union + FNR_union = 1); the textbook ones stand beside them.
+#: name → (numerator, denominator) in tp, fp, fn, tn. The rates "over the union" are what Table
+#: 2 of
+#: the Q-VUM
+#: paper prints as FPR and FNR (IoU + FPR_union + FNR_union = 1); the textbook ones stand beside
+#: them.
 RATIOS = {
     "IoU": (lambda c: c.tp, lambda c: c.tp + c.fp + c.fn),
     "Dice": (lambda c: 2 * c.tp, lambda c: 2 * c.tp + c.fp + c.fn),
@@ -39,7 +43,9 @@ def confusion(prediction, reference, classes):
     """
     prediction, reference = np.asarray(prediction), np.asarray(reference)
     if prediction.shape != reference.shape:
-        raise ValueError(f"prediction is {prediction.shape}, reference {reference.shape}: shapes must be equal")
+        raise ValueError(
+            f"prediction is {prediction.shape}, reference {reference.shape}: shapes must be equal"
+        )
     for name, array in (("prediction", prediction), ("reference", reference)):
         if array.size and (array.min() < 0 or array.max() >= classes):
             raise ValueError(f"{name} holds {array.min()}…{array.max()}, expected 0…{classes - 1}")
@@ -48,7 +54,9 @@ def confusion(prediction, reference, classes):
 
 
 def counts_of(matrix):
-    """tp, fp, fn, tn of every class, int64 (classes, 4), from a confusion matrix (rows reference)."""
+    """tp, fp, fn, tn of every class, int64 (classes, 4), from a confusion matrix (rows
+    reference).
+    """
     matrix = np.asarray(matrix, dtype=np.int64)
     tp = np.diag(matrix)
     fp, fn = matrix.sum(0) - tp, matrix.sum(1) - tp
@@ -65,7 +73,9 @@ def _surface(mask):
 
 
 def _to_surfaces(prediction, reference, spacing):
-    """Distances from each surface pixel of one binary mask to the other mask's surface, both ways."""
+    """Distances from each surface pixel of one binary mask to the other mask's surface, both
+    ways.
+    """
     either = prediction | reference
     # distances between two masks need only the box that holds both: an exact shortcut
     rows, cols = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
@@ -78,9 +88,10 @@ def _to_surfaces(prediction, reference, spacing):
 def distances(prediction, reference, spacing=(1.0, 1.0)):
     """95 % Hausdorff and average symmetric surface distance of two binary masks (H, W).
 
-    Surface: mask pixels with a 4-neighbour outside. HD95 is the larger of the two directed 95th percentiles,
-    ASSD the mean over the surface pixels of both masks. Returns (hd95, assd) in the unit of ``spacing`` (row,
-    column); (NaN, NaN) where either mask is empty, because no distance exists.
+    Surface: mask pixels with a 4-neighbour outside. HD95 is the larger of the two directed 95th
+    percentiles, ASSD the mean over the surface pixels of both masks. Returns (hd95, assd) in
+    the unit of ``spacing`` (row, column); (NaN, NaN) where either mask is empty, because no
+    distance exists.
     """
     prediction, reference = np.asarray(prediction, bool), np.asarray(reference, bool)
     if not prediction.any() or not reference.any():
@@ -91,8 +102,10 @@ def distances(prediction, reference, spacing=(1.0, 1.0)):
 
 
 def surface_dice(prediction, reference, tolerance, spacing=(1.0, 1.0)):
-    """Normalised surface Dice (NSD) of two binary masks (H, W): the share of both outlines that lies within
-    ``tolerance`` (unit of spacing) of the other. NaN where both are empty, 0 where one is (``POLICY``)."""
+    """Normalised surface Dice (NSD) of two binary masks (H, W): the share of both outlines that
+    lies within ``tolerance`` (unit of spacing) of the other. NaN where both are empty, 0 where
+    one is (``POLICY``).
+    """
     prediction, reference = np.asarray(prediction, bool), np.asarray(reference, bool)
     if not prediction.any() or not reference.any():
         return 0.0 if prediction.any() or reference.any() else np.nan
@@ -100,13 +113,21 @@ def surface_dice(prediction, reference, tolerance, spacing=(1.0, 1.0)):
 
 
 def scores(frame):
-    """The frame with every ratio of ``RATIOS`` added from its columns tp, fp, fn, tn; 0/0 is NaN (``POLICY``)."""
+    """The frame with every ratio of ``RATIOS`` added from its columns tp, fp, fn, tn; 0/0 is
+    NaN (``POLICY``).
+    """
     added = {}
     for name, (top, bottom) in RATIOS.items():
         denominator = bottom(frame).to_numpy(float)
-        added[name] = np.divide(top(frame).to_numpy(float), denominator, where=denominator > 0,
-                                out=np.full(len(frame), np.nan))  # fmt: skip
-    # precision and recall are 0, not undefined, where the other mask has pixels: absent from one counts 0
+        added[name] = np.divide(
+            top(frame).to_numpy(float),
+            denominator,
+            where=denominator > 0,
+            out=np.full(len(frame), np.nan),
+        )
+    # precision and recall are 0, not undefined, where the other mask has pixels: absent from
+    # one
+    # counts 0
     union = (frame.tp + frame.fp + frame.fn).to_numpy() > 0
     for name in ("precision", "recall", "TPR"):
         added[name] = np.where(union & np.isnan(added[name]), 0.0, added[name])
@@ -114,16 +135,20 @@ def scores(frame):
 
 
 def pooled(frame, by=("model", "class")):
-    """Micro metrics: counts summed over images within each group, then divided once. One row a group."""
+    """Micro metrics: counts summed over images within each group, then divided once. One row a
+    group.
+    """
     return scores(frame.groupby(list(by), sort=False, observed=True)[COUNTS].sum().reset_index())
 
 
 def overall(frame, by=("model",), background=True):
-    """Means over classes of the pooled metrics, as Table 3 of the Q-VUM paper: mIoU, mPA, Dice, accuracy.
+    """Means over classes of the pooled metrics, as Table 3 of the Q-VUM paper: mIoU, mPA, Dice,
+    accuracy.
 
-    by: grouping columns ("image_id" among them gives the per-image values that the paper's tests use).
-    background: counted as a class, as the paper did (networks.md 6.1); False gives the stricter mean.
-    Accuracy is correct pixels over all pixels and always counts the background.
+    by: grouping columns ("image_id" among them gives the per-image values that the paper's
+    tests use). background: counted as a class, as the paper did (networks.md 6.1); False gives
+    the stricter mean. Accuracy is correct pixels over all pixels and always counts the
+    background.
     """
     by = list(by)
     classes = pooled(frame, [*by, "class"])
@@ -141,9 +166,11 @@ def per_image(frame):
 
 
 def per_patient(frame, by=("model", "class", "patient_id")):
-    """Macro metrics: the mean over a patient's images of the per-image scores; one row a patient.
+    """Macro metrics: the mean over a patient's images of the per-image scores; one row a
+    patient.
 
-    Column ``images`` counts the rows that went in, ``undefined`` those without a Dice (``POLICY``).
+    Column ``images`` counts the rows that went in, ``undefined`` those without a Dice
+    (``POLICY``).
     """
     values = scores(frame)
     groups = values.groupby(list(by), sort=False, observed=True)
@@ -154,13 +181,18 @@ def per_patient(frame, by=("model", "class", "patient_id")):
 
 
 def rows(prediction, reference, classes, spacing_mm=None):
-    """The per-image rows of one image: DataFrame with class, tp, fp, fn, tn, hd95_px, assd_px, hd95_mm, assd_mm.
+    """The per-image rows of one image: DataFrame with class, tp, fp, fn, tn, hd95_px, assd_px,
+    hd95_mm, assd_mm.
 
-    prediction, reference: uint8 (H, W); classes: the study's; spacing_mm: size of an evaluated pixel or NaN.
+    prediction, reference: uint8 (H, W); classes: the study's; spacing_mm: size of an evaluated
+    pixel or NaN.
     """
     table = pd.DataFrame(counts(prediction, reference, len(classes)), columns=COUNTS)
     table.insert(0, "class", [c.name for c in classes])
-    pairs = [distances(prediction == c.index, reference == c.index) if c.index else (np.nan, np.nan) for c in classes]
+    pairs = [
+        distances(prediction == c.index, reference == c.index) if c.index else (np.nan, np.nan)
+        for c in classes
+    ]
     table[["hd95_px", "assd_px"]] = pairs
     scale = np.nan if spacing_mm is None else spacing_mm
     return table.assign(hd95_mm=table.hd95_px * scale, assd_mm=table.assd_px * scale)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from helpers import files
+
 PACKAGE = Path(__file__).resolve().parent
 REPOSITORY = PACKAGE.parent
 LIBRARIES = (
@@ -24,12 +26,6 @@ LIBRARIES = (
 )
 
 
-def sha256(path):
-    """Hex digest of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def digest(value):
     """Short, stable digest of any JSON-able value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -41,10 +37,21 @@ def now():
 
 
 def code_version():
-    """The commit, with '+changes' where tracked files differ from it; 'unknown' outside a git checkout."""
+    """The commit, with '+changes' where tracked files differ from it; 'unknown' outside a git
+    checkout.
+    """
     try:
-        run = [subprocess.run(["git", *args], cwd=REPOSITORY, capture_output=True, text=True, timeout=20, check=True)
-               for args in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "-uno"])]  # fmt: skip
+        run = [
+            subprocess.run(
+                ["git", *args],
+                cwd=REPOSITORY,
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=True,
+            )
+            for args in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "-uno"])
+        ]
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return run[0].stdout.strip() + ("+changes" if run[1].stdout.strip() else "")
@@ -63,45 +70,38 @@ def libraries():
 
 def hardware():
     """Processor, cores and system in words."""
-    return {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system(),
-            "python": platform.python_version()}  # fmt: skip
+    return {
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
 
 
 def record(study, **more):
     """One dict for a run of a study: what went in and what it ran on; more is added as given."""
     return {
-        "study": study.name, "protocol": study.protocol, "code": code_version(),
-        "manifest_sha256": sha256(study.root / "images.csv"), "libraries": libraries(), "hardware": hardware(), **more,
-    }  # fmt: skip
-
-
-def write_json(value, path):
-    """Write JSON under a temporary name, then move it into place."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
-    os.replace(part, path)
-
-
-def write_csv(frame, path):
-    """Write a table under a temporary name, then move it into place. Floats keep every digit."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    frame.to_csv(part, index=False, lineterminator="\n")
-    os.replace(part, path)
+        "study": study.name,
+        "protocol": study.protocol,
+        "code": code_version(),
+        "manifest_sha256": files.sha256(study.root / "images.csv"),
+        "libraries": libraries(),
+        "hardware": hardware(),
+        **more,
+    }
 
 
 def made(*paths):
-    """Note files that a notebook wrote, for the record that its runner keeps (does nothing outside of one)."""
+    """Note files that a notebook wrote, for the record that its runner keeps (does nothing outside
+    of one).
+    """
     if log := os.environ.get("STUDY_MADE"):
         with open(log, "a", encoding="utf-8") as file:
             file.writelines(f"{path}\n" for path in paths)
 
 
 def _imports(path):
-    """Files of this package that a file imports by name, as paths. Lazy imports inside functions count too."""
+    """Files of helpers and tools that a file imports by name (paths); lazy imports count too."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
@@ -117,13 +117,15 @@ def _imports(path):
         else:
             continue
         for target in targets:
-            if target.split(".")[0] == PACKAGE.name:
-                place = PACKAGE.joinpath(*target.split(".")[1:])
-                yield from (p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file())
+            if target.split(".")[0] in (PACKAGE.name, "tools"):
+                place = REPOSITORY.joinpath(*target.split("."))
+                yield from (
+                    p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()
+                )
 
 
 def sources(*starts):
-    """Every file of this package that the given files need, themselves included (sorted list of str).
+    """Every file of helpers and tools that the given files need, themselves included (sorted list).
 
     Snakemake takes these as inputs, so that a changed module remakes just what imports it.
     """

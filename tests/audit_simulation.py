@@ -1,4 +1,6 @@
-"""A paper that cannot contradict itself: every number computed from simulated data, then rounded."""
+"""A paper that cannot contradict itself: every number computed from simulated data, then
+rounded.
+"""
 
 import numpy as np
 import yaml
@@ -18,7 +20,9 @@ class Printed(float):
         return self
 
 
-yaml.SafeDumper.add_representer(Printed, lambda d, v: d.represent_scalar("tag:yaml.org,2002:float", v.text))
+yaml.SafeDumper.add_representer(
+    Printed, lambda d, v: d.represent_scalar("tag:yaml.org,2002:float", v.text)
+)
 
 
 def rounded(value, digits):
@@ -31,7 +35,9 @@ def entry(metric, value, **more):
 
 
 def people(rng, digits):
-    """Table 1: ages with a total, P values of Student's t, sexes with percentages and Pearson's chi-square."""
+    """Table 1: ages with a total, P values of Student's t, sexes with percentages and Pearson's
+    chi-square.
+    """
     sizes = [int(n) for n in rng.integers(12, 80, 3)]
     ages = [rng.normal(50 + rng.normal(0, 2), rng.uniform(5, 12), n) for n in sizes]
     men = [int(rng.integers(3, n - 2)) for n in sizes]
@@ -41,59 +47,118 @@ def people(rng, digits):
         rows.append(entry("age", rounded(x.mean(), digits), **shown))
     whole = np.concatenate(ages)
     rows += [
-        entry("span_mean", rounded(whole.mean(), 1), sd=rounded(whole.std(ddof=1), 1), n=len(whole), unit="years"),
+        entry(
+            "span_mean",
+            rounded(whole.mean(), 1),
+            sd=rounded(whole.std(ddof=1), 1),
+            n=len(whole),
+            unit="years",
+        ),
         entry("span_min", rounded(whole.min(), 1), unit="years"),
         entry("span_max", rounded(whole.max(), 1), unit="years"),
     ]
     for name, m, n in [("total", sum(men), sum(sizes)), *zip(COHORTS, men, sizes, strict=True)]:
         for metric, k in (("male", m), ("female", n - m)):
             rows.append(entry(metric, k, n=n, unit="patients", **{"class": name}))
-            rows.append(entry(f"{metric}_percent", rounded(100 * k / n, 1), n=n, unit="percent", **{"class": name}))
+            rows.append(
+                entry(
+                    f"{metric}_percent",
+                    rounded(100 * k / n, 1),
+                    n=n,
+                    unit="percent",
+                    **{"class": name},
+                )
+            )
     for other in (1, 2):
         against = {"class": f"training vs {COHORTS[other]}", "unit": "p-value"}
-        rows.append(entry("age_p", rounded(stats.ttest_ind(ages[0], ages[other]).pvalue, 3), **against))
+        rows.append(
+            entry("age_p", rounded(stats.ttest_ind(ages[0], ages[other]).pvalue, 3), **against)
+        )
         table = [[men[i], sizes[i] - men[i]] for i in (0, other)]
-        rows.append(entry("sex_p", rounded(stats.chi2_contingency(table, correction=False).pvalue, 3), **against))
-    checks = [{"rule": "categories", "metrics": ["male", "female"], "groups": list(COHORTS), "total": "total"}]
+        rows.append(
+            entry(
+                "sex_p",
+                rounded(stats.chi2_contingency(table, correction=False).pvalue, 3),
+                **against,
+            )
+        )
+    checks = [
+        {
+            "rule": "categories",
+            "metrics": ["male", "female"],
+            "groups": list(COHORTS),
+            "total": "total",
+        }
+    ]
     for other in (1, 2):
         p = {"metric": "sex_p", "class": f"training vs {COHORTS[other]}"}
         checks.append(
-            {"rule": "two_by_two", "p": p, "rows": ["training", COHORTS[other]], "columns": ["male", "female"]}
+            {
+                "rule": "two_by_two",
+                "p": p,
+                "rows": ["training", COHORTS[other]],
+                "columns": ["male", "female"],
+            }
         )
-    parts = [entry(f"patients_{s}", n, unit="count") for s, n in zip(("train", "val", "test"), sizes, strict=True)]
+    parts = [
+        entry(f"patients_{s}", n, unit="count")
+        for s, n in zip(("train", "val", "test"), sizes, strict=True)
+    ]
     return rows + parts + [entry("patients_total", sum(sizes), unit="count")], checks
 
 
 def pixels(rng, digits):
-    """Pooled metrics of three structures and background from one confusion matrix, and their means."""
+    """Pooled metrics of three structures and background from one confusion matrix, and their
+    means.
+    """
     share = np.array([0.85, 0.03, 0.04, 0.08])
-    matrix = np.array([
-        rng.multinomial(int(1e6 * s), rng.dirichlet(np.where(np.arange(4) == i, 60, 1.5))) for i, s in enumerate(share)
-    ])  # fmt: skip
+    matrix = np.array(
+        [
+            rng.multinomial(int(1e6 * s), rng.dirichlet(np.where(np.arange(4) == i, 60, 1.5)))
+            for i, s in enumerate(share)
+        ]
+    )
     tp, fp, fn, tn = counts_of(matrix).T
     values = {
-        "IoU": tp / (tp + fp + fn), "Dice": 2 * tp / (2 * tp + fp + fn), "precision": tp / (tp + fp),
-        "recall": tp / (tp + fn), "TNR": tn / (tn + fp), "FPR": fp / (tn + fp), "FNR": fn / (tp + fn),
-    }  # fmt: skip
+        "IoU": tp / (tp + fp + fn),
+        "Dice": 2 * tp / (2 * tp + fp + fn),
+        "precision": tp / (tp + fp),
+        "recall": tp / (tp + fn),
+        "TNR": tn / (tn + fp),
+        "FPR": fp / (tn + fp),
+        "FNR": fn / (tp + fn),
+    }
     rows = [
         entry(metric, rounded(v[c], digits), model="A", definition="pooled", **{"class": f"c{c}"})
-        for metric, v in values.items() for c in (1, 2, 3)
-    ]  # fmt: skip
+        for metric, v in values.items()
+        for c in (1, 2, 3)
+    ]
     means = {"mIoU": "IoU", "mPA": "recall", "Dice_mean": "Dice"}
-    rows += [entry(m, rounded(values[k][1:].mean(), digits), model="A", **{"class": "all"}) for m, k in means.items()]
+    rows += [
+        entry(m, rounded(values[k][1:].mean(), digits), model="A", **{"class": "all"})
+        for m, k in means.items()
+    ]
     checks = [
-        {"rule": "class_mean", "mean": {"metric": m}, "of": [{"metric": k, "class": f"c{c}"} for c in (1, 2, 3)]}
+        {
+            "rule": "class_mean",
+            "mean": {"metric": m},
+            "of": [{"metric": k, "class": f"c{c}"} for c in (1, 2, 3)],
+        }
         for m, k in means.items()
     ]
     best = int(values["IoU"][1:].argmax()) + 1
     others = [{"metric": "IoU", "class": f"c{c}"} for c in (1, 2, 3) if c != best]
     gap = values["IoU"][best] - np.delete(values["IoU"][1:], best - 1).max()
-    told = [{"text": "the best", "highest": {"metric": "IoU", "class": f"c{best}"}, "among": others}]
+    told = [
+        {"text": "the best", "highest": {"metric": "IoU", "class": f"c{best}"}, "among": others}
+    ]
     return rows, checks, told if gap > 2 * 10.0**-digits else []
 
 
 def images(rng, digits, n):
-    """Means over n images, quartiles, a share of good images, paired tests of two networks, losses."""
+    """Means over n images, quartiles, a share of good images, paired tests of two networks,
+    losses.
+    """
     base = rng.beta(8, 3, n)
     other = np.clip(base + rng.normal(-0.01, 0.05, n), 0.01, 0.99)
     rows = []
@@ -126,7 +191,8 @@ def paper(seed):
     digits = int(rng.integers(2, 5))
     table1, checks1 = people(rng, int(rng.integers(0, 3)))
     table2, checks2, told = pixels(rng, digits)
-    test = next(e["value"] for e in table1 if e["metric"] == "patients_test")  # one image a patient
+    # one image a patient
+    test = next(e["value"] for e in table1 if e["metric"] == "patients_test")
     entries = table1 + table2 + images(rng, digits, test)
     return {"paper": "simulated", "entries": entries, "checks": checks1 + checks2, "claims": told}
 

@@ -15,18 +15,26 @@ PATIENTS = {"train": 6, "val": 6, "test": 6}
 
 
 def shrink(root, study="phantom"):
-    """Write a small copy of a study's manifest below ``root``: PATIENTS of each split, one epoch, 32 px."""
+    """Write a small copy of a study's manifest below ``root``: PATIENTS of each split, one epoch,
+    32 px.
+    """
     source, target = REPOSITORY / "data_manifest" / study, root / "data_manifest" / study
     target.mkdir(parents=True)
     images = pd.read_csv(source / "images.csv", dtype=str)
     first = images.drop_duplicates("patient_id")
-    kept = pd.concat([first[first.split == split].head(count) for split, count in PATIENTS.items()]).patient_id
+    kept = pd.concat(
+        [first[first.split == split].head(count) for split, count in PATIENTS.items()]
+    ).patient_id
     images = images[images.patient_id.isin(kept)].groupby("patient_id", sort=False).head(2)
     images.to_csv(target / "images.csv", index=False)
     patients = pd.read_csv(source / "patients.csv", dtype=str)
-    patients[patients.patient_id.isin(kept) | patients.excluded.notna()].to_csv(target / "patients.csv", index=False)
+    patients[patients.patient_id.isin(kept) | patients.excluded.notna()].to_csv(
+        target / "patients.csv", index=False
+    )
     annotations = pd.read_csv(source / "annotations.csv", dtype=str)
-    annotations[annotations.image_id.isin(images.image_id)].to_csv(target / "annotations.csv", index=False)
+    annotations[annotations.image_id.isin(images.image_id)].to_csv(
+        target / "annotations.csv", index=False
+    )
     (target / "published.yml").write_bytes((source / "published.yml").read_bytes())
     content = yaml.safe_load((source / "study.yml").read_text(encoding="utf-8"))
     quick = content["protocols"]["quick"]
@@ -40,12 +48,35 @@ def shrink(root, study="phantom"):
 
 
 def workflow(root, *arguments, study="phantom", data=""):
-    """Run the workflow on the study below ``root``, as the Makefile does; returns the finished process."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--profile",
-               str(REPOSITORY / "profiles/local"), "--directory", str(root), "--config", f"study={study}",
-               "protocol=quick", f"data={data}", *arguments]  # fmt: skip
+    """Run the workflow on the study below ``root``, as the Makefile does; returns the finished
+    process.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(REPOSITORY / "Snakefile"),
+        "--profile",
+        str(REPOSITORY / "profiles/local"),
+        "--directory",
+        str(root),
+        "--config",
+        f"study={study}",
+        "protocol=quick",
+        f"data={data}",
+        *arguments,
+    ]
     environment = os.environ | {"STUDY_ROOT": str(root), "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=1500, check=False)
+    return subprocess.run(
+        command,
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1500,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 from pictures import grey, labels, save
 
-from helpers import study
+from helpers import studies
 
 FORM = {
     "patient": {"pattern": "([0-9]+)_[^/]*$"},
@@ -18,7 +18,7 @@ FORM = {
 
 def empty_root(tmp_path, monkeypatch):
     """data_manifest/ and reports/ of these tests lie in tmp_path/root."""
-    monkeypatch.setattr(study, "ROOT", tmp_path / "root")
+    monkeypatch.setattr(studies, "ROOT", tmp_path / "root")
     (tmp_path / "root").mkdir()
     return tmp_path / "root"
 
@@ -40,7 +40,9 @@ def write(path, content):
 
 
 def state(folder):
-    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
+    return {
+        str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()
+    }
 
 
 def images(root, name="mine"):

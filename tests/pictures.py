@@ -1,4 +1,6 @@
-"""Files that a scanner, a drawing tool or an accident would leave, for the tests of reading them."""
+"""Files that a scanner, a drawing tool or an accident would leave, for the tests of reading
+them.
+"""
 
 import json
 from dataclasses import dataclass
@@ -44,10 +46,17 @@ def labels(rows=40, columns=60):
 def dicom(path, pixels, regions=((0, 0, None, None, 0.02, 0.01),), **tags):
     """Write an ultrasound image or cine; regions: (x0, y0, x1, y1, cm per row, cm per column)."""
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, UltrasoundImageStorage
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = (
+        ExplicitVRLittleEndian,
+        UltrasoundImageStorage,
+    )
     meta.MediaStorageSOPInstanceUID = generate_uid()
     data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    data.SOPClassUID, data.SOPInstanceUID, data.Modality = UltrasoundImageStorage, meta.MediaStorageSOPInstanceUID, "US"
+    data.SOPClassUID, data.SOPInstanceUID, data.Modality = (
+        UltrasoundImageStorage,
+        meta.MediaStorageSOPInstanceUID,
+        "US",
+    )
     colour = pixels.ndim > 2 and pixels.shape[-1] == 3
     frames = pixels.ndim - colour == 3
     rows, columns = pixels.shape[frames : 2 + frames]
@@ -81,21 +90,37 @@ def _region(rows, columns, x0, y0, x1, y1, dy, dx):
 
 def labelme(path, shapes, size=(40, 60), encoding="utf-8", **more):
     """Write a Labelme file; shapes: (label, points) or (label, points, kind)."""
-    entries = [{"label": s[0], "points": s[1], "shape_type": s[2] if len(s) > 2 else "polygon"} for s in shapes]
-    content = {"version": "5.4", "shapes": entries, "imagePath": path.stem + ".png", "imageData": None,
-               "imageHeight": size[0], "imageWidth": size[1]} | more  # fmt: skip
+    entries = [
+        {"label": s[0], "points": s[1], "shape_type": s[2] if len(s) > 2 else "polygon"}
+        for s in shapes
+    ]
+    content = {
+        "version": "5.4",
+        "shapes": entries,
+        "imagePath": path.stem + ".png",
+        "imageData": None,
+        "imageHeight": size[0],
+        "imageWidth": size[1],
+    } | more
     path.write_bytes(json.dumps(content, ensure_ascii=False).encode(encoding))
     return path
 
 
 def coco(path, segmentations, images=1, size=(40, 60), category="nerve"):
-    """Write a COCO file: one annotation of a category for each segmentation, on the first of the images."""
+    """Write a COCO file: one annotation of a category for each segmentation, on the first of
+    the images.
+    """
     content = {
-        "images": [{"id": k, "file_name": f"{k}.png", "height": size[0], "width": size[1]} for k in range(images)],
+        "images": [
+            {"id": k, "file_name": f"{k}.png", "height": size[0], "width": size[1]}
+            for k in range(images)
+        ],
         "categories": [{"id": 7, "name": category}],
-        "annotations": [{"id": k, "image_id": 0, "category_id": 7, "segmentation": s} for k, s in
-                        enumerate(segmentations)],
-    }  # fmt: skip
+        "annotations": [
+            {"id": k, "image_id": 0, "category_id": 7, "segmentation": s}
+            for k, s in enumerate(segmentations)
+        ],
+    }
     path.write_text(json.dumps(content))
     return path
 

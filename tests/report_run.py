@@ -1,4 +1,6 @@
-"""A finished run of a study, fabricated in a second: cohort of the manifest, drawn ellipses, shifted predictions."""
+"""A finished run of a study, fabricated in a second: cohort of the manifest, drawn ellipses,
+shifted predictions.
+"""
 
 import base64
 import json
@@ -12,14 +14,15 @@ import pandas as pd
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers import datasets, figures, metrics, provenance, steps
-from helpers import study as studies
+from helpers import datasets, figures, files, metrics, provenance, runs, studies
 
 SIDE = 48
 
 
 def root_of(base, name):
-    """A STUDY_ROOT with the manifest of a study; its protocol 'quick' is cut to 48 px, 8 patients a split."""
+    """A STUDY_ROOT with the manifest of a study; its protocol 'quick' is cut to 48 px, 8 patients a
+    split.
+    """
     shutil.copytree(provenance.REPOSITORY / "data_manifest" / name, base / "data_manifest" / name)
     path = base / "data_manifest" / name / "study.yml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -51,34 +54,57 @@ def fabricate(base, name, monkeypatch):
     cache.mkdir(parents=True)
     np.save(cache / "images.npy", images)
     np.save(cache / "masks.npy", masks)
-    provenance.write_csv(index, cache / "index.csv")
-    provenance.write_json({"images": len(index), "passed": True}, cache / "check.json")
+    files.write_csv(index, cache / "index.csv")
+    files.write_json({"images": len(index), "passed": True}, cache / "check.json")
     arrays = datasets.Arrays(images, masks, index)
     tables = [_training(study, arrays, *training, rng) for training in study.trainings()]
-    provenance.write_csv(pd.concat(tables), study.run / "results" / "per_image.csv")
+    files.write_csv(pd.concat(tables), study.run / "results" / "per_image.csv")
     return study
 
 
 def _training(study, arrays, model, fold, seed, rng):
-    folder = steps.folder(study, model, fold, seed)
+    folder = runs.folder(study, model, fold, seed)
     folder.mkdir(parents=True)
     shifts = rng.integers(0, 3, (len(arrays.masks), 2))
-    predictions = np.stack([np.roll(m, s, (0, 1)) for m, s in zip(arrays.masks, shifts, strict=True)])
+    predictions = np.stack(
+        [np.roll(m, s, (0, 1)) for m, s in zip(arrays.masks, shifts, strict=True)]
+    )
     np.save(folder / "predictions.npy", predictions)
-    provenance.write_csv(arrays.index[["image_id"]], folder / "predictions.csv")
+    files.write_csv(arrays.index[["image_id"]], folder / "predictions.csv")
     tables = []
-    for image, mask, prediction in zip(arrays.index.itertuples(), arrays.masks, predictions, strict=True):
-        first = {"study": study.name, "model": model, "fold": fold, "seed": seed, "split": image.split,
-                 "patient_id": image.patient_id, "image_id": image.image_id}  # fmt: skip
+    for image, mask, prediction in zip(
+        arrays.index.itertuples(), arrays.masks, predictions, strict=True
+    ):
+        first = {
+            "study": study.name,
+            "model": model,
+            "fold": fold,
+            "seed": seed,
+            "split": image.split,
+            "patient_id": image.patient_id,
+            "image_id": image.image_id,
+        }
         tables.append(pd.DataFrame({**first, **metrics.rows(prediction, mask, study.classes)}))
     counts = pd.concat(tables, ignore_index=True)
-    provenance.write_csv(counts, folder / "counts.csv")
-    history = {"epoch": [1, 2], "lr": [1e-3, 1e-4], "train_loss": [0.5, 0.4], "val_loss": [0.6, 0.5], "seconds": [1, 1]}
-    provenance.write_csv(pd.DataFrame(history), folder / "history.csv")
+    files.write_csv(counts, folder / "counts.csv")
+    history = {
+        "epoch": [1, 2],
+        "lr": [1e-3, 1e-4],
+        "train_loss": [0.5, 0.4],
+        "val_loss": [0.6, 0.5],
+        "seconds": [1, 1],
+    }
+    files.write_csv(pd.DataFrame(history), folder / "history.csv")
     (folder / "weights.safetensors").write_bytes(bytes(range(200)))
-    record = provenance.record(study, model=model, fold=fold, seed=seed, training=study.training(model, fold),
-                               normalisation={"kind": "none", "mean": [0.0] * 3, "std": [1.0] * 3})  # fmt: skip
-    provenance.write_json(record, folder / "weights.json")
+    record = provenance.record(
+        study,
+        model=model,
+        fold=fold,
+        seed=seed,
+        training=study.training(model, fold),
+        normalisation={"kind": "none", "mean": [0.0] * 3, "std": [1.0] * 3},
+    )
+    files.write_json(record, folder / "weights.json")
     notebook(study, folder / "03_train.ipynb", "How a network learns", f"learning_{model}")
     return counts
 
@@ -90,11 +116,16 @@ def notebook(study, path, title, figure):
     axes.plot(np.random.default_rng(len(figure)).normal(size=9))
     axes.set_title(f"The figure {figure}")
     figures.save(fig, study, figure)
-    table = figures.save_table(pd.DataFrame({"class_name": ["QLM"], "Dice": [1 / 3]}), study, f"t_{figure}", note="n")
+    table = figures.save_table(
+        pd.DataFrame({"class_name": ["QLM"], "Dice": [1 / 3]}), study, f"t_{figure}", note="n"
+    )
     png = base64.b64encode((study.run / "figures" / f"{figure}.png").read_bytes()).decode()
     outputs = [
         new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
-        new_output("display_data", {"text/html": "<script>alert(1)</script>" + table.to_html(), "text/plain": "table"}),
+        new_output(
+            "display_data",
+            {"text/html": "<script>alert(1)</script>" + table.to_html(), "text/plain": "table"},
+        ),
         new_output("stream", name="stdout", text="epoch 1/1\n"),
         new_output("stream", name="stderr", text="done\n"),
         new_output("display_data", {"text/markdown": "## Dice **0.33** of <b>what</b>"}),
@@ -107,11 +138,20 @@ def notebook(study, path, title, figure):
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=cells), path)
-    made = [path, study.run / f"figures/{figure}.svg", study.run / f"figures/{figure}.png",
-            study.run / f"tables/t_{figure}.csv"]  # fmt: skip
-    record = {"notebook": path.name, "parameters": {"study": study.name, "protocol": "quick"},
-              "started": "2026-01-01 00:00:00 UTC", "finished": "2026-01-01 00:00:05 UTC", "code": "abc",
-              "files": [os.path.relpath(p, studies.ROOT) for p in made]}  # fmt: skip
+    made = [
+        path,
+        study.run / f"figures/{figure}.svg",
+        study.run / f"figures/{figure}.png",
+        study.run / f"tables/t_{figure}.csv",
+    ]
+    record = {
+        "notebook": path.name,
+        "parameters": {"study": study.name, "protocol": "quick"},
+        "started": "2026-01-01 00:00:00 UTC",
+        "finished": "2026-01-01 00:00:05 UTC",
+        "code": "abc",
+        "files": [os.path.relpath(p, studies.ROOT) for p in made],
+    }
     path.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
 
 

@@ -1,21 +1,43 @@
-"""Results of a known kind: consistent pixel counts of several networks on images of patients, without any network."""
+"""Results of a known kind: consistent pixel counts of several networks on images of patients,
+without any network.
+"""
 
 import numpy as np
 import pandas as pd
 
-MODELS = {"qvum": 0.0, "unet": 0.35, "unetpp": 0.25, "bpsegsys_r": 0.1, "vistr": 0.05}  # added error, logit scale
+MODELS = {
+    "qvum": 0.0,
+    "unet": 0.35,
+    "unetpp": 0.25,
+    "bpsegsys_r": 0.1,
+    "vistr": 0.05,
+}  # added error, logit scale
 SHARES = {"EIT": 0.03, "QLM": 0.05, "bone": 0.11}  # of the image
 
 
-def per_image(patients=22, mean_images=29, models=MODELS, shares=SHARES, seed=0, size=64, known=True,
-              effect=0.15, empty=0.0) -> pd.DataFrame:  # fmt: skip
-    """A per_image.csv as a frame: fold main, seed 0, split test; `effect`: SD of patient by network, logit scale;
-    `empty`: share of images from which a structure is absent; `known`: patient ids are given.
+def per_image(
+    patients=22,
+    mean_images=29,
+    models=MODELS,
+    shares=SHARES,
+    seed=0,
+    size=64,
+    known=True,
+    effect=0.15,
+    empty=0.0,
+) -> pd.DataFrame:
+    """A per_image.csv as a frame: fold main, seed 0, split test; `effect`: SD of patient by
+    network, logit scale; `empty`: share of images from which a structure is absent; `known`:
+    patient ids are given.
     """
     rng = np.random.default_rng(seed)
-    owner = np.repeat(np.arange(patients), rng.integers(max(mean_images - 6, 1), mean_images + 7, patients))
+    owner = np.repeat(
+        np.arange(patients), rng.integers(max(mean_images - 6, 1), mean_images + 7, patients)
+    )
     n, k = len(owner), len(shares)
-    area = size**2 * np.array(list(shares.values())) * np.exp(rng.normal(0, 0.3, (patients, k)))[owner]
+    area = (
+        size**2 * np.array(list(shares.values())) * np.exp(rng.normal(0, 0.3, (patients, k)))[owner]
+    )
     area = (area * np.exp(rng.normal(0, 0.2, (n, k)))).astype(int)
     if empty:
         area[rng.random((n, k)) < empty] = 0
@@ -36,8 +58,28 @@ def per_image(patients=22, mean_images=29, models=MODELS, shares=SHARES, seed=0,
         frame["image_id"] = np.repeat([f"i{i:04d}" for i in range(n)], k + 1)
         frame["patient_id"] = np.repeat([f"p{p:02d}" if known else "" for p in owner], k + 1)
         parts.append(frame.assign(model=model))
-    out = pd.concat(parts, ignore_index=True).assign(study="simulated", fold="main", seed=0, split="test")
+    out = pd.concat(parts, ignore_index=True).assign(
+        study="simulated", fold="main", seed=0, split="test"
+    )
     for column in ["hd95_px", "assd_px", "hd95_mm", "assd_mm"]:
         out[column] = np.nan
-    return out[["study", "model", "fold", "seed", "split", "patient_id", "image_id", "class", "tp", "fp", "fn", "tn",
-                "hd95_px", "assd_px", "hd95_mm", "assd_mm"]]  # fmt: skip
+    return out[
+        [
+            "study",
+            "model",
+            "fold",
+            "seed",
+            "split",
+            "patient_id",
+            "image_id",
+            "class",
+            "tp",
+            "fp",
+            "fn",
+            "tn",
+            "hd95_px",
+            "assd_px",
+            "hd95_mm",
+            "assd_mm",
+        ]
+    ]

@@ -1,4 +1,6 @@
-"""Ablations: which settings are turned over, what is trained again and what is not, on a tiny study."""
+"""Ablations: which settings are turned over, what is trained again and what is not, on a tiny
+study.
+"""
 
 import shutil
 
@@ -7,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import ablation, datasets
-from helpers import study as studies
+from helpers import datasets, studies
+from helpers.analyses import ablation
 from helpers.errors import StudyError
 
 torch.set_num_threads(1)
@@ -24,9 +26,16 @@ def declared(phantom, **change):
 
 
 def test_each_choice_changes_its_own_setting_alone(phantom):
-    spec = declared(phantom, class_weights=True, augmentation={"flip_horizontal": 0.5}, encoder_weights="none",
-                    loss={"name": "focal_dice"})  # fmt: skip
-    made, pairs, _ = ablation.variants(spec, ["pretrained", "class_weights", "focal", "dice", "augmentation"])
+    spec = declared(
+        phantom,
+        class_weights=True,
+        augmentation={"flip_horizontal": 0.5},
+        encoder_weights="none",
+        loss={"name": "focal_dice"},
+    )
+    made, pairs, _ = ablation.variants(
+        spec, ["pretrained", "class_weights", "focal", "dice", "augmentation"]
+    )
     changed = {name: {k: v[k] for k in v if v[k] != spec[k]} for name, v in made.items()}
     assert changed == {
         "as declared": {},
@@ -42,7 +51,9 @@ def test_each_choice_changes_its_own_setting_alone(phantom):
 
 
 def test_frozen_epochs_are_examined_on_the_pretrained_encoder(phantom):
-    made, (pair,), _ = ablation.variants(declared(phantom, encoder_weights="none", epochs=12), ["frozen"])
+    made, (pair,), _ = ablation.variants(
+        declared(phantom, encoder_weights="none", epochs=12), ["frozen"]
+    )
     assert (pair.with_, pair.without) == ("with pretrained, frozen", "with pretrained")
     assert made[pair.with_]["freeze_epochs"] == 6
     assert made[pair.without]["freeze_epochs"] == 0
@@ -56,16 +67,24 @@ def test_parts_of_a_network_are_switched_off(phantom):
     made, pairs, _ = ablation.variants(spec, [], ["amd", "aeh"])
     assert made["without amd"] == spec | {"options": {"aeh": False, "amd": False}}
     assert made["with aeh"] == spec | {"options": {"aeh": True}}
-    assert [(p.with_, p.without) for p in pairs] == [("as declared", "without amd"), ("with aeh", "as declared")]
+    assert [(p.with_, p.without) for p in pairs] == [
+        ("as declared", "without amd"),
+        ("with aeh", "as declared"),
+    ]
 
 
 def test_what_cannot_be_taken_away_is_an_error(phantom):
-    with pytest.raises(StudyError, match="no choice to examine; frozen: unet has no encoder that could be pretrained"):
+    with pytest.raises(
+        StudyError,
+        match="no choice to examine; frozen: unet has no encoder that could be pretrained",
+    ):
         ablation.variants(declared(phantom, name="unet"), ["frozen"])
     with pytest.raises(StudyError, match="choices: colour is none of pretrained"):
         ablation.variants(declared(phantom), ["colour"])
     bare = declared(phantom, loss={"name": "ce"}, augmentation={})
-    with pytest.raises(StudyError, match=r"focal: the loss of this training is ce, .*augmentation: this training"):
+    with pytest.raises(
+        StudyError, match=r"focal: the loss of this training is ce, .*augmentation: this training"
+    ):
         ablation.variants(bare, ["focal", "augmentation"])
     _, pairs, left_out = ablation.variants(bare, ["focal", "class_weights"])
     assert ([p.choice for p in pairs], len(left_out)) == (["class_weights"], 1)
@@ -73,17 +92,29 @@ def test_what_cannot_be_taken_away_is_an_error(phantom):
 
 @pytest.fixture
 def tiny(phantom, tmp_path, monkeypatch):
-    """The phantom study in a folder of its own, and arrays of discs: six patients a split, two images each."""
+    """The phantom study in a folder of its own, and arrays of discs: six patients a split, two
+    images each.
+    """
     shutil.copytree(phantom.root, tmp_path / "data_manifest/phantom")
     monkeypatch.setattr(studies, "ROOT", tmp_path)
     rows, columns = np.mgrid[:16, :16]
     generator = np.random.default_rng(0)
-    masks = np.stack([((rows - r) ** 2 + (columns - c) ** 2 < 20) * 2 for r, c in generator.integers(4, 12, (36, 2))])
+    masks = np.stack(
+        [
+            ((rows - r) ** 2 + (columns - c) ** 2 < 20) * 2
+            for r, c in generator.integers(4, 12, (36, 2))
+        ]
+    )
     images = (60 * masks + generator.integers(0, 60, masks.shape)).astype(np.uint8)
-    index = pd.DataFrame({
-        "image_id": [f"i{k}" for k in range(36)], "patient_id": [f"p{k // 2}" for k in range(36)],
-        "split": np.repeat(["train", "val", "test"], 12), "pixel_mm": 0.5, "cv_fold": -1,
-    })  # fmt: skip
+    index = pd.DataFrame(
+        {
+            "image_id": [f"i{k}" for k in range(36)],
+            "patient_id": [f"p{k // 2}" for k in range(36)],
+            "split": np.repeat(["train", "val", "test"], 12),
+            "pixel_mm": 0.5,
+            "cv_fold": -1,
+        }
+    )
     return phantom, datasets.Arrays(images, masks.astype(np.uint8), index)
 
 
@@ -107,6 +138,10 @@ def test_variants_are_trained_once_and_compared(tiny, capsys):
     assert effects["choice"].tolist() == ["class_weights", "dice"]
     assert effects["n"].tolist() == [6, 6]
     test = counts[(counts["split"] == "test") & (counts["class"] == study.target)]
-    dice = (2 * test.tp / (2 * test.tp + test.fp + test.fn)).groupby([test.model, test.patient_id]).mean()
+    dice = (
+        (2 * test.tp / (2 * test.tp + test.fp + test.fn))
+        .groupby([test.model, test.patient_id])
+        .mean()
+    )
     expected = [(dice[p.with_] - dice[p.without]).mean() for p in pairs]
     assert effects["difference"].tolist() == pytest.approx(expected)

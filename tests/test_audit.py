@@ -1,4 +1,6 @@
-"""The audit: intervals against brute force, no false alarm on true numbers, every planted contradiction found."""
+"""The audit: intervals against brute force, no false alarm on true numbers, every planted
+contradiction found.
+"""
 
 import subprocess
 import sys
@@ -10,15 +12,15 @@ import pytest
 import yaml
 from scipy import stats
 
-from helpers.audit import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, RULES, audit, read
-from helpers.audit.__main__ import main, text
-from helpers.audit.comparisons import implied_n, implied_sd, p_of_t
-from helpers.audit.groups import total_sd, weighted_mean
-from helpers.audit.interval import Interval, corners, hull, printed
-from helpers.audit.overlap import dice_of, iou_of, readings
-from helpers.audit.p_values import fit_together, p_of_means
 from helpers.errors import StudyError
-from helpers.study import ROOT
+from helpers.studies import ROOT
+from tools.audit import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, RULES, audit, read
+from tools.audit.__main__ import main, text
+from tools.audit.comparisons import implied_n, implied_sd, p_of_t
+from tools.audit.groups import total_sd, weighted_mean
+from tools.audit.interval import Interval, corners, hull, printed
+from tools.audit.overlap import dice_of, iou_of, readings
+from tools.audit.p_values import fit_together, p_of_means
 
 MANIFEST = ROOT / "data_manifest"
 EXAMPLE = ROOT / "examples" / "audit_example.yml"
@@ -27,7 +29,9 @@ rng = np.random.default_rng(7)
 
 def inside(interval, count=40):
     """Points of an interval, its ends among them."""
-    return np.concatenate([[interval.low, interval.high], rng.uniform(interval.low, interval.high, count)])
+    return np.concatenate(
+        [[interval.low, interval.high], rng.uniform(interval.low, interval.high, count)]
+    )
 
 
 def around(value, half):
@@ -78,14 +82,21 @@ def test_weighted_mean_and_total_sd_hold_every_possible_value():
     mean, spread = weighted_mean(means, sizes), total_sd(means, sds, sizes)
     seen = []
     for _ in range(4000):
-        m, s = ([rng.choice([i.low, i.high, rng.uniform(i.low, i.high)]) for i in box] for box in (means, sds))
+        m, s = (
+            [rng.choice([i.low, i.high, rng.uniform(i.low, i.high)]) for i in box]
+            for box in (means, sds)
+        )
         centre = np.average(m, weights=sizes)
         lost = rng.integers(2)  # SDs with n - 1 or with n
-        square = sum((n - lost) * sd**2 + n * (x - centre) ** 2 for n, x, sd in zip(sizes, m, s, strict=True))
+        square = sum(
+            (n - lost) * sd**2 + n * (x - centre) ** 2 for n, x, sd in zip(sizes, m, s, strict=True)
+        )
         seen.append((centre, np.sqrt(square / (112 - lost))))
         assert centre in mean and seen[-1][1] in spread
     centres, spreads = np.array(seen).T
-    assert mean.low == pytest.approx(centres.min(), abs=0.01) and mean.high == pytest.approx(centres.max(), abs=0.01)
+    assert mean.low == pytest.approx(centres.min(), abs=0.01) and mean.high == pytest.approx(
+        centres.max(), abs=0.01
+    )
     assert (spread.low, spread.high) == pytest.approx((spreads.min(), spreads.max()), abs=0.02)
 
 
@@ -103,7 +114,10 @@ def test_p_of_means_holds_what_scipy_gives(equal):
     a, b = (around(49.5, 0.05), around(9.5, 0.05), 68), (around(52.0, 0.05), around(9.6, 0.05), 22)
     found = p_of_means(a, b, equal)
     points = list(product(inside(a[0], 4), inside(a[1], 4), inside(b[0], 4), inside(b[1], 4)))
-    values = [stats.ttest_ind_from_stats(m, s, 68, k, r, 22, equal_var=equal).pvalue for m, s, k, r in points]
+    values = [
+        stats.ttest_ind_from_stats(m, s, 68, k, r, 22, equal_var=equal).pvalue
+        for m, s, k, r in points
+    ]
     assert all(v in found for v in values)
     assert (found.low, found.high) == pytest.approx((min(values), max(values)), rel=1e-3)
 
@@ -130,11 +144,18 @@ def test_overlap_formulas_hold_for_counts():
         if min(i.low, pi.low, ri.low) <= 0:
             continue
         assert 2 * tp / (2 * tp + fp + fn) in dice_of(i) and iou in iou_of(pi, ri)
-        found = readings({k: _Only(v) for k, v in {"IoU": i, "recall": ri, "precision": pi, "TNR": ti}.items()})
+        found = readings(
+            {k: _Only(v) for k, v in {"IoU": i, "recall": ri, "precision": pi, "TNR": ti}.items()}
+        )
         union = tp + fp + fn
-        truth = {"FPR": (fp / (fp + tn), fp / (tp + fp), fp / union), "FNR": (fn / (tp + fn), fn / union)}
+        truth = {
+            "FPR": (fp / (fp + tn), fp / (tp + fp), fp / union),
+            "FNR": (fn / (tp + fn), fn / union),
+        }
         for rate, values in truth.items():
-            assert all(v in interval for v, interval in zip(values, found[rate].values(), strict=True))
+            assert all(
+                v in interval for v, interval in zip(values, found[rate].values(), strict=True)
+            )
 
 
 class _Only:
@@ -156,7 +177,9 @@ def test_share_of_test_images_with_a_sibling_in_training(tmp_path):
         shares.append(np.isin(owner[order[train:]], owner[order[:train]]).mean())
     content = {
         "entries": [count("i", images), count("t", train), count("p", patients)],
-        "checks": [{"rule": "split_unit", **{k: {"metric": k[0]} for k in ("images", "train", "patients")}}],
+        "checks": [
+            {"rule": "split_unit", **{k: {"metric": k[0]} for k in ("images", "train", "patients")}}
+        ],
     }
     sentence = audit(simulation.write(content, tmp_path / "paper.yml"))["sentence"].iloc[0]
     told = float(sentence.split("about ")[1].split("%")[0]) / 100
@@ -208,17 +231,37 @@ def cohort(group, mean, sd, n):
 
 def pair(t="3.10", p="0.003", **more):
     rows = [e("IoU", "0.700", **A, n=60, **more), e("IoU", "0.680", model="B", n=60, **more)]
-    return [*rows, e("IoU_t_vs_A", t, model="B", unit="t"), e("IoU_p_vs_A", p, model="B", unit="p-value")]
+    return [
+        *rows,
+        e("IoU_t_vs_A", t, model="B", unit="t"),
+        e("IoU_p_vs_A", p, model="B", unit="p-value"),
+    ]
 
 
-SEXES = {"rule": "categories", "metrics": ["male", "female"], "groups": ["a", "b"], "total": "total"}
+SEXES = {
+    "rule": "categories",
+    "metrics": ["male", "female"],
+    "groups": ["a", "b"],
+    "total": "total",
+}
 BY_GROUP = (("a", 10, (4, 6)), ("b", 8, (5, 3)), ("total", 18, (9, 9)))
-SEX_ROWS = [count(m, k, n=n, **{"class": g}) for g, n, ks in BY_GROUP
-            for m, k in zip(("male", "female"), ks, strict=True)]  # fmt: skip
-AGES = [cohort("total", "50.6", "9.4", 112), cohort("training", "49.5", "9.5", 68),
-        cohort("validation", "52.0", "9.6", 22), cohort("test", "52.6", "8.6", 22)]  # fmt: skip
-OVERLAP = [e("IoU", "0.600", **A), e("Dice", "0.750", **A), e("precision", "0.750", **A),
-           e("recall", "0.750", **A)]  # fmt: skip
+SEX_ROWS = [
+    count(m, k, n=n, **{"class": g})
+    for g, n, ks in BY_GROUP
+    for m, k in zip(("male", "female"), ks, strict=True)
+]
+AGES = [
+    cohort("total", "50.6", "9.4", 112),
+    cohort("training", "49.5", "9.5", 68),
+    cohort("validation", "52.0", "9.6", 22),
+    cohort("test", "52.6", "8.6", 22),
+]
+OVERLAP = [
+    e("IoU", "0.600", **A),
+    e("Dice", "0.750", **A),
+    e("precision", "0.750", **A),
+    e("recall", "0.750", **A),
+]
 RATES = [
     e("TPR", "0.800", **A),
     e("FNR", "0.200", **A),
@@ -231,79 +274,201 @@ CLASSES = [
 ]
 MEANS = {"rule": "class_mean", "mean": {"metric": "mIoU"}, "of": [{"class": "x"}, {"class": "y"}]}
 SEX_P = [e("sex_p", "0.343", unit="p-value", **{"class": "a vs b"}), *SEX_ROWS]
-TWO = {"rule": "two_by_two", "p": {"metric": "sex_p"}, "rows": ["a", "b"], "columns": ["male", "female"]}
-BEST = {"text": "x is best", "highest": {"metric": "IoU", "class": "x"}, "among": [{"metric": "IoU", "class": "y"}]}
-SPLIT = {"rule": "proportion", "ratio": [6, 2, 2], "parts": [{"metric": m} for m in ("n1", "n2", "n3")]}
+TWO = {
+    "rule": "two_by_two",
+    "p": {"metric": "sex_p"},
+    "rows": ["a", "b"],
+    "columns": ["male", "female"],
+}
+BEST = {
+    "text": "x is best",
+    "highest": {"metric": "IoU", "class": "x"},
+    "among": [{"metric": "IoU", "class": "y"}],
+}
+SPLIT = {
+    "rule": "proportion",
+    "ratio": [6, 2, 2],
+    "parts": [{"metric": m} for m in ("n1", "n2", "n3")],
+}
 LOSS = [e("loss_val", "0.40", unit="cross-entropy"), e("accuracy_pixel_val", "0.90")]
-#: rule as reported, entries that agree, {index: the same entry with a value that does not}, grade, more of the file
+#: rule as reported, entries that agree, {index: the same entry with a value that does not}, grade,
+#: more of the file
 PERCENT = [count("male", 38, n=68), e("male_percent", "55.9", n=68, unit="percent")]
 GOOD = {"definition": "share of images with IoU > 0.5"}
 BOTH = [e("mIoU", "0.820", **A), e("Dice_mean", "0.880", **A)]
 TWO_CLASSES = [e("IoU", "0.70", **{"class": "x"}), e("IoU", "0.60", **{"class": "y"})]
 PLANTED = [
-    ("sums", [count("images_total", 100), count("images_train", 60), count("images_val", 20), count("images_test", 20)],
-     {3: 21}, IMPOSSIBLE, {}),
+    (
+        "sums",
+        [
+            count("images_total", 100),
+            count("images_train", 60),
+            count("images_val", 20),
+            count("images_test", 20),
+        ],
+        {3: 21},
+        IMPOSSIBLE,
+        {},
+    ),
     ("categories", SEX_ROWS, {0: 5}, IMPOSSIBLE, {"checks": [SEXES]}),
     ("percentages", PERCENT, {1: "59.5"}, IMPOSSIBLE, {}),
     ("percentages", PERCENT, {1: "55.8"}, QUESTION, {}),
     ("shares", [e("accuracy", "0.839", n=62, **GOOD)], {0: "0.845"}, IMPOSSIBLE, {}),
-    ("order", [e("IoU_q1", "0.60"), e("IoU_median", "0.70"), e("IoU_q3", "0.80")], {1: "0.58"}, IMPOSSIBLE, {}),
-    ("proportions", [count("n1", 60), count("n2", 21), count("n3", 19)], {0: 90}, QUESTION, {"checks": [SPLIT]}),
-    ("repeats", [e("IoU", "0.72", **A, table="1"), e("IoU", "0.718", **A, table="2")], {1: "0.728"}, QUESTION, {}),
-    ("repeats", [e("age_mean", "51.4", unit="years"), e("age", "51.38", unit="years")], {1: "51.46"}, IMPOSSIBLE,
-     {"checks": [{"rule": "same", "entries": [{"metric": "age_mean"}, {"metric": "age"}]}]}),
-    ("overlap identities", [e("IoU", "0.600", table="1"), e("Dice", "0.750", table="2")], {1: "0.590"}, QUESTION, {}),
-    ("split by image", [count("images_total", 40), count("images_train", 30), count("people", 40)], {2: 10}, QUESTION,
-     {"checks": [{"rule": "split_unit", "images": {"metric": "images_total"}, "train": {"metric": "images_train"},
-                  "patients": {"metric": "people"}}]}),
+    (
+        "order",
+        [e("IoU_q1", "0.60"), e("IoU_median", "0.70"), e("IoU_q3", "0.80")],
+        {1: "0.58"},
+        IMPOSSIBLE,
+        {},
+    ),
+    (
+        "proportions",
+        [count("n1", 60), count("n2", 21), count("n3", 19)],
+        {0: 90},
+        QUESTION,
+        {"checks": [SPLIT]},
+    ),
+    (
+        "repeats",
+        [e("IoU", "0.72", **A, table="1"), e("IoU", "0.718", **A, table="2")],
+        {1: "0.728"},
+        QUESTION,
+        {},
+    ),
+    (
+        "repeats",
+        [e("age_mean", "51.4", unit="years"), e("age", "51.38", unit="years")],
+        {1: "51.46"},
+        IMPOSSIBLE,
+        {"checks": [{"rule": "same", "entries": [{"metric": "age_mean"}, {"metric": "age"}]}]},
+    ),
+    (
+        "overlap identities",
+        [e("IoU", "0.600", table="1"), e("Dice", "0.750", table="2")],
+        {1: "0.590"},
+        QUESTION,
+        {},
+    ),
+    (
+        "split by image",
+        [count("images_total", 40), count("images_train", 30), count("people", 40)],
+        {2: 10},
+        QUESTION,
+        {
+            "checks": [
+                {
+                    "rule": "split_unit",
+                    "images": {"metric": "images_total"},
+                    "train": {"metric": "images_train"},
+                    "patients": {"metric": "people"},
+                }
+            ]
+        },
+    ),
     ("mean of all patients", AGES, {0: "51.4"}, IMPOSSIBLE, {}),
     ("SD of all patients", AGES, {1: "42.0"}, IMPOSSIBLE, {}),
-    ("SD within range",
-     [e("x_mean", "0.50", sd=simulation.Printed("0.20"), n=20), e("x_min", "0.10"), e("x_max", "0.90")],
-     {2: "0.55"}, IMPOSSIBLE, {}),
-    ("P from means and SDs", [*AGES, e("age_p", "0.286", unit="p-value", **{"class": "training vs validation"})],
-     {4: "0.028"}, QUESTION, {}),
-    ("which test", [*AGES, e("age_p", "0.286", unit="p-value", **{"class": "training vs validation"}),
-                    e("age_p", "0.174", unit="p-value", **{"class": "training vs test"})], {5: "0.500"}, QUESTION, {}),
+    (
+        "SD within range",
+        [
+            e("x_mean", "0.50", sd=simulation.Printed("0.20"), n=20),
+            e("x_min", "0.10"),
+            e("x_max", "0.90"),
+        ],
+        {2: "0.55"},
+        IMPOSSIBLE,
+        {},
+    ),
+    (
+        "P from means and SDs",
+        [*AGES, e("age_p", "0.286", unit="p-value", **{"class": "training vs validation"})],
+        {4: "0.028"},
+        QUESTION,
+        {},
+    ),
+    (
+        "which test",
+        [
+            *AGES,
+            e("age_p", "0.286", unit="p-value", **{"class": "training vs validation"}),
+            e("age_p", "0.174", unit="p-value", **{"class": "training vs test"}),
+        ],
+        {5: "0.500"},
+        QUESTION,
+        {},
+    ),
     ("P from counts", SEX_P, {0: "0.034"}, DEFINITION, {"checks": [TWO]}),
-    ("sign of t", [*pair(), e("Dice", "0.800", model="A", n=60), e("Dice", "0.780", model="B", n=60),
-                   e("Dice_t_vs_A", "2.80", model="B", unit="t"), e("mPA", "0.80", **A), e("mPA", "0.78", model="B"),
-                   e("mPA_t_vs_A", "2.50", model="B", unit="t")], {2: "-3.10"}, DEFINITION, {}),
+    (
+        "sign of t",
+        [
+            *pair(),
+            e("Dice", "0.800", model="A", n=60),
+            e("Dice", "0.780", model="B", n=60),
+            e("Dice_t_vs_A", "2.80", model="B", unit="t"),
+            e("mPA", "0.80", **A),
+            e("mPA", "0.78", model="B"),
+            e("mPA_t_vs_A", "2.50", model="B", unit="t"),
+        ],
+        {2: "-3.10"},
+        DEFINITION,
+        {},
+    ),
     ("size of t", pair(), {2: "31.0"}, QUESTION, {}),
     ("P and t", pair(), {3: "0.300"}, IMPOSSIBLE, {}),
     ("units behind P", [*pair("2.00", "0.050"), count("patients_test", 60)], {4: 6}, QUESTION, {}),
     ("overlap identities", OVERLAP, {1: "0.590"}, IMPOSSIBLE, {}),
     ("overlap identities", OVERLAP, {0: "0.760"}, IMPOSSIBLE, {}),
-    ("overlap identities", [{**x, "definition": "pooled"} for x in OVERLAP], {1: "0.700"}, DEFINITION, {}),
+    (
+        "overlap identities",
+        [{**x, "definition": "pooled"} for x in OVERLAP],
+        {1: "0.700"},
+        DEFINITION,
+        {},
+    ),
     ("rates", RATES, {1: "0.250"}, IMPOSSIBLE, {}),
     ("rates", [*RATES, e("IoU", "0.600", **A)], {3: "0.250"}, DEFINITION, {}),
     ("means over classes", CLASSES, {0: "0.750"}, DEFINITION, {"checks": [MEANS]}),
     ("means over classes", CLASSES, {0: "0.300"}, IMPOSSIBLE, {"checks": [MEANS]}),
     ("IoU and Dice means", BOTH, {1: "0.760"}, IMPOSSIBLE, {}),
     ("IoU and Dice means", BOTH, {1: "0.930"}, IMPOSSIBLE, {}),
-    ("claims in the text", TWO_CLASSES, {1: "0.80"}, IMPOSSIBLE,
-     {"claims": [BEST]}),
-    ("claims in the text", TWO_CLASSES, {1: "0.70"}, QUESTION,
-     {"claims": [BEST]}),
-    ("claims in the text", [e("time", "0.05", unit="s")], {0: "0.50"}, QUESTION,
-     {"claims": [{"text": "real time", "at_most": {"entry": {"metric": "time"}, "value": 0.1}}]}),
-    ("training against test", [e("IoU_train", "0.720"), e("IoU_test", "0.700")], {1: "0.600"}, QUESTION, {}),
+    ("claims in the text", TWO_CLASSES, {1: "0.80"}, IMPOSSIBLE, {"claims": [BEST]}),
+    ("claims in the text", TWO_CLASSES, {1: "0.70"}, QUESTION, {"claims": [BEST]}),
+    (
+        "claims in the text",
+        [e("time", "0.05", unit="s")],
+        {0: "0.50"},
+        QUESTION,
+        {"claims": [{"text": "real time", "at_most": {"entry": {"metric": "time"}, "value": 0.1}}]},
+    ),
+    (
+        "training against test",
+        [e("IoU_train", "0.720"), e("IoU_test", "0.700")],
+        {1: "0.600"},
+        QUESTION,
+        {},
+    ),
     ("training against test", [e("loss_train", "0.30"), LOSS[0]], {0: "0.02"}, QUESTION, {}),
     ("loss and accuracy", LOSS, {0: "0.05"}, IMPOSSIBLE, {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
-    ("rule", "entries", "change", "grade", "more"), PLANTED, ids=[f"{p[0]}-{i}" for i, p in enumerate(PLANTED)]
+    ("rule", "entries", "change", "grade", "more"),
+    PLANTED,
+    ids=[f"{p[0]}-{i}" for i, p in enumerate(PLANTED)],
 )
-def test_a_planted_contradiction_is_found_and_its_true_twin_is_not(rule, entries, change, grade, more, tmp_path):
+def test_a_planted_contradiction_is_found_and_its_true_twin_is_not(
+    rule, entries, change, grade, more, tmp_path
+):
     def run(rows):
         table = audit(simulation.write({"entries": rows, **more}, tmp_path / "paper.yml"))
         return table[table["rule"] == rule]
 
     true = run(entries)
     assert len(true) and set(true["grade"]) == {HOLDS}
-    wrong = [{**row, "value": e("", change[i])["value"]} if i in change else row for i, row in enumerate(entries)]
+    wrong = [
+        {**row, "value": e("", change[i])["value"]} if i in change else row
+        for i, row in enumerate(entries)
+    ]
     found = run(wrong)
     found = found[found["grade"] != HOLDS]
     assert grade in set(found["grade"])
@@ -312,7 +477,11 @@ def test_a_planted_contradiction_is_found_and_its_true_twin_is_not(rule, entries
 
 
 def test_every_rule_has_a_planted_contradiction(tmp_path):
-    labels = {row["rule"] for path in MANIFEST.glob("*/published.yml") for row in audit(path).to_dict("records")}
+    labels = {
+        row["rule"]
+        for path in MANIFEST.glob("*/published.yml")
+        for row in audit(path).to_dict("records")
+    }
     labels |= set(audit(simulation.write(simulation.paper(3), tmp_path / "paper.yml"))["rule"])
     assert labels <= {p[0] for p in PLANTED}
     assert len(RULES) == 23 and set(GRADES) == {p[3] for p in PLANTED}
@@ -352,7 +521,11 @@ def test_qvum_rates_fit_only_over_the_union():
 
 def test_qvum_comparisons():
     sign = findings("phantom", "sign of t", DEFINITION)
-    assert len(sign) == 1 and "BPSegSys" in sign["where"].iloc[0] and "-5.12" in sign["printed"].iloc[0]
+    assert (
+        len(sign) == 1
+        and "BPSegSys" in sign["where"].iloc[0]
+        and "-5.12" in sign["printed"].iloc[0]
+    )
     size = findings("phantom", "size of t", QUESTION)
     assert size["printed"].str.contains("63.36").any()
     units = findings("phantom", "units behind P", QUESTION)
@@ -360,16 +533,27 @@ def test_qvum_comparisons():
 
 
 def test_qvum_means_include_the_background_and_claims_are_weighed():
-    assert sorted(findings("phantom", "means over classes", DEFINITION)["metric"]) == ["Dice_mean", "mIoU", "mPA"]
+    assert sorted(findings("phantom", "means over classes", DEFINITION)["metric"]) == [
+        "Dice_mean",
+        "mIoU",
+        "mPA",
+    ]
     claims = findings("phantom", "claims in the text")
-    assert claims.loc[claims["grade"] == QUESTION, "sentence"].str.contains("lowest false-negative|best accuracy").all()
+    assert (
+        claims.loc[claims["grade"] == QUESTION, "sentence"]
+        .str.contains("lowest false-negative|best accuracy")
+        .all()
+    )
     assert claims.loc[claims["grade"] == IMPOSSIBLE, "sentence"].str.contains("Discussion").all()
     assert len(claims) == 3
 
 
 def test_bonaldi_dice_below_iou_and_the_overfit():
     found = findings("tlf_phantom", grade=IMPOSSIBLE)
-    assert list(found["metric"]) == ["Dice_test1"] and "one of the 3 structures" in found["explanations"].iloc[0]
+    assert (
+        list(found["metric"]) == ["Dice_test1"]
+        and "one of the 3 structures" in found["explanations"].iloc[0]
+    )
     assert len(findings("tlf_phantom", "training against test")) == 2
 
 
@@ -387,28 +571,43 @@ BAD = [
     ({"entries": []}, "entries: must be a list"),
     ({**ONE, "claim": []}, "claim: unknown key"),
     ({"entries": [{"metric": "IoU"}]}, r"entries\[0\] \(IoU\).value: missing"),
-    ({"entries": [{"metric": "IoU", "value": "0,734"}]}, r"\(IoU\).value: '0,734' is not a printed number"),
+    (
+        {"entries": [{"metric": "IoU", "value": "0,734"}]},
+        r"\(IoU\).value: '0,734' is not a printed number",
+    ),
     ({"entries": [{"metric": "IoU", "value": True}]}, r"entries\[0\] \(IoU\).value"),
     ({"entries": [e("IoU", "73.4")]}, r"entries\[0\] \(IoU\).value: 73.4 is no fraction"),
     ({"entries": [e("IoU", "0.7", N=5)]}, r"entries\[0\] \(IoU\).N: unknown field"),
     ({"entries": [e("IoU", "0.7", n=0)]}, r"entries\[0\] \(IoU\).n: 0 must be a whole number"),
-    ({"entries": [e("IoU", "0.7", n=6.5)]}, r"entries\[0\] \(IoU\).n: .*6.5.* must be a whole number"),
+    (
+        {"entries": [e("IoU", "0.7", n=6.5)]},
+        r"entries\[0\] \(IoU\).n: .*6.5.* must be a whole number",
+    ),
     ({"entries": [e("age", "5.0", sd=-1.0)]}, r"entries\[0\] \(age\).sd: -1.0 is negative"),
     ({"entries": ["IoU 0.7"]}, r"entries\[0\]: must be a mapping"),
     ({**ONE, "checks": [{"rule": "summ"}]}, r"checks\[0\].rule: 'summ' is unknown"),
     ({**ONE, "checks": [{"rule": "sum", "total": IOU}]}, r"checks\[0\] \(sum\).parts: missing"),
-    ({**ONE, "checks": [{"rule": "same", "entries": [], "x": 1}]}, r"checks\[0\] \(same\).x: unknown key"),
-    ({**ONE, "checks": [{"rule": "jensen", "iou": {"metric": "I"}, "dice": {"metric": "D"}}]},
-     r"checks\[0\] \(jensen\).*no entry"),
-    ({**ONE, "checks": [{"rule": "jensen", "iou": {"metrik": "I"}, "dice": {"metric": "D"}}]},
-     r"checks\[0\].*metrik"),
-    ({**ONE, "checks": [{"rule": "jensen", "iou": "IoU", "dice": {"metric": "D"}}]},
-     r"checks\[0\].*IoU"),
+    (
+        {**ONE, "checks": [{"rule": "same", "entries": [], "x": 1}]},
+        r"checks\[0\] \(same\).x: unknown key",
+    ),
+    (
+        {**ONE, "checks": [{"rule": "jensen", "iou": {"metric": "I"}, "dice": {"metric": "D"}}]},
+        r"checks\[0\] \(jensen\).*no entry",
+    ),
+    (
+        {**ONE, "checks": [{"rule": "jensen", "iou": {"metrik": "I"}, "dice": {"metric": "D"}}]},
+        r"checks\[0\].*metrik",
+    ),
+    (
+        {**ONE, "checks": [{"rule": "jensen", "iou": "IoU", "dice": {"metric": "D"}}]},
+        r"checks\[0\].*IoU",
+    ),
     ({**ONE, "claims": [{"text": "best"}]}, r"claims\[0\]: needs exactly one of"),
     ({**ONE, "claims": [{"text": "best", "highest": IOU}]}, r"claims\[0\].*among"),
     ({**ONE, "claims": [{"highest": IOU, "among": [IOU]}]}, r"claims\[0\].*text"),
     ({**ONE, "claims": [{"text": "fast", "at_most": {"entry": IOU}}]}, r"claims\[0\].*value"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("content", "message"), BAD)
@@ -429,7 +628,9 @@ def test_all_problems_of_a_file_are_reported_together(tmp_path):
     )
 
 
-@pytest.mark.parametrize("content", ["entries: [", "a: 1\na: 2\nentries: [{metric: x, value: 1}]", "just text"])
+@pytest.mark.parametrize(
+    "content", ["entries: [", "a: 1\na: 2\nentries: [{metric: x, value: 1}]", "just text"]
+)
 def test_a_file_that_is_no_such_yaml(content, tmp_path):
     path = tmp_path / "paper.yml"
     path.write_text(content, encoding="utf-8")
@@ -449,7 +650,11 @@ def test_trailing_zeros_are_kept(tmp_path):
         "entries:\n  - {metric: IoU, value: 0.720}\n  - {metric: n, value: 7, unit: count}\n"
     )
     first, second = read(tmp_path / "p.yml").everything
-    assert first.text == "0.720" and first.value.low == pytest.approx(0.7195) and second.value == Interval(7.0, 7.0)
+    assert (
+        first.text == "0.720"
+        and first.value.low == pytest.approx(0.7195)
+        and second.value == Interval(7.0, 7.0)
+    )
 
 
 def test_the_example_has_findings_of_each_grade_and_checks_that_hold():
@@ -469,7 +674,7 @@ def test_command_prints_findings_and_writes_the_table(tmp_path, capsys):
 
 
 def test_neither_the_audit_nor_the_comparison_needs_torch():
-    code = "import sys, helpers.audit.__main__, helpers.published; sys.exit('torch' in sys.modules)"
+    code = "import sys, tools.audit.__main__, helpers.papers; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
@@ -487,4 +692,8 @@ def test_the_manifests_of_one_paper_agree():
     for path in sorted(MANIFEST.glob("*/published.yml")):
         paper = read(path)
         first = papers.setdefault(paper.name, paper)
-        assert (paper.everything, paper.checks, paper.claims) == (first.everything, first.checks, first.claims), path
+        assert (paper.everything, paper.checks, paper.claims) == (
+            first.everything,
+            first.checks,
+            first.claims,
+        ), path

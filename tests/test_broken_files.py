@@ -1,4 +1,6 @@
-"""Broken pictures and masks: the exact message, naming the file and what to do, and nothing changed on disk."""
+"""Broken pictures and masks: the exact message, naming the file and what to do, and nothing
+changed on disk.
+"""
 
 import hashlib
 
@@ -14,14 +16,16 @@ from helpers import readers
 from helpers.errors import StudyError
 
 DECLARED = (
-    "declared are 0 background, 1 nerve, 2 muscle, 3 artery; declare what was found under classes, or its label under "
-    "ignored"
+    "declared are 0 background, 1 nerve, 2 muscle, 3 artery; declare what was found under classes,"
+    " or its label under ignored"
 )
 BROKEN = {}
 
 
 def broken(kind, message, mask=False, **options):
-    """Register a file that must be refused: a function (folder) → path, and the message with {path} for its path."""
+    """Register a file that must be refused: a function (folder) → path, and the message with
+    {path} for its path.
+    """
 
     def register(make):
         assert kind not in BROKEN
@@ -41,7 +45,8 @@ def cut(path, keep):
     return path
 
 
-# --- images ----------------------------------------------------------------------------------------------------------
+# --- images
+# ------------------------------------------------------------------------------
 
 
 @broken("missing file", "{path}: no such file; check the path against the DATA folder")
@@ -63,8 +68,8 @@ def _(folder):
 
 @broken(
     "text with an image's name",
-    "{path}: is no PNG file: it starts with b'patient '; give PNG, JPEG, TIFF, BMP, DICOM, NIfTI, JSON, "
-    "or leave it out",
+    "{path}: is no PNG file: it starts with b'patient '; give PNG, JPEG, TIFF, BMP, DICOM, NIfTI,"
+    " JSON, or leave it out",
 )
 def _(folder):
     (folder / "a.png").write_text("patient 7, see the other folder")
@@ -73,8 +78,8 @@ def _(folder):
 
 @broken(
     "text with a scanner's name",
-    "{path}: is no DICOM file: it starts with b'patient '; give PNG, JPEG, TIFF, BMP, DICOM, NIfTI, JSON, "
-    "or leave it out",
+    "{path}: is no DICOM file: it starts with b'patient '; give PNG, JPEG, TIFF, BMP, DICOM, NIfTI,"
+    " JSON, or leave it out",
 )
 def _(folder):
     (folder / "a.dcm").write_text("patient 7")
@@ -83,8 +88,8 @@ def _(folder):
 
 @broken(
     "unknown kind",
-    "{path}: is no known image or mask file: it starts with b'GIF89a\\x01\\x00'; give PNG, JPEG, TIFF, BMP, DICOM, "
-    "NIfTI, JSON, or leave it out",
+    "{path}: is no known image or mask file: it starts with b'GIF89a\\x01\\x00'; give PNG, JPEG,"
+    " TIFF, BMP, DICOM, NIfTI, JSON, or leave it out",
 )
 def _(folder):
     (folder / "a.gif").write_bytes(b"GIF89a\x01\0\x01\0")
@@ -106,12 +111,16 @@ def _(folder):
     return cut(save(folder / "a.png", grey()), 900)
 
 
-@broken("truncated JPEG", "{path}: cannot be decoded, it is damaged or cut short (*); copy it again")
+@broken(
+    "truncated JPEG", "{path}: cannot be decoded, it is damaged or cut short (*); copy it again"
+)
 def _(folder):
     return cut(save(folder / "a.jpg", grey()), 900)
 
 
-@broken("truncated TIFF", "{path}: cannot be decoded, it is damaged or cut short (*); copy it again")
+@broken(
+    "truncated TIFF", "{path}: cannot be decoded, it is damaged or cut short (*); copy it again"
+)
 def _(folder):
     return cut(save(folder / "a.tif", grey()), 900)
 
@@ -121,7 +130,10 @@ def _(folder):
     return cut(save(folder / "a.bmp", grey()), 900)
 
 
-@broken("PNG with a damaged byte", "{path}: cannot be decoded, it is damaged or cut short (*); copy it again")
+@broken(
+    "PNG with a damaged byte",
+    "{path}: cannot be decoded, it is damaged or cut short (*); copy it again",
+)
 def _(folder):
     path = save(folder / "a.png", grey())
     raw = bytearray(path.read_bytes())
@@ -130,12 +142,17 @@ def _(folder):
     return path
 
 
-@broken("truncated NIfTI", "{path}: cannot be decoded, it is damaged or cut short (*); copy it again")
+@broken(
+    "truncated NIfTI", "{path}: cannot be decoded, it is damaged or cut short (*); copy it again"
+)
 def _(folder):
     return cut(itk(folder / "a.nii", grey()), 900)
 
 
-@broken("truncated compressed NIfTI", "{path}: cannot be decoded, it is damaged or cut short (*); copy it again")
+@broken(
+    "truncated compressed NIfTI",
+    "{path}: cannot be decoded, it is damaged or cut short (*); copy it again",
+)
 def _(folder):
     return cut(itk(folder / "a.nii.gz", grey()), 900)
 
@@ -146,7 +163,9 @@ def _(folder):
     return cut(path, path.stat().st_size - 700)
 
 
-@broken("DICOM without a picture", "{path}: is DICOM without a picture (no PixelData); leave it out")
+@broken(
+    "DICOM without a picture", "{path}: is DICOM without a picture (no PixelData); leave it out"
+)
 def _(folder):
     data = dcmread(dicom(folder / "a.dcm", grey()))
     del data.PixelData
@@ -167,8 +186,11 @@ def _(folder):
     return dicom(folder / "a.dcm", np.zeros((8, 8, 3), np.uint16))
 
 
-@broken("cine without a frame", "{path}: holds 3 frames; outline them in a NIfTI stack "
-        "of 3 slices, or name one of them as 'a.dcm#0' … 'a.dcm#2'")  # fmt: skip
+@broken(
+    "cine without a frame",
+    "{path}: holds 3 frames; outline them in a NIfTI stack "
+    "of 3 slices, or name one of them as 'a.dcm#0' … 'a.dcm#2'",
+)
 def _(folder):
     return dicom(folder / "a.dcm", np.stack([grey()] * 3))
 
@@ -178,25 +200,34 @@ def _(folder):
     return dicom(folder / "a.dcm", np.stack([grey()] * 3)).with_name("a.dcm#3")
 
 
-@broken("frame that is no number", "{path}: '#last' names no frame; write a whole number, counted from 0")
+@broken(
+    "frame that is no number",
+    "{path}: '#last' names no frame; write a whole number, counted from 0",
+)
 def _(folder):
     return dicom(folder / "a.dcm", np.stack([grey()] * 3)).with_name("a.dcm#last")
 
 
-@broken("pages of different sizes", "{path}: its 2 pages differ in size; save each as a file of its own")
+@broken(
+    "pages of different sizes", "{path}: its 2 pages differ in size; save each as a file of its own"
+)
 def _(folder):
     pages = [Image.fromarray(grey()), Image.fromarray(grey(20, 30))]
     pages[0].save(folder / "a.tif", save_all=True, append_images=pages[1:])
     return folder / "a.tif"
 
 
-@broken("16-bit image", "{path}: has values 0 to 65280 (uint16), grey levels 0 to 255 are needed; export it in 8 bits")
+@broken(
+    "16-bit image",
+    "{path}: has values 0 to 65280 (uint16), grey levels 0 to 255 are needed; export it in 8 bits",
+)
 def _(folder):
     return save(folder / "a.png", grey().astype(np.uint16) * 256)
 
 
 @broken(
-    "negative values", "{path}: has values -100 to 155 (int16), grey levels 0 to 255 are needed; export it in 8 bits"
+    "negative values",
+    "{path}: has values -100 to 155 (int16), grey levels 0 to 255 are needed; export it in 8 bits",
 )
 def _(folder):
     return itk(folder / "a.nii", grey().astype(np.int16) - 100)
@@ -216,29 +247,45 @@ def _(folder):
     return save(folder / "a.tif", values)
 
 
-@broken("grey as fractions", "{path}: has grey levels as fractions of 1, 0 to 255 are needed; export it in 8 bits")
+@broken(
+    "grey as fractions",
+    "{path}: has grey levels as fractions of 1, 0 to 255 are needed; export it in 8 bits",
+)
 def _(folder):
     return itk(folder / "a.nii", grey() / np.float32(255))
 
 
-@broken("one bit a pixel", "{path}: has 1 bit a pixel, that is a mask and not an image; export the image in 8 bits")
+@broken(
+    "one bit a pixel",
+    "{path}: has 1 bit a pixel, that is a mask and not an image; export the image in 8 bits",
+)
 def _(folder):
     return save(folder / "a.png", grey() > 99)
 
 
-@broken("transparent pixels", "{path}: has transparent pixels, whose grey is undefined; export it without transparency")
+@broken(
+    "transparent pixels",
+    "{path}: has transparent pixels, whose grey is undefined; export it without transparency",
+)
 def _(folder):
     return save(folder / "a.png", np.dstack([grey()] * 4))
 
 
-@broken("annotation as an image", "{path}: is an annotation, not an image; pictures embedded in JSON are never used")
+@broken(
+    "annotation as an image",
+    "{path}: is an annotation, not an image; pictures embedded in JSON are never used",
+)
 def _(folder):
     return labelme(folder / "a.json", [])
 
 
-@broken("NIfTI with five axes", "{path}: has 5 axes (4, 4, 1, 1, 3); a picture has two, a stack three")
+@broken(
+    "NIfTI with five axes", "{path}: has 5 axes (4, 4, 1, 1, 3); a picture has two, a stack three"
+)
 def _(folder):
-    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 1, 1, 3), np.uint8), np.eye(4)), folder / "a.nii")
+    nibabel.save(
+        nibabel.Nifti1Image(np.zeros((4, 4, 1, 1, 3), np.uint8), np.eye(4)), folder / "a.nii"
+    )
     return folder / "a.nii"
 
 
@@ -251,10 +298,13 @@ def _(folder):
     return folder / "a.nii"
 
 
-# --- masks as pictures -----------------------------------------------------------------------------------------------
+# --- masks as pictures
+# ------------------------------------------------------------------------------
 
 
-@broken("mask with an undeclared value", "{path}: undeclared values 9 (2 px); " + DECLARED, mask=True)
+@broken(
+    "mask with an undeclared value", "{path}: undeclared values 9 (2 px); " + DECLARED, mask=True
+)
 def _(folder):
     mask = labels()
     mask[0, :2] = 9
@@ -263,8 +313,8 @@ def _(folder):
 
 @broken(
     "mask with an undeclared colour",
-    "{path}: undeclared colours #ff0000 (100 px); declared are #000000 background, #ffd500 nerve, #e6194b muscle, "
-    "#2ca02c artery",
+    "{path}: undeclared colours #ff0000 (100 px); declared are #000000 background, #ffd500 nerve,"
+    " #e6194b muscle, #2ca02c artery",
     mask=True,
 )
 def _(folder):
@@ -286,7 +336,11 @@ def _(folder):
     return save(folder / "a.png", mask)
 
 
-@broken("half-transparent mask", "{path}: half-transparent pixels; export the mask without smoothing", mask=True)
+@broken(
+    "half-transparent mask",
+    "{path}: half-transparent pixels; export the mask without smoothing",
+    mask=True,
+)
 def _(folder):
     return save(folder / "a.png", np.full((40, 60, 4), 128, np.uint8))
 
@@ -312,7 +366,9 @@ def _(folder):
     return save(folder / "a.tif", labels().astype(np.float32))
 
 
-@broken("JPEG mask", "{path}: a mask cannot be JPEG: its losses smear the labels; export PNG", mask=True)
+@broken(
+    "JPEG mask", "{path}: a mask cannot be JPEG: its losses smear the labels; export PNG", mask=True
+)
 def _(folder):
     return save(folder / "a.jpg", labels())
 
@@ -324,7 +380,8 @@ def _(folder):
 
 @broken(
     "mask of another size",
-    "{path}: the mask has 40 rows × 61 columns, its image 40 × 60; export it at the size of the image",
+    "{path}: the mask has 40 rows × 61 columns, its image 40 × 60; export it at the size of the"
+    " image",
     mask=True,
     shape=(40, 60),
 )
@@ -334,7 +391,8 @@ def _(folder):
 
 @broken(
     "mask turned by a quarter",
-    "{path}: the mask has 60 rows × 40 columns, its image 40 × 60; export it at the size of the image",
+    "{path}: the mask has 60 rows × 40 columns, its image 40 × 60; export it at the size of the"
+    " image",
     mask=True,
     shape=(40, 60),
 )
@@ -342,7 +400,11 @@ def _(folder):
     return save(folder / "a.png", np.rot90(labels()).copy())
 
 
-@broken("mask with several slices", "{path}: holds 3 slices; name the one of the image, as '{path}#0'", mask=True)
+@broken(
+    "mask with several slices",
+    "{path}: holds 3 slices; name the one of the image, as '{path}#0'",
+    mask=True,
+)
 def _(folder):
     return itk(folder / "a.nii.gz", np.stack([labels()] * 3))
 
@@ -352,7 +414,8 @@ def _(folder):
     return itk(folder / "a.nii.gz", np.stack([labels()] * 3)).with_name("a.nii.gz#4")
 
 
-# --- NIfTI masks -----------------------------------------------------------------------------------------------------
+# --- NIfTI masks
+# ------------------------------------------------------------------------------
 
 
 @broken("NaN in a mask", "{path}: has 1 pixels that are NaN or infinite; export again", mask=True)
@@ -362,23 +425,35 @@ def _(folder):
     return itk(folder / "a.nii.gz", values)
 
 
-@broken("interpolated mask", "{path}: has fractions such as 1.5; a mask holds whole labels", mask=True)
+@broken(
+    "interpolated mask", "{path}: has fractions such as 1.5; a mask holds whole labels", mask=True
+)
 def _(folder):
     values = labels().astype(np.float32)
     values[3, 4] = 1.5
     return itk(folder / "a.nii.gz", values)
 
 
-@broken("colours in a NIfTI mask", "{path}: holds colours; export the segmentation, not a rendering of it", mask=True)
+@broken(
+    "colours in a NIfTI mask",
+    "{path}: holds colours; export the segmentation, not a rendering of it",
+    mask=True,
+)
 def _(folder):
     rgb = np.zeros((60, 40), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     nibabel.save(nibabel.Nifti1Image(rgb, np.eye(4)), folder / "a.nii")
     return folder / "a.nii"
 
 
-@broken("ITK-SNAP label that is not declared", "{path}: undeclared labels 3 'rib' (117 px); " + DECLARED, mask=True)
+@broken(
+    "ITK-SNAP label that is not declared",
+    "{path}: undeclared labels 3 'rib' (117 px); " + DECLARED,
+    mask=True,
+)
 def _(folder):
-    (folder / "a.txt").write_text('1 0 0 0 1 1 1 "nerve"\n2 0 0 0 1 1 1 "muscle"\n3 0 0 0 1 1 1 "rib"\n')
+    (folder / "a.txt").write_text(
+        '1 0 0 0 1 1 1 "nerve"\n2 0 0 0 1 1 1 "muscle"\n3 0 0 0 1 1 1 "rib"\n'
+    )
     return itk(folder / "a.nii.gz", labels())
 
 
@@ -394,7 +469,8 @@ def _(folder):
 
 @broken(
     "broken label description",
-    "{folder}/a.txt, line 2: 'see the other file' is no label; it reads: value R G B alpha visible mesh \"name\"",
+    "{folder}/a.txt, line 2: 'see the other file' is no label; it reads: value R G B alpha visible"
+    ' mesh "name"',
     mask=True,
 )
 def _(folder):
@@ -402,19 +478,23 @@ def _(folder):
     return itk(folder / "a.nii.gz", labels())
 
 
-# --- outlines --------------------------------------------------------------------------------------------------------
+# --- outlines
+# ------------------------------------------------------------------------------
 
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
 
 
-@broken("undeclared label", "{path}: 1 problem\n  - undeclared labels 'nerv'; " + DECLARED, mask=True)
+@broken(
+    "undeclared label", "{path}: 1 problem\n  - undeclared labels 'nerv'; " + DECLARED, mask=True
+)
 def _(folder):
     return labelme(folder / "a.json", [("nerv", BOX)])
 
 
 @broken(
     "empty polygon",
-    "{path}: 1 problem\n  - shape 1 (nerve): an outline needs at least three points, it has 0; draw it again",
+    "{path}: 1 problem\n  - shape 1 (nerve): an outline needs at least three points, it has 0; draw"
+    " it again",
     mask=True,
 )
 def _(folder):
@@ -423,7 +503,8 @@ def _(folder):
 
 @broken(
     "polygon of two points",
-    "{path}: 1 problem\n  - shape 2 (nerve): an outline needs at least three points, it has 2; draw it again",
+    "{path}: 1 problem\n  - shape 2 (nerve): an outline needs at least three points, it has 2; draw"
+    " it again",
     mask=True,
 )
 def _(folder):
@@ -432,7 +513,8 @@ def _(folder):
 
 @broken(
     "polygon on a line",
-    "{path}: 1 problem\n  - shape 1 (nerve): an empty area: its points lie on a line; draw it again",
+    "{path}: 1 problem\n  - shape 1 (nerve): an empty area: its points lie on a line; draw it"
+    " again",
     mask=True,
 )
 def _(folder):
@@ -441,7 +523,8 @@ def _(folder):
 
 @broken(
     "polygon that crosses itself",
-    "{path}: 1 problem\n  - shape 1 (nerve): it crosses itself so that its area is unclear; draw it again",
+    "{path}: 1 problem\n  - shape 1 (nerve): it crosses itself so that its area is unclear; draw it"
+    " again",
     mask=True,
 )
 def _(folder):
@@ -458,7 +541,9 @@ def _(folder):
 
 
 @broken(
-    "NaN in a polygon", "{path}: 1 problem\n  - shape 1 (nerve): a point is NaN or infinite; draw it again", mask=True
+    "NaN in a polygon",
+    "{path}: 1 problem\n  - shape 1 (nerve): a point is NaN or infinite; draw it again",
+    mask=True,
 )
 def _(folder):
     return labelme(folder / "a.json", [("nerve", [*BOX[:3], [8, float("nan")]])])
@@ -466,8 +551,9 @@ def _(folder):
 
 @broken(
     "several problems in one file",
-    "{path}: 2 problems\n  - undeclared labels 'rib'; " + DECLARED + "\n"
-    "  - shape 2 (nerve): an outline needs at least three points, it has 1; draw it again",
+    "{path}: 2 problems\n  - undeclared labels 'rib'; "
+    + DECLARED
+    + "\n  - shape 2 (nerve): an outline needs at least three points, it has 1; draw it again",
     mask=True,
 )
 def _(folder):
@@ -504,7 +590,8 @@ def _(folder):
 
 @broken(
     "annotation of an image of another size",
-    "{path}: the mask has 80 rows × 60 columns, its image 40 × 60; export it at the size of the image",
+    "{path}: the mask has 80 rows × 60 columns, its image 40 × 60; export it at the size of the"
+    " image",
     mask=True,
     shape=(40, 60),
 )
@@ -518,7 +605,11 @@ def _(folder):
     return folder / "a.json"
 
 
-@broken("JSON in no known encoding", "{path}: neither UTF-8 nor GB18030 text; save it again in UTF-8", mask=True)
+@broken(
+    "JSON in no known encoding",
+    "{path}: neither UTF-8 nor GB18030 text; save it again in UTF-8",
+    mask=True,
+)
 def _(folder):
     (folder / "a.json").write_bytes(b'{"label": "\xff\xff"}')
     return folder / "a.json"
@@ -544,13 +635,19 @@ def _(folder):
 
 
 @broken(
-    "image that the COCO file does not have", "{file}: has 0 images called 'x.png'; it must be exactly one", mask=True
+    "image that the COCO file does not have",
+    "{file}: has 0 images called 'x.png'; it must be exactly one",
+    mask=True,
 )
 def _(folder):
     return coco(folder / "a.json", [], images=3).with_name("a.json#x.png")
 
 
-@broken("COCO category that is not listed", "{path}: annotation 1 has category 8, which is not listed", mask=True)
+@broken(
+    "COCO category that is not listed",
+    "{path}: annotation 1 has category 8, which is not listed",
+    mask=True,
+)
 def _(folder):
     path = coco(folder / "a.json", [[[1, 1, 9, 1, 9, 9]]])
     path.write_text(path.read_text().replace('"category_id": 7', '"category_id": 8'))
@@ -558,13 +655,19 @@ def _(folder):
 
 
 @broken(
-    "COCO annotation without an outline", "{path}: annotation 1 has no outline of x, y pairs; draw it again", mask=True
+    "COCO annotation without an outline",
+    "{path}: annotation 1 has no outline of x, y pairs; draw it again",
+    mask=True,
 )
 def _(folder):
     return coco(folder / "a.json", [[[1, 1, 9]]])
 
 
-@broken("COCO image without a size", "{path}: image '0.png' has no height and width; export it again", mask=True)
+@broken(
+    "COCO image without a size",
+    "{path}: image '0.png' has no height and width; export it again",
+    mask=True,
+)
 def _(folder):
     return coco(folder / "a.json", [], size=(None, None))
 
@@ -588,7 +691,10 @@ def _(folder):
 
 
 def state(folder):
-    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() if p.is_file() else "folder" for p in folder.rglob("*")}
+    return {
+        str(p): hashlib.sha256(p.read_bytes()).hexdigest() if p.is_file() else "folder"
+        for p in folder.rglob("*")
+    }
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -1,4 +1,6 @@
-"""The book in a real browser, opened from disk: no error, no request elsewhere, keys, search, accessibility."""
+"""The book in a real browser, opened from disk: no error, no request elsewhere, keys, search,
+accessibility.
+"""
 
 import functools
 import http.server
@@ -9,22 +11,33 @@ import threading
 import pytest
 from report_run import fabricate, notebook
 
-from helpers.report.build import build
-from helpers.report.pack import BROWSERS
+from tools.book.build import build
+from tools.book.pack import BROWSERS
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make env installs it")
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: make env installs it"
+)
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium runs these tests")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM, reason="no Chromium here: apt-get install chromium runs these tests"
+)
 OWN = ("file:", "data:", "http://127.0.0.1:")
-HARMLESS = ("[PST]", "Canvas2D: Multiple readback")  # the theme on its colours; these tests reading a canvas
+HARMLESS = (
+    "[PST]",
+    "Canvas2D: Multiple readback",
+)  # the theme on its colours; these tests reading a canvas
 
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         study = fabricate(tmp_path_factory.mktemp("browser"), "phantom", patch)
-        notebook(study, study.run / "notebooks" / "00_summary.ipynb", "What the study found", "front")
-        notebook(study, study.run / "notebooks" / "01_cohort.ipynb", "1 · Who was studied", "cohort")
+        notebook(
+            study, study.run / "notebooks" / "00_summary.ipynb", "What the study found", "front"
+        )
+        notebook(
+            study, study.run / "notebooks" / "01_cohort.ipynb", "1 · Who was studied", "cohort"
+        )
         yield build(study).parent
 
 
@@ -42,7 +55,9 @@ def page(chromium):
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     page = context.new_page()
     page.wrong = []
-    page.on("console", lambda m: page.wrong.append(m.text) if not m.text.startswith(HARMLESS) else None)
+    page.on(
+        "console", lambda m: page.wrong.append(m.text) if not m.text.startswith(HARMLESS) else None
+    )
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.on("requestfailed", lambda r: page.wrong.append(f"failed: {r.url}"))
     page.on(
@@ -68,8 +83,12 @@ def test_every_page_loads_and_fits(page, book, width):
     for name in names(book):
         page.goto((book / name).as_uri())
         assert page.title() and page.locator("main h1").last.inner_text()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the screen"
-        broken = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (
+            f"{name} is wider than the screen"
+        )
+        broken = page.evaluate(
+            "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+        )
         assert broken == [], name
     page.goto((book.parent.parent / "index.html").as_uri())
     page.get_by_role("link", name="synthetic phantom").click()
@@ -139,11 +158,9 @@ def test_case_browser_by_keyboard(page, book):
     assert page.locator(".cases-view h2").inner_text() == first
 
     def pixels():
-        return page.evaluate(
-            """[...document.querySelectorAll('canvas')].map(c => {
+        return page.evaluate("""[...document.querySelectorAll('canvas')].map(c => {
             const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-            let sum = 0; for (let i = 3; i < d.length; i += 4) sum += d[i] > 0; return sum; })"""
-        )
+            let sum = 0; for (let i = 3; i < d.length; i += 4) sum += d[i] > 0; return sum; })""")
 
     filled = pixels()
     assert min(filled) > 0
@@ -181,13 +198,17 @@ def test_case_list_sorts_and_finds(page, book):
 
 
 def test_nothing_serious_for_those_who_cannot_see(page, book):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    )
     for name in names(book):
         page.goto((book / name).as_uri())
         page.wait_for_load_state()
         found = axe.Axe().run(page).response["violations"]
         serious = {
-            v["id"]: [n["html"][:120] for n in v["nodes"]][:3] for v in found if v["impact"] in ("serious", "critical")
+            v["id"]: [n["html"][:120] for n in v["nodes"]][:3]
+            for v in found
+            if v["impact"] in ("serious", "critical")
         }
         assert serious == {}, name
     page.wrong.clear()  # axe itself asks for the style sheets once more, which the policy refuses
@@ -196,7 +217,10 @@ def test_nothing_serious_for_those_who_cannot_see(page, book):
 def test_policy_stops_a_script_that_slipped_in(chromium, book, tmp_path):
     bad = book / "bad.html"
     text = (book / "index.html").read_text(encoding="utf-8")
-    bad.write_text(re.sub("</body>", "<script>document.title = 'owned'</script></body>", text), encoding="utf-8")
+    bad.write_text(
+        re.sub("</body>", "<script>document.title = 'owned'</script></body>", text),
+        encoding="utf-8",
+    )
     page = chromium.new_page()
     page.goto(bad.as_uri())
     title = page.title()

@@ -1,4 +1,6 @@
-"""De-identification: nothing that names a person comes through, every grey value of the fan and the spacing do."""
+"""De-identification: nothing that names a person comes through, every grey value of the fan and
+the spacing do.
+"""
 
 import os
 import re
@@ -14,30 +16,47 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from helpers import readers, study
+from helpers import readers, studies
 from helpers.errors import StudyError
-from helpers.intake import anonymous, deidentify
-from helpers.intake.make import make
+from tools.intake import anonymous, deidentify
+from tools.intake.make import make
 
 SIZE = (240, 320)
 SECRETS = {
-    "PatientName": "Meier^Anna", "PatientID": "KH-778812", "PatientBirthDate": "19610514", "StudyDate": "20240307",
-    "StudyTime": "101112", "AccessionNumber": "A-4711", "InstitutionName": "Kreiskrankenhaus",
+    "PatientName": "Meier^Anna",
+    "PatientID": "KH-778812",
+    "PatientBirthDate": "19610514",
+    "StudyDate": "20240307",
+    "StudyTime": "101112",
+    "AccessionNumber": "A-4711",
+    "InstitutionName": "Kreiskrankenhaus",
     "OperatorsName": "Dr. Huber",
-    "ReferringPhysicianName": "Dr. Lang", "StationName": "OP3", "DeviceSerialNumber": "SN123456", "StudyID": "ST-9",
-    "PatientAddress": "Hauptstr. 5", "OtherPatientIDs": "OTHER-55", "PatientComments": "shy",
+    "ReferringPhysicianName": "Dr. Lang",
+    "StationName": "OP3",
+    "DeviceSerialNumber": "SN123456",
+    "StudyID": "ST-9",
+    "PatientAddress": "Hauptstr. 5",
+    "OtherPatientIDs": "OTHER-55",
+    "PatientComments": "shy",
     "StudyDescription": "Anna's knee",
-    "SeriesDate": "20240307", "ContentDate": "20240307", "PhysiciansOfRecord": "Dr. Vogel",
-}  # fmt: skip
+    "SeriesDate": "20240307",
+    "ContentDate": "20240307",
+    "PhysiciansOfRecord": "Dr. Vogel",
+}
 OVERLAYS = ("MEIER ANNA", "KH-778812", "14.05.1961", "07/03/2024")
 
 
 def sector(seed=0):
-    """A convex-array picture, uint8 SIZE: speckle 40–220 in a fan, black around; and the fan, bool."""
+    """A convex-array picture, uint8 SIZE: speckle 40–220 in a fan, black around; and the fan,
+    bool.
+    """
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     radius, angle = np.hypot(x - 160, y + 40), np.abs(np.arctan2(x - 160, y + 40))
     fan = (radius > 80) & (radius < 265) & (angle < 0.55)
-    return np.where(fan, np.random.default_rng(seed).integers(40, 220, SIZE), 0).astype(np.uint8), fan
+    return (
+        np.where(fan, np.random.default_rng(seed).integers(40, 220, SIZE), 0).astype(np.uint8),
+        fan,
+    )
 
 
 def written(pixels, scale=1):
@@ -92,7 +111,11 @@ def test_text_reader_finds_nothing(tmp_path):
     assert {"MEIER", "ANNA", "14.05.1961"} <= set(words)  # on the scanner's picture too
     words = deidentify.residual_text(deidentify.clean(tmp_path / "a.dcm", "S1", "s").frames[0])
     assert not set(words) & set(before)  # noise may look like some other word
-    assert not any(part in word for word in words for part in ("MEIER", "ANNA", "KH", "1961", "2024", "05", "07"))
+    assert not any(
+        part in word
+        for word in words
+        for part in ("MEIER", "ANNA", "KH", "1961", "2024", "05", "07")
+    )
 
 
 def test_no_text_reader_is_said(monkeypatch):
@@ -103,21 +126,51 @@ def test_no_text_reader_is_said(monkeypatch):
 def test_header_holds_nothing_else(tmp_path):
     extra = Dataset()
     extra.PatientName = "Meier^Anna"
-    original(tmp_path / "a.dcm", Manufacturer="Maker", ManufacturerModelName="Probe 7", PatientSex="F",
-             PatientWeight="63", ReferencedPatientSequence=Sequence([extra]))  # fmt: skip
+    original(
+        tmp_path / "a.dcm",
+        Manufacturer="Maker",
+        ManufacturerModelName="Probe 7",
+        PatientSex="F",
+        PatientWeight="63",
+        ReferencedPatientSequence=Sequence([extra]),
+    )
     data = dcmread(tmp_path / "a.dcm")
     data.private_block(0x0009, "MAKER", create=True).add_new(1, "LO", "Meier private")
     data.save_as(tmp_path / "a.dcm")
     deidentify.save(deidentify.clean(tmp_path / "a.dcm", "S000001", "secret"), tmp_path / "out.dcm")
     found = dcmread(tmp_path / "out.dcm")
     assert {e.keyword for e in found} == {
-        "SOPClassUID", "SOPInstanceUID", "Modality", "Manufacturer", "ManufacturerModelName", "PatientName",
-        "PatientID", "PatientSex", "PatientAge", "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod",
-        "SequenceOfUltrasoundRegions", "StudyInstanceUID", "SeriesInstanceUID", "SamplesPerPixel",
-        "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-        "BurnedInAnnotation", "PixelData",
-    }  # fmt: skip
-    assert found.PatientAge == "062Y" and found.PatientID == "S000001" and str(found.PatientName) == "S000001"
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "Modality",
+        "Manufacturer",
+        "ManufacturerModelName",
+        "PatientName",
+        "PatientID",
+        "PatientSex",
+        "PatientAge",
+        "PatientWeight",
+        "PatientIdentityRemoved",
+        "DeidentificationMethod",
+        "SequenceOfUltrasoundRegions",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "BurnedInAnnotation",
+        "PixelData",
+    }
+    assert (
+        found.PatientAge == "062Y"
+        and found.PatientID == "S000001"
+        and str(found.PatientName) == "S000001"
+    )
     raw = (tmp_path / "out.dcm").read_bytes()
     for secret in (*SECRETS.values(), "Meier", "Anna", "1961", "2024"):
         assert secret.encode() not in raw
@@ -180,7 +233,11 @@ def test_cine(tmp_path):
     ("pixels", "regions", "message"),
     [
         (np.zeros(SIZE, np.uint8), (), "no ultrasound fan found in the picture; crop it by hand"),
-        (sector()[0], ((400, 300, 500, 400, 0.1, 0.1),), r"its ultrasound region \(400, 300, 500, 400\) lies outside"),
+        (
+            sector()[0],
+            ((400, 300, 500, 400, 0.1, 0.1),),
+            r"its ultrasound region \(400, 300, 500, 400\) lies outside",
+        ),
     ],
 )
 def test_pictures_that_cannot_be_cropped(tmp_path, pixels, regions, message):
@@ -189,13 +246,14 @@ def test_pictures_that_cannot_be_cropped(tmp_path, pixels, regions, message):
         deidentify.clean(path, "S1", "s")
 
 
-# --- a whole folder --------------------------------------------------------------------------------------------------
+# --- a whole folder
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def hospital(tmp_path, monkeypatch):
     """Five patients with two pictures and masks each, and a table of patients."""
-    monkeypatch.setattr(study, "ROOT", tmp_path / "root")
+    monkeypatch.setattr(studies, "ROOT", tmp_path / "root")
     data = tmp_path / "hospital"
     (data / "masks").mkdir(parents=True)
     rows = ["patient_id,age,sex,weight,name"]
@@ -213,7 +271,9 @@ def hospital(tmp_path, monkeypatch):
 def test_a_folder_becomes_a_study(hospital, tmp_path):
     out, key = tmp_path / "clean", tmp_path / "locked" / "key.csv"
     sheet = anonymous.convert(hospital, out, key, None, hospital / "patients.csv")
-    everything = b"".join(p.read_bytes() + str(p.relative_to(out)).encode() for p in out.rglob("*") if p.is_file())
+    everything = b"".join(
+        p.read_bytes() + str(p.relative_to(out)).encode() for p in out.rglob("*") if p.is_file()
+    )
     for secret in ("Meier", "KH-", "Anna", "1961", "Kreiskrankenhaus"):
         assert secret.encode() not in everything
     assert len(list(out.glob("images/S*_00[12].dcm"))) == 10
@@ -221,14 +281,16 @@ def test_a_folder_becomes_a_study(hospital, tmp_path):
     for path in (key, sheet):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     ids = dict(line.split(",") for line in key.read_text().splitlines()[2:])
-    assert set(ids) == {f"KH-{p}" for p in range(5)} and all(re.fullmatch(r"S\d{6}", v) for v in ids.values())
+    assert set(ids) == {f"KH-{p}" for p in range(5)} and all(
+        re.fullmatch(r"S\d{6}", v) for v in ids.values()
+    )
     make("mine", out, out / "form.yml", out / "patients.csv")
     frame = pd.read_csv(tmp_path / "root" / "data_manifest" / "mine" / "images.csv")
     assert set(frame["patient_id"]) == set(ids.values()) and len(frame) == 10
     assert frame["pixel_spacing_mm"].tolist() == pytest.approx([0.3] * 10)
     people = pd.read_csv(tmp_path / "root" / "data_manifest" / "mine" / "patients.csv")
     assert people["age_years"].max() == 90 and "name" not in people
-    mask = readers.read_mask(out / frame["mask"][0], study.load("mine").classes)
+    mask = readers.read_mask(out / frame["mask"][0], studies.load("mine").classes)
     image = readers.read_image(out / frame["image"][0])[0]
     assert mask.shape == image.shape and mask.sum() == 30 * 50
 
@@ -241,7 +303,9 @@ def test_ids_stay_the_same_in_the_next_run(hospital, tmp_path):
     assert key.read_text() == first
     names = [sorted(p.name for p in (tmp_path / n / "images").iterdir()) for n in ("one", "two")]
     assert names[0] == names[1]
-    assert (tmp_path / "one/images" / names[0][0]).read_bytes() == (tmp_path / "two/images" / names[0][0]).read_bytes()
+    assert (tmp_path / "one/images" / names[0][0]).read_bytes() == (
+        tmp_path / "two/images" / names[0][0]
+    ).read_bytes()
 
 
 def test_one_patient_in_two_spellings_gets_one_id(hospital, tmp_path):
@@ -249,18 +313,24 @@ def test_one_patient_in_two_spellings_gets_one_id(hospital, tmp_path):
     anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv")
     ids = dict(line.split(",") for line in (tmp_path / "key.csv").read_text().splitlines()[2:])
     assert ids["KH-1"] == ids["kh 01"] and len(ids) == 6 and len(set(ids.values())) == 5
-    assert {readers.dicom.header(p).PatientID for p in (tmp_path / "clean" / "images").iterdir()} == set(ids.values())
+    assert {
+        readers.dicom.header(p).PatientID for p in (tmp_path / "clean" / "images").iterdir()
+    } == set(ids.values())
 
 
 def test_outlines_in_a_shadow_at_the_edge_come_along(hospital, tmp_path):
     pixels, fan = sector()
     row = np.arange(SIZE[0])[:, None]
-    noise = fan * np.where(pixels > 215, 20, 0)  # dark below row 150: the hull of what is bright ends there
+    noise = fan * np.where(
+        pixels > 215, 20, 0
+    )  # dark below row 150: the hull of what is bright ends there
     pixels, drawn = written(np.where(row > 150, noise, pixels).astype(np.uint8)), fan & (row > 120)
     dicom(hospital / "Meier_0_0.dcm", pixels, regions=(), **SECRETS | {"PatientID": "KH-0"})
     save(hospital / "masks" / "Meier_0_0.png", drawn.astype(np.uint8))
     anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv")
-    new = dict(line.split(",") for line in (tmp_path / "key.csv").read_text().splitlines()[2:])["KH-0"]
+    new = dict(line.split(",") for line in (tmp_path / "key.csv").read_text().splitlines()[2:])[
+        "KH-0"
+    ]
     mask = np.asarray(Image.open(tmp_path / "clean" / "masks" / f"{new}_001.png"))
     kept = readers.read_image(tmp_path / "clean" / "images" / f"{new}_001.dcm")[0]
     assert mask.sum() == drawn.sum() and mask.shape == kept.shape and 0 < kept[-20:].max() <= 20
@@ -268,12 +338,14 @@ def test_outlines_in_a_shadow_at_the_edge_come_along(hospital, tmp_path):
 
 
 def test_what_the_form_excludes_stays_behind_and_what_it_tells_comes_along(hospital, tmp_path):
-    (tmp_path / "form.yml").write_text("title: Our nerves\nexclude: {Meier_0_0: consent withdrawn, Meier_2_1: cut}\n")
+    (tmp_path / "form.yml").write_text(
+        "title: Our nerves\nexclude: {Meier_0_0: consent withdrawn, Meier_2_1: cut}\n"
+    )
     (hospital / "Meier_2_1.dcm").write_bytes(b"")
     anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv", tmp_path / "form.yml")
     assert len(list((tmp_path / "clean" / "images").iterdir())) == 8
     make("mine", tmp_path / "clean", tmp_path / "clean" / "form.yml")
-    assert study.load("mine").title == "Our nerves"
+    assert studies.load("mine").title == "Our nerves"
 
 
 def test_what_is_left_behind_is_said(hospital, tmp_path):
@@ -288,19 +360,24 @@ def test_the_sheet_shows_every_frame_of_a_cine(hospital, tmp_path, monkeypatch):
     dicom(hospital / "Meier_0_0.dcm", frames, regions=(), **SECRETS | {"PatientID": "KH-0"})
     seen = []
     monkeypatch.setattr(
-        deidentify, "residual_text", lambda p: seen.append((p == 255).sum()) or ["MEIER"][len(seen) < 5 :]
+        deidentify,
+        "residual_text",
+        lambda p: seen.append((p == 255).sum()) or ["MEIER"][len(seen) < 5 :],
     )
     text = anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv").read_text()
     assert max(seen) >= 400
-    assert text.index("text found: MEIER") < text.index("text found: none") and text.count("text found: MEIER") == 6
+    assert (
+        text.index("text found: MEIER") < text.index("text found: none")
+        and text.count("text found: MEIER") == 6
+    )
 
 
 def test_raters_come_along(hospital, tmp_path):
     for rater in "AB":
         shutil.copytree(hospital / "masks", hospital / f"rater_{rater}")
     (tmp_path / "form.yml").write_text(
-        'images: ["*.dcm"]\nreference: senior\nmasks: {senior: "masks/{stem}.png", A: "rater_A/{stem}.png", '
-        'B: "rater_B/{stem}.png"}\nclasses: [{name: nerve}]\n'
+        'images: ["*.dcm"]\nreference: senior\nmasks: {senior: "masks/{stem}.png", A:'
+        ' "rater_A/{stem}.png", B: "rater_B/{stem}.png"}\nclasses: [{name: nerve}]\n'
     )
     anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv", tmp_path / "form.yml")
     make("mine", tmp_path / "clean", tmp_path / "clean" / "form.yml")
@@ -343,17 +420,28 @@ BROKEN = {
     "result not empty": "{out}: is not empty; give a new folder for the result",
     "key in the repository": "{key}: the key identifies people; keep it outside {root}",
     "no key file": "{key}: is no key file; give the one that an earlier run wrote, or a new name",
-    "damaged files": NOTHING + ": 3 problems\n"
-    "  - Meier_0_0.dcm: is empty (0 bytes); copy it again\n"
-    "  - notes.png: is no PNG file: it starts with b'bring th'; "
-    "give PNG, JPEG, TIFF, BMP, DICOM, NIfTI, JSON, or leave it out\n"
-    "  - Meier_1_1.dcm: the picture cannot be decoded (TRUNCATED); export it again",
+    "damaged files": (
+        NOTHING + ": 3 problems\n"
+        "  - Meier_0_0.dcm: is empty (0 bytes); copy it again\n"
+        "  - notes.png: is no PNG file: it starts with b'bring th'; "
+        "give PNG, JPEG, TIFF, BMP, DICOM, NIfTI, JSON, or leave it out\n"
+        "  - Meier_1_1.dcm: the picture cannot be decoded (TRUNCATED); export it again"
+    ),
     "no DICOM": "DATA={data}: none of its 11 files is a DICOM image",
-    "no patient": NOTHING + ": 1 problem\n  - Meier_0_0.dcm: has no PatientID; say in the form how to read the patient",
-    "no fan": NOTHING + ": 1 problem\n  - Meier_0_0.dcm: no ultrasound fan found in the picture; crop it by hand",
-    "outline outside the fan": NOTHING + ": 1 problem\n"
-    "  - masks/Meier_0_0.png: 400 pixels of its outlines lie outside the ultrasound fan; "
-    "does it belong to this picture?",
+    "no patient": (
+        NOTHING
+        + ": 1 problem\n  - Meier_0_0.dcm: has no PatientID; say in the form how to read the"
+        " patient"
+    ),
+    "no fan": (
+        NOTHING
+        + ": 1 problem\n  - Meier_0_0.dcm: no ultrasound fan found in the picture; crop it by hand"
+    ),
+    "outline outside the fan": (
+        NOTHING + ": 1 problem\n"
+        "  - masks/Meier_0_0.png: 400 pixels of its outlines lie outside the ultrasound fan; "
+        "does it belong to this picture?"
+    ),
 }
 
 
@@ -364,12 +452,23 @@ def test_broken_folder(hospital, tmp_path, kind):
     with pytest.raises(StudyError) as raised:
         anonymous.convert(hospital, out, key)
     found = re.sub(r"decoded \(.*\);", "decoded (TRUNCATED);", str(raised.value))
-    assert found == BROKEN[kind].format(data=hospital, out=out, key=key, root=study.ROOT)
+    assert found == BROKEN[kind].format(data=hospital, out=out, key=key, root=studies.ROOT)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_command_line(hospital, tmp_path, capsys):
-    anonymous.main(["--data", str(hospital), "--out", str(tmp_path / "o"), "--key", str(tmp_path / "k.csv")])
+    anonymous.main(
+        ["--data", str(hospital), "--out", str(tmp_path / "o"), "--key", str(tmp_path / "k.csv")]
+    )
     assert "next: make manifest STUDY=... DATA=" in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"error: .*is not empty"):
-        anonymous.main(["--data", str(hospital), "--out", str(tmp_path / "o"), "--key", str(tmp_path / "k.csv")])
+        anonymous.main(
+            [
+                "--data",
+                str(hospital),
+                "--out",
+                str(tmp_path / "o"),
+                "--key",
+                str(tmp_path / "k.csv"),
+            ]
+        )

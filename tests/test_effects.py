@@ -1,4 +1,6 @@
-"""The interval of a standardised difference inverts scipy's non-central t, also where scipy's own is NaN."""
+"""The interval of a standardised difference inverts scipy's non-central t, also where scipy's own
+is NaN.
+"""
 
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ from scipy import stats
 from helpers.stats.effects import noncentral_interval
 
 
-@pytest.mark.parametrize(("t", "n"), [(2.5, 22), (-3.98, 22), (-6.0, 22), (0.3, 10), (40.0, 88), (0.0, 6)])
+@pytest.mark.parametrize(
+    ("t", "n"), [(2.5, 22), (-3.98, 22), (-6.0, 22), (0.3, 10), (40.0, 88), (0.0, 6)]
+)
 def test_limits_give_back_their_tails(t, n):
     low, high = (d * np.sqrt(n) for d in noncentral_interval(t, n - 1, n))
     assert low < t < high
@@ -15,4 +19,6 @@ def test_limits_give_back_their_tails(t, n):
 
 
 def test_mirrored_differences_have_mirrored_intervals():
-    assert noncentral_interval(-5.3, 21, 22) == pytest.approx([-x for x in noncentral_interval(5.3, 21, 22)][::-1])
+    assert noncentral_interval(-5.3, 21, 22) == pytest.approx(
+        [-x for x in noncentral_interval(5.3, 21, 22)][::-1]
+    )

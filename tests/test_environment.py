@@ -32,7 +32,10 @@ def test_every_dependency_is_locked_inside_its_range():
     for requirement in map(Requirement, wanted):
         versions = locked.get(normal(requirement.name))
         assert versions, f"{requirement.name} is not in requirements.lock; run `make lock`"
-        assert all(requirement.specifier.contains(v, prereleases=True) for v in versions), (requirement, versions)
+        assert all(requirement.specifier.contains(v, prereleases=True) for v in versions), (
+            requirement,
+            versions,
+        )
 
 
 def test_every_pin_has_a_hash_and_no_address_is_written():
@@ -55,6 +58,8 @@ def test_conda_installs_the_same_lock_for_the_same_pythons():
     assert pip == ["--require-hashes -r requirements.lock"]
 
 
-@pytest.mark.parametrize("name", ["torch", "numpy", "pandas", "snakemake", "papermill", "statsmodels"])
+@pytest.mark.parametrize(
+    "name", ["torch", "numpy", "pandas", "snakemake", "papermill", "statsmodels"]
+)
 def test_this_environment_is_the_locked_one(name):
     assert metadata.version(name).split("+")[0] in pins()[name]

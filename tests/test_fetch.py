@@ -1,4 +1,6 @@
-"""Fetching from a server that breaks off, lies and errs: what is in place is whole and right, always."""
+"""Fetching from a server that breaks off, lies and errs: what is in place is whole and right,
+always.
+"""
 
 import hashlib
 import threading
@@ -8,8 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers import fetch, study
+from helpers import studies
 from helpers.errors import StudyError
+from tools.intake import fetch
 
 CONTENT = np.random.default_rng(0).bytes(200_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -39,7 +42,11 @@ class Server(BaseHTTPRequestHandler):
             return self.send_error(416)
         if how == "no-resume":
             body, start = CONTENT, 0
-        if (how == "breaks" and times < 3) or how == "always-breaks" or (how == "no-resume" and times < 2):
+        if (
+            (how == "breaks" and times < 3)
+            or how == "always-breaks"
+            or (how == "no-resume" and times < 2)
+        ):
             length, body = len(body), body[: len(body) // 3]
         if how == "short":  # promises less than the file
             body = body[:1000]
@@ -54,7 +61,9 @@ class Server(BaseHTTPRequestHandler):
         else:
             self.send_response(206 if start else 200)
             if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+                self.send_header(
+                    "Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+                )
         self.send_header("Content-Length", str(length or len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -127,12 +136,15 @@ def test_refused_and_nothing_left(tmp_path, server, how, message):
 
 @pytest.mark.parametrize("how", ["always-breaks", "long"])
 def test_half_a_file_never_gets_the_name(tmp_path, server, how):
-    if how == "long":  # the promise is false, yet the bytes are right: accepted only through their hash
+    if (
+        how == "long"
+    ):  # the promise is false, yet the bytes are right: accepted only through their hash
         assert get(server, how, tmp_path / "a.jpg") == "fetched"
         assert (tmp_path / "a.jpg").read_bytes() == CONTENT
         return
     with pytest.raises(
-        StudyError, match=r"the connection breaks off .*, 4 times; \d+ bytes are kept, run again to go on"
+        StudyError,
+        match=r"the connection breaks off .*, 4 times; \d+ bytes are kept, run again to go on",
     ):
         get(server, how, tmp_path / "a.jpg")
     assert [p.name for p in tmp_path.iterdir()] == ["a.jpg.part"]
@@ -154,7 +166,8 @@ def test_no_server(tmp_path):
 def test_file_of_the_user_is_not_overwritten(tmp_path, server):
     (tmp_path / "a.jpg").write_bytes(b"mine")
     with pytest.raises(
-        StudyError, match="is there already, but is another file than the manifest's; move it away first"
+        StudyError,
+        match="is there already, but is another file than the manifest's; move it away first",
     ):
         get(server, "well", tmp_path / "a.jpg")
     assert (tmp_path / "a.jpg").read_bytes() == b"mine" and server.log == []
@@ -163,7 +176,9 @@ def test_file_of_the_user_is_not_overwritten(tmp_path, server):
 def manifest(tmp_path, url, rows=3, image="images/{k}.jpg"):
     root = tmp_path / "manifest"
     root.mkdir(exist_ok=True)
-    lines = ["image_id,patient_id,image,mask,split,sha256_image,sha256_mask,device,pixel_spacing_mm"]
+    lines = [
+        "image_id,patient_id,image,mask,split,sha256_image,sha256_mask,device,pixel_spacing_mm"
+    ]
     for k in range(rows):
         lines.append(f"i{k},,{image.format(k=k)},masks/{k}.png,train,{DIGEST},{DIGEST},,")
     (root / "images.csv").write_text("\n".join(lines) + "\n")
@@ -194,9 +209,10 @@ def test_a_study_of_which_one_file_fails(tmp_path, server):
     table.write_text(table.read_text().replace(DIGEST, "0" * 64, 1))
     with pytest.raises(StudyError) as raised:
         fetch.everything(mine, tmp_path / "out", wait=0.01)
-    assert str(raised.value) == (
-        "mine: 5 of 6 files are complete: 1 problem\n"
-        f"  - {server.url}/well/images/0.jpg: what arrives has another sha256 than images.csv says, 4 times"
+    assert (
+        str(raised.value)
+        == f"mine: 5 of 6 files are complete: 1 problem\n  - {server.url}/well/images/0.jpg: what"
+        " arrives has another sha256 than images.csv says, 4 times"
     )
     assert len(list((tmp_path / "out").rglob("*.*"))) == 5
 
@@ -221,6 +237,6 @@ def test_path_out_of_the_folder(tmp_path):
 
 
 def test_femoral_is_declared_completely():
-    femoral = SimpleNamespace(root=study.ROOT / "data_manifest" / "femoral", name="femoral")
+    femoral = SimpleNamespace(root=studies.ROOT / "data_manifest" / "femoral", name="femoral")
     assert fetch.source(femoral)["url"].startswith("https://raw.githubusercontent.com/")
     assert len(fetch.files(femoral)) == 1124

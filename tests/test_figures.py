@@ -1,11 +1,13 @@
-"""Tables as they are read: words for columns, what all rows share said once, every digit in the file."""
+"""Tables as they are read: words for columns, what all rows share said once, every digit in the
+file.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import figures, labels
-from helpers import study as studies
+from helpers import figures, studies
+from helpers.figures import tables
 
 
 @pytest.fixture
@@ -16,48 +18,75 @@ def study(tmp_path, monkeypatch):
 
 
 def compared():
-    return pd.DataFrame({
-        "model": ["unet", "bpsegsys_r"], "class": ["QLM", "QLM"], "unit": ["patient"] * 2, "n": [22, 22],
-        "difference": [-0.0241, -0.0241], "low": [-0.04, -0.05], "high": [0.012, -0.0001], "p": [0.0002, 0.2],
-        "hd95_px": [12.3456, np.nan], "hd95_px_low": [1.0, np.nan], "hd95_px_high": [20.5, np.nan],
-        "note": [None, None],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "model": ["unet", "bpsegsys_r"],
+            "class": ["QLM", "QLM"],
+            "unit": ["patient"] * 2,
+            "n": [22, 22],
+            "difference": [-0.0241, -0.0241],
+            "low": [-0.04, -0.05],
+            "high": [0.012, -0.0001],
+            "p": [0.0002, 0.2],
+            "hd95_px": [12.3456, np.nan],
+            "hd95_px_low": [1.0, np.nan],
+            "hd95_px_high": [20.5, np.nan],
+            "note": [None, None],
+        }
+    )
 
 
 def test_columns_in_words_and_shared_values_said_once():
-    shown, shared = labels.readable(compared())
+    shown, shared = tables.readable(compared())
     assert list(shown) == ["network", "difference", "interval", "P", "HD95 (px)"]
     assert shared == "In all rows: class QLM; patients 22."
-    assert shown.iloc[0].tolist() == ["U-Net", "−0.024", "−0.040 to 0.012", "< 0.001", "12.35 (1.00 to 20.50)"]
+    assert shown.iloc[0].tolist() == [
+        "U-Net",
+        "−0.024",
+        "−0.040 to 0.012",
+        "< 0.001",
+        "12.35 (1.00 to 20.50)",
+    ]
     assert shown.iloc[1].tolist() == ["BPSegSys-R", "−0.024", "−0.050 to 0.000", "0.200", "–"]
-    one = labels.readable(compared().head(1))
+    one = tables.readable(compared().head(1))
     assert one[1] == "" and one[0]["patients"].tolist() == ["22"]
 
 
 def test_an_empty_table_says_so():
     bounds = pd.DataFrame(columns=["class", "Dice", "Dice_low", "Dice_high", "p_value"])
-    shown, said = labels.readable(bounds)
+    shown, said = tables.readable(bounds)
     assert shown.empty and said == "Nothing to list."
 
 
 def test_bounds_that_are_all_unknown():
-    frame = pd.DataFrame({"Dice": [0.5, 0.6], "Dice_low": [float("nan")] * 2, "Dice_high": [float("nan")] * 2})
-    assert labels.readable(frame)[0]["Dice"].tolist() == ["0.500", "0.600"]
+    frame = pd.DataFrame(
+        {"Dice": [0.5, 0.6], "Dice_low": [float("nan")] * 2, "Dice_high": [float("nan")] * 2}
+    )
+    assert tables.readable(frame)[0]["Dice"].tolist() == ["0.500", "0.600"]
 
 
 def test_the_file_keeps_every_column_and_digit(study):
     text = figures.save_table(compared(), study, "compared", note="Policy.").to_html()
     caption = text.split("<caption>")[1].split("</caption>")[0]
-    assert caption == ("Policy. In all rows: class QLM; patients 22. BPSegSys-R is a stand-in: of the original only an "
-                       "abstract is public.")  # fmt: skip
+    assert (
+        caption
+        == "Policy. In all rows: class QLM; patients 22. BPSegSys-R is a stand-in: of the original"
+        " only an abstract is public."
+    )
     saved = pd.read_csv(study.run / "tables" / "compared.csv")
     assert list(saved) == list(compared()) and saved["difference"].tolist() == [-0.0241, -0.0241]
 
 
-@pytest.mark.parametrize(("values", "text"), [
-    ([1, 0], ["1", "0"]), ([87.0, None], ["87", "–"]), ([0.0, 0.5], ["0.000", "0.500"]),
-    ([1234.5, 2345.6], ["1234", "2346"]), ([True, False], ["yes", "no"]),
-    (["age_years", "FPR_union"], ["age (years)", "FPR of union"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([1, 0], ["1", "0"]),
+        ([87.0, None], ["87", "–"]),
+        ([0.0, 0.5], ["0.000", "0.500"]),
+        ([1234.5, 2345.6], ["1234", "2346"]),
+        ([True, False], ["yes", "no"]),
+        (["age_years", "FPR_union"], ["age (years)", "FPR of union"]),
+    ],
+)
 def test_cells(values, text):
-    assert labels.readable(pd.DataFrame({"x": values}))[0]["x"].tolist() == text
+    assert tables.readable(pd.DataFrame({"x": values}))[0]["x"].tolist() == text

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from helpers import contact, fingerprint, gates
+from helpers import leakage
+from helpers.analyses import fingerprint
 from helpers.datasets import Arrays
 from helpers.errors import StudyError
+from helpers.figures import sheets
 
 CLASSES = [SimpleNamespace(index=0, name="background"), SimpleNamespace(index=1, name="nerve")]
 SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 4
@@ -28,14 +30,22 @@ def speckle(coarse, fine):
 
 
 def arrays(**changes):
-    """Twelve different images of six patients, two each, with a square nerve in each; columns may be replaced."""
+    """Twelve different images of six patients, two each, with a square nerve in each; columns may
+    be replaced.
+    """
     index = pd.DataFrame(
         {
-            "image_id": [f"i{k}" for k in range(12)], "patient_id": [f"p{k // 2}" for k in range(12)],
-            "split": SPLITS, "sha256_image": [f"{k:064x}" for k in range(12)], "device": "A",
-            "height_px": 64, "width_px": 80, "pixel_mm": 0.2, "cv_fold": [k // 4 for k in range(12)],
+            "image_id": [f"i{k}" for k in range(12)],
+            "patient_id": [f"p{k // 2}" for k in range(12)],
+            "split": SPLITS,
+            "sha256_image": [f"{k:064x}" for k in range(12)],
+            "device": "A",
+            "height_px": 64,
+            "width_px": 80,
+            "pixel_mm": 0.2,
+            "cv_fold": [k // 4 for k in range(12)],
         }
-    ).assign(**changes)  # fmt: skip
+    ).assign(**changes)
     masks = np.zeros((12, 64, 64), np.uint8)
     masks[:, 16:32, 32:48] = 1
     return Arrays(np.stack([speckle(k, 100 + k) for k in range(12)]), masks, index)
@@ -44,50 +54,57 @@ def arrays(**changes):
 def test_clean_data_pass_every_gate():
     data = arrays()
     study = SimpleNamespace(classes=CLASSES, run=SimpleNamespace(rglob=lambda _: []))
-    found = gates.run(study, data)
+    found = leakage.run(study, data)
     assert [g.passed for g in found] == [True, True, True, True, None]
-    assert gates.require(found) is found
-    assert gates.table(found)["result"].tolist() == ["passed"] * 4 + ["does not apply"]
+    assert leakage.require(found) is found
+    assert leakage.table(found)["result"].tolist() == ["passed"] * 4 + ["does not apply"]
 
 
 def test_patient_in_two_splits():
-    data = arrays(patient_id=["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p0", "p9", "p10", "p11"])
-    gate = gates.patients_disjoint(data.index)
+    data = arrays(
+        patient_id=["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p0", "p9", "p10", "p11"]
+    )
+    gate = leakage.patients_disjoint(data.index)
     assert gate.passed is False
     assert gate.evidence.to_dict("list") == {
-        "division": ["main", "cross-validation"], "patient": ["p0", "p0"], "in": ["test, train", "cv1, cv3"]
-    }  # fmt: skip
+        "division": ["main", "cross-validation"],
+        "patient": ["p0", "p0"],
+        "in": ["test, train", "cv1, cv3"],
+    }
     with pytest.raises(
-        StudyError, match="gates: 1 problem\n  - patients disjoint: 11 patients, 2 of them in more than"
+        StudyError,
+        match="gates: 1 problem\n  - patients disjoint: 11 patients, 2 of them in more than",
     ):
-        gates.require([gate])
+        leakage.require([gate])
 
 
 def test_patient_in_two_folds_of_the_cross_validation_only():
-    gate = gates.patients_disjoint(arrays(cv_fold=[0, 1, *[k // 4 for k in range(2, 12)]]).index)
+    gate = leakage.patients_disjoint(arrays(cv_fold=[0, 1, *[k // 4 for k in range(2, 12)]]).index)
     assert gate.passed is False
     assert gate.evidence["division"].tolist() == ["cross-validation"]
 
 
 def test_unknown_patients_do_not_pass():
-    assert gates.patients_disjoint(arrays(patient_id=None).index).passed is None
+    assert leakage.patients_disjoint(arrays(patient_id=None).index).passed is None
     some = arrays().index.assign(patient_id=[None, *[f"p{k // 2}" for k in range(1, 12)]])
-    gate = gates.patients_disjoint(some)
+    gate = leakage.patients_disjoint(some)
     assert gate.passed is False and gate.found.endswith("; 1 images without a patient")
 
 
 def test_identical_file_in_two_splits():
     data = arrays()
     data.index.loc[11, "sha256_image"] = data.index.loc[0, "sha256_image"]
-    gate = gates.identical(data.index)
-    assert gate.passed is False and gate.found == "1 byte-identical copies, 1 of them in another split"
+    gate = leakage.identical(data.index)
+    assert (
+        gate.passed is False and gate.found == "1 byte-identical copies, 1 of them in another split"
+    )
     assert gate.evidence.iloc[0].tolist() == ["i0", "i11", "train", "test"]
 
 
 def test_identical_file_within_one_split_is_only_reported():
     data = arrays()
     data.index.loc[1, "sha256_image"] = data.index.loc[0, "sha256_image"]
-    gate = gates.identical(data.index)
+    gate = leakage.identical(data.index)
     assert gate.passed and len(gate.evidence) == 1
 
 
@@ -104,7 +121,7 @@ def test_identical_file_within_one_split_is_only_reported():
 def test_near_duplicate_in_two_splits(change):
     data = arrays()
     data.images[10] = change(data.images[2].astype(float), np.random.default_rng(0))
-    gate = gates.near_duplicates(data.images, data.index)
+    gate = leakage.near_duplicates(data.images, data.index)
     assert gate.passed is False
     assert gate.found == "1 pairs of different splits within 40 of 256 bits, 1 with a test image"
     assert gate.evidence.loc[0, ["image_id", "other"]].tolist() == ["i2", "i10"]
@@ -113,37 +130,41 @@ def test_near_duplicate_in_two_splits(change):
 def test_looking_alike_counts_where_patients_are_unknown():
     data = arrays()
     data.images[10] = speckle(2, 999)  # the structure of i2 with other speckle
-    gate = gates.near_duplicates(data.images, data.index, threshold=80)
-    assert len(gate.evidence) == 1 and gate.evidence["detail"].iloc[0] < gates.DETAIL
+    gate = leakage.near_duplicates(data.images, data.index, threshold=80)
+    assert len(gate.evidence) == 1 and gate.evidence["detail"].iloc[0] < leakage.DETAIL
     assert gate.passed is True  # two known patients who look alike
-    unknown = gates.near_duplicates(data.images, data.index.assign(patient_id=None), threshold=80)
+    unknown = leakage.near_duplicates(data.images, data.index.assign(patient_id=None), threshold=80)
     assert unknown.passed is False and unknown.evidence["counts"].tolist() == [True]
 
 
 def test_threshold_counts_bits():
     bits = np.zeros((3, 256), bool)
     bits[1, :40], bits[2, :41] = True, True
-    assert gates.hash_distances(bits).tolist() == [[0, 40, 41], [40, 0, 1], [41, 1, 0]]
+    assert leakage.hash_distances(bits).tolist() == [[0, 40, 41], [40, 0, 1], [41, 1, 0]]
 
 
 def test_class_missing_in_one_split():
     data = arrays()
     data.masks[6:8] = 0
-    gate = gates.classes_present(data.masks, data.index, CLASSES)
+    gate = leakage.classes_present(data.masks, data.index, CLASSES)
     assert gate.passed is False and gate.found == "missing: nerve in val"
 
 
 def test_class_missing_in_one_fold():
     data = arrays()
     data.masks[4:8] = 0
-    gate = gates.classes_present(data.masks, data.index, CLASSES)
+    gate = leakage.classes_present(data.masks, data.index, CLASSES)
     assert gate.found == "missing: nerve in val, nerve in cv2"
 
 
 def record(data, rows, fold="main", checkpoint="best"):
     values = data.images[rows] / 255
-    return {"model": "unet", "fold": fold, "training": {"checkpoint": checkpoint},
-            "normalisation": {"kind": "train", "mean": [values.mean()], "std": [values.std()]}}  # fmt: skip
+    return {
+        "model": "unet",
+        "fold": fold,
+        "training": {"checkpoint": checkpoint},
+        "normalisation": {"kind": "train", "mean": [values.mean()], "std": [values.std()]},
+    }
 
 
 def test_normalisation_fitted_on_training_images():
@@ -151,20 +172,28 @@ def test_normalisation_fitted_on_training_images():
     good = [
         record(data, data.rows("main", "train")),
         record(data, data.rows("cv1", "train"), "cv1"),
-        record(data, np.sort(np.r_[data.rows("cv1", "train"), data.rows("cv1", "val")]), "cv1", "last"),
+        record(
+            data, np.sort(np.r_[data.rows("cv1", "train"), data.rows("cv1", "val")]), "cv1", "last"
+        ),
     ]
-    assert gates.normalisation(good, data).passed is True
-    leaked = gates.normalisation([*good, record(data, np.arange(12))], data)
+    assert leakage.normalisation(good, data).passed is True
+    leaked = leakage.normalisation([*good, record(data, np.arange(12))], data)
     assert leaked.passed is False
     assert leaked.evidence["fits"].tolist() == [True, True, True, False]
-    assert leaked.found == "4 trainings, 1 of them with other values than their training images give"
+    assert (
+        leaked.found == "4 trainings, 1 of them with other values than their training images give"
+    )
 
 
 def test_records_are_found_under_the_run(tmp_path):
     data = arrays()
     (tmp_path / "models" / "unet").mkdir(parents=True)
-    (tmp_path / "models" / "unet" / "weights.json").write_text(json.dumps(record(data, data.rows("main", "train"))))
-    assert gates.normalisation(gates.records(SimpleNamespace(run=tmp_path)), data).passed is True
+    (tmp_path / "models" / "unet" / "weights.json").write_text(
+        json.dumps(record(data, data.rows("main", "train")))
+    )
+    assert (
+        leakage.normalisation(leakage.records(SimpleNamespace(run=tmp_path)), data).passed is True
+    )
 
 
 def test_fingerprint():
@@ -172,7 +201,9 @@ def test_fingerprint():
     data.masks[0] = 0
     per_image, per_class = fingerprint.images(data), fingerprint.classes(data, CLASSES)
     assert per_class.loc[1, ["area", "x", "y", "parts"]].tolist() == [1 / 16, 40 / 64, 24 / 64, 1]
-    assert per_class.loc[0, ["area", "parts"]].tolist() == [0, 0] and np.isnan(per_class.loc[0, "x"])
+    assert per_class.loc[0, ["area", "parts"]].tolist() == [0, 0] and np.isnan(
+        per_class.loc[0, "x"]
+    )
     assert per_image["grey_mean"].iloc[3] == pytest.approx(data.images[3].mean())
     found = json.loads(json.dumps(fingerprint.summary(per_image, per_class)))
     assert found["images"] == 12 and found["patients"] == 11 and found["sizes"] == {"80×64": 12}
@@ -183,32 +214,48 @@ def test_fingerprint():
 def test_fingerprint_says_nothing_about_the_unknown():
     data = arrays(patient_id=None, pixel_mm=np.nan, device=None)
     found = fingerprint.summary(fingerprint.images(data), fingerprint.classes(data, CLASSES))
-    assert found["patients"] is None and found["pixel_mm"] is None and found["images_per_patient"] is None
+    assert (
+        found["patients"] is None
+        and found["pixel_mm"] is None
+        and found["images_per_patient"] is None
+    )
     assert found["images_per_device"] == {"unknown": 12}
 
 
 def test_contact_sheet_shows_as_many_patients_as_fit():
-    index = pd.DataFrame({"image_id": [f"i{k}" for k in range(30)], "patient_id": [f"p{min(k, 9)}" for k in range(30)]})
-    chosen = contact.choose(index, 10)
-    assert index["patient_id"].iloc[chosen].nunique() == 10 and chosen == contact.choose(index, 10)
-    assert len(set(contact.choose(index, 30))) == 30
+    index = pd.DataFrame(
+        {
+            "image_id": [f"i{k}" for k in range(30)],
+            "patient_id": [f"p{min(k, 9)}" for k in range(30)],
+        }
+    )
+    chosen = sheets.choose(index, 10)
+    assert index["patient_id"].iloc[chosen].nunique() == 10 and chosen == sheets.choose(index, 10)
+    assert len(set(sheets.choose(index, 30))) == 30
 
 
 def test_figures_of_the_data():
     study = SimpleNamespace(foreground=[SimpleNamespace(index=1, name="nerve", colour="#ffd500")])
     data = arrays()
     data.images[10] = data.images[2]
-    assert len(contact.sheet(data, study, [0, 1, 2, 3], columns=3).axes) == 6
-    evidence = gates.near_duplicates(data.images, data.index).evidence
-    assert [a.get_title() or a.get_title(loc="left") for a in contact.pairs(data, study, evidence).axes] == [
+    assert len(sheets.sheet(data, study, [0, 1, 2, 3], columns=3).axes) == 6
+    evidence = leakage.near_duplicates(data.images, data.index).evidence
+    assert [
+        a.get_title() or a.get_title(loc="left") for a in sheets.pairs(data, study, evidence).axes
+    ] == [
         "i2 (train)\n0 bits",
         "i10 (test)",
     ]
-    figure = contact.fingerprint(fingerprint.images(data), fingerprint.classes(data, CLASSES), study)
+    figure = sheets.fingerprint(fingerprint.images(data), fingerprint.classes(data, CLASSES), study)
     titles = [a.get_title(loc="left") or a.get_title() for a in figure.axes]
     assert titles[0] == "Size of the files" and "Images per patient" in titles
 
 
 def test_the_data_side_needs_no_torch():
-    code = "import sys, helpers.gates, helpers.raters, helpers.contact, helpers.fetch, helpers.intake.make as m;"
-    subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=True, timeout=600)
+    code = (
+        "import sys, helpers.leakage, helpers.analyses.raters, helpers.figures.sheets,"
+        " tools.intake.fetch, tools.intake.make as m;"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=True, timeout=600
+    )

@@ -12,10 +12,10 @@ import yaml
 from intake_folder import FORM, empty_root, images, state, ten_patients, write
 from pictures import coco, dicom, grey, labelme, labels, save
 
-from helpers import study
+from helpers import studies
 from helpers.errors import StudyError
-from helpers.intake import form, patients
-from helpers.intake.make import make
+from tools.intake import form, patients
+from tools.intake.make import make
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +34,16 @@ def test_a_folder_with_a_form(root, folder, tmp_path):
     assert state(folder) == before
     frame = images(root)
     assert frame["image_id"].tolist()[:3] == ["1_0", "1_1", "2_0"] and len(frame) == 20
-    assert frame["patient_id"].nunique() == 10 and len(frame[["patient_id", "split"]].drop_duplicates()) == 10
+    assert (
+        frame["patient_id"].nunique() == 10
+        and len(frame[["patient_id", "split"]].drop_duplicates()) == 10
+    )
     assert frame["split"].value_counts().to_dict() == {"train": 12, "val": 4, "test": 4}
     row = frame.iloc[0]
     assert row["sha256_image"] == hashlib.sha256((folder / row["image"]).read_bytes()).hexdigest()
-    loaded = study.load("mine")
+    loaded = studies.load("mine")
     assert [c.name for c in loaded.classes] == ["background", "nerve", "muscle", "artery"]
-    assert len(study.images(loaded)) == 20 and loaded.title == "Mine <1>"
+    assert len(studies.images(loaded)) == 20 and loaded.title == "Mine <1>"
     text = page.read_text()
     assert page == root / "reports" / "mine" / "intake.html"
     assert text.count("<figure>") >= 20 and "Nothing stood out" in text and "No file." in text
@@ -50,11 +53,15 @@ def test_a_folder_with_a_form(root, folder, tmp_path):
 
 def test_a_folder_without_a_form(root, folder):
     make("mine", folder)
-    loaded = study.load("mine")
+    loaded = studies.load("mine")
     assert [c.name for c in loaded.classes] == ["background", "class_1", "class_2", "class_3"]
     assert images(root)["patient_id"].isna().all() and loaded.split["unit"] == "image"
     text = (root / "reports" / "mine" / "intake.html").read_text()
-    assert "No form names the classes" in text and "No patient is known" in text and "No pixel spacing" in text
+    assert (
+        "No form names the classes" in text
+        and "No patient is known" in text
+        and "No pixel spacing" in text
+    )
 
 
 def test_the_same_folder_gives_the_same_files(root, folder, tmp_path):
@@ -70,10 +77,10 @@ def test_the_same_folder_gives_the_same_files(root, folder, tmp_path):
 def test_a_study_yml_that_exists_is_kept(root, folder, tmp_path):
     form_path = write(tmp_path / "form.yml", FORM)
     make("mine", folder, form_path)
-    path = root / "data_manifest" / "mine" / "study.yml"
+    path = root / "data_manifest" / "mine" / "studies.yml"
     path.write_text(path.read_text().replace("title: mine", "title: by hand"))
     make("mine", folder, form_path)
-    assert study.load("mine").title == "by hand"
+    assert studies.load("mine").title == "by hand"
 
 
 def test_splits_are_never_drawn_again_silently(root, folder, tmp_path):
@@ -85,9 +92,13 @@ def test_splits_are_never_drawn_again_silently(root, folder, tmp_path):
         save(folder / "masks" / f"{p}_0.png", labels())
     save(folder / "photos" / "1_2.png", grey(seed=2000))  # a new image of a known patient
     save(folder / "masks" / "1_2.png", labels())
-    make("mine", folder, write(tmp_path / "form.yml", FORM | {"split": FORM["split"] | {"seed": 99}}))
+    make(
+        "mine", folder, write(tmp_path / "form.yml", FORM | {"split": FORM["split"] | {"seed": 99}})
+    )
     second = images(root).set_index("image_id")["split"]
-    assert (second[first.index] == first).all() and second["1_2"] == first["1_0"] and len(second) == 24
+    assert (
+        (second[first.index] == first).all() and second["1_2"] == first["1_0"] and len(second) == 24
+    )
     make("mine", folder, form_path, redraw=True)
     assert len(images(root)[["patient_id", "split"]].drop_duplicates()) == 13
 
@@ -99,16 +110,21 @@ def test_labelme_with_names_of_its_own(root, tmp_path):
     box = [[8, 5], [30, 5], [30, 15], [8, 15]]
     for k in range(5):
         save(data / "images" / f"p{k}.png", grey(seed=k))
-        labelme(data / "labels" / f"p{k}.json", [("shenjing", box), ("jizhu", box)], encoding="gb18030")
+        labelme(
+            data / "labels" / f"p{k}.json", [("shenjing", box), ("jizhu", box)], encoding="gb18030"
+        )
     make(
         "mine",
         data,
-        write(tmp_path / "form.yml", {"classes": [{"name": "nerve", "labels": ["shenjing"]}], "ignored": ["jizhu"]}),
+        write(
+            tmp_path / "form.yml",
+            {"classes": [{"name": "nerve", "labels": ["shenjing"]}], "ignored": ["jizhu"]},
+        ),
     )
-    content = yaml.safe_load((root / "data_manifest" / "mine" / "study.yml").read_text())
+    content = yaml.safe_load((root / "data_manifest" / "mine" / "studies.yml").read_text())
     assert content["classes"][1]["labels"] == ["shenjing"] and content["ignored"] == ["jizhu"]
     make("bare", data)
-    assert [c.name for c in study.load("bare").classes] == ["background", "jizhu", "shenjing"]
+    assert [c.name for c in studies.load("bare").classes] == ["background", "jizhu", "shenjing"]
 
 
 def test_dicom_and_itk_snap_by_three_raters(root, tmp_path):
@@ -126,7 +142,9 @@ def test_dicom_and_itk_snap_by_three_raters(root, tmp_path):
         )
         for rater in ("A", "B", "senior"):
             if (k, rater) != (5, "B"):
-                SimpleITK.WriteImage(SimpleITK.GetImageFromArray(labels()), str(data / rater / f"s{k}.nii.gz"))
+                SimpleITK.WriteImage(
+                    SimpleITK.GetImageFromArray(labels()), str(data / rater / f"s{k}.nii.gz")
+                )
     content = {
         "images": ["scans/*.dcm"],
         "reference": "senior",
@@ -145,17 +163,23 @@ def test_dicom_and_itk_snap_by_three_raters(root, tmp_path):
 
 def test_split_by_image_although_patients_are_known(root, folder, tmp_path):
     make("mine", folder, write(tmp_path / "form.yml", FORM | {"split": {"policy": "image k-fold"}}))
-    frame, loaded = images(root), study.load("mine")
-    assert len(frame[["patient_id", "split"]].drop_duplicates()) > 10  # the gate of 02_images fails, as it should
+    frame, loaded = images(root), studies.load("mine")
+    assert (
+        len(frame[["patient_id", "split"]].drop_duplicates()) > 10
+    )  # the gate of 02_images fails, as it should
     assert loaded.split["unit"] == "image" and loaded.statistics["test"] == "patient_t"
-    assert len(study.images(loaded)) == 20
+    assert len(studies.images(loaded)) == 20
 
 
 def test_cines_give_the_frames_that_are_outlined(root, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     for p in range(5):
-        dicom(data / f"c{p}.dcm", np.stack([grey(seed=10 * p + k) for k in range(4)]), PatientID=f"N{p}")
+        dicom(
+            data / f"c{p}.dcm",
+            np.stack([grey(seed=10 * p + k) for k in range(4)]),
+            PatientID=f"N{p}",
+        )
         stack = np.stack([labels() * 0, labels(), labels() * 0, labels()])
         SimpleITK.WriteImage(SimpleITK.GetImageFromArray(stack), str(data / f"c{p}_seg.nii.gz"))
     (tmp_path / "form.yml").write_text('images: ["*.dcm"]\n')
@@ -188,23 +212,41 @@ def test_files_that_name_a_person_are_pointed_out(root, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     for k in range(5):
-        dicom(data / f"s{k}.dcm", grey(seed=k), PatientID=f"N{k}", PatientName="Meier^Anna" if k == 2 else f"N{k}")
+        dicom(
+            data / f"s{k}.dcm",
+            grey(seed=k),
+            PatientID=f"N{k}",
+            PatientName="Meier^Anna" if k == 2 else f"N{k}",
+        )
         save(data / f"s{k}_mask.png", labels())
     text = make("mine", data).read_text()
     assert "1 images: the file names a person or a birth date" in text
-    assert "1 of these files name a person, and images.csv repeats their ids: make anonymous first. Next:" in text
+    assert (
+        "1 of these files name a person, and images.csv repeats their ids: make anonymous first."
+        " Next:" in text
+    )
 
 
 def test_a_table_of_patients(root, folder, tmp_path):
     table = tmp_path / "patients.csv"
     rows = [
-        f"{p};{40 + p},5;{'MF'[p % 2]};17{p % 10};{60 + p};{'refused consent' if p == 2 else ''}" for p in range(1, 13)
+        f"{p};{40 + p},5;{'MF'[p % 2]};17{p % 10};{60 + p};{'refused consent' if p == 2 else ''}"
+        for p in range(1, 13)
     ]
-    table.write_text("Patient;Age;Sex;Height (cm);Weight;Excluded\n" + "\n".join(rows), encoding="utf-8-sig")
+    table.write_text(
+        "Patient;Age;Sex;Height (cm);Weight;Excluded\n" + "\n".join(rows), encoding="utf-8-sig"
+    )
     make("mine", folder, write(tmp_path / "form.yml", FORM), table)
-    people = study.patients(study.load("mine"))
-    assert people["age_years"].tolist()[0] == 41.5 and people["sex"].tolist()[:2] == ["female", "male"]
-    assert people["excluded"].dropna().tolist() == ["refused consent", "no usable image", "no usable image"]
+    people = studies.patients(studies.load("mine"))
+    assert people["age_years"].tolist()[0] == 41.5 and people["sex"].tolist()[:2] == [
+        "female",
+        "male",
+    ]
+    assert people["excluded"].dropna().tolist() == [
+        "refused consent",
+        "no usable image",
+        "no usable image",
+    ]
     frame = images(root).set_index("image_id")
     assert frame.loc[["2_0", "2_1"], "excluded"].tolist() == ["patient excluded"] * 2
 
@@ -231,17 +273,32 @@ def test_names_of_people_stay_out_of_the_manifest(root, folder, tmp_path):
         "id,Name,age,Date of birth,bmi,姓名\n"
         + "".join(f"{p},Anna Meier,50,1961-05-14,25,安娜\n" for p in range(1, 11))
     )
-    text = make("mine", folder, write(tmp_path / "form.yml", FORM), tmp_path / "patients.csv").read_text()
-    assert list(study.patients(study.load("mine"))) == ["patient_id", "age_years", "bmi", "excluded"]
+    text = make(
+        "mine", folder, write(tmp_path / "form.yml", FORM), tmp_path / "patients.csv"
+    ).read_text()
+    assert list(studies.patients(studies.load("mine"))) == [
+        "patient_id",
+        "age_years",
+        "bmi",
+        "excluded",
+    ]
     assert "that name people were left out: Name, Date of birth, 姓名." in text
-    assert not any(b"Meier" in p.read_bytes() or b"1961" in p.read_bytes() for p in root.rglob("*.[chy]*"))
+    assert not any(
+        b"Meier" in p.read_bytes() or b"1961" in p.read_bytes() for p in root.rglob("*.[chy]*")
+    )
 
 
 def test_numbers_and_names_of_classes_are_not_mixed_by_guess(root, folder):
-    labelme(folder / "masks" / "1_0.json", [("nerve", [[8, 5], [30, 5], [30, 15]])], imageHeight=40, imageWidth=60)
+    labelme(
+        folder / "masks" / "1_0.json",
+        [("nerve", [[8, 5], [30, 5], [30, 15]])],
+        imageHeight=40,
+        imageWidth=60,
+    )
     (folder / "masks" / "1_0.png").unlink()
     with pytest.raises(
-        StudyError, match="some masks name their classes \\(nerve\\), others number them \\(1, 2, 3\\); "
+        StudyError,
+        match="some masks name their classes \\(nerve\\), others number them \\(1, 2, 3\\); ",
     ):
         make("mine", folder)
     assert not list(root.iterdir())
@@ -252,30 +309,49 @@ def test_a_patient_in_two_spellings_is_one(root, folder, tmp_path):
         for p in range(1, 11):
             for k in range(2):
                 name = f"{p}_{k}.png" if (p, k) != (7, 1) else "p 007_1.png"
-                (folder / kind / f"{p}_{k}.png").rename(folder / kind / (f"P{name}" if name[0] != "p" else name))
+                (folder / kind / f"{p}_{k}.png").rename(
+                    folder / kind / (f"P{name}" if name[0] != "p" else name)
+                )
     table = tmp_path / "patients.csv"
-    table.write_text("id,age,excluded\n" + "".join(f"p-{p},50,{'withdrew' * (p == 7)}\n" for p in range(1, 11)))
+    table.write_text(
+        "id,age,excluded\n" + "".join(f"p-{p},50,{'withdrew' * (p == 7)}\n" for p in range(1, 11))
+    )
     text = make(
-        "mine", folder, write(tmp_path / "form.yml", FORM | {"patient": {"pattern": "([^/]+)_"}}), table
+        "mine",
+        folder,
+        write(tmp_path / "form.yml", FORM | {"patient": {"pattern": "([^/]+)_"}}),
+        table,
     ).read_text()
     frame = images(root).set_index("image_id")
-    assert len(set(frame["patient_id"])) == 10 and len(set(frame.loc[["P7_0", "p_007_1"], "patient_id"])) == 1
+    assert (
+        len(set(frame["patient_id"])) == 10
+        and len(set(frame.loc[["P7_0", "p_007_1"], "patient_id"])) == 1
+    )
     assert frame.loc[["P7_0", "p_007_1"], "excluded"].tolist() == ["patient excluded"] * 2
-    assert set(study.patients(study.load("mine"))["patient_id"]) == set(frame["patient_id"])
+    assert set(studies.patients(studies.load("mine"))["patient_id"]) == set(frame["patient_id"])
     assert "were taken as one" in text
 
 
 def test_the_example_of_a_form_shows_every_key():
     path = Path(form.__file__).with_name("form_example.yml")
     said = form.read(path)
-    assert [c.name for c in said.classes[1:]] == ["QLM", "EIT", "bone"] and said.reference in said.masks
+    assert [c.name for c in said.classes[1:]] == [
+        "QLM",
+        "EIT",
+        "bone",
+    ] and said.reference in said.masks
     shown = set(yaml.safe_load(path.read_text(encoding="utf-8")))
     assert shown == set(form.SCHEMA["properties"]) - {"question", "citation", "study"}
 
 
 @pytest.mark.parametrize(
     ("names", "one"),
-    [(("P-007", "p7", " P 07"), True), (("1-12", "11-2"), False), (("A1", "B1"), False), (("?", "!"), False)],
+    [
+        (("P-007", "p7", " P 07"), True),
+        (("1-12", "11-2"), False),
+        (("A1", "B1"), False),
+        (("?", "!"), False),
+    ],
 )
 def test_spellings(names, one):
     assert (len({patients.spelling(n) for n in names}) == 1) is one
@@ -289,7 +365,11 @@ def test_duplicates_and_suspicious_pairs(root, folder, tmp_path):
     frame = images(root).set_index("image_id")["excluded"]
     assert frame["1_1"] == "same picture as 1_0" and frame["3_0"] == "moved during the scan"
     assert "the same picture twice" in text and "nothing is outlined" in text
-    assert text.index("the same picture twice") < text.index("nothing is outlined") < text.index("Contact sheet")
+    assert (
+        text.index("the same picture twice")
+        < text.index("nothing is outlined")
+        < text.index("Contact sheet")
+    )
 
 
 def test_annotation_of_another_picture_comes_first(root, tmp_path):
@@ -298,7 +378,11 @@ def test_annotation_of_another_picture_comes_first(root, tmp_path):
     box = [[8, 5], [30, 5], [30, 15], [8, 15]]
     for k in range(5):
         save(data / f"p{k}.png", grey(seed=k))
-        labelme(data / f"p{k}.json", [("nerve", box)], imagePath="C:\\scans\\p1.png" if k == 3 else f"p{k}.png")
+        labelme(
+            data / f"p{k}.json",
+            [("nerve", box)],
+            imagePath="C:\\scans\\p1.png" if k == 3 else f"p{k}.png",
+        )
     text = make("mine", data).read_text()
     assert "p3: its outlines say that they were drawn on p1" in text
 

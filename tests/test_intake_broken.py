@@ -7,9 +7,9 @@ from intake_folder import FORM, empty_root, images, state, ten_patients, write
 from pictures import coco, grey, labelme, save
 
 from helpers.errors import StudyError
-from helpers.intake import __main__ as command
-from helpers.intake import check, find, form, patients
-from helpers.intake.make import make
+from tools.intake import __main__ as command
+from tools.intake import check, find, form, patients
+from tools.intake.make import make
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,10 @@ def spoil(folder, tmp_path, kind):
         table = tmp_path / "patients.csv"
         table.write_text("patient_id\n1\n")
     elif kind == "image in two splits":
-        content["split"] = {"policy": "given", "given": {"train": {"of": "photos/*"}, "test": {"of": "photos/1*"}}}
+        content["split"] = {
+            "policy": "given",
+            "given": {"train": {"of": "photos/*"}, "test": {"of": "photos/1*"}},
+        }
     elif kind == "image in no split":
         content["split"] = {"policy": "given", "given": {"train": {"of": "photos/1*"}}}
     elif kind == "choice too large":
@@ -81,27 +84,46 @@ def spoil(folder, tmp_path, kind):
 
 BROKEN = {
     "no images": "DATA={data}: none of its 0 files are images by their ending; nothing was written",
-    "pattern matches nothing": "DATA={data}: none of its 40 files match scans/*.dcm; nothing was written",
-    "no masks": "DATA={data}: no usable image, nothing was written: 2 problems\n"
-    "  - photos/10_0.png: no mask found; looked for a file of the same name\n"
-    "  - photos/10_1.png: no mask found; looked for a file of the same name",
-    "patient not in the path": "DATA={data}: no usable image, nothing was written: 1 problem\n"
-    "  - photos/10_0.png: the pattern 'case([0-9]+)' finds no patient in this path",
-    "no DICOM value": "DATA={data}: no usable image, nothing was written: 1 problem\n"
-    "  - photos/10_0.png: has no DICOM value PatientID, which the form asks for",
+    "pattern matches nothing": (
+        "DATA={data}: none of its 40 files match scans/*.dcm; nothing was written"
+    ),
+    "no masks": (
+        "DATA={data}: no usable image, nothing was written: 2 problems\n"
+        "  - photos/10_0.png: no mask found; looked for a file of the same name\n"
+        "  - photos/10_1.png: no mask found; looked for a file of the same name"
+    ),
+    "patient not in the path": (
+        "DATA={data}: no usable image, nothing was written: 1 problem\n"
+        "  - photos/10_0.png: the pattern 'case([0-9]+)' finds no patient in this path"
+    ),
+    "no DICOM value": (
+        "DATA={data}: no usable image, nothing was written: 1 problem\n"
+        "  - photos/10_0.png: has no DICOM value PatientID, which the form asks for"
+    ),
     "too few patients": "a split into 5 needs at least 5 patients or images, found 2",
     "excluded name unknown": "{form}: 1 problem\n  - exclude: no image is called '77_0'",
-    "patient missing in the table": "table of patients: 1 problem\n  - patient '1' has images but no row; add it",
-    "table without patients known": "patients: a table was given, but no image has a patient; "
-    "say in a form how to read it",
+    "patient missing in the table": (
+        "table of patients: 1 problem\n  - patient '1' has images but no row; add it"
+    ),
+    "table without patients known": (
+        "patients: a table was given, but no image has a patient; say in a form how to read it"
+    ),
     "image in two splits": "split: photos/1_0.png is in test and in train; change the patterns",
-    "image in no split": "split: 16 images are in none, among them photos/2_0.png; add a pattern for them",
+    "image in no split": (
+        "split: 16 images are in none, among them photos/2_0.png; add a pattern for them"
+    ),
     "choice too large": "split val: 9 images of 'photos/1_*' wanted, there are 2",
-    "patient in two given splits": "{root}/data_manifest/mine/images.csv: 10 problems\n"
-    "  - patient 1 is in val and test (rows 2–3); keep each in one split\n",
-    "wrong key of study.yml": "{root}/data_manifest/mine/study.yml: 1 problem\n"
-    "  - top level: Additional properties are not allowed ('headlin' was unexpected)\n  nothing was written",
-    "everything excluded": "every usable image is excluded; look at the keys exclude and duplicates of the form",
+    "patient in two given splits": (
+        "{root}/data_manifest/mine/images.csv: 10 problems\n"
+        "  - patient 1 is in val and test (rows 2–3); keep each in one split\n"
+    ),
+    "wrong key of study.yml": (
+        "{root}/data_manifest/mine/study.yml: 1 problem\n  - top level: Additional properties are"
+        " not allowed ('headlin' was unexpected)\n  nothing was written"
+    ),
+    "everything excluded": (
+        "every usable image is excluded; look at the keys exclude and duplicates of the form"
+    ),
 }
 
 
@@ -120,13 +142,19 @@ def test_broken_folder(root, folder, tmp_path, kind):
 
 
 FORMS = {
-    "unknown key": ({"image": ["*.png"]}, "top level: Additional properties are not allowed ('image' was unexpected)"),
+    "unknown key": (
+        {"image": ["*.png"]},
+        "top level: Additional properties are not allowed ('image' was unexpected)",
+    ),
     "wrong type": ({"images": "*.png"}, "images: '*.png' is not of type 'array'"),
     "two ways to a patient": (
         {"patient": {"tag": "a", "pattern": "b"}},
         "patient: {'pattern': 'b', 'tag': 'a'} has too many properties",
     ),
-    "class without a name": ({"classes": [{"title": "x"}]}, "classes.0: 'name' is a required property"),
+    "class without a name": (
+        {"classes": [{"title": "x"}]},
+        "classes.0: 'name' is a required property",
+    ),
     "no colour": (
         {"classes": [{"name": "x", "colour": "red"}]},
         "classes.0.colour: 'red' does not match '^#[0-9a-fA-F]{6}$'",
@@ -149,8 +177,14 @@ def test_broken_form(tmp_path, kind):
     [
         ({"masks": {"A": "x", "B": "y"}}, "reference: must name one of the raters A, B"),
         ({"masks": {"A": "x"}, "reference": "C"}, "reference: must name one of the raters A"),
-        ({"classes": [{"name": "x"}, {"name": "x"}]}, "classes: every name once, background is added by itself"),
-        ({"split": {"policy": "given"}}, "split: policy 'given' and the key 'given' belong together"),
+        (
+            {"classes": [{"name": "x"}, {"name": "x"}]},
+            "classes: every name once, background is added by itself",
+        ),
+        (
+            {"split": {"policy": "given"}},
+            "split: policy 'given' and the key 'given' belong together",
+        ),
     ],
 )
 def test_contradicting_form(tmp_path, content, message):
@@ -163,19 +197,39 @@ def test_contradicting_form(tmp_path, content, message):
 TABLES = {
     "no id": ("age\n40\n", "{path}: no column patient_id; it has age_years"),
     "empty": ("", "{path}: is empty; give one row a patient"),
-    "header only": ("patient_id,age\n", "{path}: has a header but no patient; give one row a patient"),
-    "ragged": ("patient_id,age\n1,40\n2\n", "{path}: 1 problem\n  - row 3: 1 cells, the header has 2"),
-    "twice": ("patient_id\n1\n2\n1\n", "{path}: 1 problem\n  - rows 2, 4: patient 1 occurs 2 times"),
-    "two ages": ("patient_id,age,age_years\n1,2,3\n", "{path}: two columns mean age_years; keep one"),
+    "header only": (
+        "patient_id,age\n",
+        "{path}: has a header but no patient; give one row a patient",
+    ),
+    "ragged": (
+        "patient_id,age\n1,40\n2\n",
+        "{path}: 1 problem\n  - row 3: 1 cells, the header has 2",
+    ),
+    "twice": (
+        "patient_id\n1\n2\n1\n",
+        "{path}: 1 problem\n  - rows 2, 4: patient 1 occurs 2 times",
+    ),
+    "two ages": (
+        "patient_id,age,age_years\n1,2,3\n",
+        "{path}: two columns mean age_years; keep one",
+    ),
     "wrong cells": (
         "patient_id,age,sex,height\n1,old,x,1.75\n,40,f,170\n",
-        "{path}: 4 problems\n  - row 2: age_years 'old' is no number from 0 to 120\n"
-        "  - row 2: height_cm '1.75' is no number from 30 to 250\n"
-        "  - row 2: sex 'x' is neither male nor female; empty where unknown\n  - row 3: patient_id is empty",
+        (
+            "{path}: 4 problems\n  - row 2: age_years 'old' is no number from 0 to 120\n  - row 2:"
+            " height_cm '1.75' is no number from 30 to 250\n  - row 2: sex 'x' is neither male nor"
+            " female; empty where unknown\n  - row 3: patient_id is empty"
+        ),
     ),
-    "NaN": ("patient_id,age\n1,nan\n", "{path}: 1 problem\n  - row 2: age_years 'nan' is no number from 0 to 120"),
+    "NaN": (
+        "patient_id,age\n1,nan\n",
+        "{path}: 1 problem\n  - row 2: age_years 'nan' is no number from 0 to 120",
+    ),
     "spreadsheet": (b"PK\x03\x04....", "{path}: is a spreadsheet, not CSV; save it as 'CSV UTF-8'"),
-    "no text": (b"patient_id\n\xff\xff\n", "{path}: neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'"),
+    "no text": (
+        b"patient_id\n\xff\xff\n",
+        "{path}: neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'",
+    ),
 }
 
 
@@ -192,13 +246,19 @@ def test_broken_table_of_patients(tmp_path, kind):
 def test_table_in_another_encoding(tmp_path):
     (tmp_path / "p.csv").write_bytes("id\t性别\tsex\n1\tx\t女\n\n2\ty\t\n".encode("gb18030"))
     frame = patients.read(tmp_path / "p.csv")
-    assert frame["sex"].fillna("").tolist() == ["female", ""] and frame["性别"].tolist() == ["x", "y"]
+    assert frame["sex"].fillna("").tolist() == ["female", ""] and frame["性别"].tolist() == [
+        "x",
+        "y",
+    ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--study", "my study", "--data", "."], "error: study name 'my study': use letters, digits, _ and - only"),
+        (
+            ["--study", "my study", "--data", "."],
+            "error: study name 'my study': use letters, digits, _ and - only",
+        ),
         (
             ["--study", "mine", "--data", "/nowhere"],
             "error: DATA=/nowhere: no such folder; give the folder that holds the images and masks",
@@ -237,5 +297,7 @@ def test_coco_labels_are_discovered(tmp_path):
 def test_too_many_values_are_no_classes(folder):
     for p in (folder / "masks").iterdir():
         save(p, grey())
-    with pytest.raises(StudyError, match="the masks hold 255 different labels; name the classes in a form"):
+    with pytest.raises(
+        StudyError, match="the masks hold 255 different labels; name the classes in a form"
+    ):
         make("mine", folder)

@@ -1,14 +1,17 @@
-"""What is found in a folder, and how it is divided: masks by name, natural order, seeded splits."""
+"""What is found in a folder, and how it is divided: masks by name, natural order, seeded
+splits.
+"""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from helpers import study
-from helpers.intake import find, form, splits, tables
+from helpers import studies
+from tools.intake import find, form, splits, tables
 
-# --- finding ---------------------------------------------------------------------------------------------------------
+# --- finding
+# ------------------------------------------------------------------------------
 
 
 def test_masks_are_found_by_name():
@@ -39,11 +42,17 @@ def test_masks_are_found_by_name():
 def test_several_masks_are_not_guessed():
     files = ["a.png", "masks/a.png", "a.json"]
     _, refused = find.pair(files, ["a.png"], form.Form())
-    assert refused[0].reason == "2 masks could be its own: a.json, masks/a.png; say which in the form"
+    assert (
+        refused[0].reason == "2 masks could be its own: a.json, masks/a.png; say which in the form"
+    )
 
 
 def test_same_name_in_two_folders():
-    assert find.identifiers(["p1/a.png", "p2/a.png", "b.png"]) == {"p1/a.png": "p1_a", "p2/a.png": "p2_a", "b.png": "b"}
+    assert find.identifiers(["p1/a.png", "p2/a.png", "b.png"]) == {
+        "p1/a.png": "p1_a",
+        "p2/a.png": "p2_a",
+        "b.png": "b",
+    }
 
 
 def test_natural_order():
@@ -57,7 +66,8 @@ def test_hidden_files_are_left_alone(tmp_path):
     assert find.everything(tmp_path) == ["a.png"]
 
 
-# --- splits ----------------------------------------------------------------------------------------------------------
+# --- splits
+# ------------------------------------------------------------------------------
 
 
 def test_folds_keep_patients_together_and_shares_even():
@@ -72,7 +82,9 @@ def test_folds_keep_patients_together_and_shares_even():
     assert share.to_numpy().min() > 0.9 and share.to_numpy().max() < 1.1
     random = (
         pd.DataFrame(features)
-        .groupby(pd.Series(units).map(dict(zip(np.unique(units), rng.integers(0, 5, 60), strict=True))))
+        .groupby(
+            pd.Series(units).map(dict(zip(np.unique(units), rng.integers(0, 5, 60), strict=True)))
+        )
         .sum()
         / features.sum(0)
         * 5
@@ -90,23 +102,40 @@ def test_order_of_rows_does_not_matter():
 
 def test_given_split_with_a_seeded_choice():
     frame = pd.DataFrame(
-        {"image": [f"trainset/s_{k}.jpg" for k in range(20)] + [f"testset/s_{k}.jpg" for k in range(4)]}
+        {
+            "image": (
+                [f"trainset/s_{k}.jpg" for k in range(20)]
+                + [f"testset/s_{k}.jpg" for k in range(4)]
+            )
+        }
     )
     frame = frame.assign(image_id=frame["image"], patient_id=None, device=None)
     rule = {
         "policy": "given",
         "seed": 42,
-        "given": {"test": {"of": "testset/*"}, "train": {"of": "trainset/*"}, "val": {"of": "trainset/*", "choose": 5}},
+        "given": {
+            "test": {"of": "testset/*"},
+            "train": {"of": "trainset/*"},
+            "val": {"of": "trainset/*", "choose": 5},
+        },
     }
     found = splits.draw(frame, np.zeros((24, 1)), rule)
-    assert {s: int((found == s).sum()) for s in ("train", "val", "test")} == {"train": 15, "val": 5, "test": 4}
+    assert {s: int((found == s).sum()) for s in ("train", "val", "test")} == {
+        "train": 15,
+        "val": 5,
+        "test": 4,
+    }
     expected = np.random.default_rng(42).choice(20, 5, replace=False)
     assert set(np.flatnonzero(found == "val")) == set(expected)
 
 
 def test_the_femoral_split_follows_its_written_rule():
-    frame = pd.read_csv(Path(study.__file__).parent.parent / "data_manifest" / "femoral" / "images.csv")
+    frame = pd.read_csv(
+        Path(studies.__file__).parent.parent / "data_manifest" / "femoral" / "images.csv"
+    )
     assert frame["split"].value_counts().to_dict() == {"train": 450, "test": 62, "val": 50}
-    pool = sorted(frame.loc[frame["split"] != "test", "image_id"], key=lambda n: int(n.split("_")[1]))
+    pool = sorted(
+        frame.loc[frame["split"] != "test", "image_id"], key=lambda n: int(n.split("_")[1])
+    )
     chosen = {pool[k] for k in np.random.default_rng(42).choice(500, 50, replace=False)}
     assert chosen == set(frame.loc[frame["split"] == "val", "image_id"])

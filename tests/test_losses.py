@@ -1,12 +1,14 @@
-"""Losses against values worked out by hand, their gradients, and other libraries where the convention is the same."""
+"""Losses against values worked out by hand, their gradients, and other libraries where the
+convention is the same.
+"""
 
 import math
 
 import pytest
 import torch
 
-from helpers import losses
 from helpers.errors import StudyError
+from helpers.training import losses
 
 WEIGHTS = [1.0, 2.0, 3.0, 1.0]
 #: two pixels, two classes: the true class has p = 0.8 (class 1) and p = 0.6 (class 0)
@@ -39,7 +41,9 @@ def test_focal_as_coded_has_the_weight_inside():
 
 def test_both_focal_forms_agree_at_weight_one_and_differ_otherwise():
     logits, target = sample()
-    forms = [{"name": "focal_dice", "dice_weight": 0, "focal_form": f} for f in ("as_coded", "textbook")]
+    forms = [
+        {"name": "focal_dice", "dice_weight": 0, "focal_form": f} for f in ("as_coded", "textbook")
+    ]
     a, b = (value(f, None, logits, target) for f in forms)
     assert a == pytest.approx(b, rel=1e-6)
     a, b = (value(f, WEIGHTS, logits, target) for f in forms)
@@ -59,7 +63,9 @@ def test_dice_over_the_batch_is_not_the_mean_over_images():
     target[0] = 0
     batch, image = (losses.dice(logits, target, over=o).item() for o in ("batch", "image"))
     assert abs(batch - image) > 0.01
-    single = torch.stack([losses.dice(logits[i : i + 1], target[i : i + 1]) for i in range(2)]).mean()
+    single = torch.stack(
+        [losses.dice(logits[i : i + 1], target[i : i + 1]) for i in range(2)]
+    ).mean()
     assert image == pytest.approx(single.item(), rel=1e-6)
 
 
@@ -73,7 +79,9 @@ def test_focal_and_dice_are_weighed_and_added():
     logits, target = sample()
     parts = [{"focal_weight": 1, "dice_weight": 0}, {"focal_weight": 0, "dice_weight": 1}]
     focal, dice = (value({"name": "focal_dice", **p}, WEIGHTS, logits, target) for p in parts)
-    both = value({"name": "focal_dice", "focal_weight": 0.5, "dice_weight": 0.5}, WEIGHTS, logits, target)
+    both = value(
+        {"name": "focal_dice", "focal_weight": 0.5, "dice_weight": 0.5}, WEIGHTS, logits, target
+    )
     assert both == pytest.approx(0.5 * focal + 0.5 * dice, rel=1e-6)
     assert value({"name": "focal_dice"}, WEIGHTS, logits, target) == pytest.approx(both)
 
@@ -96,7 +104,9 @@ def test_bce_of_several_structures_is_one_sigmoid_each():
     z = torch.tensor([0.0, 1.5, -0.5]).reshape(1, 3, 1, 1)
     sigmoid = [1 / (1 + math.exp(-v)) for v in (1.5, -0.5)]
     expected = -(math.log(1 - sigmoid[0]) + math.log(sigmoid[1])) / 2
-    assert value({"name": "bce"}, None, z, torch.tensor([[[2]]])) == pytest.approx(expected, rel=1e-6)
+    assert value({"name": "bce"}, None, z, torch.tensor([[[2]]])) == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def test_bce_dice_by_hand():
@@ -114,7 +124,9 @@ def test_log_cosh_dice_by_hand():
 def test_gradients(name):
     logits, target = sample(3, torch.float64)
     logits = logits[..., :2, :2].clone().requires_grad_()
-    assert torch.autograd.gradcheck(losses.build({"name": name}, [1, 2, 3]), (logits, target[..., :2, :2]))
+    assert torch.autograd.gradcheck(
+        losses.build({"name": name}, [1, 2, 3]), (logits, target[..., :2, :2])
+    )
 
 
 @pytest.mark.parametrize("name", losses.DEFAULTS)
@@ -135,7 +147,9 @@ def test_ignored_pixels_count_for_nothing(name):
 def test_a_perfect_prediction_costs_nothing_and_a_wrong_one_more(name):
     _, target = sample()
     sure = 120 * torch.nn.functional.one_hot(target, 4).movedim(-1, 1).float() - 60
-    sure[:, 0] = 0  # sigmoids ask foreground against background: the other structures must lie below it
+    sure[:, 0] = (
+        0  # sigmoids ask foreground against background: the other structures must lie below it
+    )
     criterion = losses.build({"name": name}, WEIGHTS)
     assert criterion(sure, target).item() == pytest.approx(0, abs=1e-4)
     assert criterion(sure, (target + 1) % 4).item() > 0.3
@@ -153,9 +167,13 @@ def test_half_precision_logits_are_widened(name):
 def test_dice_equals_monai():
     monai = pytest.importorskip("monai.losses")
     logits, target = sample()
-    peer = monai.DiceLoss(softmax=True, to_onehot_y=True, batch=True, smooth_nr=1e-5, smooth_dr=1e-5)
+    peer = monai.DiceLoss(
+        softmax=True, to_onehot_y=True, batch=True, smooth_nr=1e-5, smooth_dr=1e-5
+    )
     torch.testing.assert_close(losses.dice(logits, target), peer(logits, target[:, None]))
-    peer = monai.DiceLoss(softmax=True, to_onehot_y=True, include_background=False, smooth_nr=1e-5, smooth_dr=1e-5)
+    peer = monai.DiceLoss(
+        softmax=True, to_onehot_y=True, include_background=False, smooth_nr=1e-5, smooth_dr=1e-5
+    )
     found = losses.dice(logits, target, include_background=False, over="image")
     torch.testing.assert_close(found, peer(logits, target[:, None]))
 
@@ -163,9 +181,13 @@ def test_dice_equals_monai():
 def test_focal_textbook_equals_monai():
     monai = pytest.importorskip("monai.losses")
     logits, target = sample()
-    peer = monai.FocalLoss(use_softmax=True, to_onehot_y=True, gamma=2.0, weight=WEIGHTS, reduction="none")
+    peer = monai.FocalLoss(
+        use_softmax=True, to_onehot_y=True, gamma=2.0, weight=WEIGHTS, reduction="none"
+    )
     expected = 0.5 * peer(logits, target[:, None]).sum(1).mean()
-    torch.testing.assert_close(losses.focal(logits, target, torch.tensor(WEIGHTS), form="textbook"), expected)
+    torch.testing.assert_close(
+        losses.focal(logits, target, torch.tensor(WEIGHTS), form="textbook"), expected
+    )
 
 
 def test_dice_and_focal_equal_segmentation_models():
@@ -176,7 +198,9 @@ def test_dice_and_focal_equal_segmentation_models():
     two, mask = sample(2)
     difference = two[:, 1:] - two[:, :1]
     peer = smp.FocalLoss("binary", gamma=2.0)
-    torch.testing.assert_close(2 * losses.focal(two, mask, form="textbook"), peer(difference, mask[:, None].float()))
+    torch.testing.assert_close(
+        2 * losses.focal(two, mask, form="textbook"), peer(difference, mask[:, None].float())
+    )
     peer = smp.SoftBCEWithLogitsLoss()
     torch.testing.assert_close(losses.bce(two, mask), peer(difference, mask[:, None].float()))
 

@@ -1,4 +1,6 @@
-"""Masks as pictures and NIfTI: read back as they were painted, by index, palette, colour or ITK-SNAP label."""
+"""Masks as pictures and NIfTI: read back as they were painted, by index, palette, colour or
+ITK-SNAP label.
+"""
 
 import numpy as np
 import pytest
@@ -21,7 +23,9 @@ def test_itk_snap_labels(tmp_path, beside):
     values = np.array([0, 4, 9, 9], np.uint8)[labels()]
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), str(tmp_path / "a.nii.gz"))
     (tmp_path / beside).write_text(DESCRIPTION)
-    assert np.array_equal(readers.read_mask(tmp_path / "a.nii.gz", CLASSES), np.array([0, 1, 2, 2])[labels()])
+    assert np.array_equal(
+        readers.read_mask(tmp_path / "a.nii.gz", CLASSES), np.array([0, 1, 2, 2])[labels()]
+    )
 
 
 def test_itk_snap_label_that_is_ignored(tmp_path):
@@ -32,7 +36,8 @@ def test_itk_snap_label_that_is_ignored(tmp_path):
     assert np.array_equal(found, np.array([0, 1, 2, 0])[labels()])
 
 
-# --- Masks as pictures -----------------------------------------------------------------------------------------------
+# --- Masks as pictures
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [".png", ".tif", ".bmp"])
@@ -43,20 +48,26 @@ def test_mask_of_indices(tmp_path, end, mode):
 
 
 def test_mask_of_sixteen_bit_indices(tmp_path):
-    assert np.array_equal(readers.read_mask(save(tmp_path / "a.png", labels().astype(np.uint16)), CLASSES), labels())
+    assert np.array_equal(
+        readers.read_mask(save(tmp_path / "a.png", labels().astype(np.uint16)), CLASSES), labels()
+    )
 
 
 @pytest.mark.parametrize("alpha", [False, True])
 def test_mask_of_colours(tmp_path, alpha):
     colours = np.array([list(bytes.fromhex(c.colour[1:])) for c in CLASSES], np.uint8)[labels()]
     if alpha:  # transparent means background, whatever its colour
-        colours = np.dstack([np.where(labels()[..., None] == 0, 77, colours), (labels() > 0) * 255]).astype(np.uint8)
+        colours = np.dstack(
+            [np.where(labels()[..., None] == 0, 77, colours), (labels() > 0) * 255]
+        ).astype(np.uint8)
     assert np.array_equal(readers.read_mask(save(tmp_path / "a.png", colours), CLASSES), labels())
 
 
 def test_palette_colours_in_another_order(tmp_path):
     picture = Image.fromarray(np.array([7, 5, 6, 4], np.uint8)[labels()], "L")
-    picture.putpalette([1, 2, 3] * 4 + [v for k in (3, 1, 2, 0) for v in bytes.fromhex(CLASSES[k].colour[1:])])
+    picture.putpalette(
+        [1, 2, 3] * 4 + [v for k in (3, 1, 2, 0) for v in bytes.fromhex(CLASSES[k].colour[1:])]
+    )
     picture.save(tmp_path / "a.png")
     assert np.array_equal(readers.read_mask(tmp_path / "a.png", CLASSES), labels())
 

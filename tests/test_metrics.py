@@ -4,11 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
+from monai.metrics import (
+    compute_average_surface_distance,
+    compute_hausdorff_distance,
+    compute_surface_dice,
+)
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score, precision_score, recall_score
 
 from helpers import metrics
-from helpers.study import Class
+from helpers.studies import Class
 
 CLASSES = tuple(Class(i, n, n, "#000000", 1.0) for i, n in enumerate(["background", "EIT", "QLM"]))
 
@@ -17,7 +21,9 @@ CLASSES = tuple(Class(i, n, n, "#000000", 1.0) for i, n in enumerate(["backgroun
 def pair():
     rng = np.random.default_rng(3)
     reference = rng.integers(0, 3, (40, 50), dtype=np.uint8)
-    prediction = np.where(rng.random((40, 50)) < 0.7, reference, rng.integers(0, 3, (40, 50))).astype(np.uint8)
+    prediction = np.where(
+        rng.random((40, 50)) < 0.7, reference, rng.integers(0, 3, (40, 50))
+    ).astype(np.uint8)
     return prediction, reference
 
 
@@ -40,7 +46,11 @@ def test_scores_are_scikit_learns(pair):
 def test_counts_by_hand():
     reference = np.array([[0, 1, 1], [0, 1, 2]], np.uint8)
     prediction = np.array([[0, 1, 0], [1, 1, 2]], np.uint8)
-    assert metrics.counts(prediction, reference, 3).tolist() == [[1, 1, 1, 3], [2, 1, 1, 2], [1, 0, 0, 5]]
+    assert metrics.counts(prediction, reference, 3).tolist() == [
+        [1, 1, 1, 3],
+        [2, 1, 1, 2],
+        [1, 0, 0, 5],
+    ]
 
 
 def test_rates_over_the_union_sum_to_one(pair):
@@ -59,7 +69,11 @@ def test_absent_from_both_is_undefined_absent_from_one_is_zero():
 
 
 def test_pooled_and_per_patient_differ_as_they_should():
-    rows = [("m", "A", "p1", 90, 10, 0, 0), ("m", "A", "p1", 80, 10, 10, 0), ("m", "A", "p2", 1, 1, 1, 97)]
+    rows = [
+        ("m", "A", "p1", 90, 10, 0, 0),
+        ("m", "A", "p1", 80, 10, 10, 0),
+        ("m", "A", "p2", 1, 1, 1, 97),
+    ]
     frame = pd.DataFrame(rows, columns=["model", "class", "patient_id", *metrics.COUNTS])
     assert metrics.pooled(frame).IoU[0] == pytest.approx(171 / 203)
     patients = metrics.per_patient(frame).set_index("patient_id")
@@ -74,7 +88,9 @@ def test_overall_counts_background_or_not(pair):
     assert with_background.mIoU == pytest.approx(each.IoU.mean())
     assert with_background.mPA == pytest.approx(each.recall.mean())
     assert with_background.accuracy == pytest.approx((pair[0] == pair[1]).mean())
-    assert metrics.overall(table, background=False).iloc[0].mIoU == pytest.approx(each.IoU[1:].mean())
+    assert metrics.overall(table, background=False).iloc[0].mIoU == pytest.approx(
+        each.IoU[1:].mean()
+    )
 
 
 def blob(seed, shape=(60, 70)):
@@ -96,12 +112,18 @@ def test_distances_agree_with_monai(seed):
 
 
 def test_distances_agree_with_surface_distance_on_squares():
-    """The peer measures on a dual grid with weighted contours; on shifted squares both give the shift."""
-    surface_distance = pytest.importorskip("surface_distance", reason="the peer surface-distance is not installed")
+    """The peer measures on a dual grid with weighted contours; on shifted squares both give the
+    shift.
+    """
+    surface_distance = pytest.importorskip(
+        "surface_distance", reason="the peer surface-distance is not installed"
+    )
     p, r = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
     p[10:30, 10:30], r[10:30, 14:34] = True, True
     peer = surface_distance.compute_surface_distances(r, p, spacing_mm=(1.0, 1.0))
-    assert metrics.distances(p, r)[0] == pytest.approx(surface_distance.compute_robust_hausdorff(peer, 95), abs=0.5)
+    assert metrics.distances(p, r)[0] == pytest.approx(
+        surface_distance.compute_robust_hausdorff(peer, 95), abs=0.5
+    )
 
 
 @pytest.mark.parametrize("tolerance", [0.5, 1.0, 3.0])
@@ -117,7 +139,9 @@ def test_surface_dice_agrees_with_monai(tolerance):
 def test_distance_of_an_empty_mask_is_undefined_and_spacing_scales():
     p, r = blob(1), blob(2)
     assert all(np.isnan(metrics.distances(np.zeros_like(p), r)))
-    np.testing.assert_allclose(metrics.distances(p, r, (0.5, 0.5)), np.array(metrics.distances(p, r)) / 2)
+    np.testing.assert_allclose(
+        metrics.distances(p, r, (0.5, 0.5)), np.array(metrics.distances(p, r)) / 2
+    )
 
 
 def test_wrong_shapes_and_values_are_refused():

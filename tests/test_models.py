@@ -1,13 +1,16 @@
-"""Every network through one tester: shapes, gradients, sizes, channels, files, compilation, published size."""
+"""Every network through one tester: shapes, gradients, sizes, channels, files, compilation,
+published size.
+"""
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from helpers import losses, models
+from helpers import models
 from helpers.errors import StudyError
 from helpers.models import catalogue
+from helpers.training import losses
 
 torch.set_num_threads(1)
 CRITERION = losses.build({"name": "focal_dice"}, None)
@@ -21,7 +24,9 @@ def images(channels, height=32, width=32, count=2, seed=0):
 def blobs(count=4, size=32):
     """Four images whose classes can be told by brightness, and their masks (classes 0 and 1)."""
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    masks = torch.stack([((rows - 10 - 3 * i) ** 2 + (columns - 20 + 2 * i) ** 2 < 50).long() for i in range(count)])
+    masks = torch.stack(
+        [((rows - 10 - 3 * i) ** 2 + (columns - 20 + 2 * i) ** 2 < 50).long() for i in range(count)]
+    )
     noise = torch.rand(count, size, size, generator=torch.Generator().manual_seed(1))
     return (0.7 * masks + 0.3 * noise)[:, None], masks
 
@@ -31,7 +36,8 @@ class NetworkTests:
 
     name: str
     options: dict = {}  # noqa: RUF012
-    #: parameters whose gradient is zero by construction at the start, with the reason in the subclass
+    #: parameters whose gradient is zero by construction at the start, with the reason in the
+    #: subclass
     no_gradient: tuple = ()
     learning_rate = 3e-3
 
@@ -93,7 +99,10 @@ class NetworkTests:
         with torch.no_grad():
             for parameter in other.parameters():
                 parameter.add_(0.1)
-            save_file({k: v.contiguous() for k, v in network.state_dict().items()}, tmp_path / "w.safetensors")
+            save_file(
+                {k: v.contiguous() for k, v in network.state_dict().items()},
+                tmp_path / "w.safetensors",
+            )
             other.load_state_dict(load_file(tmp_path / "w.safetensors"))
             assert torch.equal(network(images(1)), other(images(1)))
 
@@ -159,8 +168,12 @@ class NetworkTests:
         with torch.no_grad():
             program = torch.export.export(network, (x,))
             torch.testing.assert_close(program.module()(x), network(x))
-            torch.onnx.export(program, f=str(tmp_path / "n.onnx"), dynamo=True, optimize=False, verbose=False)
-            session = onnxruntime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
+            torch.onnx.export(
+                program, f=str(tmp_path / "n.onnx"), dynamo=True, optimize=False, verbose=False
+            )
+            session = onnxruntime.InferenceSession(
+                tmp_path / "n.onnx", providers=["CPUExecutionProvider"]
+            )
             (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
             torch.testing.assert_close(torch.from_numpy(found), network(x), atol=1e-4, rtol=1e-4)
 
@@ -197,9 +210,11 @@ class TestBPSegSysR(NetworkTests):
 class TestVisTR(NetworkTests):
     name, options = "vistr", {"backbone": "resnet50"}
     learning_rate = 1e-3
-    # the first decoder layer attends over zeros: its self-attention weights cannot matter yet (Carion 2020)
+    # the first decoder layer attends over zeros: its self-attention weights cannot matter yet
+    # (Carion 2020)
     no_gradient = tuple(
-        f"transformer.decode.0.{p}" for p in ("attend.in_proj_weight", "attend.out_proj.weight", "norms.0.weight")
+        f"transformer.decode.0.{p}"
+        for p in ("attend.in_proj_weight", "attend.out_proj.weight", "norms.0.weight")
     )
 
 
@@ -235,4 +250,6 @@ class TestZoo(NetworkTests):
 
         with torch.device("meta"):
             ours, peer = self.build(3, 4), smp.create_model("FPN", "resnet18", None, 3, 4)
-        assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in peer.parameters())
+        assert sum(p.numel() for p in ours.parameters()) == sum(
+            p.numel() for p in peer.parameters()
+        )

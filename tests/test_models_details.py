@@ -8,16 +8,19 @@ import torch
 import torchvision
 from torch import nn
 
-from helpers import losses, models
+from helpers import models
 from helpers.errors import StudyError
 from helpers.models import catalogue, vistr_parts
 from helpers.models.qvum import VGG16
+from helpers.training import losses
 
 torch.set_num_threads(1)
 
 
 def copy_in_order(source, target):
-    """Give ``target`` the weights of ``source``: both list the same layers, perhaps in another order of depth."""
+    """Give ``target`` the weights of ``source``: both list the same layers, perhaps in another
+    order of depth.
+    """
     with torch.no_grad():
         for a, b in zip(source, target, strict=True):
             assert type(a) is type(b)
@@ -56,7 +59,11 @@ def test_unet_equals_monai():
     peer.upcat_1 = monai.UpCat(2, 16, 8, 8, upsample="deconv", halves=True, **common)
     ours = randomise(models.build("unet", 1, 3, width=8))
     found = [peer.conv_0, peer.down_1, peer.down_2, peer.down_3, peer.down_4]
-    up = [m for k in (4, 3, 2, 1) for m in (getattr(peer, f"upcat_{k}").upsample, getattr(peer, f"upcat_{k}").convs)]
+    up = [
+        m
+        for k in (4, 3, 2, 1)
+        for m in (getattr(peer, f"upcat_{k}").upsample, getattr(peer, f"upcat_{k}").convs)
+    ]
     ours_up = [m for k in (3, 2, 1, 0) for m in (ours.raise_[k], ours.up[k])]
     for a, b in zip([*ours.down, *ours_up, ours.head], [*found, *up, peer.final_conv], strict=True):
         copy_in_order(layers(a), layers(b))
@@ -66,8 +73,9 @@ def test_unet_equals_monai():
 def test_unetpp_equals_monai():
     monai = pytest.importorskip("monai.networks.nets.basic_unetplusplus")
     common = {"act": "relu", "norm": None, "bias": True, "dropout": 0.0}
-    peer = monai.BasicUNetPlusPlus(2, 1, 3, (8, 16, 32, 64, 128, 8), upsample="deconv", deep_supervision=True,
-                                   **common)  # fmt: skip
+    peer = monai.BasicUNetPlusPlus(
+        2, 1, 3, (8, 16, 32, 64, 128, 8), upsample="deconv", deep_supervision=True, **common
+    )
     for j in range(1, 5):  # as in U-Net: its first level keeps the width when it enlarges
         mended = monai.UpCat(2, 16, 8 * j, 8, upsample="deconv", halves=True, **common)
         setattr(peer, f"upcat_0_{j}", mended)
@@ -129,7 +137,9 @@ def test_vistr_backbone_equals_torchvision():
 def test_deformable_convolution_equals_torchvision():
     torch.manual_seed(0)
     layer = vistr_parts.DeformableConv(6, 4)
-    nn.init.normal_(layer.offset.weight, 0, 1.0)  # offsets of several pixels, some beyond the border
+    nn.init.normal_(
+        layer.offset.weight, 0, 1.0
+    )  # offsets of several pixels, some beyond the border
     nn.init.normal_(layer.offset.bias, 0, 1.0)
     x = torch.randn(2, 6, 9, 11)
     with torch.no_grad():
@@ -150,9 +160,13 @@ def test_boxes_of_masks_equal_torchvision():
     target[0, 3:9, 10:25], target[1, 0:20, 29:30] = 1, 2
     present, boxes = vistr_parts.detection_targets(target, 2)
     assert present.tolist() == [[True, False], [False, True]]
-    corners = torchvision.ops.masks_to_boxes((target == torch.tensor([1, 2])[:, None, None]).float())
+    corners = torchvision.ops.masks_to_boxes(
+        (target == torch.tensor([1, 2])[:, None, None]).float()
+    )
     corners[:, 2:] += 1  # torchvision gives the last pixel, a box ends after it
-    expected = torchvision.ops.box_convert(corners, "xyxy", "cxcywh") / torch.tensor([30, 20, 30, 20])
+    expected = torchvision.ops.box_convert(corners, "xyxy", "cxcywh") / torch.tensor(
+        [30, 20, 30, 20]
+    )
     torch.testing.assert_close(torch.stack([boxes[0, 0], boxes[1, 1]]), expected)
     assert not boxes[0, 1].any()
 
@@ -187,7 +201,9 @@ def test_deep_supervision_trains_every_head():
     x, y = torch.rand(2, 1, 20, 24), torch.randint(0, 3, (2, 20, 24))
     criterion = losses.build({"name": "ce"})
     loss = models.training_loss(network.eval(), x, y, criterion)
-    expected = torch.stack([criterion(h[..., :20, :24], y) for h in network._heads(network.prepare(x))]).mean()
+    expected = torch.stack(
+        [criterion(h[..., :20, :24], y) for h in network._heads(network.prepare(x))]
+    ).mean()
     torch.testing.assert_close(loss, expected)
 
 
@@ -221,10 +237,22 @@ def test_original_unet_has_the_sizes_of_the_paper():
 @pytest.mark.parametrize("part", ["amd", "dar", "aeh", "basa", "ermha"])
 def test_every_part_of_dmrnet_can_be_switched_off(part):
     with torch.device("meta"):
-        whole, less = models.build("dmrnet_r", 1, 5), models.build("dmrnet_r", 1, 5, **{part: False})
+        whole, less = (
+            models.build("dmrnet_r", 1, 5),
+            models.build("dmrnet_r", 1, 5, **{part: False}),
+        )
         assert less(torch.zeros(1, 1, 32, 32)).shape == (1, 5, 32, 32)
-    removed = {"amd": 3_492_416, "dar": 1_983_152, "aeh": 186_542, "basa": 1_184, "ermha": 4_215_810}[part]
-    assert sum(p.numel() for p in whole.parameters()) - sum(p.numel() for p in less.parameters()) == removed
+    removed = {
+        "amd": 3_492_416,
+        "dar": 1_983_152,
+        "aeh": 186_542,
+        "basa": 1_184,
+        "ermha": 4_215_810,
+    }[part]
+    assert (
+        sum(p.numel() for p in whole.parameters()) - sum(p.numel() for p in less.parameters())
+        == removed
+    )
 
 
 def test_unknown_networks_are_named():
@@ -247,5 +275,8 @@ def test_reconstructions_say_so():
 
 
 def test_the_catalogue_needs_no_torch():
-    code = "import sys; from helpers import models; models.label('vistr'); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from helpers import models; models.label('vistr'); sys.exit('torch' in"
+        " sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

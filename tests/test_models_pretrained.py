@@ -1,4 +1,6 @@
-"""Pretrained encoders: where weights come from, what is frozen when, what learns slowly. Clips: of one patient."""
+"""Pretrained encoders: where weights come from, what is frozen when, what learns slowly. Clips:
+of one patient.
+"""
 
 import hashlib
 import os
@@ -12,15 +14,20 @@ import torchvision
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from helpers import datasets, inference, losses, models, schedule, study, training
+from helpers import datasets, models, studies, training
 from helpers.errors import StudyError
-from helpers.models import encoders
+from helpers.models import encoders, inference
 from helpers.models.qvum import VGG16
+from helpers.training import losses, schedule
 
 torch.set_num_threads(1)
-VGG = Path(os.environ.get("QVUM_DATA", "../shared/data")).parent / "weights/vgg16_imagenet_features.safetensors"
+VGG = (
+    Path(os.environ.get("QVUM_DATA", "../shared/data")).parent
+    / "weights/vgg16_imagenet_features.safetensors"
+)
 needs_vgg = pytest.mark.skipif(
-    not VGG.is_file(), reason=f"needs {VGG.name} in weights/ beside QVUM_DATA (default ../shared/data)"
+    not VGG.is_file(),
+    reason=f"needs {VGG.name} in weights/ beside QVUM_DATA (default ../shared/data)",
 )
 
 
@@ -37,14 +44,19 @@ def test_imagenet_weights_reach_qvum(monkeypatch):
     with torch.no_grad():  # one channel: as if the grey image were copied to three
         torch.testing.assert_close(grey.encoder(x)[0], network.encoder(x.expand(-1, 3, -1, -1))[0])
     monkeypatch.setenv("ENCODER_WEIGHTS", str(VGG))
-    assert models.provenance(models.build("qvum", 3, 4, encoder_weights="imagenet"))["file"] == VGG.name
+    assert (
+        models.provenance(models.build("qvum", 3, 4, encoder_weights="imagenet"))["file"]
+        == VGG.name
+    )
     with pytest.raises(StudyError, match=r"no resnet34 weights .* lacks bn1.bias"):
         models.build("bpsegsys_r", 3, 4, encoder_weights="imagenet")
 
 
 @pytest.fixture
 def vgg_file(tmp_path):
-    """A file with the tensors of VGG16's convolutions and one more, as torchvision would name them."""
+    """A file with the tensors of VGG16's convolutions and one more, as torchvision would name
+    them.
+    """
     tensors = {k: torch.rand_like(v) for k, v in VGG16(3).state_dict().items()}
     save_file(tensors | {"classifier.0.weight": torch.zeros(2)}, tmp_path / "vgg.safetensors")
     return tmp_path / "vgg.safetensors"
@@ -73,12 +85,18 @@ def test_frozen_encoder_is_released_and_only_a_pretrained_one_is_frozen(vgg_file
 
 def test_frozen_stem_of_vistr_stays_frozen(tmp_path):
     whole = torchvision.models.resnet50(weights=None).state_dict()
-    save_file({k: v for k, v in whole.items() if not k.startswith("fc.")}, tmp_path / "r50.safetensors")
-    network = models.build("vistr", 3, 2, backbone="resnet50", encoder_weights=str(tmp_path / "r50.safetensors"))
+    save_file(
+        {k: v for k, v in whole.items() if not k.startswith("fc.")}, tmp_path / "r50.safetensors"
+    )
+    network = models.build(
+        "vistr", 3, 2, backbone="resnet50", encoder_weights=str(tmp_path / "r50.safetensors")
+    )
     models.freeze_encoder(network, True)
     models.freeze_encoder(network, False)
     frozen = {n for n, p in network.named_parameters() if not p.requires_grad}
-    assert frozen == {n for n in frozen if n.startswith(("encoder.conv1", "encoder.layer1"))} != set()
+    assert (
+        frozen == {n for n in frozen if n.startswith(("encoder.conv1", "encoder.layer1"))} != set()
+    )
     assert sum(p.numel() for n, p in network.named_parameters() if n in frozen) == 222_400
     network.freeze_stem = False
     models.freeze_encoder(network, False)
@@ -101,13 +119,17 @@ def test_weights_that_cannot_be_had_are_an_error(tmp_path, monkeypatch, vgg_file
 
     monkeypatch.delenv("ENCODER_WEIGHTS", raising=False)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
-    with pytest.raises(StudyError, match=r"ENCODER_WEIGHTS=/path/file.safetensors .* or connect to the network"):
+    with pytest.raises(
+        StudyError, match=r"ENCODER_WEIGHTS=/path/file.safetensors .* or connect to the network"
+    ):
         models.build("qvum", 3, 4, encoder_weights="imagenet")
 
 
 def test_several_weight_files_the_fitting_one_is_taken(tmp_path, monkeypatch, vgg_file):
     save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    monkeypatch.setenv("ENCODER_WEIGHTS", os.pathsep.join([str(tmp_path / "other.safetensors"), str(vgg_file)]))
+    monkeypatch.setenv(
+        "ENCODER_WEIGHTS", os.pathsep.join([str(tmp_path / "other.safetensors"), str(vgg_file)])
+    )
     assert encoders.load(VGG16(3), "imagenet", "vgg16")["file"] == vgg_file.name
 
 
@@ -118,22 +140,37 @@ SMALL = "smp:FPN/resnet18"
 def resnet18_file(tmp_path):
     """A file with the tensors of ResNet-18 as torchvision names them."""
     whole = torchvision.models.resnet18(weights=None).state_dict()
-    save_file({k: v for k, v in whole.items() if not k.startswith("fc.")}, tmp_path / "r18.safetensors")
+    save_file(
+        {k: v for k, v in whole.items() if not k.startswith("fc.")}, tmp_path / "r18.safetensors"
+    )
     return str(tmp_path / "r18.safetensors")
 
 
 def spec(**change):
     """The settings of one quick training."""
-    base = {"epochs": 4, "batch": 2, "optimiser": {"name": "adam", "lr": 1e-3}, "schedule": {"name": "constant"}}
-    quick = {"augmentation": {}, "channels": 1, "normalise": "none", "freeze_epochs": 0, "checkpoint": "last"}
-    return study.load("phantom").training("qvum", "main") | base | quick | change
+    base = {
+        "epochs": 4,
+        "batch": 2,
+        "optimiser": {"name": "adam", "lr": 1e-3},
+        "schedule": {"name": "constant"},
+    }
+    quick = {
+        "augmentation": {},
+        "channels": 1,
+        "normalise": "none",
+        "freeze_epochs": 0,
+        "checkpoint": "last",
+    }
+    return studies.load("phantom").training("qvum", "main") | base | quick | change
 
 
 def numbered(patients):
     """A study whose images all carry the number of their patient as their grey value."""
     values = np.array(patients, np.uint8)[:, None, None] * np.ones((1, 32, 32), np.uint8)
     index = pd.DataFrame({"patient_id": [f"p{p}" for p in patients]})
-    return datasets.Arrays(values, np.arange(len(values) * 1024).reshape(-1, 32, 32).astype(np.uint8) % 4, index)
+    return datasets.Arrays(
+        values, np.arange(len(values) * 1024).reshape(-1, 32, 32).astype(np.uint8) % 4, index
+    )
 
 
 def test_frozen_epochs_pass_before_the_encoder_learns(resnet18_file, tmp_path, monkeypatch):
@@ -141,12 +178,27 @@ def test_frozen_epochs_pass_before_the_encoder_learns(resnet18_file, tmp_path, m
     seen, real = [], models.freeze_encoder
 
     def watched(network, frozen):
-        seen.append((frozen, network.encoder.conv1.weight.detach().clone(), network.network.decoder.p5.weight.clone()))
+        seen.append(
+            (
+                frozen,
+                network.encoder.conv1.weight.detach().clone(),
+                network.network.decoder.p5.weight.clone(),
+            )
+        )
         return real(network, frozen)
 
     monkeypatch.setattr(models, "freeze_encoder", watched)
     rows = np.arange(4)
-    training.fit(network, numbered([0, 1, 2, 3]), rows, rows[:0], spec(freeze_epochs=2), [1.0] * 4, 1, tmp_path / "s")
+    training.fit(
+        network,
+        numbered([0, 1, 2, 3]),
+        rows,
+        rows[:0],
+        spec(freeze_epochs=2),
+        [1.0] * 4,
+        1,
+        tmp_path / "s",
+    )
     frozen, encoder, decoder = zip(*seen, strict=True)
     assert frozen == (True, True, False, False)
     assert torch.equal(encoder[0], encoder[2]) and not torch.equal(encoder[2], encoder[3])
@@ -166,7 +218,9 @@ def test_a_pretrained_encoder_can_learn_more_slowly(resnet18_file):
     assert {round(v, 4) for n, v in moved.items() if n.startswith("network.encoder.")} == {0.05}
     assert {round(v, 4) for n, v in moved.items() if not n.startswith("network.encoder.")} == {0.5}
     scratch = schedule.optimiser(entry, models.build(SMALL, 1, 2))
-    assert [g["share"] for g in scratch.param_groups] == [1.0]  # nothing was learned before: all learn alike
+    assert [g["share"] for g in scratch.param_groups] == [
+        1.0
+    ]  # nothing was learned before: all learn alike
 
 
 def test_clips_are_of_one_patient():
@@ -178,7 +232,9 @@ def test_clips_are_of_one_patient():
 
 
 class Clips(nn.Module):
-    """A clip network whose class is the grey value; it remembers the grey values of all frames it read."""
+    """A clip network whose class is the grey value; it remembers the grey values of all frames
+    it read.
+    """
 
     clip_length = 2
 
@@ -198,7 +254,7 @@ def test_a_clip_network_never_sees_two_patients_together(tmp_path, monkeypatch):
     ]
     monkeypatch.setattr(models, "build", lambda *_, **__: network)
     training.run(
-        study.load("phantom"),
+        studies.load("phantom"),
         spec(epochs=1, encoder_weights="none", checkpoint="best"),
         "main",
         1,

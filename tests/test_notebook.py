@@ -6,15 +6,18 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from helpers import notebook, provenance
+from helpers import provenance
 from helpers.errors import StudyError
+from helpers.workflow import notebook
 
 NOTEBOOKS = sorted((provenance.REPOSITORY / "notebooks").glob("*.ipynb"))
 
 
 def write(path, *cells, parameters='study = "phantom"\nnumber = 3'):
     book = nbformat.v4.new_notebook(
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        }
     )
     book.cells = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
     book.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
@@ -23,11 +26,16 @@ def write(path, *cells, parameters='study = "phantom"\nnumber = 3'):
 
 
 def test_parameters_reach_the_notebook_and_a_record_is_kept(tmp_path):
-    source = write(tmp_path / "a.ipynb", "from pathlib import Path\nPath(out).write_text(f'{study} {number}')",
-                   "from helpers import provenance\nprovenance.made(out)",
-                   parameters='study = "phantom"\nnumber = 3\nout = ""')  # fmt: skip
+    source = write(
+        tmp_path / "a.ipynb",
+        "from pathlib import Path\nPath(out).write_text(f'{study} {number}')",
+        "from helpers import provenance\nprovenance.made(out)",
+        parameters='study = "phantom"\nnumber = 3\nout = ""',
+    )
     out = tmp_path / "made.txt"
-    done = notebook.run(source, tmp_path / "done/a.ipynb", {"study": "femoral", "number": 4, "out": str(out)}, 1)
+    done = notebook.run(
+        source, tmp_path / "done/a.ipynb", {"study": "femoral", "number": 4, "out": str(out)}, 1
+    )
     assert out.read_text() == "femoral 4"
     record = json.loads(done.with_suffix(".json").read_text())
     assert record["parameters"]["number"] == 4 and record["notebook"] == "a.ipynb"
@@ -50,12 +58,16 @@ def test_unknown_and_mistyped_parameters_are_errors(tmp_path, given, message):
 
 
 def test_a_failing_cell_is_one_line_and_the_executed_notebook_is_kept(tmp_path):
-    source = write(tmp_path / "a.ipynb", "x = 1", "raise ValueError('row 7 of images.csv is wrong')")
+    source = write(
+        tmp_path / "a.ipynb", "x = 1", "raise ValueError('row 7 of images.csv is wrong')"
+    )
     with pytest.raises(StudyError) as error:
         notebook.run(source, tmp_path / "done.ipynb", {}, 1)
     kept = tmp_path / "done.failed.ipynb"
-    assert str(error.value).splitlines() == [f"{source}: cell 2: ValueError: row 7 of images.csv is wrong",
-                                             f"  executed notebook: {kept}"]  # fmt: skip
+    assert str(error.value).splitlines() == [
+        f"{source}: cell 2: ValueError: row 7 of images.csv is wrong",
+        f"  executed notebook: {kept}",
+    ]
     assert kept.is_file() and not (tmp_path / "done.ipynb").exists()
 
 
@@ -66,7 +78,9 @@ def test_a_cell_that_never_ends_is_stopped(tmp_path):
 
 
 def test_a_notebook_without_parameters_cell_is_refused(tmp_path):
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), tmp_path / "a.ipynb")
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), tmp_path / "a.ipynb"
+    )
     with pytest.raises(StudyError, match="no cell is tagged 'parameters'"):
         notebook.run(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {})
     with pytest.raises(StudyError, match="no such notebook"):
@@ -82,12 +96,16 @@ def test_a_notebook_is_prose_parameters_calls_results(path):
     book = nbformat.read(path, as_version=4)
     nbformat.validate(book)
     code = [c for c in book.cells if c.cell_type == "code"]
-    assert not any(c.outputs or c.execution_count for c in code), "strip the outputs before committing"
+    assert not any(c.outputs or c.execution_count for c in code), (
+        "strip the outputs before committing"
+    )
     assert len(book.cells) <= 30
     assert max(len(c.source.splitlines()) for c in code) <= 25
     assert book.cells[0].cell_type == "markdown" and book.cells[0].source.startswith("# ")
     tagged = [c for c in code if "parameters" in c.metadata.get("tags", [])]
     assert len(tagged) == 1
-    assert all("#" in line for line in tagged[0].source.splitlines() if line.strip()), "a comment for each parameter"
+    assert all("#" in line for line in tagged[0].source.splitlines() if line.strip()), (
+        "a comment for each parameter"
+    )
     assert not any("sys.path" in c.source for c in code)
     assert {"study", "protocol"} <= set(notebook.parameters(path))

@@ -1,4 +1,6 @@
-"""Prediction for users: a small trained network on pictures, DICOM, cines and videos, and what is written."""
+"""Prediction for users: a small trained network on pictures, DICOM, cines and videos, and what is
+written.
+"""
 
 import json
 
@@ -10,8 +12,12 @@ import torch
 from pictures import dicom as write_dicom
 from PIL import Image
 
-from helpers import checkpoint, exports, losses, models, predict, readers
+from helpers import models, readers
 from helpers.errors import StudyError
+from helpers.models import trained
+from helpers.training import checkpoint, losses
+from tools.predict import __main__ as predict
+from tools.predict import exports
 
 SIZE = 32
 CLASSES = ["background", "nerve"]
@@ -33,15 +39,24 @@ def model(tmp_path_factory):
     pairs = [disc(SIZE, SIZE, 8 + 2 * i, 20 - i, 5 + i % 4) for i in range(8)]
     x = torch.stack([torch.tensor(p[0]) for p in pairs])[:, None].float() / 255
     y = torch.stack([torch.tensor(p[1]) for p in pairs]).long()
-    optimiser, criterion = torch.optim.Adam(network.parameters(), 5e-3), losses.build({"name": "bce_dice"})
+    optimiser, criterion = (
+        torch.optim.Adam(network.parameters(), 5e-3),
+        losses.build({"name": "bce_dice"}),
+    )
     for _ in range(40):
         optimiser.zero_grad()
         criterion(network(x), y).backward()
         optimiser.step()
     training = {"name": "femoral_unet", "channels": 1, "options": {}, "image_size": SIZE}
     norm = {"kind": "none", "mean": [0.0], "std": [1.0]}
-    record = {"study": "discs", "protocol": "quick", "model": "femoral_unet", "training": training,
-              "classes": CLASSES, "normalisation": norm}  # fmt: skip
+    record = {
+        "study": "discs",
+        "protocol": "quick",
+        "model": "femoral_unet",
+        "training": training,
+        "classes": CLASSES,
+        "normalisation": norm,
+    }
     checkpoint.save_weights(network, folder / "weights.safetensors", record)
     return folder
 
@@ -53,7 +68,9 @@ def save(folder, name, pixels):
 
 
 def scan(path, pixels, **tags):
-    """An ultrasound DICOM with the identifiers that a segmentation refers to; 0.2 mm a row, 0.1 mm a column."""
+    """An ultrasound DICOM with the identifiers that a segmentation refers to; 0.2 mm a row, 0.1 mm
+    a column.
+    """
     uids = {k: pydicom.uid.generate_uid() for k in ("StudyInstanceUID", "SeriesInstanceUID")}
     return write_dicom(path, pixels, **uids, PatientID="p1", InstanceNumber=1, **tags)
 
@@ -74,12 +91,15 @@ def test_picture_becomes_mask_overlay_and_area(model, tmp_path):
     assert np.array(Image.open(tmp_path / "out/scan_overlay.png")).shape == (64, 96, 3)
     kept = pd.read_csv(tmp_path / "out/areas.csv")
     assert kept["area_px"].tolist() == table["area_px"].tolist()
-    assert json.loads((tmp_path / "out/prediction.json").read_text())["network"]["model"] == "femoral_unet"
+    assert (
+        json.loads((tmp_path / "out/prediction.json").read_text())["network"]["model"]
+        == "femoral_unet"
+    )
 
 
 def test_mask_reads_back_with_the_class_colours(model, tmp_path):
     predict.run(model, save(tmp_path, "scan.png", disc()[0]), tmp_path / "out")
-    classes = predict.load(model).classes
+    classes = trained.load(model).classes
     again = readers.read_mask(tmp_path / "out/scan_mask.png", classes)
     assert np.array_equal(again, np.array(Image.open(tmp_path / "out/scan_mask.png")))
 
@@ -100,7 +120,10 @@ def test_dicom_segmentation_refers_to_its_image(model, tmp_path):
     image, mask = disc()
     scan(tmp_path / "scan.dcm", image)
     predict.run(model, tmp_path / "scan.dcm", tmp_path / "out", ("dicom-seg",))
-    source, found = pydicom.dcmread(tmp_path / "scan.dcm"), pydicom.dcmread(tmp_path / "out/scan_seg.dcm")
+    source, found = (
+        pydicom.dcmread(tmp_path / "scan.dcm"),
+        pydicom.dcmread(tmp_path / "out/scan_seg.dcm"),
+    )
     assert found.SOPClassUID == pydicom.uid.SegmentationStorage
     assert [s.SegmentLabel for s in found.SegmentSequence] == ["nerve"]
     assert found.StudyInstanceUID == source.StudyInstanceUID
@@ -145,7 +168,10 @@ def test_folder_with_a_bad_file_names_it_and_segments_the_rest(model, tmp_path):
     with pytest.raises(StudyError, match=r"2 of 3 files were segmented[\s\S]*notes.txt"):
         predict.run(model, tmp_path / "in", tmp_path / "out")
     assert pd.read_csv(tmp_path / "out/areas.csv")["image"].nunique() == 2
-    assert sorted(p.name for p in (tmp_path / "out").glob("*_mask.png")) == ["a_bmp_mask.png", "a_png_mask.png"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("*_mask.png")) == [
+        "a_bmp_mask.png",
+        "a_png_mask.png",
+    ]
     assert not list((tmp_path / "out").glob(".part*"))
 
 
@@ -159,9 +185,9 @@ def test_segmentation_needs_dicom_and_something_found(model, tmp_path):
 
 def test_wrong_model_folders_are_explained(model, tmp_path):
     with pytest.raises(StudyError, match="no weights"):
-        predict.load(tmp_path)
+        trained.load(tmp_path)
     with pytest.raises(StudyError, match=f"below it are .*{model.name}"):
-        predict.load(model.parent)
+        trained.load(model.parent)
     copy = tmp_path / "copy"
     copy.mkdir()
     for name in ("weights.safetensors", "weights.json"):
@@ -170,7 +196,7 @@ def test_wrong_model_folders_are_explained(model, tmp_path):
         file.seek(-4, 2)
         file.write(b"\0\0\0\0")
     with pytest.raises(StudyError, match="sha256 differs"):
-        predict.load(copy)
+        trained.load(copy)
 
 
 def test_command_line(model, tmp_path, capsys):
@@ -178,4 +204,13 @@ def test_command_line(model, tmp_path, capsys):
     predict.main(["--model", str(model), "--images", str(image), "--out", str(tmp_path / "out")])
     assert "1 file(s) segmented" in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"error: .*missing.png: no such file"):
-        predict.main(["--model", str(model), "--images", str(tmp_path / "missing.png"), "--out", str(tmp_path / "o")])
+        predict.main(
+            [
+                "--model",
+                str(model),
+                "--images",
+                str(tmp_path / "missing.png"),
+                "--out",
+                str(tmp_path / "o"),
+            ]
+        )

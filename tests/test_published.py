@@ -1,4 +1,6 @@
-"""Printed numbers beside ours: the oracle, the right quantity for each number, and fair verdicts."""
+"""Printed numbers beside ours: the oracle, the right quantity for each number, and fair
+verdicts.
+"""
 
 import dataclasses
 
@@ -8,12 +10,11 @@ import pandas as pd
 import pytest
 import stats_data
 
-from helpers import metrics, published, stats
-from helpers import study as studies
-from helpers.audit.interval import printed
+from helpers import metrics, papers, stats, studies
 from helpers.errors import StudyError
-from helpers.published import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED, plots, words
-from helpers.published.ours import MODELS
+from helpers.papers import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED, plots, words
+from helpers.papers.ours import MODELS
+from tools.audit.interval import printed
 
 PHANTOM = studies.load("phantom", "quick")
 FEMORAL = studies.load("femoral", "paper")
@@ -25,7 +26,11 @@ def rows(ids, split, class_counts, model="qvum", fold="main", patients=None):
     parts = []
     for name, values in class_counts.items():
         frame = pd.DataFrame(np.broadcast_to(values, (len(ids), 4)).astype(int), columns=COUNTS)
-        frame = frame.assign(image_id=list(ids), patient_id=list(patients) if patients is not None else "", split=split)
+        frame = frame.assign(
+            image_id=list(ids),
+            patient_id=list(patients) if patients is not None else "",
+            split=split,
+        )
         parts.append(frame.assign(study="s", model=model, fold=fold, seed=1, **{"class": name}))
     return pd.concat(parts, ignore_index=True)
 
@@ -57,29 +62,41 @@ def femoral_run(shift=0.0, model="femoral_unet"):
 @pytest.fixture(scope="module")
 def femoral():
     images, run = femoral_run()
-    return published.compare(FEMORAL, run, images, draws=300), run
+    return papers.compare(FEMORAL, run, images, draws=300), run
 
 
 @pytest.fixture(scope="module")
 def phantom():
-    """The phantom study with results that are exactly the published ones: the oracle, for every image."""
+    """The phantom study with results that are exactly the published ones: the oracle, for every
+    image.
+    """
     images, patients = studies.images(PHANTOM), studies.patients(PHANTOM)
-    oracle = published.oracle_counts(PHANTOM)
+    oracle = papers.oracle_counts(PHANTOM)
     counts = {c: g[COUNTS].to_numpy() for c, g in oracle.groupby("class")}
     test = images[images["split"] == "test"]
-    own = [rows(test["image_id"], "test", counts, m, patients=test["patient_id"]) for m in ("qvum", "unet")]
+    own = [
+        rows(test["image_id"], "test", counts, m, patients=test["patient_id"])
+        for m in ("qvum", "unet")
+    ]
     run = pd.concat(own, ignore_index=True)
     run.loc[run["model"] == "unet", COUNTS] //= 2  # the same scores, other counts
-    return published.compare(PHANTOM, run, images, patients, draws=200)
+    return papers.compare(PHANTOM, run, images, patients, draws=200)
 
 
 def test_oracle_gives_every_published_qvum_figure():
-    frame = published.oracle_counts(PHANTOM)
+    frame = papers.oracle_counts(PHANTOM)
     classes = metrics.pooled(frame, ["class"]).set_index("class")
     means = metrics.overall(frame).iloc[0]
-    names = {"Dice_mean": "Dice", "accuracy_pixel": "accuracy", "FPR": "FPR_union", "FNR": "FNR_union"}
-    table = published.load(PHANTOM)
-    table = table[(table["model"] == "Q-VUM") & (table["unit"] == "fraction") & (table["origin"] == "printed")]
+    names = {
+        "Dice_mean": "Dice",
+        "accuracy_pixel": "accuracy",
+        "FPR": "FPR_union",
+        "FNR": "FNR_union",
+    }
+    table = papers.load(PHANTOM)
+    table = table[
+        (table["model"] == "Q-VUM") & (table["unit"] == "fraction") & (table["origin"] == "printed")
+    ]
     seen = set()
     for row in table.to_dict("records"):
         metric = names.get(row["metric"], row["metric"].removesuffix("_as_text"))
@@ -87,21 +104,27 @@ def test_oracle_gives_every_published_qvum_figure():
         assert row["low"] <= value <= row["high"], row
         seen.add((row["class"], {"TPR": "recall"}.get(metric, metric)))
     assert len(seen) == 22
-    assert classes[["IoU", "FPR_union", "FNR_union"]].sum(axis=1).to_numpy() == pytest.approx(np.ones(4))
-    textbook = classes.loc[["EIT", "QLM", "bone"], ["FPR", "FNR"]].round(3)  # and these are not what was printed
+    assert classes[["IoU", "FPR_union", "FNR_union"]].sum(axis=1).to_numpy() == pytest.approx(
+        np.ones(4)
+    )
+    textbook = classes.loc[["EIT", "QLM", "bone"], ["FPR", "FNR"]].round(
+        3
+    )  # and these are not what was printed
     assert textbook.to_numpy().ravel() == pytest.approx([0.006, 0.212, 0.004, 0.187, 0.010, 0.265])
 
 
 def test_oracle_covers_the_test_set():
-    classes, matrix = published.oracle(PHANTOM)
+    classes, matrix = papers.oracle(PHANTOM)
     assert matrix.sum() == 637 * 224 * 224 and classes == ["EIT", "QLM", "bone", "background"]
 
 
 def test_load_keeps_the_printed_digits():
-    table = published.load(PHANTOM)
+    table = papers.load(PHANTOM)
     unet = table[(table["model"] == "U-Net") & (table["metric"] == "mIoU")].iloc[0]
     assert (unet["printed"], unet["n"]) == ("0.720", 637) and unet["value"] == pytest.approx(0.72)
-    height = table[(table["metric"] == "height_p") & (table["class"] == "training vs validation")].iloc[0]
+    height = table[
+        (table["metric"] == "height_p") & (table["class"] == "training vs validation")
+    ].iloc[0]
     assert height["printed"] == "0.633" and "0.653" in height["note"]
     limit = table[table["metric"] == "TPR_anova_p"].iloc[0]
     assert np.isnan(limit["value"]) and limit["high"] == 0.001
@@ -111,28 +134,33 @@ def test_load_keeps_the_printed_digits():
 @pytest.mark.parametrize("name", ["phantom", "femoral", "tlf_phantom", "shamrock_phantom", "ubpd"])
 def test_every_manifest_loads(name):
     study = dataclasses.replace(PHANTOM, name=name)
-    table = published.load(study)
+    table = papers.load(study)
     assert len(table) >= 2 and len(set(table["study"])) == 1
     assert (table.loc[table["unit"] == "fraction", "high"].dropna() <= 1.0005).all()
 
 
 def test_every_printed_number_has_one_row(phantom):
-    table = published.load(PHANTOM)
+    table = papers.load(PHANTOM)
     assert len(phantom) == (table["origin"] != "derived").sum()
-    assert list(phantom.columns) == published.COLUMNS
+    assert list(phantom.columns) == papers.COLUMNS
     assert (phantom["why"].str.len() > 5).all()
 
 
 def test_synthetic_results_are_never_reproduced_even_when_equal(phantom):
     assert set(phantom["verdict"]) == {NOT_COMPARABLE}
-    qvum = phantom[(phantom["model"] == "Q-VUM") & phantom["metric"].isin(["mIoU", "FPR", "FNR", "Dice", "TPR"])]
+    qvum = phantom[
+        (phantom["model"] == "Q-VUM")
+        & phantom["metric"].isin(["mIoU", "FPR", "FNR", "Dice", "TPR"])
+    ]
     assert len(qvum) > 8
     assert ((qvum["ours"] >= qvum["printed_low"]) & (qvum["ours"] <= qvum["printed_high"])).all()
     assert qvum["why"].str.startswith("synthetic").all()
 
 
 def test_networks_that_did_not_run_have_no_number(phantom):
-    missing = phantom[phantom["model"].isin(["VisTR", "U-Net++", "BPSegSys"]) & (phantom["metric"] == "mIoU")]
+    missing = phantom[
+        phantom["model"].isin(["VisTR", "U-Net++", "BPSegSys"]) & (phantom["metric"] == "mIoU")
+    ]
     assert len(missing) == 3 and missing["ours"].isna().all()
     assert missing["why"].str.startswith("this run has no").all()
 
@@ -146,7 +174,10 @@ def test_table_1_shows_our_patients(phantom):
     males = used.loc[used["patient_id"].isin(train), "sex"].eq("male")
     assert table.loc[("male", "training"), "ours"] == males.sum()
     assert table.loc[("male_percent", "training"), "ours"] == pytest.approx(100 * males.mean())
-    assert table.loc[("patients_test", ""), "ours"] == images.loc[images["split"] == "test", "patient_id"].nunique()
+    assert (
+        table.loc[("patients_test", ""), "ours"]
+        == images.loc[images["split"] == "test", "patient_id"].nunique()
+    )
 
 
 def test_settings_are_shown_not_judged(phantom):
@@ -157,20 +188,28 @@ def test_settings_are_shown_not_judged(phantom):
 def test_paired_tests_are_shown_as_the_paper_made_them():
     run = stats_data.per_image(models={"qvum": 0.0, "unet": 0.3}, patients=8, mean_images=7)
     images = run.drop_duplicates("image_id")[["image_id", "patient_id", "split"]].assign(device="")
-    table = published.compare(PHANTOM, run, images, draws=100).set_index(["model", "metric"])
+    table = papers.compare(PHANTOM, run, images, draws=100).set_index(["model", "metric"])
     expected = stats.table3(run, "qvum").set_index(["model", "metric"])
     for metric, ours in (("mIoU", "mIoU"), ("Dice_mean", "Dice"), ("accuracy_pixel", "Acc")):
-        assert table.loc[("U-Net", f"{metric}_t_vs_QVUM"), "ours"] == pytest.approx(expected.loc[("unet", ours), "t"])
-        assert table.loc[("U-Net", f"{metric}_p_vs_QVUM"), "ours"] == pytest.approx(expected.loc[("unet", ours), "p"])
+        assert table.loc[("U-Net", f"{metric}_t_vs_QVUM"), "ours"] == pytest.approx(
+            expected.loc[("unet", ours), "t"]
+        )
+        assert table.loc[("U-Net", f"{metric}_p_vs_QVUM"), "ours"] == pytest.approx(
+            expected.loc[("unet", ours), "p"]
+        )
     assert table.loc[("Q-VUM", "FPR_anova_p"), "ours"] < 1
 
 
 def test_femoral_numbers_are_the_right_quantities(femoral):
     table, run = femoral
     ours = table.set_index("metric")["ours"]
-    test = run[(run["fold"] == "main") & (run["split"] == "test") & (run["class"] == "nerve_block_region")]
+    test = run[
+        (run["fold"] == "main") & (run["split"] == "test") & (run["class"] == "nerve_block_region")
+    ]
     iou = (test["tp"] / (test["tp"] + test["fp"] + test["fn"])).to_numpy()
-    assert ours["IoU_sum_test"] == pytest.approx(test["tp"].sum() / (test["tp"] + test["fp"] + test["fn"]).sum())
+    assert ours["IoU_sum_test"] == pytest.approx(
+        test["tp"].sum() / (test["tp"] + test["fp"] + test["fn"]).sum()
+    )
     assert ours["IoU_image_median_test"] == pytest.approx(np.median(iou))
     assert ours["IoU_image_q3_test"] == pytest.approx(np.quantile(iou, 0.75))
     assert ours["accuracy_test"] == pytest.approx((iou > 0.5).mean())
@@ -183,7 +222,9 @@ def test_femoral_numbers_are_the_right_quantities(femoral):
 def test_intervals_hold_their_estimates(femoral):
     table = femoral[0].dropna(subset="ours_low")
     assert len(table) == 19
-    assert (table["ours_low"] <= table["ours"] + 1e-9).all() and (table["ours"] <= table["ours_high"] + 1e-9).all()
+    assert (table["ours_low"] <= table["ours"] + 1e-9).all() and (
+        table["ours"] <= table["ours_high"] + 1e-9
+    ).all()
     assert (table["ours_high"] - table["ours_low"] < 0.25).all()
 
 
@@ -197,33 +238,44 @@ def test_real_results_near_the_printed_ones_are_reproduced(femoral):
 
 def test_real_results_far_from_the_printed_ones_are_not():
     images, run = femoral_run(0.2)
-    table = published.compare(FEMORAL, run, images, draws=200).set_index("metric")
-    assert (table.loc[["IoU_sum_test", "IoU_image_median_test", "IoU_sum_cv_q3"], "verdict"] == NOT_REPRODUCED).all()
+    table = papers.compare(FEMORAL, run, images, draws=200).set_index("metric")
+    assert (
+        table.loc[["IoU_sum_test", "IoU_image_median_test", "IoU_sum_cv_q3"], "verdict"]
+        == NOT_REPRODUCED
+    ).all()
     assert table.loc["IoU_sum_test", "why"] == "printed number below our interval"
 
 
 def test_another_network_or_protocol_is_named_not_judged():
     images, run = femoral_run(model="qvum")
-    table = published.compare(FEMORAL, run, images, draws=100).set_index("metric")
+    table = papers.compare(FEMORAL, run, images, draws=100).set_index("metric")
     row = table.loc["IoU_sum_test"]
-    assert (row["our_model"], row["verdict"]) == ("qvum", NOT_COMPARABLE) and row["why"].startswith("another network")
+    assert (row["our_model"], row["verdict"]) == ("qvum", NOT_COMPARABLE) and row["why"].startswith(
+        "another network"
+    )
     images, run = femoral_run()
     quick = dataclasses.replace(FEMORAL, protocol="quick")
-    row = published.compare(quick, run, images, draws=100).set_index("metric").loc["IoU_sum_test"]
+    row = papers.compare(quick, run, images, draws=100).set_index("metric").loc["IoU_sum_test"]
     assert row["why"].startswith("another training") and not np.isnan(row["ours"])
 
 
 def test_sets_of_another_device_are_kept_apart():
-    study = dataclasses.replace(PHANTOM, name="tlf_phantom", headline="tlf_unet", classes=PHANTOM.classes[:3])
+    study = dataclasses.replace(
+        PHANTOM, name="tlf_phantom", headline="tlf_unet", classes=PHANTOM.classes[:3]
+    )
     ids = [f"i{k}" for k in range(30)]
     images = pd.DataFrame({"image_id": ids, "patient_id": ids})
     images["split"] = ["train"] * 10 + ["test"] * 10 + ["external"] * 10
     good, poor = [(90, 5, 5, 900)], [(50, 25, 25, 900)]
     names = [c.name for c in study.classes]
     near, far = ids[10:20], ids[20:]
-    run = pd.concat([rows(near, "test", dict.fromkeys(names, good), "tlf_unet", patients=near),
-                     rows(far, "external", dict.fromkeys(names, poor), "tlf_unet", patients=far)])  # fmt: skip
-    table = published.compare(study, run, images, draws=50).set_index("metric")
+    run = pd.concat(
+        [
+            rows(near, "test", dict.fromkeys(names, good), "tlf_unet", patients=near),
+            rows(far, "external", dict.fromkeys(names, poor), "tlf_unet", patients=far),
+        ]
+    )
+    table = papers.compare(study, run, images, draws=50).set_index("metric")
     assert table.loc["IoU_mean_test1", "ours"] == pytest.approx(0.9)
     assert table.loc["IoU_mean_test2", "ours"] == pytest.approx(0.5)
     assert (table.loc["images_test1", "ours"], table.loc["images_test2", "ours"]) == (10, 10)
@@ -233,7 +285,7 @@ def test_speed_comes_from_its_table():
     run = stats_data.per_image(models={"qvum": 0.0}, patients=6, mean_images=4)
     images = run.drop_duplicates("image_id")[["image_id", "patient_id", "split"]].assign(device="")
     speed = pd.DataFrame({"model": ["qvum"], "fps": [12.5]})
-    table = published.compare(PHANTOM, run, images, speed=speed, draws=50)
+    table = papers.compare(PHANTOM, run, images, speed=speed, draws=50)
     table = table[table["metric"] == "speed"].set_index("model")["ours"]
     assert table["Q-VUM"] == 12.5 and np.isnan(table["VisTR"])
 
@@ -241,13 +293,13 @@ def test_speed_comes_from_its_table():
 def test_reconstructions_are_never_the_published_network(femoral):
     study = dataclasses.replace(FEMORAL, name="ubpd", headline="dmrnet_r")
     images, run = femoral_run(model="dmrnet_r")
-    table = published.compare(study, run, images, draws=50)
+    table = papers.compare(study, run, images, draws=50)
     assert set(table["verdict"]) == {NOT_COMPARABLE}
     assert MODELS["DMRNet"].endswith("_r") and MODELS["BPSegSys"].endswith("_r")
 
 
 def test_summary_counts_every_number(femoral, phantom):
-    counts = published.summary(pd.concat([femoral[0], phantom]))
+    counts = papers.summary(pd.concat([femoral[0], phantom]))
     assert counts["numbers"].sum() == len(femoral[0]) + len(phantom)
     assert list(counts.columns) == ["paper", "verdict", "why", "numbers"]
 
@@ -260,31 +312,42 @@ def test_words(femoral, phantom):
         "< 0.001"
     } and "Q-VUM · all 4 classes · mIoU" in set(shown["what"])
     assert words.metric_name("mIoU_t_vs_QVUM") == "t of mIoU against QVUM"
-    assert words.metric_name("TPR_anova_p") == "P of TPR" and words.metric_name("male_percent") == "male %"
-    audits = published.audits(published.library())
+    assert (
+        words.metric_name("TPR_anova_p") == "P of TPR"
+        and words.metric_name("male_percent") == "male %"
+    )
+    audits = papers.audits(papers.library())
     own = audits[audits["paper"] == "qvum2024"]
     assert shown.set_index("what")["ours"]["input size"] == str(PHANTOM.spec["image_size"])
     text = words.findings(own)
-    assert text.count("- **") == (own["grade"] != "holds").sum() and "### Cannot be true as printed (5)" in text
+    assert (
+        text.count("- **") == (own["grade"] != "holds").sum()
+        and "### Cannot be true as printed (5)" in text
+    )
     assert words.findings(own[own["grade"] == "holds"]) == "*No finding: every check holds.*"
 
 
 def test_a_study_without_a_paper_says_so():
     with pytest.raises(StudyError, match=r"no_paper.published\.yml: no such file"):
-        published.load(dataclasses.replace(PHANTOM, name="no_paper"))
+        papers.load(dataclasses.replace(PHANTOM, name="no_paper"))
     with pytest.raises(StudyError, match="qvum_confusion_matrix_oracle: missing"):
-        published.oracle(FEMORAL)
+        papers.oracle(FEMORAL)
 
 
 def test_library_has_each_paper_once():
-    names = [p.name for p in published.library()]
-    assert len(names) == len(set(names)) and {"qvum2024", "huang2019", "bonaldi2025", "dmrnet2026"} <= set(names)
+    names = [p.name for p in papers.library()]
+    assert len(names) == len(set(names)) and {
+        "qvum2024",
+        "huang2019",
+        "bonaldi2025",
+        "dmrnet2026",
+    } <= set(names)
 
 
 def test_figures(femoral):
-    papers = published.library()
-    audits = published.audits(papers)
-    figures = [plots.beside(femoral[0]), plots.checks(audits, {p.name: p.title for p in papers})]
+    library = papers.library()
+    audits = papers.audits(library)
+    figures = [plots.beside(femoral[0]), plots.checks(audits, {p.name: p.title for p in library})]
     figures.append(plots.contradictions(audits[audits["paper"] == "qvum2024"]))
     labels = [t.get_text() for t in figures[2].axes[0].texts]
     assert "printed 51.4" in labels and any(t.startswith("possible 50.5") for t in labels)

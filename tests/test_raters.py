@@ -8,23 +8,41 @@ import pytest
 from pictures import labels, save
 from statsmodels.stats.inter_rater import fleiss_kappa
 
-from helpers import raters, study
+from helpers import studies
+from helpers.analyses import raters
 from helpers.datasets import Arrays
 from helpers.errors import StudyError
 
-CLASSES = [study.Class(k, n, n, c, 1.0) for k, (n, c) in enumerate(
-    [("background", "#000000"), ("nerve", "#ffd500"), ("muscle", "#e6194b"), ("artery", "#2ca02c")])]  # fmt: skip
+CLASSES = [
+    studies.Class(k, n, n, c, 1.0)
+    for k, (n, c) in enumerate(
+        [
+            ("background", "#000000"),
+            ("nerve", "#ffd500"),
+            ("muscle", "#e6194b"),
+            ("artery", "#2ca02c"),
+        ]
+    )
+]
 
 
 def index(count, per_patient=2, **more):
     return pd.DataFrame(
-        {"image_id": [f"i{k}" for k in range(count)], "patient_id": [f"p{k // per_patient}" for k in range(count)],
-         "pixel_mm": 0.5, "split": "test", "height_px": 40, "width_px": 60}
-    ).assign(**more)  # fmt: skip
+        {
+            "image_id": [f"i{k}" for k in range(count)],
+            "patient_id": [f"p{k // per_patient}" for k in range(count)],
+            "pixel_mm": 0.5,
+            "split": "test",
+            "height_px": 40,
+            "width_px": 60,
+        }
+    ).assign(**more)
 
 
 def readings(count=6, seed=0):
-    """Three raters and a reference on images of one square each; the second rater draws two pixels wider."""
+    """Three raters and a reference on images of one square each; the second rater draws two pixels
+    wider.
+    """
     rng = np.random.default_rng(seed)
     masks = np.zeros((4, count, 40, 40), np.uint8)
     for k in range(count):
@@ -39,7 +57,10 @@ def test_dice_and_distances_by_hand():
     r = readings()
     table = raters.compare(r.masks[0], r.masks[1], CLASSES[:2], r.index)
     assert table["Dice"].tolist() == pytest.approx([2 * 100 / (100 + 196)] * 6)
-    assert table["hd95_px"].between(2, 2 * np.sqrt(2)).all() and (table["hd95_mm"] == table["hd95_px"] / 2).all()
+    assert (
+        table["hd95_px"].between(2, 2 * np.sqrt(2)).all()
+        and (table["hd95_mm"] == table["hd95_px"] / 2).all()
+    )
     missed = raters.compare(r.masks[0], r.masks[2], CLASSES[:2], r.index).iloc[0]
     assert missed["Dice"] == 0 and np.isnan(missed["hd95_px"])
     neither = raters.compare(r.masks[0] * 0, r.masks[2] * 0, CLASSES[:2], r.index)
@@ -74,7 +95,9 @@ def test_staple_outvotes_a_careless_rater():
     truth = np.zeros((60, 60), np.uint8)
     truth[15:45, 10:30], truth[20:40, 35:55] = 1, 2
     noise = [rng.random(truth.shape) < p for p in (0.02, 0.02, 0.3)]
-    drawn = np.stack([np.where(n, rng.integers(0, 3, truth.shape), truth) for n in noise]).astype(np.uint8)
+    drawn = np.stack([np.where(n, rng.integers(0, 3, truth.shape), truth) for n in noise]).astype(
+        np.uint8
+    )
     found = raters.staple(drawn, 3)
     assert (found != truth).mean() < min((d != truth).mean() for d in drawn) / 2
     assert np.array_equal(raters.staple(np.stack([truth] * 3), 3), truth)
@@ -84,12 +107,24 @@ def test_staple_outvotes_a_careless_rater():
 def test_table_of_agreement():
     table = raters.agreement(readings(12), CLASSES[:2], draws=400)
     assert table["comparison"].tolist() == [
-        "all pairs of raters", "A – B", "A – C", "B – C", "A – reference", "B – reference", "C – reference",
-        "majority – reference", "STAPLE – reference",
-    ]  # fmt: skip
+        "all pairs of raters",
+        "A – B",
+        "A – C",
+        "B – C",
+        "A – reference",
+        "B – reference",
+        "C – reference",
+        "majority – reference",
+        "STAPLE – reference",
+    ]
     row = table.set_index("comparison").loc
-    assert row["A – reference", "Dice"] == 1 and np.isnan(row["A – reference", "Dice_low"])  # nothing varies
-    assert row["C – reference", "Dice"] == pytest.approx(11 / 12) and row["C – reference", "images"] == 12
+    assert row["A – reference", "Dice"] == 1 and np.isnan(
+        row["A – reference", "Dice_low"]
+    )  # nothing varies
+    assert (
+        row["C – reference", "Dice"] == pytest.approx(11 / 12)
+        and row["C – reference", "images"] == 12
+    )
     assert row["majority – reference", "Dice"] == 1
     total = row["all pairs of raters"]
     assert total["Dice_low"] < total["Dice"] < total["Dice_high"] and total["units"] == 6
@@ -107,16 +142,21 @@ def test_intervals_resample_patients_not_images():
     """The same images of one patient again and again add no certainty."""
     r = readings(12)
     once = raters.agreement(r, CLASSES[:2], draws=500).iloc[0]
-    again = raters.Readings(r.names, np.repeat(r.masks, 4, axis=1), r.index.loc[np.repeat(range(12), 4)])
+    again = raters.Readings(
+        r.names, np.repeat(r.masks, 4, axis=1), r.index.loc[np.repeat(range(12), 4)]
+    )
     four = raters.agreement(again, CLASSES[:2], draws=500).iloc[0]
     assert four["kappa"] == pytest.approx(once["kappa"])
-    assert four["kappa_low"] == pytest.approx(once["kappa_low"]) and four["images"] == 4 * once["images"]
+    assert (
+        four["kappa_low"] == pytest.approx(once["kappa_low"])
+        and four["images"] == 4 * once["images"]
+    )
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A study with two raters' masks on disk: (arrays, study, data folder)."""
-    monkeypatch.setattr(study, "ROOT", tmp_path)
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
     root = tmp_path / "data_manifest" / "mine"
     root.mkdir(parents=True)
     rows = ["image_id,rater,mask"]
@@ -154,11 +194,12 @@ def test_broken_masks_of_raters_are_reported_together(folder):
     (data / "B" / "i2.png").unlink()
     with pytest.raises(StudyError) as raised:
         raters.read(mine, arrays, data=data)
-    assert str(raised.value) == (
-        f"{mine.root / 'annotations.csv'}: 2 problems\n"
-        f"  - image_id i1, rater A: {data / 'A' / 'i1.png'}: the mask has 40 rows × 61 columns, its image 40 × 60; "
-        "export it at the size of the image\n"
-        f"  - image_id i2, rater B: {data / 'B' / 'i2.png'}: no such file; check the path against the DATA folder"
+    assert (
+        str(raised.value)
+        == f"{mine.root / 'annotations.csv'}: 2 problems\n  - image_id i1, rater A:"
+        f" {data / 'A' / 'i1.png'}: the mask has 40 rows × 61 columns, its image 40 × 60; export"
+        f" it at the size of the image\n  - image_id i2, rater B: {data / 'B' / 'i2.png'}: no"
+        " such file; check the path against the DATA folder"
     )
 
 
@@ -173,14 +214,22 @@ def test_two_masks_of_one_rater(folder):
 def test_one_rater_only(folder):
     arrays, mine, data = folder
     table = mine.root / "annotations.csv"
-    table.write_text("\n".join(line for line in table.read_text().splitlines() if ",B," not in line) + "\n")
-    with pytest.raises(StudyError, match="no image of split 'test' was drawn by two raters or more"):
+    table.write_text(
+        "\n".join(line for line in table.read_text().splitlines() if ",B," not in line) + "\n"
+    )
+    with pytest.raises(
+        StudyError, match="no image of split 'test' was drawn by two raters or more"
+    ):
         raters.read(mine, arrays, data=data)
 
 
 def test_ceiling_comes_from_the_table(folder):
     _, mine, _ = folder
     (mine.run / "tables").mkdir(parents=True)
-    raters.agreement(readings(), CLASSES[:2], draws=200).to_csv(mine.run / "tables" / "rater_agreement.csv")
-    assert raters.ceiling(mine)["nerve"] == pytest.approx((11 * 200 / 296 + 5) / 18)  # one of three missed one image
+    raters.agreement(readings(), CLASSES[:2], draws=200).to_csv(
+        mine.run / "tables" / "rater_agreement.csv"
+    )
+    assert raters.ceiling(mine)["nerve"] == pytest.approx(
+        (11 * 200 / 296 + 5) / 18
+    )  # one of three missed one image
     assert 0 < raters.tolerance(mine)["nerve"] < 3

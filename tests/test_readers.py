@@ -17,7 +17,8 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import convert_color_space
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from helpers import masks, readers
+from helpers import files, readers
+from helpers.readers import labels as label_files
 
 SHIPPED = Path(data_manager.DATA_ROOT) / "test_files"
 
@@ -58,8 +59,15 @@ def test_sixteen_bits_that_hold_grey_levels(tmp_path):
     assert np.array_equal(readers.read_image(path)[0], grey())
 
 
-@pytest.mark.parametrize(("orientation", "turned"), [(3, lambda a: a[::-1, ::-1]), (6, lambda a: np.rot90(a, -1)),
-                                                     (8, np.rot90), (2, lambda a: a[:, ::-1])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [
+        (3, lambda a: a[::-1, ::-1]),
+        (6, lambda a: np.rot90(a, -1)),
+        (8, np.rot90),
+        (2, lambda a: a[:, ::-1]),
+    ],
+)
 def test_exif_rotation_is_applied_and_reported(tmp_path, orientation, turned):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -84,8 +92,8 @@ def test_cine_frames(tmp_path):
 def test_a_name_with_a_hash_sign_is_a_name(tmp_path):
     path = save(tmp_path / "a#1.png", grey())
     assert np.array_equal(readers.read_image(path)[0], grey())
-    assert readers.sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert readers.sha256(f"{save(tmp_path / 'b.png', grey())}#0") == readers.sha256(tmp_path / "b.png")
+    assert files.sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert files.sha256(f"{save(tmp_path / 'b.png', grey())}#0") == files.sha256(tmp_path / "b.png")
 
 
 def test_dicom_spacing(tmp_path):
@@ -94,9 +102,13 @@ def test_dicom_spacing(tmp_path):
     assert readers.read_image(path)[1] == (0.3, 0.4)
     assert readers.read_image(dicom(tmp_path / "c.dcm", grey(), regions=()))[1] is None
     two = readers.open_picture(
-        dicom(tmp_path / "d.dcm", grey(), regions=((0, 0, 9, 9, 0.5, 0.5), (0, 0, 50, 30, 0.02, 0.01)))
+        dicom(
+            tmp_path / "d.dcm", grey(), regions=((0, 0, 9, 9, 0.5, 0.5), (0, 0, 50, 30, 0.02, 0.01))
+        )
     )
-    assert two.spacing_mm == pytest.approx((0.2, 0.1)) and "several ultrasound regions" in two.notes[0]
+    assert (
+        two.spacing_mm == pytest.approx((0.2, 0.1)) and "several ultrasound regions" in two.notes[0]
+    )
 
 
 def test_dicom_photometric_interpretations(tmp_path):
@@ -106,7 +118,9 @@ def test_dicom_photometric_interpretations(tmp_path):
     expected = np.round(colour @ [0.299, 0.587, 0.114])
     assert np.array_equal(readers.read_image(dicom(tmp_path / "2.dcm", colour))[0], expected)
     path = dicom(
-        tmp_path / "3.dcm", convert_color_space(colour, "RGB", "YBR_FULL"), PhotometricInterpretation="YBR_FULL"
+        tmp_path / "3.dcm",
+        convert_color_space(colour, "RGB", "YBR_FULL"),
+        PhotometricInterpretation="YBR_FULL",
     )
     assert np.abs(readers.read_image(path)[0] - expected).max() <= 1
 
@@ -114,8 +128,12 @@ def test_dicom_photometric_interpretations(tmp_path):
 def test_dicom_palette(tmp_path):
     table = np.arange(256, dtype=np.uint16)[::-1] * 257
     lut = {f"{c}PaletteColorLookupTableData": table.tobytes() for c in ("Red", "Green", "Blue")}
-    sizes = {f"{c}PaletteColorLookupTableDescriptor": [256, 0, 16] for c in ("Red", "Green", "Blue")}
-    path = dicom(tmp_path / "a.dcm", grey(), PhotometricInterpretation="PALETTE COLOR", **sizes, **lut)
+    sizes = {
+        f"{c}PaletteColorLookupTableDescriptor": [256, 0, 16] for c in ("Red", "Green", "Blue")
+    }
+    path = dicom(
+        tmp_path / "a.dcm", grey(), PhotometricInterpretation="PALETTE COLOR", **sizes, **lut
+    )
     assert np.array_equal(readers.read_image(path)[0], 255 - grey())
 
 
@@ -129,18 +147,24 @@ def test_dicom_with_more_than_eight_bits(tmp_path):
     assert np.array_equal(picture.pixels[0], grey()) and picture.notes == ("16 bits mapped to 8",)
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=lambda u: u.name)
+@pytest.mark.parametrize(
+    "syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=lambda u: u.name
+)
 @pytest.mark.parametrize("shape", [(40, 60), (40, 60, 3), (3, 40, 60)])
 def test_dicom_compressed_without_loss(tmp_path, syntax, shape):
     pixels = np.random.default_rng(2).integers(0, 256, shape).astype(np.uint8)
     path = dicom(tmp_path / "a.dcm", pixels)
     expected = readers.read_frames(path)[0]
     data = dcmread(path)
-    if syntax == JPEG2000Lossless:  # Pillow writes the code stream, which pydicom's own plugins only read
+    if (
+        syntax == JPEG2000Lossless
+    ):  # Pillow writes the code stream, which pydicom's own plugins only read
         frames, streams = (pixels if shape[0] == 3 else pixels[None]), []
         for frame in frames:
             streams.append(io.BytesIO())
-            Image.fromarray(frame).save(streams[-1], "JPEG2000", no_jp2=True, irreversible=False, mct=0)
+            Image.fromarray(frame).save(
+                streams[-1], "JPEG2000", no_jp2=True, irreversible=False, mct=0
+            )
         data.PixelData = encapsulate([s.getvalue() for s in streams])
         data["PixelData"].is_undefined_length = True
         data.file_meta.TransferSyntaxUID = syntax
@@ -157,7 +181,8 @@ def shipped(name):
     return path
 
 
-ULTRASOUND = {  # pydicom's own files of modality US: shape, spacing in mm from the header, mean grey
+# pydicom's own files of modality US: shape, spacing in mm from the header, mean grey
+ULTRASOUND = {
     "ExplVR_BigEnd.dcm": ((1, 60, 80), None, 222.5),
     "examples_jpeg2k.dcm": ((1, 480, 640), None, 35.6),
     "examples_palette.dcm": ((1, 350, 800), 0.262288, 19.4),
@@ -170,14 +195,32 @@ ULTRASOUND = {  # pydicom's own files of modality US: shape, spacing in mm from 
 def test_ultrasound_files_of_pydicom(name):
     frames, spacing = readers.read_frames(shipped(name))
     shape, millimetres, mean = ULTRASOUND[name]
-    assert frames.shape == shape and frames.dtype == np.uint8 and frames.mean() == pytest.approx(mean, abs=0.1)
-    assert spacing is None if millimetres is None else spacing == pytest.approx((millimetres,) * 2, rel=1e-5)
+    assert (
+        frames.shape == shape
+        and frames.dtype == np.uint8
+        and frames.mean() == pytest.approx(mean, abs=0.1)
+    )
+    assert (
+        spacing is None
+        if millimetres is None
+        else spacing == pytest.approx((millimetres,) * 2, rel=1e-5)
+    )
 
 
-@pytest.mark.parametrize("name", ["SC_rgb_rle.dcm", "SC_rgb_jpeg_gdcm.dcm", "SC_ybr_full_422_uncompressed.dcm",
-                                  "SC_rgb_gdcm_KY.dcm", "SC_rgb_rle_2frame.dcm"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SC_rgb_rle.dcm",
+        "SC_rgb_jpeg_gdcm.dcm",
+        "SC_ybr_full_422_uncompressed.dcm",
+        "SC_rgb_gdcm_KY.dcm",
+        "SC_rgb_rle_2frame.dcm",
+    ],
+)
 def test_one_picture_in_many_encodings(name):
-    """pydicom ships one colour chart in many encodings: all give the same grey, up to JPEG's losses."""
+    """pydicom ships one colour chart in many encodings: all give the same grey, up to JPEG's
+    losses.
+    """
     expected = readers.read_frames(shipped("SC_rgb_jpeg_dcmtk.dcm"))[0][0].astype(int)
     found = readers.read_frames(shipped(name))[0][0].astype(int)
     assert np.abs(found - expected).mean() < 1.5
@@ -197,7 +240,8 @@ def test_every_file_that_pydicom_ships_is_read_or_refused_in_words():
     assert read >= 60 and refused >= 20
 
 
-# --- NIfTI -----------------------------------------------------------------------------------------------------------
+# --- NIfTI
+# ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [".nii", ".nii.gz"])
@@ -250,7 +294,8 @@ def test_nifti_colour_and_stack(tmp_path):
     assert np.array_equal(readers.read_mask(f"{tmp_path / 'stack.nii'}#0", CLASSES), labels())
 
 
-# --- Real data, where it is at hand ----------------------------------------------------------------------------------
+# --- Real data, where it is at hand
+# ------------------------------------------------------------------------------
 
 DATA = Path(os.environ.get("QVUM_DATA", "../shared/data"))
 
@@ -259,7 +304,9 @@ DATA = Path(os.environ.get("QVUM_DATA", "../shared/data"))
 def test_femoral_files():
     for number in (1, 77, 310):
         image, _ = readers.read_image(DATA / f"femoral/trainset/images/sample_{number}.jpg")
-        mask = readers.read_mask(DATA / f"femoral/trainset/masks/sample_{number}.png", ONE, shape=image.shape)
+        mask = readers.read_mask(
+            DATA / f"femoral/trainset/masks/sample_{number}.png", ONE, shape=image.shape
+        )
         assert set(np.unique(mask)) == {0, 1}
 
 
@@ -268,14 +315,19 @@ def test_ubpd_files_in_both_encodings():
     names = {"nerve": "shenjing", "muscle": "jirouzuzhi", "artery": "dongmai", "vein": "jingmai"}
     declared = [
         CLASSES[0],
-        *(Class(k, n, n, "#ffffff", labels=(label,)) for k, (n, label) in enumerate(names.items(), 1)),
+        *(
+            Class(k, n, n, "#ffffff", labels=(label,))
+            for k, (n, label) in enumerate(names.items(), 1)
+        ),
     ]
     seen = set()
     for name in ("100_101", "1_00", "2_1_0", "3_10"):
         image, _ = readers.read_image(DATA / f"ubpd/images/{name}.jpg")
         path = DATA / f"ubpd/labels/{name}.json"
         mask = readers.read_mask(path, declared, ignored=("jizhu", "zhifang"), shape=image.shape)
-        expected = {s["label"] for s in masks.load_json(path)[0]["shapes"]}
-        assert {names[declared[k].name] for k in np.unique(mask) if k} == expected & set(names.values())
-        seen.add(masks.load_json(path)[1])
+        expected = {s["label"] for s in label_files.load_json(path)[0]["shapes"]}
+        assert {names[declared[k].name] for k in np.unique(mask) if k} == expected & set(
+            names.values()
+        )
+        seen.add(label_files.load_json(path)[1])
     assert seen == {"utf-8-sig", "gb18030"}

@@ -1,4 +1,6 @@
-"""The book on a fabricated run: what stands in it, what it refuses, and that one altered byte is found."""
+"""The book on a fabricated run: what stands in it, what it refuses, and that one altered byte is
+found.
+"""
 
 import csv
 import json
@@ -10,11 +12,12 @@ import numpy as np
 import pytest
 from report_run import execute, fabricate, notebook
 
-from helpers import datasets, headline, stats
-from helpers import study as studies
+from helpers import datasets, stats, studies
 from helpers.errors import StudyError
-from helpers.report import cases, claim, pack, pages, summary, verify
-from helpers.report.build import build
+from helpers.pages import summary
+from helpers.workflow import headline
+from tools.book import cases, claim, pack, pages, verify
+from tools.book.build import build
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +38,21 @@ def book(study):
 def test_pages_and_contents(book):
     text = (book / "index.html").read_text(encoding="utf-8")
     assert "What the study found" in text and "Synthetic data." in text
-    for page in ("01_cohort", "training", "train_qvum_main_11", "train_unet_main_11", "cases", "claim", "card"):
+    for page in (
+        "01_cohort",
+        "training",
+        "train_qvum_main_11",
+        "train_unet_main_11",
+        "cases",
+        "claim",
+        "card",
+    ):
         assert (book / f"{page}.html").is_file() and f'href="{page}.html' in text, page
     learned = (book / "train_unet_main_11.html").read_text(encoding="utf-8")
-    assert "<h1>U-Net, the study’s split, seed 11" in learned or "U-Net, the study's split, seed 11" in learned
+    assert (
+        "<h1>U-Net, the study’s split, seed 11" in learned
+        or "U-Net, the study's split, seed 11" in learned
+    )
 
 
 def test_code_is_hidden_but_there_and_outputs_are_safe(book):
@@ -49,15 +63,24 @@ def test_code_is_hidden_but_there_and_outputs_are_safe(book):
     assert "Content-Security-Policy" in text and pack.POLICY in text
     assert 'src="figures/cohort.svg"' in text and 'href="figures/cohort.png"' in text
     assert 'href="tables/t_cohort.csv" download' in text and "epoch 1/1\ndone" in text
-    assert "parameters" in text.lower() and ">abc<" in text and "study = phantom, protocol = quick" in text
+    assert (
+        "parameters" in text.lower()
+        and ">abc<" in text
+        and "study = phantom, protocol = quick" in text
+    )
 
 
 def test_downloads_are_the_files_of_the_run(study, book):
     assert not list(verify.copies(study, book.parent))
     with zipfile.ZipFile(book.parent / "book.zip") as archive:
-        assert archive.read("book/tables/t_front.csv") == (study.run / "tables" / "t_front.csv").read_bytes()
+        assert (
+            archive.read("book/tables/t_front.csv")
+            == (study.run / "tables" / "t_front.csv").read_bytes()
+        )
         assert len(archive.namelist()) == sum(p.is_file() for p in book.rglob("*"))
-    assert "phantom/book/index.html" in (book.parent.parent / "index.html").read_text(encoding="utf-8")
+    assert "phantom/book/index.html" in (book.parent.parent / "index.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_file_made_by_two_pages_is_named(study):
@@ -65,10 +88,14 @@ def test_a_file_made_by_two_pages_is_named(study):
     record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     other = study.run / "notebooks" / "00_summary.ipynb"
     shared = json.loads(other.with_suffix(".json").read_text(encoding="utf-8"))["files"][1]
-    path.with_suffix(".json").write_text(json.dumps(record | {"files": [*record["files"], shared]}), encoding="utf-8")
+    path.with_suffix(".json").write_text(
+        json.dumps(record | {"files": [*record["files"], shared]}), encoding="utf-8"
+    )
     found = pages.made_twice([other, path])
     path.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
-    assert found == [f"{shared} is written by 00_summary and by 01_cohort; give one of them another name"]
+    assert found == [
+        f"{shared} is written by 00_summary and by 01_cohort; give one of them another name"
+    ]
     assert pages.made_twice([other, path]) == []
 
 
@@ -105,7 +132,9 @@ def test_case_browser_holds_every_test_image(study, book):
     text = (book / "cases" / "index.js").read_text(encoding="utf-8")
     content = json.loads(text.removeprefix("window.STUDY_CASES = ").rstrip(";\n"))
     index = datasets.load(study).index
-    assert [c["id"] for c in content["cases"]] == list(index.loc[index["split"] == "test", "image_id"])
+    assert [c["id"] for c in content["cases"]] == list(
+        index.loc[index["split"] == "test", "image_id"]
+    )
     first = content["cases"][0]
     assert {"patient", "sex", "age", "bmi", "device", "scores"} <= set(first)
     rows = stats.select(stats.read(study))
@@ -133,9 +162,16 @@ def test_one_altered_byte_is_found_and_named(study, book):
     assert not [*verify.seals(place), *verify.hashes(study, place), *verify.counted(study)]
     files = [p for p in place.rglob("*") if p.is_file()] + pack.input_files(study)
     rng = np.random.default_rng(3)
-    always = [place / "seal.sha256", place / "book.zip", book / "manifest.json", study.root / "images.csv",
-              study.run / "results/per_image.csv", study.run / "train/unet/main_11/weights.safetensors",
-              study.run / "train/unet/main_11/counts.csv", book / "tables/t_front.csv"]  # fmt: skip
+    always = [
+        place / "seal.sha256",
+        place / "book.zip",
+        book / "manifest.json",
+        study.root / "images.csv",
+        study.run / "results/per_image.csv",
+        study.run / "train/unet/main_11/weights.safetensors",
+        study.run / "train/unet/main_11/counts.csv",
+        book / "tables/t_front.csv",
+    ]
     for path in [*always, *rng.choice(sorted(set(files) - set(always)), 12, replace=False)]:
         kept = path.read_bytes()
         at = int(rng.integers(len(kept)))
@@ -162,7 +198,10 @@ def test_counts_that_predictions_do_not_give_are_found(study):
 
 def test_tables_that_no_page_gives_are_found(study, capsys):
     found = "".join(verify.remade(study))
-    assert "t_cohort.csv: is not what notebooks/01_cohort.ipynb makes" in found and "t_front.csv" in found
+    assert (
+        "t_cohort.csv: is not what notebooks/01_cohort.ipynb makes" in found
+        and "t_front.csv" in found
+    )
     assert "[2 of 2]" in capsys.readouterr().out
     table, other = study.run / "tables" / "t_cohort.csv", study.root / "images.csv"
     assert verify._equal(table, table) and not verify._equal(table, other)
@@ -173,11 +212,21 @@ def test_headline_says_where_and_how_much(study, monkeypatch, capsys):
     table = study.run / "tables" / "headline.csv"
     with open(table, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerows([summary.COLUMNS, ["Dice", 0.73412, 0.7, 0.76, "", "by patient"], ["n", 5, "", "", "mm", ""]])
+        writer.writerows(
+            [
+                summary.COLUMNS,
+                ["Dice", 0.73412, 0.7, 0.76, "", "by patient"],
+                ["n", 5, "", "", "mm", ""],
+            ]
+        )
     headline.main(["--study", "phantom"])
     out = capsys.readouterr().out
     table.unlink()
-    assert "book/index.html" in out and "Dice: 0.734 (0.700 to 0.760), by patient" in out and "n: 5.000 mm" in out
+    assert (
+        "book/index.html" in out
+        and "Dice: 0.734 (0.700 to 0.760), by patient" in out
+        and "n: 5.000 mm" in out
+    )
 
 
 def test_summary_of_a_study_with_patients(study):
@@ -192,7 +241,9 @@ def test_summary_of_a_study_with_patients(study):
     claims = study.run / "tables" / "claims.csv"
     kept = claims.read_bytes() if claims.is_file() else None
     claims.write_text("verdict,sentence\nholds,yes.\nreversed,U-Net beats Q-VUM on mPA.\n")
-    assert summary.against(study, table).startswith(" Against it (page 5): U-Net beats Q-VUM on mPA (the mean")
+    assert summary.against(study, table).startswith(
+        " Against it (page 5): U-Net beats Q-VUM on mPA (the mean"
+    )
     claims.unlink() if kept is None else claims.write_bytes(kept)
     told, dice = summary.telling(study, rows), summary.case_values(study, rows)
     assert dice[told["best"]] == dice.max() and dice[told["worst"]] == dice.min()
@@ -204,7 +255,9 @@ def test_summary_page_runs_without_patients(tmp_path, monkeypatch):
     names = execute(study, "00_summary")
     rows = names["rows"]
     assert "each image counts as independent" in summary.limits(study, rows)
-    assert "outlined the femoral nerve block region" in summary.answer(study, rows, names["numbers"])
+    assert "outlined the femoral nerve block region" in summary.answer(
+        study, rows, names["numbers"]
+    )
     assert "was not published" in summary.studied(study)
     for name in ("numbers", "best", "typical", "worst"):
         assert (study.run / "figures" / f"summary_{name}.svg").is_file()

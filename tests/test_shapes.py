@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import CLASSES, coco, labelme, labels
 
-from helpers import outlines, readers, shapes
+from helpers import readers
+from helpers.readers import annotations, polygons
 
-# --- Outlines --------------------------------------------------------------------------------------------------------
+# --- Outlines
+# ------------------------------------------------------------------------------
 
 
 def box(x0, y0, x1, y1):
@@ -26,7 +28,9 @@ def test_labelme_box_of_whole_pixels(tmp_path):
 
 
 def test_labelme_circle(tmp_path):
-    found = readers.read_mask(labelme(tmp_path / "a.json", [("nerve", [[30, 20], [42, 20]], "circle")]), CLASSES)
+    found = readers.read_mask(
+        labelme(tmp_path / "a.json", [("nerve", [[30, 20], [42, 20]], "circle")]), CLASSES
+    )
     y, x = np.mgrid[:40, :60] + 0.5
     assert abs(int(found.sum()) - np.pi * 144) < 6
     assert ((found > 0) != (np.hypot(x - 30, y - 20) < 12)).sum() <= 8
@@ -35,7 +39,9 @@ def test_labelme_circle(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 def test_labelme_encodings_and_names(tmp_path, encoding):
     path = labelme(
-        tmp_path / "a.json", [("神经", box(8, 5, 30, 15)), ("MUSCLE", box(40, 20, 55, 30))], encoding=encoding
+        tmp_path / "a.json",
+        [("神经", box(8, 5, 30, 15)), ("MUSCLE", box(40, 20, 55, 30))],
+        encoding=encoding,
     )
     assert np.array_equal(readers.read_mask(path, CLASSES), np.where(labels() == 3, 0, labels()))
 
@@ -43,7 +49,9 @@ def test_labelme_encodings_and_names(tmp_path, encoding):
 def test_labelme_ignored_and_embedded_picture(tmp_path):
     shapes_ = [("nerve", box(8, 5, 30, 15)), ("spine", box(0, 0, 60, 40))]
     path = labelme(tmp_path / "a.json", shapes_, imageData="not a picture at all")
-    assert np.array_equal(readers.read_mask(path, CLASSES, ignored=["spine"]), np.where(labels() == 1, 1, 0))
+    assert np.array_equal(
+        readers.read_mask(path, CLASSES, ignored=["spine"]), np.where(labels() == 1, 1, 0)
+    )
 
 
 def test_labelme_without_size_takes_that_of_the_image(tmp_path):
@@ -64,7 +72,7 @@ def test_overlap_the_higher_class_lies_on_top(tmp_path):
 
 def test_slightly_self_crossing_outline_is_filled(tmp_path):
     points = [[5, 5], [30, 5], [30, 30], [5, 30], [5, 4], [6, 6]]
-    assert outlines.crossings(np.array(points, float)) > 0
+    assert polygons.crossings(np.array(points, float)) > 0
     found = readers.read_mask(labelme(tmp_path / "a.json", [("nerve", points)]), CLASSES)
     assert abs(int(found.sum()) - 625) <= 25
 
@@ -77,13 +85,13 @@ def test_fill_agrees_with_the_winding_number(seed, corners):
     angles = np.arctan2(points[:, 1, None, None] - y, points[:, 0, None, None] - x)
     turns = np.diff(angles, axis=0, append=angles[:1])
     winding = np.round(((turns + np.pi) % (2 * np.pi) - np.pi).sum(0) / (2 * np.pi))
-    assert np.array_equal(outlines.fill(points, (30, 30)), winding != 0)
+    assert np.array_equal(polygons.fill(points, (30, 30)), winding != 0)
 
 
 def test_neighbouring_outlines_share_no_pixel_and_leave_none_out():
     edge = np.array([[10.0, 0], [14.5, 13], [9.25, 30]])
-    left = outlines.fill(np.vstack([[[0, 0]], edge, [[0, 30]]]), (30, 30))
-    right = outlines.fill(np.vstack([edge, [[30, 30], [30, 0]]]), (30, 30))
+    left = polygons.fill(np.vstack([[[0, 0]], edge, [[0, 30]]]), (30, 30))
+    right = polygons.fill(np.vstack([edge, [[30, 30], [30, 0]]]), (30, 30))
     assert (left ^ right).all()
 
 
@@ -91,17 +99,22 @@ def test_area_is_unbiased():
     rng = np.random.default_rng(3)
     error = []
     for _ in range(300):
-        points = outlines.circle(rng.uniform(35, 45, 2), rng.uniform(50, 60, 2))
+        points = polygons.circle(rng.uniform(35, 45, 2), rng.uniform(50, 60, 2))
         x, y = points.T
-        error.append(outlines.fill(points, (80, 80)).sum() - abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+        error.append(
+            polygons.fill(points, (80, 80)).sum() - abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
+        )
     assert abs(np.mean(error)) < 4 * np.std(error) / np.sqrt(300)
 
 
-# --- COCO ------------------------------------------------------------------------------------------------------------
+# --- COCO
+# ------------------------------------------------------------------------------
 
 
 def packed(counts):
-    """COCO's compressed run lengths, written out from its definition (the inverse of the reader's)."""
+    """COCO's compressed run lengths, written out from its definition (the inverse of the
+    reader's).
+    """
     text = ""
     for k, value in enumerate(counts):
         value -= counts[k - 2] if k > 2 else 0
@@ -123,12 +136,14 @@ def runs(mask):
 def test_coco_polygon_and_run_lengths(tmp_path):
     wanted = labels() == 1
     size = list(wanted.shape)
-    for number, segmentation in enumerate((
-        [[8, 5, 30, 5, 30, 15, 8, 15]],
-        {"size": size, "counts": runs(wanted)},
-        {"size": size, "counts": packed(runs(wanted))},
-        [[8, 5, 20, 5, 20, 15, 8, 15], [20, 5, 30, 5, 30, 15, 20, 15]],
-    )):  # fmt: skip
+    for number, segmentation in enumerate(
+        (
+            [[8, 5, 30, 5, 30, 15, 8, 15]],
+            {"size": size, "counts": runs(wanted)},
+            {"size": size, "counts": packed(runs(wanted))},
+            [[8, 5, 20, 5, 20, 15, 8, 15], [20, 5, 30, 5, 30, 15, 20, 15]],
+        )
+    ):
         found = readers.read_mask(coco(tmp_path / f"{number}.json", [segmentation]), CLASSES)
         assert np.array_equal(found, wanted)
 
@@ -138,12 +153,16 @@ def test_coco_polygon_and_run_lengths(tmp_path):
 def test_coco_run_lengths_come_back(seed, share):
     mask = np.random.default_rng(seed).random((23, 17)) < share
     for counts in (runs(mask), packed(runs(mask))):
-        assert np.array_equal(shapes.run_lengths("x", 1, {"size": [23, 17], "counts": counts}, (23, 17)), mask)
+        assert np.array_equal(
+            annotations.run_lengths("x", 1, {"size": [23, 17], "counts": counts}, (23, 17)), mask
+        )
 
 
 def test_coco_known_packed_string():
-    # 6 × 6 image, a 2 × 2 block in rows 2–3, columns 1–2: counts 8 2 4 2 20; 8, 2, 4 plain, then 2−2, 20−4
-    assert shapes._decompressed("8240`0") == [8, 2, 4, 2, 20]
+    # 6 × 6 image, a 2 × 2 block in rows 2–3, columns 1–2: counts 8 2 4 2 20; 8, 2, 4 plain,
+    # then
+    # 2−2, 20−4
+    assert annotations._decompressed("8240`0") == [8, 2, 4, 2, 20]
 
 
 def test_coco_image_by_name(tmp_path):

@@ -1,4 +1,6 @@
-"""What networks cost, counted; how fast they are, timed: on this processor, and in what order on a CUDA device."""
+"""What networks cost, counted; how fast they are, timed: on this processor, and in what order on a
+CUDA device.
+"""
 
 import contextlib
 import json
@@ -11,7 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import models, speed
+from helpers import models
+from helpers.analyses import speed
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,9 +22,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.mark.parametrize(
     ("name", "channels", "classes", "gmacs"),
-    [("qvum", 3, 4, 43.1), ("unet", 3, 4, 36.9), ("unet_bilinear", 3, 4, 30.6), ("bpsegsys_r", 3, 4, 6.0),
-     ("dilated_unet_r", 1, 2, 21.4)],
-)  # fmt: skip
+    [
+        ("qvum", 3, 4, 43.1),
+        ("unet", 3, 4, 36.9),
+        ("unet_bilinear", 3, 4, 30.6),
+        ("bpsegsys_r", 3, 4, 6.0),
+        ("dilated_unet_r", 1, 2, 21.4),
+    ],
+)
 def test_arithmetic_at_224(name, channels, classes, gmacs):
     assert speed.cost(name, channels, classes, 224)["GMACs"] == pytest.approx(gmacs, abs=0.05)
 
@@ -36,7 +44,14 @@ def test_memory_is_counted_as_by_hand():
 
 def test_speed_is_measured_for_real_and_dummy_images():
     rows = speed.measure(
-        "femoral_unet", 1, 2, 32, "cpu", real=[np.zeros((32, 32), np.uint8)] * 2, batches=(1, 2), seconds=0
+        "femoral_unet",
+        1,
+        2,
+        32,
+        "cpu",
+        real=[np.zeros((32, 32), np.uint8)] * 2,
+        batches=(1, 2),
+        seconds=0,
     )
     assert (rows[0]["data"], rows[0]["batch"]) == ("real", 1)
     assert {r["data"] for r in rows} == {"real", "dummy"}
@@ -78,14 +93,36 @@ def test_a_compiled_network_is_timed_too():
 
 def test_the_benchmark_alone_writes_everything_about_its_run(tmp_path):
     np.save(tmp_path / "real.npy", np.zeros((2, 32, 32), np.uint8))
-    command = [sys.executable, ROOT / "benchmarks/speed.py", "--models", "femoral_unet", "--size", "32"]
-    rest = ["--devices", "cpu", "--seconds", "0", "--images", tmp_path / "real.npy", "--out", tmp_path / "speed.json"]
+    command = [
+        sys.executable,
+        ROOT / "benchmarks/speed.py",
+        "--models",
+        "femoral_unet",
+        "--size",
+        "32",
+    ]
+    rest = [
+        "--devices",
+        "cpu",
+        "--seconds",
+        "0",
+        "--images",
+        tmp_path / "real.npy",
+        "--out",
+        tmp_path / "speed.json",
+    ]
     done = subprocess.run(command + rest, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "speed.json").read_text())
     assert {(r["data"], r["batch"]) for r in found["speed"]} >= {("real", 1), ("dummy", 1)}
-    assert found["cost"][0]["parameters"] == sum(p.numel() for p in models.build("femoral_unet", 1, 4).parameters())
+    assert found["cost"][0]["parameters"] == sum(
+        p.numel() for p in models.build("femoral_unet", 1, 4).parameters()
+    )
     assert found["about"]["devices"]["cpu"]
     assert torch.__version__.startswith(found["about"]["libraries"]["torch"])
-    absent = subprocess.run([*command, "--devices", "cuda:7"], capture_output=True, text=True, check=False)
-    assert absent.returncode == 1 and absent.stderr.startswith("error: no device cuda:7 here; found")
+    absent = subprocess.run(
+        [*command, "--devices", "cuda:7"], capture_output=True, text=True, check=False
+    )
+    assert absent.returncode == 1 and absent.stderr.startswith(
+        "error: no device cuda:7 here; found"
+    )

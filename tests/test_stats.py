@@ -1,4 +1,6 @@
-"""The papers' analyses, the paired ones, and the tables made of them, against independent calculations."""
+"""The papers' analyses, the paired ones, and the tables made of them, against independent
+calculations.
+"""
 
 import numpy as np
 import pandas as pd
@@ -13,8 +15,16 @@ from statsmodels.stats.weightstats import ttost_paired
 from helpers import metrics, stats
 from helpers.errors import StudyError
 
-SETTINGS = {"metric": "Dice", "class": "QLM", "test": "patient_t", "interval": "bootstrap_t", "margin": 0.02,
-            "draws": 2000, "seed": 1, "multiplicity": "holm"}  # fmt: skip
+SETTINGS = {
+    "metric": "Dice",
+    "class": "QLM",
+    "test": "patient_t",
+    "interval": "bootstrap_t",
+    "margin": 0.02,
+    "draws": 2000,
+    "seed": 1,
+    "multiplicity": "holm",
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +62,17 @@ def test_seeds_are_averaged(rows):
 def test_table3(rows):
     table = stats.table3(rows, "qvum").set_index(["metric", "model"])
     pooled = metrics.overall(rows).set_index("model")
-    a, b = (stats.values(rows[rows["model"] == m], "IoU", "all")["value"].to_numpy() for m in ("qvum", "unet"))
+    a, b = (
+        stats.values(rows[rows["model"] == m], "IoU", "all")["value"].to_numpy()
+        for m in ("qvum", "unet")
+    )
     t, p = scipy_stats.ttest_rel(a, b)
     row = table.loc[("mIoU", "unet")]
-    assert (row["t"], row["p"], row["df"]) == (pytest.approx(t, rel=1e-10), pytest.approx(p, rel=1e-8), len(a) - 1)
+    assert (row["t"], row["p"], row["df"]) == (
+        pytest.approx(t, rel=1e-10),
+        pytest.approx(p, rel=1e-8),
+        len(a) - 1,
+    )
     assert row["pooled"] == pytest.approx(pooled.loc["unet", "mIoU"], rel=1e-14)
     assert np.isnan(table.loc[("mIoU", "qvum"), "t"])
     assert (table["label"] == "as in the paper; assumes independent images").all()
@@ -66,13 +83,20 @@ def test_huang_and_bonaldi(rows):
     row = stats.huang(rows, "QLM").set_index("model").loc["unet"]
     part = rows[(rows["class"] == "QLM") & (rows["model"] == "unet")]
     iou = part["tp"] / (part["tp"] + part["fp"] + part["fn"])
-    assert row["pooled_IoU"] == pytest.approx(part["tp"].sum() / (part[["tp", "fp", "fn"]].sum().sum()))
-    assert (row["median"], row["q1"]) == (pytest.approx(iou.median()), pytest.approx(iou.quantile(0.25)))
+    assert row["pooled_IoU"] == pytest.approx(
+        part["tp"].sum() / (part[["tp", "fp", "fn"]].sum().sum())
+    )
+    assert (row["median"], row["q1"]) == (
+        pytest.approx(iou.median()),
+        pytest.approx(iou.quantile(0.25)),
+    )
     assert row["accuracy"] == pytest.approx((iou > 0.5).mean())
     exact = part.head(2).assign(tp=10, fp=5, fn=5)
     assert stats.huang(exact, "QLM")["accuracy"].iloc[0] == 0  # strictly above 0.5
     bonaldi = stats.bonaldi(rows).set_index("model").loc["unet"]
-    assert bonaldi["IoU"] == pytest.approx(metrics.overall(rows).set_index("model").loc["unet", "mIoU"])
+    assert bonaldi["IoU"] == pytest.approx(
+        metrics.overall(rows).set_index("model").loc["unet", "mIoU"]
+    )
 
 
 def test_holm_and_fdr_leave_nan_out_of_the_family():
@@ -84,9 +108,13 @@ def test_holm_and_fdr_leave_nan_out_of_the_family():
 
 
 def test_sign_flip_enumerates_small_samples():
-    v = stats.values(stats_data.per_image(patients=8, models={"qvum": 0, "unet": 0.2}), "Dice", "QLM")
+    v = stats.values(
+        stats_data.per_image(patients=8, models={"qvum": 0, "unet": 0.2}), "Dice", "QLM"
+    )
     d = stats.differences(v, "qvum")["unet"].to_numpy()
-    expected = scipy_stats.permutation_test((d,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+    expected = scipy_stats.permutation_test(
+        (d,), np.mean, permutation_type="samples", n_resamples=np.inf
+    ).pvalue
     assert stats.sign_flip(v, "qvum")["p"].iloc[0] == pytest.approx(expected, rel=1e-12)
 
 
@@ -94,8 +122,13 @@ def test_sign_flip_at_random_is_scipys(dice):
     table = stats.differences(dice, "qvum")
     flip = stats.sign_flip(dice, "qvum", draws=20_000).set_index("model")["p"]
     for model in table:
-        peer = scipy_stats.permutation_test((table[model].to_numpy(),), np.mean, permutation_type="samples",
-                                            n_resamples=20_000, rng=5)  # fmt: skip
+        peer = scipy_stats.permutation_test(
+            (table[model].to_numpy(),),
+            np.mean,
+            permutation_type="samples",
+            n_resamples=20_000,
+            rng=5,
+        )
         assert flip[model] == pytest.approx(peer.pvalue, abs=0.015)
 
 
@@ -103,11 +136,15 @@ def test_cluster_robust_is_statsmodels(dice):
     import statsmodels.formula.api as smf
 
     table = stats.differences(dice, "qvum", "image")
-    owner = dice.drop_duplicates("image_id").set_index("image_id")["patient_id"].reindex(table.index)
+    owner = (
+        dice.drop_duplicates("image_id").set_index("image_id")["patient_id"].reindex(table.index)
+    )
     ours = stats.cluster_robust(dice, "qvum").set_index("model")
     for model in table:
         data = pd.DataFrame({"d": table[model].to_numpy(), "g": pd.factorize(owner)[0]})
-        fit = smf.ols("d ~ 1", data).fit(cov_type="cluster", cov_kwds={"groups": data["g"]}, use_t=True)
+        fit = smf.ols("d ~ 1", data).fit(
+            cov_type="cluster", cov_kwds={"groups": data["g"]}, use_t=True
+        )
         assert ours.loc[model, "statistic"] == pytest.approx(fit.tvalues.iloc[0], rel=1e-8)
         assert ours.loc[model, "p"] == pytest.approx(fit.pvalues.iloc[0], rel=1e-6)
 
@@ -118,8 +155,10 @@ def test_repeated_measures_and_rank_tests_against_peers(rows):
     peer = sm_anova.AnovaRM(long, "y", "patient_id", within=["model"]).fit().anova_table
     ours = stats.rm_table(table)
     assert ours["statistic"] == pytest.approx(peer["F Value"].iloc[0], rel=1e-8)
-    for method, peer in [("nemenyi", scikit_posthocs.posthoc_nemenyi_friedman),
-                         ("conover", scikit_posthocs.posthoc_conover_friedman)]:  # fmt: skip
+    for method, peer in [
+        ("nemenyi", scikit_posthocs.posthoc_nemenyi_friedman),
+        ("conover", scikit_posthocs.posthoc_conover_friedman),
+    ]:
         matrix = peer(table.round(2))
         for row in stats.pairs(table.round(2), method).itertuples():
             assert row.p == pytest.approx(matrix.loc[row.a, row.b], rel=1e-6, abs=1e-12)
@@ -128,31 +167,67 @@ def test_repeated_measures_and_rank_tests_against_peers(rows):
 def test_equivalence_is_statsmodels(dice):
     table = stats.wide(dice)
     for row in stats.equivalence(dice, "qvum", 0.02).itertuples():
-        p, lower, upper = ttost_paired(table["qvum"].to_numpy(), table[row.model].to_numpy(), -0.02, 0.02)
-        assert (row.p_equivalent, row.p_not_inferior) == (pytest.approx(p, rel=1e-8), pytest.approx(lower[1], rel=1e-8))
+        p, lower, upper = ttost_paired(
+            table["qvum"].to_numpy(), table[row.model].to_numpy(), -0.02, 0.02
+        )
+        assert (row.p_equivalent, row.p_not_inferior) == (
+            pytest.approx(p, rel=1e-8),
+            pytest.approx(lower[1], rel=1e-8),
+        )
         assert row.p_not_superior == pytest.approx(upper[1], rel=1e-8)
 
 
 def test_verdicts_of_equivalence():
     z = scipy_stats.norm.ppf((np.arange(22) + 0.5) / 22)
     z /= z.std(ddof=1)
-    wanted = {"better": (0.05, 0.01), "better, within the margin": (0.005, 0.002), "equivalent": (0.0, 0.005),
-              "not inferior": (0.01, 0.03), "undecided": (0.0, 0.2), "worse": (-0.05, 0.01),
-              "worse, within the margin": (-0.005, 0.002)}  # fmt: skip
-    scores = {"qvum": np.zeros(22)} | {name: -(mean + sd * z) for name, (mean, sd) in wanted.items()}
-    frame = pd.concat([pd.DataFrame({"model": name, "patient_id": [f"p{i:02d}" for i in range(22)],
-                                     "image_id": [f"i{i:02d}" for i in range(22)], "value": v})
-                       for name, v in scores.items()]).assign(**{"class": "QLM", "metric": "Dice"})  # fmt: skip
+    wanted = {
+        "better": (0.05, 0.01),
+        "better, within the margin": (0.005, 0.002),
+        "equivalent": (0.0, 0.005),
+        "not inferior": (0.01, 0.03),
+        "undecided": (0.0, 0.2),
+        "worse": (-0.05, 0.01),
+        "worse, within the margin": (-0.005, 0.002),
+    }
+    scores = {"qvum": np.zeros(22)} | {
+        name: -(mean + sd * z) for name, (mean, sd) in wanted.items()
+    }
+    frame = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "model": name,
+                    "patient_id": [f"p{i:02d}" for i in range(22)],
+                    "image_id": [f"i{i:02d}" for i in range(22)],
+                    "value": v,
+                }
+            )
+            for name, v in scores.items()
+        ]
+    ).assign(**{"class": "QLM", "metric": "Dice"})
     table = stats.equivalence(frame, "qvum", 0.02)
     assert list(table["verdict"]) == list(table["model"])
-    assert stats.equivalence(frame[frame["patient_id"] < "p04"], "qvum", 0.02)["verdict"].unique() == "cannot be tested"
+    assert (
+        stats.equivalence(frame[frame["patient_id"] < "p04"], "qvum", 0.02)["verdict"].unique()
+        == "cannot be tested"
+    )
 
 
 def test_a_patient_of_two_groups_is_in_both_and_counted_once():
-    images = pd.DataFrame({"patient_id": ["a", "a", "b", "c", "d"], "image_id": range(5),
-                           "split": ["test", "train", "train", "val", "external"]})  # fmt: skip
-    patients = pd.DataFrame({"patient_id": ["a", "b", "c", "d", "e"], "age_years": [40.0, 50, 60, 70, 99],
-                             "excluded": [None, None, None, None, "declined"]})  # fmt: skip
+    images = pd.DataFrame(
+        {
+            "patient_id": ["a", "a", "b", "c", "d"],
+            "image_id": range(5),
+            "split": ["test", "train", "train", "val", "external"],
+        }
+    )
+    patients = pd.DataFrame(
+        {
+            "patient_id": ["a", "b", "c", "d", "e"],
+            "age_years": [40.0, 50, 60, 70, 99],
+            "excluded": [None, None, None, None, "declined"],
+        }
+    )
     cohort = stats.by_split(patients, images)
     assert list(cohort["split"]) == ["train", "train", "val", "test", "external"]
     assert list(cohort["patient_id"]) == ["a", "b", "c", "a", "d"]
@@ -160,7 +235,14 @@ def test_a_patient_of_two_groups_is_in_both_and_counted_once():
     assert table["total (n = 4)"].to_list() == ["55.0 ± 12.9"]
     assert table["train (n = 2)"].to_list() == ["45.0 ± 7.1"]
     assert stats.flow(images, patients).set_index("stage")["patients"].to_dict() == {
-        "assessed": 5, "excluded": 1, "included": 4, "train": 2, "val": 1, "test": 1, "external": 1}  # fmt: skip
+        "assessed": 5,
+        "excluded": 1,
+        "included": 4,
+        "train": 2,
+        "val": 1,
+        "test": 1,
+        "external": 1,
+    }
 
 
 def test_the_caveat_says_what_a_split_by_image_costs():
@@ -175,12 +257,20 @@ def test_effect_sizes(dice):
     assert ours.loc["dz", "value"] == pytest.approx(dz)
     # the interval's ends are the noncentralities at which t is a 97.5 % and a 2.5 % event
     n = len(d)
-    assert scipy_stats.nct.cdf(dz * n**0.5, n - 1, ours.loc["dz", "low"] * n**0.5) == pytest.approx(0.975, abs=1e-6)
-    assert scipy_stats.nct.cdf(dz * n**0.5, n - 1, ours.loc["dz", "high"] * n**0.5) == pytest.approx(0.025, abs=1e-6)
-    assert ours.loc["Hedges g", "value"] == pytest.approx(dz * (1 - 3 / (4 * (n - 1) - 1)), rel=1e-3)
+    assert scipy_stats.nct.cdf(dz * n**0.5, n - 1, ours.loc["dz", "low"] * n**0.5) == pytest.approx(
+        0.975, abs=1e-6
+    )
+    assert scipy_stats.nct.cdf(
+        dz * n**0.5, n - 1, ours.loc["dz", "high"] * n**0.5
+    ) == pytest.approx(0.025, abs=1e-6)
+    assert ours.loc["Hedges g", "value"] == pytest.approx(
+        dz * (1 - 3 / (4 * (n - 1) - 1)), rel=1e-3
+    )
     assert ours.loc["share better", "value"] == pytest.approx((d > 0).mean())
     r = scipy_stats.rankdata(np.abs(d))
-    assert ours.loc["rank-biserial", "value"] == pytest.approx((r[d > 0].sum() - r[d < 0].sum()) / r.sum())
+    assert ours.loc["rank-biserial", "value"] == pytest.approx(
+        (r[d > 0].sum() - r[d < 0].sum()) / r.sum()
+    )
 
 
 def test_icc_by_hand_and_design_effect():
@@ -214,7 +304,9 @@ def test_ranking_is_certain_when_the_gap_is_wide():
         assert list(part["rank"].sort_values().index) == ["good", "middle", "bad"]
         assert part.loc["good", "p_first"] == 1
         assert (part["tau"] == 1).all()
-    assert table.groupby(["metric", "class", "order"])["p_first"].sum().to_numpy() == pytest.approx(1)
+    assert table.groupby(["metric", "class", "order"])["p_first"].sum().to_numpy() == pytest.approx(
+        1
+    )
 
 
 def test_ranking_of_equal_networks_is_a_toss_up():
@@ -232,7 +324,9 @@ def test_bland_altman_one_image_a_patient_is_the_textbook(rows):
     d = areas.loc[areas["model"] == "unet", "difference"]
     assert row["bias"] == pytest.approx(d.mean())
     assert row["limit_high"] == pytest.approx(d.mean() + 1.959964 * d.std(ddof=1), rel=1e-6)
-    assert row["low"] == pytest.approx(scipy_stats.ttest_1samp(d, 0).confidence_interval().low, rel=1e-8)
+    assert row["low"] == pytest.approx(
+        scipy_stats.ttest_1samp(d, 0).confidence_interval().low, rel=1e-8
+    )
 
 
 def test_empty_rule_is_a_sensitivity_row():
@@ -249,7 +343,9 @@ def test_empty_rule_is_a_sensitivity_row():
 
 
 def test_subgroups_interaction_is_welch(rows):
-    people = pd.DataFrame({"patient_id": sorted(set(rows["patient_id"])), "sex": ["male", "female"] * 11})
+    people = pd.DataFrame(
+        {"patient_id": sorted(set(rows["patient_id"])), "sex": ["male", "female"] * 11}
+    )
     table = stats.subgroups(rows, stats.memberships(people), "unet", "Dice", "QLM")
     v = stats.wide(stats.values(rows, "Dice", "QLM"))["unet"]
     split = [v[(people["sex"] == s).to_numpy()] for s in ("male", "female")]
@@ -259,8 +355,12 @@ def test_subgroups_interaction_is_welch(rows):
 
 
 def test_a_subgroup_of_four_has_no_interval_and_its_variable_no_test(rows):
-    people = pd.DataFrame({"patient_id": sorted(set(rows["patient_id"])), "sex": ["male"] * 4 + ["female"] * 18})
-    table = stats.subgroups(rows, stats.memberships(people), "unet", "Dice", "QLM").set_index("group")
+    people = pd.DataFrame(
+        {"patient_id": sorted(set(rows["patient_id"])), "sex": ["male"] * 4 + ["female"] * 18}
+    )
+    table = stats.subgroups(rows, stats.memberships(people), "unet", "Dice", "QLM").set_index(
+        "group"
+    )
     assert table.loc["male", ["low", "high"]].isna().all() and table["p_interaction"].isna().all()
     assert table.loc["male", "note"] == "fewer than 5 patients: no interval"
     assert table.loc["female", ["low", "high"]].notna().all()
@@ -268,20 +368,32 @@ def test_a_subgroup_of_four_has_no_interval_and_its_variable_no_test(rows):
 
 def test_declared_comparison_and_claims(rows):
     every = stats.compare(rows, "qvum", SETTINGS)
-    assert list(every["role"].unique()) == ["declared", "sensitivity", "declared interval", stats.LABEL]
+    assert list(every["role"].unique()) == [
+        "declared",
+        "sensitivity",
+        "declared interval",
+        stats.LABEL,
+    ]
     first = every[every["role"] == "declared"]
     assert (first["test"] == "paired t").all()
     assert (first["unit"] == "patient").all()
     claims = stats.claims(rows, "qvum", SETTINGS)
     assert len(claims) == 4 * 4 + 4
-    assert set(claims["verdict"]) <= {"holds", "reversed", "does not survive", "not shown by either"}
+    assert set(claims["verdict"]) <= {
+        "holds",
+        "reversed",
+        "does not survive",
+        "not shown by either",
+    }
     assert claims["valid_p"].between(0, 1).all()
 
 
 def test_tests_and_intervals_compare_the_same_images():
     rows = stats_data.per_image(patients=8, mean_images=8, empty=0.3)
     every = stats.compare(rows, "qvum", SETTINGS)
-    part = every[(every["model"] == "unet") & every["test"].isin(["paired t", "cluster bootstrap-t"])]
+    part = every[
+        (every["model"] == "unet") & every["test"].isin(["paired t", "cluster bootstrap-t"])
+    ]
     part = part[part["unit"] == "patient"]
     assert len(part) == 2
     assert np.ptp(part["difference"]) < 1e-11
@@ -290,8 +402,14 @@ def test_tests_and_intervals_compare_the_same_images():
 
 
 def test_a_network_that_differs_in_one_patient_only_does_not_survive():
-    f = stats_data.per_image(models={"qvum": 0.0, "unet": 0.0}, effect=0.0, patients=12, mean_images=40)
-    lucky = (f["model"] == "unet") & (f["class"].isin(["QLM", "background"])) & (f["patient_id"] == "p03")
+    f = stats_data.per_image(
+        models={"qvum": 0.0, "unet": 0.0}, effect=0.0, patients=12, mean_images=40
+    )
+    lucky = (
+        (f["model"] == "unet")
+        & (f["class"].isin(["QLM", "background"]))
+        & (f["patient_id"] == "p03")
+    )
     moved = f.loc[lucky & (f["class"] == "QLM"), "tp"] // 2
     for class_, plus in [("QLM", "fn"), ("background", "fp")]:
         at = lucky & (f["class"] == class_)
@@ -314,11 +432,15 @@ def test_unknown_patients_leave_images_as_the_unit():
 
 
 def test_power_by_simulation_is_the_exact_power():
-    from helpers.stats.planning import exact_power
+    from helpers.stats.design.power import exact_power
 
     for goal, margin, difference in [("difference", 0, 0.01), ("non-inferiority", 0.02, 0.0)]:
-        got = stats.simulate_power(3e-4, 6e-3, difference, 22, 29, goal=goal, margin=margin, runs=40_000)
-        assert got == pytest.approx(exact_power(3e-4, 6e-3, difference, 22, 29, goal=goal, margin=margin), abs=0.01)
+        got = stats.simulate_power(
+            3e-4, 6e-3, difference, 22, 29, goal=goal, margin=margin, runs=40_000
+        )
+        assert got == pytest.approx(
+            exact_power(3e-4, 6e-3, difference, 22, 29, goal=goal, margin=margin), abs=0.01
+        )
     for between in (0.0, 0.1, 0.5):
         dz = 0.2 / np.sqrt(between + (1 - between) / 29)
         peer = np.ceil(TTestPower().solve_power(dz, power=0.8, alpha=0.05))
@@ -332,15 +454,21 @@ def test_training_luck_needs_two_seeds_and_adds_their_variance():
     assert np.isnan(one["low"])
     # the same images under three starts, of which each shifts the network's errors as a whole
     shift = {1: 0.0, 2: 0.15, 3: -0.15}
-    many = pd.concat([
-        stats_data.per_image(patients=10, mean_images=6, models={"qvum": e, "unet": 0.2 - e}).assign(seed=k)
-        for k, e in shift.items()
-    ])  # fmt: skip
+    many = pd.concat(
+        [
+            stats_data.per_image(
+                patients=10, mean_images=6, models={"qvum": e, "unet": 0.2 - e}
+            ).assign(seed=k)
+            for k, e in shift.items()
+        ]
+    )
     row = stats.training_luck(many, "qvum", "Dice", "QLM", draws=4000).iloc[0]
     patients_only = stats.paired_t(stats.values(many, "Dice", "QLM"), "qvum").iloc[0]
     assert (row["seeds_headline"], row["seeds_model"], row["note"]) == (3, 3, "")
     assert row["difference"] == pytest.approx(patients_only["difference"], rel=1e-12)
-    assert row["se_patients"] == pytest.approx(patients_only["difference"] / patients_only["statistic"], rel=1e-9)
+    assert row["se_patients"] == pytest.approx(
+        patients_only["difference"] / patients_only["statistic"], rel=1e-9
+    )
     assert row["t_high"] - row["t_low"] > patients_only["high"] - patients_only["low"]
     spread = (row["high"] - row["low"]) / (2 * 1.96)
     assert spread > row["se_patients"]
@@ -353,6 +481,8 @@ def test_interval_of_dz_far_from_0_and_of_either_sign():
     for n in (5, 22, 88):
         for t in (0.0, 3.4839, 13.0, 60.0):
             low, high = noncentral_interval(t, n - 1, n)
-            assert noncentral_interval(-t, n - 1, n) == pytest.approx((-high, -low), rel=1e-6, abs=1e-8)
+            assert noncentral_interval(-t, n - 1, n) == pytest.approx(
+                (-high, -low), rel=1e-6, abs=1e-8
+            )
             assert low < t / np.sqrt(n) < high
             assert scipy_stats.nct.cdf(t, n - 1, low * np.sqrt(n)) == pytest.approx(0.975, abs=1e-6)

@@ -1,4 +1,6 @@
-"""The matrix form of the cluster bootstrap is the plain one: loops over draws, scipy's, and known coverage."""
+"""The matrix form of the cluster bootstrap is the plain one: loops over draws, scipy's, and known
+coverage.
+"""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,9 @@ def plain(rows, counts, model, class_, metric):
     out = []
     for draw in counts:
         total = sums.to_numpy().T @ draw
-        out.append(float(metrics.scores(pd.DataFrame([total], columns=sums.columns))[metric].iloc[0]))
+        out.append(
+            float(metrics.scores(pd.DataFrame([total], columns=sums.columns))[metric].iloc[0])
+        )
     return np.array(out)
 
 
@@ -31,9 +35,13 @@ def test_percentile_interval_is_the_loop(rows):
     counts = stats.draw_counts(12, 400, 3)
     assert (counts.sum(1) == 12).all()
     loop = plain(rows, counts, "unet", "QLM", "Dice")
-    ours = stats.intervals(rows, ["Dice"], ["QLM"], ["pooled"], method="percentile", draws=400, seed=3)
+    ours = stats.intervals(
+        rows, ["Dice"], ["QLM"], ["pooled"], method="percentile", draws=400, seed=3
+    )
     ours = ours.set_index("model").loc["unet"]
-    assert (ours["low"], ours["high"]) == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])), rel=1e-10)
+    assert (ours["low"], ours["high"]) == pytest.approx(
+        tuple(np.quantile(loop, [0.025, 0.975])), rel=1e-10
+    )
     assert ours["estimate"] == pytest.approx(
         metrics.pooled(rows).set_index(["model", "class"]).loc[("unet", "QLM"), "Dice"], rel=1e-12
     )
@@ -42,13 +50,19 @@ def test_percentile_interval_is_the_loop(rows):
 def test_mean_over_classes_is_resampled_with_its_classes_together(rows):
     counts = stats.draw_counts(12, 300, 3)
     loop = np.mean([plain(rows, counts, "unet", c, "IoU") for c in ("EIT", "QLM", "bone")], axis=0)
-    ours = stats.intervals(rows, ["IoU"], ["foreground"], ["pooled"], method="percentile", draws=300, seed=3)
+    ours = stats.intervals(
+        rows, ["IoU"], ["foreground"], ["pooled"], method="percentile", draws=300, seed=3
+    )
     ours = ours.set_index("model").loc["unet"]
-    assert (ours["low"], ours["high"]) == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])), rel=1e-10)
+    assert (ours["low"], ours["high"]) == pytest.approx(
+        tuple(np.quantile(loop, [0.025, 0.975])), rel=1e-10
+    )
 
 
 def test_bootstrap_t_is_the_loop(rows):
-    """Per-patient mean: the standard error in every draw is SD/√G, so bootstrap-t can be written out."""
+    """Per-patient mean: the standard error in every draw is SD/√G, so bootstrap-t can be written
+    out.
+    """
     x = stats.wide(stats.values(rows, "Dice", "QLM"))["unet"].to_numpy()
     counts = stats.draw_counts(12, 500, 9)
     t = []
@@ -57,16 +71,26 @@ def test_bootstrap_t_is_the_loop(rows):
         t.append((sample.mean() - x.mean()) / (sample.std(ddof=1) / np.sqrt(12)))
     low, high = np.quantile(t, [0.025, 0.975])
     se = x.std(ddof=1) / np.sqrt(12)
-    ours = stats.intervals(rows, ["Dice"], ["QLM"], ["per_patient"], draws=500, seed=9).set_index("model").loc["unet"]
+    ours = (
+        stats.intervals(rows, ["Dice"], ["QLM"], ["per_patient"], draws=500, seed=9)
+        .set_index("model")
+        .loc["unet"]
+    )
     assert ours["se"] == pytest.approx(se, rel=1e-10)
-    assert (ours["low"], ours["high"]) == pytest.approx((x.mean() - high * se, x.mean() - low * se), rel=1e-9)
+    assert (ours["low"], ours["high"]) == pytest.approx(
+        (x.mean() - high * se, x.mean() - low * se), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("method", ["percentile", "BCa"])
 def test_scipys_bootstrap_agrees_up_to_its_draws(rows, method):
     x = stats.wide(stats.values(rows, "Dice", "QLM"))["unet"].to_numpy()
-    peer = scipy_stats.bootstrap((x,), np.mean, method=method, n_resamples=20_000, rng=np.random.default_rng(0))
-    ours = stats.intervals(rows, ["Dice"], ["QLM"], ["per_patient"], method=method.lower(), draws=20_000)
+    peer = scipy_stats.bootstrap(
+        (x,), np.mean, method=method, n_resamples=20_000, rng=np.random.default_rng(0)
+    )
+    ours = stats.intervals(
+        rows, ["Dice"], ["QLM"], ["per_patient"], method=method.lower(), draws=20_000
+    )
     ours = ours.set_index("model").loc["unet"]
     width = ours["high"] - ours["low"]
     assert ours["low"] == pytest.approx(peer.confidence_interval.low, abs=0.03 * width)
@@ -74,7 +98,9 @@ def test_scipys_bootstrap_agrees_up_to_its_draws(rows, method):
 
 
 def test_t_interval_of_a_difference_is_the_paired_t(rows):
-    ours = stats.intervals(rows, ["Dice"], ["QLM"], ["per_patient"], method="t", headline="qvum").iloc[0]
+    ours = stats.intervals(
+        rows, ["Dice"], ["QLM"], ["per_patient"], method="t", headline="qvum"
+    ).iloc[0]
     test = stats.paired_t(stats.values(rows, "Dice", "QLM"), "qvum").iloc[0]
     assert (ours["estimate"], ours["low"], ours["high"]) == pytest.approx(
         (test["difference"], test["low"], test["high"]), rel=1e-9
@@ -82,9 +108,13 @@ def test_t_interval_of_a_difference_is_the_paired_t(rows):
 
 
 def test_difference_keeps_the_pairing(rows):
-    """The same patients are drawn for both networks: shared difficulty cancels, the interval is narrower."""
+    """The same patients are drawn for both networks: shared difficulty cancels, the interval is
+    narrower.
+    """
     each = stats.intervals(rows, ["Dice"], ["QLM"], ["per_patient"], method="t").set_index("model")
-    paired = stats.intervals(rows, ["Dice"], ["QLM"], ["per_patient"], method="t", headline="qvum").iloc[0]
+    paired = stats.intervals(
+        rows, ["Dice"], ["QLM"], ["per_patient"], method="t", headline="qvum"
+    ).iloc[0]
     assert paired["se"] < np.hypot(each.loc["qvum", "se"], each.loc["unet", "se"])
 
 
@@ -115,7 +145,9 @@ def test_fewer_than_five_patients_get_no_interval_and_a_reason():
 
 
 def test_a_single_patient_is_an_estimate_without_interval():
-    out = stats.intervals(stats_data.per_image(patients=1, mean_images=8), ["Dice"], ["QLM"], draws=200)
+    out = stats.intervals(
+        stats_data.per_image(patients=1, mean_images=8), ["Dice"], ["QLM"], draws=200
+    )
     assert out["estimate"].notna().all()
     assert out["low"].isna().all()
 
@@ -131,7 +163,11 @@ def test_constant_metric_has_no_interval(rows):
     assert (out["estimate"] == 1).all()
     assert out["low"].isna().all()
     assert out["note"].str.contains("no variation").all()
-    assert stats.paired_t(stats.values(same, "Dice", "QLM"), "qvum")["note"].str.contains("no variation").all()
+    assert (
+        stats.paired_t(stats.values(same, "Dice", "QLM"), "qvum")["note"]
+        .str.contains("no variation")
+        .all()
+    )
 
 
 def test_intervals_stay_between_0_and_1():
@@ -169,12 +205,20 @@ def test_unknown_names_are_named(rows, match):
 
 
 def test_coverage_at_22_patients():
-    """1,500 studies at once, a pooled ratio with known value: bootstrap-t covers, percentile and BCa fall short."""
+    """1,500 studies at once, a pooled ratio with known value: bootstrap-t covers, percentile and
+    BCa fall short.
+    """
     rng = np.random.default_rng(11)
     studies, g = 1500, 22
     d = rng.uniform(50, 150, (g, studies, 1))
-    n = d * (0.8 + rng.normal(0, 0.06, (g, studies, 1)) - 0.05 * (rng.exponential(size=(g, studies, 1)) - 1))
-    r = bootstrap.resample(stats.Ratios(n, d, np.ones(1)), 999, 1, ("bootstrap_t", "percentile", "bca"))
+    n = d * (
+        0.8
+        + rng.normal(0, 0.06, (g, studies, 1))
+        - 0.05 * (rng.exponential(size=(g, studies, 1)) - 1)
+    )
+    r = bootstrap.resample(
+        stats.Ratios(n, d, np.ones(1)), 999, 1, ("bootstrap_t", "percentile", "bca")
+    )
     cover = {}
     for method in ("bootstrap_t", "percentile", "bca", "t"):
         low, high, _ = bootstrap.limits(r, method, 0.95, g)

@@ -14,8 +14,16 @@ from hypothesis import strategies as st
 from helpers import stats
 from helpers.errors import StudyError
 
-SETTINGS = {"metric": "Dice", "class": "QLM", "test": "patient_t", "interval": "bootstrap_t", "margin": 0.02,
-            "draws": 200, "seed": 1, "multiplicity": "holm"}  # fmt: skip
+SETTINGS = {
+    "metric": "Dice",
+    "class": "QLM",
+    "test": "patient_t",
+    "interval": "bootstrap_t",
+    "margin": 0.02,
+    "draws": 200,
+    "seed": 1,
+    "multiplicity": "holm",
+}
 
 
 @pytest.fixture
@@ -37,7 +45,9 @@ def test_good_results_pass_and_come_back_in_one_order(rows):
 
 def test_a_network_missing_on_some_images(rows):
     lost = (rows["model"] == "unet") & (rows["image_id"].isin(["i0001", "i0003"]))
-    refuse(rows[~lost], "model unet has no result for 2 of", "test images of fold main", "i0001, i0003")
+    refuse(
+        rows[~lost], "model unet has no result for 2 of", "test images of fold main", "i0001, i0003"
+    )
 
 
 def test_a_duplicated_row(rows):
@@ -52,12 +62,19 @@ def test_negative_broken_or_absent_counts(rows, value):
 
 
 def test_text_in_a_count(rows):
-    refuse(rows.astype({"tp": object}).replace({"tp": {rows["tp"].iloc[0]: "many"}}), "must be whole numbers")
+    refuse(
+        rows.astype({"tp": object}).replace({"tp": {rows["tp"].iloc[0]: "many"}}),
+        "must be whole numbers",
+    )
 
 
 def test_counts_that_are_not_the_images_pixels(rows):
     rows.loc[7, "tn"] += 10
-    refuse(rows, f"image {rows['image_id'].iloc[7]}: tp + fp + fn + tn is 4096 in one row and 4106 in another")
+    refuse(
+        rows,
+        f"image {rows['image_id'].iloc[7]}: tp + fp + fn + tn is 4096 in one row and 4106 in"
+        " another",
+    )
 
 
 def test_classes_that_do_not_cover_the_image(rows):
@@ -73,7 +90,9 @@ def test_a_split_by_image_shares_patients_on_purpose_but_never_an_image(rows):
     first = rows["image_id"] == "i0000"
     rows.loc[first, "split"] = "train"
     assert len(stats.check(rows, unit="image")) == len(rows)
-    with pytest.raises(StudyError, match="image i0000 is in the splits train, test of fold main") as error:
+    with pytest.raises(
+        StudyError, match="image i0000 is in the splits train, test of fold main"
+    ) as error:
         stats.check(pd.concat([rows, rows[first].assign(split="test", seed=1)]), unit="image")
     assert "patient" not in str(error.value)
 
@@ -113,23 +132,35 @@ def test_reading_the_results_of_a_study_by_its_split(rows, tmp_path):
 
 
 def test_select_and_folds_name_what_exists(rows):
-    with pytest.raises(StudyError, match=r"split 'val' of fold 'main'; there are folds main and splits test$"):
+    with pytest.raises(
+        StudyError, match=r"split 'val' of fold 'main'; there are folds main and splits test$"
+    ):
         stats.select(rows, "val")
     with pytest.raises(StudyError, match="no results for model resnet; there are qvum, unet"):
         stats.select(rows, models=["resnet"])
     assert stats.folds(rows).empty
-    many = pd.concat([rows.assign(fold=f, split=s) for f, s in [("cv10", "val"), ("cv2", "test"), ("cv2", "val")]])
+    many = pd.concat(
+        [
+            rows.assign(fold=f, split=s)
+            for f, s in [("cv10", "val"), ("cv2", "test"), ("cv2", "val")]
+        ]
+    )
     assert list(stats.folds(many)["fold"].unique()) == ["cv2", "cv10"]
     assert list(stats.folds(many)["split"].unique()) == ["test", "val"]
 
 
 def test_comparisons_name_what_is_missing(rows):
     v = stats.values(rows, "Dice", "QLM")
-    with pytest.raises(StudyError, match="no results for the headline model 'vistr'; there are qvum, unet"):
+    with pytest.raises(
+        StudyError, match="no results for the headline model 'vistr'; there are qvum, unet"
+    ):
         stats.paired_t(v, "vistr")
     with pytest.raises(StudyError, match="a comparison needs at least two models"):
         stats.paired_t(v[v["model"] == "qvum"], "qvum")
-    with pytest.raises(StudyError, match="class 'liver' is not in the results; there are EIT, QLM, background, bone"):
+    with pytest.raises(
+        StudyError,
+        match="class 'liver' is not in the results; there are EIT, QLM, background, bone",
+    ):
         stats.values(rows, "Dice", "liver")
     with pytest.raises(StudyError, match=r"statistics.test 'vibes' is unknown"):
         stats.declared(rows, "qvum", SETTINGS | {"test": "vibes"})
@@ -138,7 +169,9 @@ def test_comparisons_name_what_is_missing(rows):
 
 
 def test_two_classes_have_no_structures_to_compare():
-    f = stats_data.per_image(patients=6, shares={"nerve": 0.1}, models={"qvum": 0.0, "unet": 0.1}, known=False)
+    f = stats_data.per_image(
+        patients=6, shares={"nerve": 0.1}, models={"qvum": 0.0, "unet": 0.1}, known=False
+    )
     stats.check(f)
     with pytest.raises(StudyError, match="needs two; the results have nerve"):
         stats.anova_classes(f, "qvum")
@@ -150,19 +183,28 @@ def everything(frame):
     """Every table of the comparison page, as one list of frames."""
     v = stats.values(frame, "Dice", "QLM")
     return [
-        stats.compare(frame, "qvum", SETTINGS), stats.claims(frame, "qvum", SETTINGS), stats.table3(frame, "qvum"),
-        stats.tukey_classes(frame, "qvum"), stats.intervals(frame, ["IoU", "Dice"], draws=200),
-        stats.ranking(frame, ["Dice"], ["QLM", "all"], draws=100), stats.icc(frame, "qvum", "Dice", "QLM"),
-        stats.effect_sizes(v, "qvum", draws=100), stats.equivalence(v, "qvum", 0.02),
-        stats.bland_altman(stats.areas(frame, "QLM")), stats.empty_policies(frame, "Dice", "QLM"),
-        stats.failures(frame, "Dice", "QLM"), stats.pairs(stats.by_model(frame, "Dice", "QLM")),
-    ]  # fmt: skip
+        stats.compare(frame, "qvum", SETTINGS),
+        stats.claims(frame, "qvum", SETTINGS),
+        stats.table3(frame, "qvum"),
+        stats.tukey_classes(frame, "qvum"),
+        stats.intervals(frame, ["IoU", "Dice"], draws=200),
+        stats.ranking(frame, ["Dice"], ["QLM", "all"], draws=100),
+        stats.icc(frame, "qvum", "Dice", "QLM"),
+        stats.effect_sizes(v, "qvum", draws=100),
+        stats.equivalence(v, "qvum", 0.02),
+        stats.bland_altman(stats.areas(frame, "QLM")),
+        stats.empty_policies(frame, "Dice", "QLM"),
+        stats.failures(frame, "Dice", "QLM"),
+        stats.pairs(stats.by_model(frame, "Dice", "QLM")),
+    ]
 
 
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_changes_nothing(seed):
-    frame = stats_data.per_image(patients=7, mean_images=8, models={"qvum": 0.0, "unet": 0.3, "vistr": 0.1}, empty=0.1)
+    frame = stats_data.per_image(
+        patients=7, mean_images=8, models={"qvum": 0.0, "unet": 0.3, "vistr": 0.1}, empty=0.1
+    )
     order = np.random.default_rng(seed).permutation(len(frame))
     shuffled = frame.iloc[order].reset_index(drop=True)
     for one, two in zip(everything(frame), everything(shuffled), strict=True):
@@ -170,5 +212,10 @@ def test_the_order_of_rows_changes_nothing(seed):
 
 
 def test_no_torch_is_imported():
-    code = "import sys, helpers.stats, helpers.stats.plots; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+    code = "import sys, helpers.stats, helpers.figures.statistics; print('torch' in sys.modules)"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "False\n"
+    )

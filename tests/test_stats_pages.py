@@ -1,4 +1,6 @@
-"""The statistics pages run from top to bottom on every kind of study, also where little or nothing can be said."""
+"""The statistics pages run from top to bottom on every kind of study, also where little or
+nothing can be said.
+"""
 
 import shutil
 
@@ -9,7 +11,7 @@ import pytest
 import stats_data
 from conftest import REPOSITORY
 
-from helpers import study as studies
+from helpers import studies
 
 matplotlib.use("Agg")
 PAGES = ["01_cohort", "05_comparison", "08_cross_validation", "10_planning"]
@@ -20,7 +22,11 @@ def with_folds(rows, model, folds, **options):
     parts = [rows]
     for k in range(1, folds + 1):
         fold = stats_data.per_image(seed=k, models={model: 0.1}, **options).assign(fold=f"cv{k}")
-        parts.append(fold.assign(image_id=fold["image_id"] + f"_{k}", patient_id=fold["patient_id"] + f"_{k}"))
+        parts.append(
+            fold.assign(
+                image_id=fold["image_id"] + f"_{k}", patient_id=fold["patient_id"] + f"_{k}"
+            )
+        )
     out = pd.concat(parts, ignore_index=True)
     return out.assign(patient_id=out["patient_id"].where(out["patient_id"].str.startswith("p"), ""))
 
@@ -30,19 +36,33 @@ def results(kind):
     pair = {"qvum": 0.0, "unet": 0.3}
     if kind == "five networks":
         return "phantom", with_folds(
-            stats_data.per_image(patients=12, mean_images=6, empty=0.1), "unet", 3, patients=6, mean_images=4
+            stats_data.per_image(patients=12, mean_images=6, empty=0.1),
+            "unet",
+            3,
+            patients=6,
+            mean_images=4,
         )
     if kind == "one network":
         return "phantom", stats_data.per_image(patients=6, mean_images=2, models={"qvum": 0.0})
     if kind == "three patients":
         return "phantom", stats_data.per_image(patients=3, mean_images=5, models=pair)
-    rows = stats_data.per_image(patients=30, mean_images=1, models=pair, shares=FEMORAL, known=False)
-    return "femoral", with_folds(rows, "unet", 10, patients=8, mean_images=2, shares=FEMORAL, known=False)
+    rows = stats_data.per_image(
+        patients=30, mean_images=1, models=pair, shares=FEMORAL, known=False
+    )
+    return "femoral", with_folds(
+        rows, "unet", 10, patients=8, mean_images=2, shares=FEMORAL, known=False
+    )
 
 
 def as_in(manifest, rows):
-    """Simulated patients renamed to the manifest's test patients, so that ages and sexes are known."""
-    names = pd.read_csv(manifest / "images.csv", dtype=str).query("split == 'test'")["patient_id"].unique()
+    """Simulated patients renamed to the manifest's test patients, so that ages and sexes are
+    known.
+    """
+    names = (
+        pd.read_csv(manifest / "images.csv", dtype=str)
+        .query("split == 'test'")["patient_id"]
+        .unique()
+    )
     ids = {f"p{i:02d}": name for i, name in enumerate(names)}
     return rows.assign(patient_id=rows["patient_id"].map(lambda p: ids.get(p, p)))
 
@@ -55,7 +75,9 @@ def root(tmp_path, monkeypatch):
 
 
 def run(page, parameters):
-    """Execute a page's code cells in order, its parameters replaced; returns what was displayed."""
+    """Execute a page's code cells in order, its parameters replaced; returns what was
+    displayed.
+    """
     shown = []
     space = {"display": shown.append, "__name__": "page"}
     notebook = nbformat.read(REPOSITORY / "notebooks" / f"{page}.ipynb", as_version=4)

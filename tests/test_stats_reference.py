@@ -1,4 +1,6 @@
-"""Every test agrees with R: values in tests/reference/reference.json, made by make_reference.R beside it."""
+"""Every test agrees with R: values in tests/reference/reference.json, made by make_reference.R
+beside it.
+"""
 
 import json
 from pathlib import Path
@@ -40,14 +42,20 @@ def test_versions_of_r_are_stored():
 
 def test_table1():
     ref = R["table1"]
-    people = pd.DataFrame({"age_years": ref["train"] + ref["test"],
-                           "split": ["train"] * len(ref["train"]) + ["test"] * len(ref["test"])})  # fmt: skip
+    people = pd.DataFrame(
+        {
+            "age_years": ref["train"] + ref["test"],
+            "split": ["train"] * len(ref["train"]) + ["test"] * len(ref["test"]),
+        }
+    )
     row = stats.table1_tests(stats.summarise(people, "split", ["age_years"], [])).iloc[0]
     assert row["statistic"] == pytest.approx(ref["t"], **CLOSED)
     assert (row["df"], row["p"]) == (ref["df"], pytest.approx(ref["p"], **CLOSED))
-    table = [{"variable": "sex", "level": level, "group": group, "n": sum(counts), "count": n}
-             for group, counts in zip(["train", "val"], ref["sex"], strict=True)
-             for level, n in zip(["male", "female"], counts, strict=True)]  # fmt: skip
+    table = [
+        {"variable": "sex", "level": level, "group": group, "n": sum(counts), "count": n}
+        for group, counts in zip(["train", "val"], ref["sex"], strict=True)
+        for level, n in zip(["male", "female"], counts, strict=True)
+    ]
     row = stats.table1_tests(pd.DataFrame(table, columns=[*table[0], "mean", "sd"])).iloc[0]
     assert row["statistic"] == pytest.approx(ref["chi2"], **CLOSED)
     assert row["p"] == pytest.approx(ref["chi2_p"], **CLOSED)
@@ -60,8 +68,14 @@ def test_paired(scores, unit):
     w = stats.wilcoxon(scores, "a", unit).set_index("model")
     normal = stats.normality(scores, "a", unit).set_index("model")
     for model, ref in R[f"{unit}s"].items():
-        for ours, theirs in {"difference": "difference", "statistic": "t", "df": "df", "p": "p", "low": "low",
-                             "high": "high"}.items():  # fmt: skip
+        for ours, theirs in {
+            "difference": "difference",
+            "statistic": "t",
+            "df": "df",
+            "p": "p",
+            "low": "low",
+            "high": "high",
+        }.items():
             assert t.loc[model, ours] == pytest.approx(ref[theirs], **CLOSED)
         assert w.loc[model, "statistic"] == pytest.approx(ref["wilcoxon"], **CLOSED)
         assert w.loc[model, "p"] == pytest.approx(ref["wilcoxon_p"], **CLOSED)
@@ -71,19 +85,32 @@ def test_paired(scores, unit):
 
 def test_anova_and_tukey_over_images(counts, structures):
     ref = R["anova"]
-    for row in [stats.anova_models(counts, {"mPA": "recall"}).iloc[0],
-                stats.anova_classes(structures, "m", ["recall"]).iloc[0]]:  # fmt: skip
+    for row in [
+        stats.anova_models(counts, {"mPA": "recall"}).iloc[0],
+        stats.anova_classes(structures, "m", ["recall"]).iloc[0],
+    ]:
         assert row["statistic"] == pytest.approx(ref["f"], **CLOSED)
-        assert (row["df1"], row["df2"], row["p"]) == (ref["df1"], ref["df2"], pytest.approx(ref["p"], **CLOSED))
-    for ours in [stats.tukey_models(counts, {"mPA": "recall"}), stats.tukey_classes(structures, "m", ["recall"])]:
+        assert (row["df1"], row["df2"], row["p"]) == (
+            ref["df1"],
+            ref["df2"],
+            pytest.approx(ref["p"], **CLOSED),
+        )
+    for ours in [
+        stats.tukey_models(counts, {"mPA": "recall"}),
+        stats.tukey_classes(structures, "m", ["recall"]),
+    ]:
         ours = ours.set_index(["a", "b"])
         for pair in R["tukey"]:
             second, first = pair["pair"].split("-")
             row = ours.loc[(first, second)]
             assert -row["difference"] == pytest.approx(pair["difference"], **CLOSED)
-            # R integrates the studentised range to about 1e-9 absolute only, and its quantile to about 1e-5
+            # R integrates the studentised range to about 1e-9 absolute only, and its quantile
+            # to
+            # about 1e-5
             assert row["p"] == pytest.approx(pair["p"], abs=1e-8)
-            assert (-row["high"], -row["low"]) == pytest.approx((pair["low"], pair["high"]), abs=1e-6)
+            assert (-row["high"], -row["low"]) == pytest.approx(
+                (pair["low"], pair["high"]), abs=1e-6
+            )
 
 
 def test_repeated_measures_over_patients(counts, structures):
@@ -95,7 +122,9 @@ def test_repeated_measures_over_patients(counts, structures):
         assert (row["df1"], row["df2"]) == (ref["df1"], ref["df2"])
         assert row["p"] == pytest.approx(ref["p"], **CLOSED)
         assert row["p_gg"] == pytest.approx(ref["p_gg"], **CLOSED)
-        assert row["epsilon"] == pytest.approx(ref["epsilon"], abs=5e-5)  # R prints four digits of it
+        assert row["epsilon"] == pytest.approx(
+            ref["epsilon"], abs=5e-5
+        )  # R prints four digits of it
     friedman = stats.friedman(stats.by_model(counts, "recall", "s")).iloc[0]
     assert friedman["statistic"] == pytest.approx(ref["friedman"], **CLOSED)
     assert friedman["p"] == pytest.approx(ref["friedman_p"], **CLOSED)
@@ -124,7 +153,9 @@ def test_mixed_model_of_all_networks(scores):
     ref = R["mixed_all"]
     assert ours["between"].iloc[0] == pytest.approx(ref["between"], **FITTED)
     assert ours["residual"].iloc[0] == pytest.approx(ref["residual"], **FITTED)
-    for name, estimate, se, df in zip(ref["contrast"], ref["estimate"], ref["se"], ref["df"], strict=True):
+    for name, estimate, se, df in zip(
+        ref["contrast"], ref["estimate"], ref["se"], ref["df"], strict=True
+    ):
         row = ours.loc[name.split()[0]]
         assert row["difference"] == pytest.approx(-estimate, **FITTED)
         assert row["se"] == pytest.approx(se, **FITTED)
@@ -132,7 +163,9 @@ def test_mixed_model_of_all_networks(scores):
 
 
 def test_printed_table1_recomputes_the_papers_p_values():
-    """Q-VUM, Table 1: each printed P lies within what rounding of the printed means and SDs allows."""
+    """Q-VUM, Table 1: each printed P lies within what rounding of the printed means and SDs
+    allows.
+    """
     printed = [
         ("age", "val", 49.5, 9.5, 68, 52.0, 9.6, 22, 0.273),
         ("age", "test", 49.5, 9.5, 68, 52.6, 8.6, 22, 0.174),
@@ -146,8 +179,10 @@ def test_printed_table1_recomputes_the_papers_p_values():
         for a in (-0.05, 0, 0.05):
             for b in (-0.05, 0, 0.05):
                 same = {"variable": variable, "level": ""}
-                rows = [same | {"group": "train", "n": n1, "mean": m1 + a, "sd": s1},
-                        same | {"group": group, "n": n2, "mean": m2 + b, "sd": s2}]  # fmt: skip
+                rows = [
+                    same | {"group": "train", "n": n1, "mean": m1 + a, "sd": s1},
+                    same | {"group": group, "n": n2, "mean": m2 + b, "sd": s2},
+                ]
                 found.append(stats.table1_tests(pd.DataFrame(rows)).iloc[0]["p"])
         assert min(found) <= p <= max(found), (variable, group)
     assert cohort.PRINTED_GROUPS["training"] == "train"

@@ -1,4 +1,6 @@
-"""A manifest is believed only when every line of it is right; each error names file, row and key."""
+"""A manifest is believed only when every line of it is right; each error names file, row and
+key.
+"""
 
 import shutil
 
@@ -8,38 +10,62 @@ import pytest
 import yaml
 from PIL import Image
 
-from helpers import datasets, provenance, study
+from helpers import datasets, files, provenance, studies
 from helpers.errors import StudyError
 
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A small study of PNG files: three patients, two images each, one structure."""
-    monkeypatch.setattr(study, "ROOT", tmp_path)
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
     folder, data = tmp_path / "data_manifest" / "small", tmp_path / "data"
     folder.mkdir(parents=True)
     data.mkdir()
-    content = yaml.safe_load((provenance.REPOSITORY / "data_manifest/femoral/study.yml").read_text(encoding="utf-8"))
+    content = yaml.safe_load(
+        (provenance.REPOSITORY / "data_manifest/femoral/studies.yml").read_text(encoding="utf-8")
+    )
     content["split"]["unit"] = "patient"
     quick = content["protocols"]["quick"]
     quick |= {"image_size": 16, "models": [{"name": "qvum"}, {"name": "femoral_unet"}]}
-    content["protocols"] = {"quick": quick | {"cross_validation": {"folds": 3, "models": ["femoral_unet"]}}}
-    (folder / "study.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    content["protocols"] = {
+        "quick": quick | {"cross_validation": {"folds": 3, "models": ["femoral_unet"]}}
+    }
+    (folder / "studies.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
     rng, rows = np.random.default_rng(0), []
     for number, split in enumerate(["train", "train", "val", "val", "test", "test"]):
         image, mask = data / f"i{number}.png", data / f"m{number}.png"
         Image.fromarray(rng.integers(0, 255, (20, 24), dtype=np.uint8)).save(image)
         Image.fromarray(rng.integers(0, 2, (20, 24), dtype=np.uint8)).save(mask)
-        rows.append((f"i{number}", f"p{number // 2}", image.name, mask.name, split, provenance.sha256(image),
-                     provenance.sha256(mask), "", ""))  # fmt: skip
-    columns = ["image_id", "patient_id", "image", "mask", "split", "sha256_image", "sha256_mask", "device",
-               "pixel_spacing_mm"]  # fmt: skip
+        rows.append(
+            (
+                f"i{number}",
+                f"p{number // 2}",
+                image.name,
+                mask.name,
+                split,
+                files.sha256(image),
+                files.sha256(mask),
+                "",
+                "",
+            )
+        )
+    columns = [
+        "image_id",
+        "patient_id",
+        "image",
+        "mask",
+        "split",
+        "sha256_image",
+        "sha256_mask",
+        "device",
+        "pixel_spacing_mm",
+    ]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "images.csv", index=False)
     return tmp_path
 
 
 def edit_yaml(root, change):
-    path = root / "data_manifest/small/study.yml"
+    path = root / "data_manifest/small/studies.yml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -53,24 +79,24 @@ def edit_csv(root, row, column, value):
 
 
 def build(root):
-    return datasets.build(study.load("small"), root / "data")
+    return datasets.build(studies.load("small"), root / "data")
 
 
 def test_a_good_study_is_cached(small):
     index = build(small)
-    arrays = datasets.load(study.load("small"))
+    arrays = datasets.load(studies.load("small"))
     assert arrays.images.shape == arrays.masks.shape == (6, 16, 16)
     assert arrays.images.dtype == np.uint8 and set(np.unique(arrays.masks)) == {0, 1}
     assert index.height_px.eq(20).all() and index.width_px.eq(24).all()
-    assert [len(arrays.rows("main", s)) for s in study.SPLITS] == [2, 2, 2]
+    assert [len(arrays.rows("main", s)) for s in studies.SPLITS] == [2, 2, 2]
 
 
 def test_folds_keep_patients_together_and_are_disjoint(small):
     build(small)
-    arrays = datasets.load(study.load("small"))
+    arrays = datasets.load(studies.load("small"))
     seen = []
     for fold in ("cv1", "cv2", "cv3"):
-        parts = [set(arrays.rows(fold, s)) for s in study.SPLITS]
+        parts = [set(arrays.rows(fold, s)) for s in studies.SPLITS]
         assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
         patients = [set(arrays.index.patient_id.iloc[list(p)]) for p in parts]
         assert not (patients[0] & patients[2] or patients[0] & patients[1])
@@ -83,9 +109,13 @@ def test_external_images_are_in_no_fold(small):
     edit_csv(small, 5, "patient_id", "p9")
     edit_yaml(small, lambda c: c["protocols"]["quick"]["cross_validation"].update(folds=3))
     build(small)
-    arrays = datasets.load(study.load("small"))
+    arrays = datasets.load(studies.load("small"))
     assert arrays.rows("main", "external").tolist() == [5]
-    assert all(5 not in arrays.rows(fold, split) for fold in ("cv1", "cv2", "cv3") for split in study.SPLITS)
+    assert all(
+        5 not in arrays.rows(fold, split)
+        for fold in ("cv1", "cv2", "cv3")
+        for split in studies.SPLITS
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,33 +124,48 @@ def test_external_images_are_in_no_fold(small):
         (lambda c: c.update(titel="x"), "'titel' was unexpected"),
         (lambda c: c.pop("classes"), "'classes' is a required property"),
         (lambda c: c.update(synthetic="yes"), "synthetic: 'yes' is not of type 'boolean'"),
-        (lambda c: c["classes"][1].update(colour="green"), "classes.1.colour: 'green' does not match"),
-        (lambda c: c["classes"][1].update(index=2), r"indices must be 0, 1, 2, … in order, found \[0, 2\]"),
+        (
+            lambda c: c["classes"][1].update(colour="green"),
+            "classes.1.colour: 'green' does not match",
+        ),
+        (
+            lambda c: c["classes"][1].update(index=2),
+            r"indices must be 0, 1, 2, … in order, found \[0, 2\]",
+        ),
         (lambda c: c["classes"][0].update(name="nothing"), "the first class must be 'background'"),
         (lambda c: c.update(target="nerve"), "target: 'nerve' is no foreground class"),
         (lambda c: c.update(headline="vgg"), r"protocols.quick: headline names \['vgg'\]"),
-        (lambda c: c["protocols"]["quick"].update(epochs=0), "protocols.quick.epochs: 0 is less than the minimum"),
-        (lambda c: c["protocols"]["quick"]["loss"].update(name="dise"), "quick.loss.name: 'dise' is not one of"),
+        (
+            lambda c: c["protocols"]["quick"].update(epochs=0),
+            "protocols.quick.epochs: 0 is less than the minimum",
+        ),
+        (
+            lambda c: c["protocols"]["quick"]["loss"].update(name="dise"),
+            "quick.loss.name: 'dise' is not one of",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_study_file_names_the_key(small, change, message):
     edit_yaml(small, change)
     with pytest.raises(StudyError, match=message) as error:
-        study.load("small")
-    assert "study.yml" in str(error.value)
+        studies.load("small")
+    assert "studies.yml" in str(error.value)
 
 
 def test_all_problems_are_reported_at_once(small):
-    edit_yaml(small, lambda c: (c.update(titel="x", synthetic=3), c["protocols"]["quick"].update(batch="many")))
+    edit_yaml(
+        small,
+        lambda c: (c.update(titel="x", synthetic=3), c["protocols"]["quick"].update(batch="many")),
+    )
     with pytest.raises(StudyError, match="3 problems"):
-        study.load("small")
+        studies.load("small")
 
 
 def test_unknown_studies_and_protocols_list_the_known(small):
     with pytest.raises(StudyError, match=r"no such file\. Studies here: small"):
-        study.load("smal")
+        studies.load("smal")
     with pytest.raises(StudyError, match="no protocol 'paper'; it has quick"):
-        study.load("small", "paper")
+        studies.load("small", "paper")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +182,7 @@ def test_unknown_studies_and_protocols_list_the_known(small):
 def test_a_wrong_row_is_named(small, row, column, value, message):
     edit_csv(small, row, column, value)
     with pytest.raises(StudyError, match=message):
-        study.images(study.load("small"))
+        studies.images(studies.load("small"))
 
 
 def test_an_empty_table_or_split_is_an_error(small):
@@ -145,41 +190,50 @@ def test_an_empty_table_or_split_is_an_error(small):
     frame = pd.read_csv(path, dtype=str)
     frame[frame.split != "val"].to_csv(path, index=False)
     with pytest.raises(StudyError, match="no image is in 'val'"):
-        study.images(study.load("small"))
+        studies.images(studies.load("small"))
     frame.head(0).to_csv(path, index=False)
     with pytest.raises(StudyError, match="no rows"):
-        study.images(study.load("small"))
+        studies.images(studies.load("small"))
 
 
 def spoil_mask(root, pixels):
     """Replace mask 1 and enter its new hash, so that only its content is wrong."""
     Image.fromarray(pixels).save(root / "data/m1.png")
-    edit_csv(root, 1, "sha256_mask", provenance.sha256(root / "data/m1.png"))
+    edit_csv(root, 1, "sha256_mask", files.sha256(root / "data/m1.png"))
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda r: (r / "data/i1.png").unlink(), "image_id i1: image .* is missing"),
-        (lambda r: shutil.copy(r / "data/i2.png", r / "data/i1.png"), "image_id i1: image .* has changed"),
+        (
+            lambda r: shutil.copy(r / "data/i2.png", r / "data/i1.png"),
+            "image_id i1: image .* has changed",
+        ),
         (lambda r: (r / "data/m1.png").write_bytes(b"\x89PNG"), "image_id i1: mask .* has changed"),
-        (lambda r: spoil_mask(r, np.zeros((20, 25), np.uint8)), "image_id i1: mask m1.png is 25×20, image 24×20"),
-        (lambda r: spoil_mask(r, np.full((20, 24), 7, np.uint8)), "image_id i1: mask cannot be read: .*7"),
+        (
+            lambda r: spoil_mask(r, np.zeros((20, 25), np.uint8)),
+            "image_id i1: mask m1.png is 25×20, image 24×20",
+        ),
+        (
+            lambda r: spoil_mask(r, np.full((20, 24), 7, np.uint8)),
+            "image_id i1: mask cannot be read: .*7",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_file_is_named_and_nothing_is_cached(small, spoil, message):
     spoil(small)
     with pytest.raises(StudyError, match=message):
         build(small)
     assert not (small / "runs/small/cache").exists()
     with pytest.raises(StudyError, match="no checked images yet"):
-        datasets.load(study.load("small"))
+        datasets.load(studies.load("small"))
 
 
 def test_a_truncated_image_with_a_fresh_hash_is_unreadable(small):
     path = small / "data/i3.png"
     path.write_bytes(path.read_bytes()[:80])
-    edit_csv(small, 3, "sha256_image", provenance.sha256(path))
+    edit_csv(small, 3, "sha256_image", files.sha256(path))
     with pytest.raises(StudyError, match="image_id i3: image cannot be read"):
         build(small)
 
@@ -195,16 +249,22 @@ def test_the_gates_are_told_before_anything_is_trained(small, capsys):
     for number in (4, 5):  # the test images show nothing
         path = small / f"data/m{number}.png"
         Image.fromarray(np.zeros((20, 24), np.uint8)).save(path)
-        edit_csv(small, number, "sha256_mask", provenance.sha256(path))
+        edit_csv(small, number, "sha256_mask", files.sha256(path))
     build(small)
     said = capsys.readouterr().out
-    assert "gate, patients disjoint: passed; 3 patients, 0 of them in more than one split or fold" in said
-    assert "gate, classes present: FAILED; missing: nerve_block_region in test, nerve_block_region in cv" in said
+    assert (
+        "gate, patients disjoint: passed; 3 patients, 0 of them in more than one split or fold"
+        in said
+    )
+    assert (
+        "gate, classes present: FAILED; missing: nerve_block_region in test, nerve_block_region"
+        " in cv" in said
+    )
 
 
 def test_a_missing_data_folder_and_too_many_folds(small):
     with pytest.raises(StudyError, match="no such folder"):
-        datasets.build(study.load("small"), small / "nowhere")
+        datasets.build(studies.load("small"), small / "nowhere")
     edit_yaml(small, lambda c: c["protocols"]["quick"]["cross_validation"].update(folds=7))
     with pytest.raises(StudyError, match="7 folds needs 7 patients or images, found 3"):
         build(small)
@@ -212,9 +272,9 @@ def test_a_missing_data_folder_and_too_many_folds(small):
 
 def test_a_failed_check_leaves_the_last_good_cache(small):
     build(small)
-    before = provenance.sha256(small / "runs/small/cache/images.npy")
+    before = files.sha256(small / "runs/small/cache/images.npy")
     (small / "data/i0.png").unlink()
     with pytest.raises(StudyError):
         build(small)
-    assert provenance.sha256(small / "runs/small/cache/images.npy") == before
+    assert files.sha256(small / "runs/small/cache/images.npy") == before
     shutil.rmtree(small / "runs")

@@ -1,4 +1,6 @@
-"""The training loop: it learns, it resumes to the same bits, its schedule and augmentation are what the papers say."""
+"""The training loop: it learns, it resumes to the same bits, its schedule and augmentation are what
+the papers say.
+"""
 
 import json
 
@@ -8,10 +10,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from helpers import augment, checkpoint, datasets, inference, provenance, schedule, study, training
+from helpers import datasets, files, studies, training
 from helpers.errors import StudyError
+from helpers.models import inference
+from helpers.training import augment, checkpoint, schedule
 
-PAPER = {"name": "warmup_cosine", "lr_start": 1e-5, "lr_min": 1e-6, "warmup_epochs": 3, "tail_epochs": 5}
+PAPER = {
+    "name": "warmup_cosine",
+    "lr_start": 1e-5,
+    "lr_min": 1e-6,
+    "warmup_epochs": 3,
+    "tail_epochs": 5,
+}
 
 
 @pytest.fixture
@@ -23,18 +33,27 @@ def arrays():
         y, x = rng.integers(4, 16, 2)
         mask[y : y + 12, x : x + 12] = 2
     images = (rng.integers(0, 60, masks.shape) + masks * 90).astype(np.uint8)
-    index = pd.DataFrame({"image_id": [f"i{i}" for i in range(12)], "patient_id": [f"p{i // 2}" for i in range(12)]})
-    index = index.assign(split=["train"] * 8 + ["val"] * 2 + ["test"] * 2, pixel_mm=0.5, cv_fold=[0, 1, 2] * 4)
+    index = pd.DataFrame(
+        {"image_id": [f"i{i}" for i in range(12)], "patient_id": [f"p{i // 2}" for i in range(12)]}
+    )
+    index = index.assign(
+        split=["train"] * 8 + ["val"] * 2 + ["test"] * 2, pixel_mm=0.5, cv_fold=[0, 1, 2] * 4
+    )
     return datasets.Arrays(images, masks, index)
 
 
 @pytest.fixture
 def phantom():
-    return study.load("phantom")
+    return studies.load("phantom")
 
 
 def settings(phantom, **change):
-    base = {"epochs": 3, "batch": 4, "optimiser": {"name": "adam", "lr": 0.002}, "schedule": {"name": "constant"}}
+    base = {
+        "epochs": 3,
+        "batch": 4,
+        "optimiser": {"name": "adam", "lr": 0.002},
+        "schedule": {"name": "constant"},
+    }
     return phantom.training("unet", "main") | base | {"name": "femoral_unet"} | change
 
 
@@ -69,12 +88,14 @@ def test_it_learns_and_writes_what_it_should(arrays, phantom, tmp_path):
     assert len(counts) == 12 * 4 and counts[["tp", "fp", "fn", "tn"]].sum(axis=1).eq(32 * 32).all()
     assert set(counts.split) == {"train", "val", "test"}
     record = json.loads((tmp_path / "weights.json").read_text())
-    assert record["sha256"] == provenance.sha256(tmp_path / "weights.safetensors")
+    assert record["sha256"] == files.sha256(tmp_path / "weights.safetensors")
     assert record["kept_epoch"] == history.epoch[history.val_loss.idxmin()]
     assert np.load(tmp_path / "predictions.npy").shape == (12, 32, 32)
     assert not (tmp_path / "unfinished").exists()
     kept = counts[(counts.split == "val")].groupby("image_id")[["tp", "fn"]].sum()
-    assert history.val_accuracy[record["kept_epoch"] - 1] == pytest.approx(kept.tp.sum() / (kept.tp + kept.fn).sum())
+    assert history.val_accuracy[record["kept_epoch"] - 1] == pytest.approx(
+        kept.tp.sum() / (kept.tp + kept.fn).sum()
+    )
     assert history.train_accuracy.iloc[-1] > history.train_accuracy.iloc[0]
 
 
@@ -102,12 +123,16 @@ def test_a_killed_training_goes_on_to_the_same_weights(arrays, phantom, tmp_path
 
     monkeypatch.setattr(checkpoint, "save_state", killed)
     with pytest.raises(KeyboardInterrupt):
-        training.run(phantom, spec, "main", 5, tmp_path / "cut", arrays, "cpu", checkpoint_seconds=0)
+        training.run(
+            phantom, spec, "main", 5, tmp_path / "cut", arrays, "cpu", checkpoint_seconds=0
+        )
     monkeypatch.undo()
     training.run(phantom, spec, "main", 5, tmp_path / "cut", arrays, "cpu", checkpoint_seconds=0)
     whole, cut = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(whole[k], cut[k]) for k in whole)
-    losses = [pd.read_csv(tmp_path / name / "history.csv").val_loss.tolist() for name in ("whole", "cut")]
+    losses = [
+        pd.read_csv(tmp_path / name / "history.csv").val_loss.tolist() for name in ("whole", "cut")
+    ]
     assert losses[0] == losses[1] and len(losses[1]) == 4
 
 
@@ -148,7 +173,10 @@ def warp(spec, image=None, n=1, seed=0):
     image = torch.rand(1, 1, 40, 40) if image is None else image
     masks = (image[:, 0] > 0.5).long()
     out = augment.augment(
-        image.expand(n, -1, -1, -1), masks.expand(n, -1, -1), spec, torch.Generator().manual_seed(seed)
+        image.expand(n, -1, -1, -1),
+        masks.expand(n, -1, -1),
+        spec,
+        torch.Generator().manual_seed(seed),
     )
     return image, masks, *out
 
@@ -179,7 +207,13 @@ def test_scale_two_doubles_the_area_fourfold():
 
 
 def test_each_sample_draws_its_own_change_and_seeds_repeat():
-    spec = {"scale": [0.5, 2], "rotation_deg": [0, 180], "distortion": 0.03, "gamma": [0.7, 1.4], "aspect": 0.3}
+    spec = {
+        "scale": [0.5, 2],
+        "rotation_deg": [0, 180],
+        "distortion": 0.03,
+        "gamma": [0.7, 1.4],
+        "aspect": 0.3,
+    }
     *_, warped, _ = warp(spec, n=4)
     assert all(not torch.equal(warped[0], warped[i]) for i in range(1, 4))
     torch.manual_seed(1)
@@ -194,7 +228,9 @@ def test_labels_stay_classes_and_probability_zero_warps_none():
     spec = {"scale": [0.5, 1.5], "rotation_deg": [0, 90], "distortion": 0.05}
     _, labels = augment.augment(image, masks, spec, torch.Generator().manual_seed(0))
     assert labels.dtype == masks.dtype and set(labels.unique().tolist()) <= {0, 1, 2, 3}
-    same, labels = augment.augment(image, masks, spec | {"probability": 0.0}, torch.Generator().manual_seed(0))
+    same, labels = augment.augment(
+        image, masks, spec | {"probability": 0.0}, torch.Generator().manual_seed(0)
+    )
     torch.testing.assert_close(same, image, atol=1e-5, rtol=0)
     assert torch.equal(labels, masks)
 

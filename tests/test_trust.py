@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import trust
-from helpers.study import Class
+from helpers.analyses import reliability
+from helpers.studies import Class
 
 CLASSES = (Class(0, "background", "", "#000000", 1.0), Class(1, "nerve", "", "#00ff00", 1.0))
 
@@ -14,8 +14,8 @@ def test_a_calibrated_forecast_lies_on_the_diagonal():
     rng = np.random.default_rng(0)
     p = rng.random((4, 100, 100)).astype(np.float32)
     reference = (rng.random(p.shape) < p).astype(np.uint8)
-    table = trust.calibration(np.stack([1 - p, p], 1), reference, CLASSES)
-    assert len(table) == 10 and table.pixels.sum() == (p >= trust.LOWEST).sum()
+    table = reliability.calibration(np.stack([1 - p, p], 1), reference, CLASSES)
+    assert len(table) == 10 and table.pixels.sum() == (p >= reliability.LOWEST).sum()
     np.testing.assert_allclose(table.said, table.true, atol=0.03)
     assert table.ece.iloc[0] < 0.02
 
@@ -24,16 +24,20 @@ def test_an_overconfident_forecast_is_found():
     reference = np.zeros((1, 10, 10), np.uint8)
     reference[0, :5] = 1
     p = np.full((1, 10, 10), 0.95)
-    table = trust.calibration(np.stack([1 - p, p], 1), reference, CLASSES)
+    table = reliability.calibration(np.stack([1 - p, p], 1), reference, CLASSES)
     assert table.ece.iloc[0] == pytest.approx(0.45) and table.true.iloc[0] == 0.5
 
 
 def test_risk_falls_when_doubt_is_right_and_ends_at_the_mean():
     dice = np.array([0.9, 0.5, 0.7, 0.1])
-    right = trust.risk_coverage(dice, dice)
-    assert right.risk.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.45]) and right.risk.equals(right.best)
-    wrong = trust.risk_coverage(-dice, dice)
-    assert (wrong.risk >= wrong.best - 1e-12).all() and wrong.risk.iloc[-1] == pytest.approx(1 - dice.mean())
+    right = reliability.risk_coverage(dice, dice)
+    assert right.risk.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.45]) and right.risk.equals(
+        right.best
+    )
+    wrong = reliability.risk_coverage(-dice, dice)
+    assert (wrong.risk >= wrong.best - 1e-12).all() and wrong.risk.iloc[-1] == pytest.approx(
+        1 - dice.mean()
+    )
 
 
 def test_confidence_is_the_mean_over_what_was_drawn_and_zero_for_nothing():
@@ -41,22 +45,26 @@ def test_confidence_is_the_mean_over_what_was_drawn_and_zero_for_nothing():
     p[0, 1, 0] = [0.9, 0.7]
     p[0, 0] = 1 - p[0, 1]
     p[1, 0] = 1
-    np.testing.assert_allclose(trust.confidence(p), [0.8, 0.0])
+    np.testing.assert_allclose(reliability.confidence(p), [0.8, 0.0])
 
 
 def test_changes_do_what_they_say():
     images = np.zeros((1, 40, 41), np.uint8)
     masks = np.zeros_like(images)
     images[0, 10:20, 15:26], masks[0, 10:20, 15:26] = 100, 1
-    same, reference = trust.change(images, masks, "depth", 1)
+    same, reference = reliability.change(images, masks, "depth", 1)
     assert (same == images).all() and (reference == masks).all()
-    _, reference = trust.change(images, masks, "depth", 2)
+    _, reference = reliability.change(images, masks, "depth", 2)
     assert reference.sum() == pytest.approx(masks.sum() / 4, rel=0.25)
-    assert np.argwhere(reference[0]).mean(0) == pytest.approx([7.2, 20], abs=0.8)  # nearer to the probe, still central
-    brighter, _ = trust.change(images, masks, "gain", 6)
+    assert np.argwhere(reference[0]).mean(0) == pytest.approx(
+        [7.2, 20], abs=0.8
+    )  # nearer to the probe, still central
+    brighter, _ = reliability.change(images, masks, "gain", 6)
     assert brighter[0, 12, 20] == round(100 + 25.5) and brighter[0, 0, 0] == 0
-    noisy, _ = trust.change(images, masks, "noise", 0.1)
-    assert (trust.change(images, masks, "noise", 0.1)[0] == noisy).all() and noisy.std() > images.std()
+    noisy, _ = reliability.change(images, masks, "noise", 0.1)
+    assert (
+        reliability.change(images, masks, "noise", 0.1)[0] == noisy
+    ).all() and noisy.std() > images.std()
 
 
 def test_robustness_measures_every_change_and_the_plain_images_alike():
@@ -71,7 +79,7 @@ def test_robustness_measures_every_change_and_the_plain_images_alike():
     images = np.zeros((2, 24, 24), np.uint8)
     images[:, 4:12, 8:16] = 120
     masks = (images > 0).astype(np.uint8)
-    table = trust.robustness(Bright(), images, masks, {"mean": [0.0], "std": [1.0]}, CLASSES)
-    assert len(table) == sum(map(len, trust.CHANGES.values()))
+    table = reliability.robustness(Bright(), images, masks, {"mean": [0.0], "std": [1.0]}, CLASSES)
+    assert len(table) == sum(map(len, reliability.CHANGES.values()))
     plain = table[(table.level == np.where(table.change == "depth", 1, 0))]
     assert plain.Dice.eq(1).all() and table.Dice.min() < 1

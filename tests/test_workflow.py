@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY, workflow
 
-from helpers import provenance, steps
+from helpers import files, provenance
+from helpers.workflow import steps
 
 STEPS = ("phantom", "check", "train", "results", "page", "book")
 
@@ -67,7 +68,9 @@ def test_a_changed_setting_remakes_what_uses_it(tiny):
 def test_another_image_trains_everything_again(tiny):
     path = tiny / "data_manifest/phantom/images.csv"
     text = path.read_text()
-    digest = pd.read_csv(tiny / "runs/phantom/cache/index.csv", dtype=str)["sha256_image"].iloc[0]  # one of those used
+    digest = pd.read_csv(tiny / "runs/phantom/cache/index.csv", dtype=str)["sha256_image"].iloc[
+        0
+    ]  # one of those used
     try:
         path.write_text(text.replace(digest, "0" * 64))
         plan = planned(tiny)
@@ -78,16 +81,27 @@ def test_another_image_trains_everything_again(tiny):
 
 def test_a_changed_module_remakes_only_what_imports_it():
     def pages(module):
-        found = [p.stem for p in (REPOSITORY / "notebooks").glob("*.ipynb")
-                 if any(s.endswith(module) for s in provenance.sources(p))]  # fmt: skip
+        found = [
+            p.stem
+            for p in (REPOSITORY / "notebooks").glob("*.ipynb")
+            if any(s.endswith(module) for s in provenance.sources(p))
+        ]
         return set(found)
 
-    assert "03_train" in pages("helpers/losses.py") and "05_comparison" not in pages("helpers/losses.py")
+    assert "03_train" in pages("helpers/training/losses.py") and "05_comparison" not in pages(
+        "helpers/training/losses.py"
+    )
     assert "05_comparison" in pages("helpers/metrics.py")
 
 
 def test_statistics_and_figures_need_no_torch():
-    for page in ("01_cohort", "04_segmentation", "05_comparison", "08_cross_validation", "09_published"):
+    for page in (
+        "01_cohort",
+        "04_segmentation",
+        "05_comparison",
+        "08_cross_validation",
+        "09_published",
+    ):
         for source in provenance.sources(REPOSITORY / "notebooks" / f"{page}.ipynb"):
             if source.endswith(".py"):
                 text = (REPOSITORY / source).read_text(encoding="utf-8")
@@ -108,31 +122,48 @@ def test_a_changed_mask_is_an_error_that_names_the_row_and_keeps_the_results(cop
     images = pd.read_csv(copy / "data_manifest/phantom/images.csv", dtype=str)
     mask = data / images["mask"].iloc[3]
     mask.write_bytes(mask.read_bytes() + b"\0")
-    before = provenance.sha256(copy / "runs/phantom/results/per_image.csv")
+    before = files.sha256(copy / "runs/phantom/results/per_image.csv")
     done = workflow(copy, data=str(data))
     assert done.returncode != 0
-    assert f"image_id {images.image_id.iloc[3]}: mask {mask} has changed" in done.stderr + done.stdout
-    assert provenance.sha256(copy / "runs/phantom/results/per_image.csv") == before
+    assert (
+        f"image_id {images.image_id.iloc[3]}: mask {mask} has changed" in done.stderr + done.stdout
+    )
+    assert files.sha256(copy / "runs/phantom/results/per_image.csv") == before
 
 
 def test_a_lost_phantom_image_is_drawn_again_and_gives_the_same_results(copy):
     images = pd.read_csv(copy / "data_manifest/phantom/images.csv", dtype=str)
     results = copy / "runs/phantom/results/per_image.csv"
-    before = provenance.sha256(results)
+    before = files.sha256(results)
     (copy / "runs/phantom/data" / images["image"].iloc[0]).unlink()
     assert planned(copy)["phantom"] == 1
     done = workflow(copy)
     assert done.returncode == 0, done.stderr
-    assert provenance.sha256(results) == before
+    assert files.sha256(results) == before
     assert planned(copy) == {}
 
 
 @pytest.mark.parametrize(
     ("name", "protocol", "data", "message"),
     [
-        ("femoral", "quick", "", r"error: DATA=runs/femoral/data: no such folder.*`make data STUDY=femoral` downloads"),
-        ("femoral", "quick", "/no/where", r"error: DATA=/no/where: no such folder.*make study STUDY=femoral DATA="),
-        ("femur", "quick", "", r"error: .*femur.study.yml: no such file. Studies here: femoral, phantom"),
+        (
+            "femoral",
+            "quick",
+            "",
+            r"error: DATA=runs/femoral/data: no such folder.*`make data STUDY=femoral` downloads",
+        ),
+        (
+            "femoral",
+            "quick",
+            "/no/where",
+            r"error: DATA=/no/where: no such folder.*make study STUDY=femoral DATA=",
+        ),
+        (
+            "femur",
+            "quick",
+            "",
+            r"error: .*femur.study.yml: no such file. Studies here: femoral, phantom",
+        ),
         ("phantom", "slow", "", r"error: .*no protocol 'slow'; it has quick, paper"),
         ("qlb", "quick", "/", r"error: .*qlb.images.csv: has a header but no rows"),
     ],

@@ -4,11 +4,12 @@
     logits = network(images)                     # float N×C×H×W, any H and W -> N×classes×H×W
     loss = models.training_loss(network, images, target, criterion)
 
-``build`` imports the file of the one network asked for. Class probabilities are always ``logits.softmax(1)`` and the
-prediction ``logits.argmax(1)``; networks whose paper uses sigmoid outputs return logits for which both hold.
-``training_loss`` hides deep supervision and auxiliary heads. A clip network (``clip_length(network)`` > 1) reads the
-batch as consecutive frames of one patient, ``clip_length`` frames a clip, the last clip filled by repetition.
-What is known of a network (label, footnote, reconstruction or not) is in ``catalogue``, which needs no torch.
+``build`` imports the file of the one network asked for. Class probabilities are always
+``logits.softmax(1)`` and the prediction ``logits.argmax(1)``; networks whose paper uses sigmoid
+outputs return logits for which both hold. ``training_loss`` hides deep supervision and auxiliary
+heads. A clip network (``clip_length(network)`` > 1) reads the batch as consecutive frames of one
+patient, ``clip_length`` frames a clip, the last clip filled by repetition. What is known of a
+network (label, footnote, reconstruction or not) is in ``catalogue``, which needs no torch.
 """
 
 import importlib
@@ -17,27 +18,47 @@ import inspect
 from helpers.errors import StudyError
 from helpers.models.catalogue import NAMES, entry, footnote, label
 
-__all__ = ["NAMES", "build", "clip_length", "encoder_parameters", "entry", "footnote", "freeze_encoder", "label",
-           "provenance", "training_loss"]  # fmt: skip
+__all__ = [
+    "NAMES",
+    "build",
+    "clip_length",
+    "encoder_parameters",
+    "entry",
+    "footnote",
+    "freeze_encoder",
+    "label",
+    "provenance",
+    "training_loss",
+]
 
 
 def build(name, in_channels, classes, encoder_weights="none", **options):
     """The network ``name`` with random weights, or a pretrained encoder where it has one.
 
-    in_channels: 1 or 3 (others where the encoder is not pretrained); classes: background included, ≥ 1.
-    encoder_weights: 'none', 'imagenet' or a safetensors path (see ``encoders.load``).
-    options: the network's own (keyword arguments of its class). Returns nn.Module, images N×C×H×W -> logits
-    N×classes×H×W. StudyError for an unknown network or option, or weights for a network without such an encoder.
+    in_channels: 1 or 3 (others where the encoder is not pretrained); classes: background included,
+    ≥ 1. encoder_weights: 'none', 'imagenet' or a safetensors path (see ``encoders.load``). options:
+    the network's own (keyword arguments of its class). Returns nn.Module, images N×C×H×W -> logits
+    N×classes×H×W. StudyError for an unknown network or option, or weights for a network without
+    such an encoder.
     """
     found = entry(name)
     if in_channels < 1 or classes < 1:
-        raise StudyError(f"{name}: needs at least one channel and one class, got {in_channels} and {classes}")
+        raise StudyError(
+            f"{name}: needs at least one channel and one class, got {in_channels} and {classes}"
+        )
     module = importlib.import_module(f"helpers.models.{found.module}")
-    known = [p.name for p in inspect.signature(module.Model).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = [
+        p.name
+        for p in inspect.signature(module.Model).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    ]
     if found.module == "zoo":
         options["architecture"] = name[4:]
     elif unknown := sorted(set(options) - set(known)):
-        raise StudyError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known) or 'none'}")
+        raise StudyError(
+            f"{name} has no option {', '.join(unknown)}; its options are"
+            f" {', '.join(known) or 'none'}"
+        )
     if found.pretrained:
         options["encoder_weights"] = encoder_weights
     elif encoder_weights not in (None, "none"):
@@ -48,9 +69,9 @@ def build(name, in_channels, classes, encoder_weights="none", **options):
 def training_loss(network, images, target, criterion):
     """The loss of one batch as the network's paper trains it.
 
-    images: float N×C×H×W; target: int64 N×H×W; criterion: callable(logits, target) -> scalar, from losses.build.
-    U-Net++ averages the criterion over its heads, VisTR adds its detection losses; all others are
-    ``criterion(network(images), target)``. Returns a scalar tensor with gradient.
+    images: float N×C×H×W; target: int64 N×H×W; criterion: callable(logits, target) -> scalar, from
+    losses.build. U-Net++ averages the criterion over its heads, VisTR adds its detection losses;
+    all others are ``criterion(network(images), target)``. Returns a scalar tensor with gradient.
     """
     own = getattr(network, "training_loss", None)
     return own(images, target, criterion) if own else criterion(network(images), target)
@@ -70,8 +91,9 @@ def encoder_parameters(network):
 def freeze_encoder(network, frozen):
     """Freeze or release the pretrained encoder; returns how many numbers that concerns.
 
-    Only what was pretrained is frozen (0 otherwise): a random encoder would stay random. Layers that are never
-    trained (VisTR's first stage and batch normalisation) stay as they are; running means are not affected.
+    Only what was pretrained is frozen (0 otherwise): a random encoder would stay random. Layers
+    that are never trained (VisTR's first stage and batch normalisation) stay as they are; running
+    means are not affected.
     """
     kept = set(getattr(network, "always_frozen", list)())
     concerned = [p for p in encoder_parameters(network) if p not in kept]
@@ -81,5 +103,7 @@ def freeze_encoder(network, frozen):
 
 
 def provenance(network):
-    """Where the weights started: dict(encoder_weights, architecture, file, sha256), or encoder_weights 'none'."""
+    """Where the weights started: dict(encoder_weights, architecture, file, sha256), or
+    encoder_weights 'none'.
+    """
     return getattr(network, "pretrained", None) or {"encoder_weights": "none"}

@@ -1,4 +1,6 @@
-"""What several networks share: the common interface, padding, convolution pairs, the U-shape, initialisation."""
+"""What several networks share: the common interface, padding, convolution pairs, the U-shape,
+initialisation.
+"""
 
 from functools import partial
 
@@ -12,9 +14,10 @@ from helpers.errors import StudyError
 class Network(nn.Module):
     """Base of all networks: images float N×C×H×W of any size to logits N×classes×H×W.
 
-    A network down-samples by ``stride`` in all; other sizes are padded at the right and bottom by repeating the
-    edge, and the logits are cropped back. Subclasses define ``logits(images)`` for sizes that fit.
-    ``pretrained`` says where the encoder's weights came from (dict), None for a random start.
+    A network down-samples by ``stride`` in all; other sizes are padded at the right and bottom by
+    repeating the edge, and the logits are cropped back. Subclasses define ``logits(images)`` for
+    sizes that fit. ``pretrained`` says where the encoder's weights came from (dict), None for a
+    random start.
     """
 
     stride = 16
@@ -26,9 +29,13 @@ class Network(nn.Module):
         self.in_channels, self.classes = in_channels, classes
 
     def prepare(self, images):
-        """Check the shape and pad to a multiple of ``stride``; ValueError for another number of channels."""
+        """Check the shape and pad to a multiple of ``stride``; ValueError for another number of
+        channels.
+        """
         if images.ndim != 4 or images.shape[1] != self.in_channels:
-            raise ValueError(f"images must be N×{self.in_channels}×H×W, found {tuple(images.shape)}")
+            raise ValueError(
+                f"images must be N×{self.in_channels}×H×W, found {tuple(images.shape)}"
+            )
         bottom, right = (-images.shape[2]) % self.stride, (-images.shape[3]) % self.stride
         return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
 
@@ -41,18 +48,27 @@ def conv_pair(in_channels, out_channels, mid_channels=None, bias=False):
     """Two 3×3 convolutions, each with batch normalisation and ReLU."""
     mid = mid_channels or out_channels
     return nn.Sequential(
-        nn.Conv2d(in_channels, mid, 3, padding=1, bias=bias), nn.BatchNorm2d(mid), nn.ReLU(inplace=True),
-        nn.Conv2d(mid, out_channels, 3, padding=1, bias=bias), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True),
-    )  # fmt: skip
+        nn.Conv2d(in_channels, mid, 3, padding=1, bias=bias),
+        nn.BatchNorm2d(mid),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(mid, out_channels, 3, padding=1, bias=bias),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
 
 
 def plain_pair(in_channels, out_channels, *, activation=nn.ReLU, dropout=0.0, padding=1):
-    """Two 3×3 convolutions with bias and activation, dropout between them where asked; no normalisation."""
+    """Two 3×3 convolutions with bias and activation, dropout between them where asked; no
+    normalisation.
+    """
     between = [nn.Dropout(dropout)] if dropout else []
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, padding=padding), activation(), *between,
-        nn.Conv2d(out_channels, out_channels, 3, padding=padding), activation(),
-    )  # fmt: skip
+        nn.Conv2d(in_channels, out_channels, 3, padding=padding),
+        activation(),
+        *between,
+        nn.Conv2d(out_channels, out_channels, 3, padding=padding),
+        activation(),
+    )
 
 
 #: doubles the size, aligned corners
@@ -60,7 +76,9 @@ enlarge = partial(F.interpolate, scale_factor=2, mode="bilinear", align_corners=
 
 
 def encode(images, blocks):
-    """The map of every level (list, finest first): each block reads the one before it, halved by max-pooling."""
+    """The map of every level (list, finest first): each block reads the one before it, halved by
+    max-pooling.
+    """
     maps = []
     for block in blocks:
         maps.append(block(F.max_pool2d(maps[-1], 2) if maps else images))
@@ -73,8 +91,9 @@ def skip_first(skip, raised):
 
 
 def decode(maps, raises, blocks, join=skip_first):
-    """From the coarsest of ``maps`` to the finest: enlarge, join with the level's skip, convolve. raises and blocks:
-    one callable a level, coarsest first."""
+    """From the coarsest of ``maps`` to the finest: enlarge, join with the level's skip, convolve.
+    raises and blocks: one callable a level, coarsest first.
+    """
     *skips, x = maps
     for raise_, block, skip in zip(raises, blocks, reversed(skips), strict=True):
         x = block(join(skip, raise_(x)))
@@ -84,8 +103,9 @@ def decode(maps, raises, blocks, join=skip_first):
 def with_background(foreground):
     """Sigmoid networks: foreground logits N×K×H×W to N×(K+1)×H×W, background fixed at 0.
 
-    The argmax is then the strongest foreground class where its sigmoid exceeds 0.5, else background; with one
-    foreground class the softmax of (0, z) is sigmoid(z) itself, so cross-entropy is binary cross-entropy.
+    The argmax is then the strongest foreground class where its sigmoid exceeds 0.5, else
+    background; with one foreground class the softmax of (0, z) is sigmoid(z) itself, so
+    cross-entropy is binary cross-entropy.
     """
     return torch.cat([torch.zeros_like(foreground[:, :1]), foreground], 1)
 
@@ -98,8 +118,9 @@ def sigmoid_outputs(classes):
 def initialise(module, how):
     """Start all convolutions and linear layers of a module.
 
-    how: 'he' (normal, variance 2/fan-in, He 2015), 'normal' (N(0, 0.02), as the public VGG16 U-Net does),
-    'glorot' (uniform, Keras' default) or 'torch' (left as made). Biases become zero except with 'torch'.
+    how: 'he' (normal, variance 2/fan-in, He 2015), 'normal' (N(0, 0.02), as the public VGG16 U-Net
+    does), 'glorot' (uniform, Keras' default) or 'torch' (left as made). Biases become zero except
+    with 'torch'.
     """
     rules = {
         "he": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"),

@@ -1,6 +1,8 @@
-"""What is known of every network, readable without torch: label, source, what is a reconstruction and why.
+"""What is known of every network, readable without torch: label, source, what is a reconstruction
+and why.
 
-The table is ``catalogue.yml``; no training depends on it, so that a new network or a better note retrains nothing.
+The table is ``catalogue.yml``; no training depends on it, so that a new network or a better note
+retrains nothing.
 """
 
 from dataclasses import dataclass
@@ -13,9 +15,11 @@ from helpers.errors import StudyError
 
 @dataclass(frozen=True)
 class Entry:
-    """One network. module: file in helpers/models; pretrained: has an encoder that can start from ImageNet; note:
-    footnote for tables and figures, what is known and what is ours; channels: the paper's input; parameters: tuple of
-    (input channels, classes, options, count), the counts that ``build`` meets exactly."""
+    """One network. module: file in helpers/models; pretrained: has an encoder that can start from
+    ImageNet; note: footnote for tables and figures, what is known and what is ours; channels: the
+    paper's input; parameters: tuple of (input channels, classes, options, count), the counts that
+    ``build`` meets exactly.
+    """
 
     name: str
     label: str
@@ -28,7 +32,9 @@ class Entry:
 
     @property
     def is_reconstruction(self):
-        """True when no layer table or code of the authors exists: the number is ours, not the paper's."""
+        """True when no layer table or code of the authors exists: the number is ours, not the
+        paper's.
+        """
         return self.name.endswith("_r")
 
 
@@ -38,7 +44,8 @@ NAMES = tuple(ENTRIES)
 
 
 def entry(name):
-    """The Entry of a network; ``smp:<architecture>/<encoder>`` names any of segmentation-models-pytorch.
+    """The Entry of a network; ``smp:<architecture>/<encoder>`` names any of
+    segmentation-models-pytorch.
 
     StudyError for an unknown name. Torch is not imported.
     """
@@ -48,9 +55,17 @@ def entry(name):
         architecture, slash, encoder = name[4:].partition("/")
         if slash and architecture and encoder:
             note = "From the segmentation-models-pytorch library, unchanged."
-            return Entry(name, f"{architecture} ({encoder})", "zoo", "segmentation-models-pytorch", note, True)
+            return Entry(
+                name,
+                f"{architecture} ({encoder})",
+                "zoo",
+                "segmentation-models-pytorch",
+                note,
+                True,
+            )
     raise StudyError(
-        f"no network {name!r}; there are {', '.join(NAMES)} and smp:<architecture>/<encoder>, e.g. smp:Unet/resnet34"
+        f"no network {name!r}; there are {', '.join(NAMES)} and smp:<architecture>/<encoder>, e.g."
+        " smp:Unet/resnet34"
     )
 
 

@@ -1,9 +1,10 @@
-"""DMRNet-R, a reconstruction of DMRNet (2026), whose abstract names the modules and what each is for.
+"""DMRNet-R, a reconstruction of DMRNet (2026), whose abstract names the modules and what each is
+for.
 
-Residual U-Net with AMD (multi-scale down-sampling), DAR (dense skip that selects salient regions), AEH (up-sampling
-that emphasises critical features), the attentions BASA (where) and ER-MHA (what belongs together), each of which
-can be switched off for an ablation. Every layer inside them is ours. 20,950,501 parameters with 1 channel and 5
-classes.
+Residual U-Net with AMD (multi-scale down-sampling), DAR (dense skip that selects salient regions),
+AEH (up-sampling that emphasises critical features), the attentions BASA (where) and ER-MHA (what
+belongs together), each of which can be switched off for an ablation. Every layer inside them is
+ours. 20,950,501 parameters with 1 channel and 5 classes.
 """
 
 import itertools
@@ -43,14 +44,22 @@ class Residual(nn.Module):
 
 
 class AMD(nn.Module):
-    """Down-sampling by 2: three dilated branches, weighed per channel by their own global mean, plus a mean path."""
+    """Down-sampling by 2: three dilated branches, weighed per channel by their own global mean,
+    plus a mean path.
+    """
 
     def __init__(self, in_channels, out_channels):
         super().__init__()
-        self.branches = nn.ModuleList(conv_norm(in_channels, out_channels, stride=2, dilation=d) for d in (1, 2, 4))
+        self.branches = nn.ModuleList(
+            conv_norm(in_channels, out_channels, stride=2, dilation=d) for d in (1, 2, 4)
+        )
         hidden = max(out_channels // 8, 16)
-        self.weigh = nn.Sequential(nn.Linear(out_channels, hidden), nn.ReLU(), nn.Linear(hidden, 3 * out_channels))
-        self.mean_path = nn.Sequential(nn.AvgPool2d(2), conv_norm(in_channels, out_channels, 1, relu=False))
+        self.weigh = nn.Sequential(
+            nn.Linear(out_channels, hidden), nn.ReLU(), nn.Linear(hidden, 3 * out_channels)
+        )
+        self.mean_path = nn.Sequential(
+            nn.AvgPool2d(2), conv_norm(in_channels, out_channels, 1, relu=False)
+        )
 
     def forward(self, x):
         scales = torch.stack([branch(x) for branch in self.branches], 1)
@@ -96,7 +105,9 @@ class ERMHA(nn.Module):
         self.position = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.attention = nn.MultiheadAttention(channels, heads, batch_first=True)
-        self.widen = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
+        self.widen = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
+        )
         self.gain = nn.Parameter(torch.zeros(1))
 
     def forward(self, x):
@@ -108,7 +119,9 @@ class ERMHA(nn.Module):
 
 
 class AEH(nn.Module):
-    """Up-sampling by 2, joined with the skip: transposed plus bilinear path, channel then spatial attention."""
+    """Up-sampling by 2, joined with the skip: transposed plus bilinear path, channel then spatial
+    attention.
+    """
 
     def __init__(self, channels, enhance, basa):
         super().__init__()
@@ -118,13 +131,17 @@ class AEH(nn.Module):
         if enhance:
             self.smooth = nn.Conv2d(2 * channels, channels, 1)
             few = channels // 16
-            self.squeeze = nn.Sequential(nn.Linear(channels, few), nn.ReLU(), nn.Linear(few, channels), nn.Sigmoid())
+            self.squeeze = nn.Sequential(
+                nn.Linear(channels, few), nn.ReLU(), nn.Linear(few, channels), nn.Sigmoid()
+            )
             self.attend = BASA() if basa else nn.Identity()
 
     def forward(self, x, skip):
         up = self.raise_(x)
         if self.enhance:  # a 1×1 convolution and interpolation commute: the cheaper order
-            up = up + F.interpolate(self.smooth(x), scale_factor=2, mode="bilinear", align_corners=False)
+            up = up + F.interpolate(
+                self.smooth(x), scale_factor=2, mode="bilinear", align_corners=False
+            )
         y = self.block(torch.cat([up, skip], 1))
         if self.enhance:
             y = y + self.attend(y * self.squeeze(y.mean((2, 3)))[..., None, None])
@@ -132,10 +149,13 @@ class AEH(nn.Module):
 
 
 class Model(Network):
-    """amd, dar, aeh, basa, ermha: each part on or off. Off: a strided convolution, the plain skip, a transposed
-    convolution alone, no spatial attention, no bottleneck attention."""
+    """amd, dar, aeh, basa, ermha: each part on or off. Off: a strided convolution, the plain skip,
+    a transposed convolution alone, no spatial attention, no bottleneck attention.
+    """
 
-    def __init__(self, in_channels, classes, *, amd=True, dar=True, aeh=True, basa=True, ermha=True):
+    def __init__(
+        self, in_channels, classes, *, amd=True, dar=True, aeh=True, basa=True, ermha=True
+    ):
         super().__init__(in_channels, classes)
         pairs = list(itertools.pairwise(WIDTHS))
         self.stem = Residual(in_channels, WIDTHS[0])

@@ -1,7 +1,9 @@
-"""The U-Net of the femoral nerve block study (Huang 2019, Fig. 1): 8 to 128 channels, ReLU, 485,673 parameters.
+"""The U-Net of the femoral nerve block study (Huang 2019, Fig. 1): 8 to 128 channels, ReLU, 485,673
+parameters.
 
-Grey input divided by 255 at 256×256, one sigmoid output; trained with binary cross-entropy and Adam (1e-3,
-eps 1e-7), batch 32, 75 epochs, no augmentation, best weights by loss on the development images.
+Grey input divided by 255 at 256×256, one sigmoid output; trained with binary cross-entropy and Adam
+(1e-3, eps 1e-7), batch 32, 75 epochs, no augmentation, best weights by loss on the development
+images.
 """
 
 from torch import nn
@@ -14,5 +16,11 @@ class Model(KerasUNet):
 
     def __init__(self, in_channels, classes, *, width=8, init="glorot"):
         super().__init__(
-            in_channels, classes, width=width, activation=nn.ReLU, dropout=NO_DROPOUT, init=init, sigmoid=True
+            in_channels,
+            classes,
+            width=width,
+            activation=nn.ReLU,
+            dropout=NO_DROPOUT,
+            init=init,
+            sigmoid=True,
         )

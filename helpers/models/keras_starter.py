@@ -1,4 +1,5 @@
-"""The later public Keras starter U-Net: 16 to 256 channels, ELU, dropout 0.1–0.3, 1,941,105 parameters.
+"""The later public Keras starter U-Net: 16 to 256 channels, ELU, dropout 0.1–0.3, 1,941,105
+parameters.
 
 Often quoted as the network of Huang 2019, whose Fig. 1 shows the earlier one (``femoral_unet``).
 """
@@ -13,5 +14,11 @@ class Model(KerasUNet):
 
     def __init__(self, in_channels, classes, *, width=16, init="he"):
         super().__init__(
-            in_channels, classes, width=width, activation=nn.ELU, dropout=STARTER_DROPOUT, init=init, sigmoid=True
+            in_channels,
+            classes,
+            width=width,
+            activation=nn.ELU,
+            dropout=STARTER_DROPOUT,
+            init=init,
+            sigmoid=True,
         )

@@ -1,14 +1,23 @@
 """The U-Net of the Keras tutorials, which three of the papers used at different widths.
 
-Two 3×3 convolutions with bias a level, no normalisation, dropout between them, 2×2 transposed up-sampling to the
-skip's width, up-sampled map first in the concatenation. Public Keras code; weights start as Keras starts them
-(Glorot uniform or He normal, zero bias; Keras truncates the normal at two deviations, torch does not).
+Two 3×3 convolutions with bias a level, no normalisation, dropout between them, 2×2 transposed
+up-sampling to the skip's width, up-sampled map first in the concatenation. Public Keras code;
+weights start as Keras starts them (Glorot uniform or He normal, zero bias; Keras truncates the
+normal at two deviations, torch does not).
 """
 
 import torch
 from torch import nn
 
-from helpers.models.blocks import Network, decode, encode, initialise, plain_pair, sigmoid_outputs, with_background
+from helpers.models.blocks import (
+    Network,
+    decode,
+    encode,
+    initialise,
+    plain_pair,
+    sigmoid_outputs,
+    with_background,
+)
 
 
 def raised_first(skip, raised):
@@ -17,18 +26,23 @@ def raised_first(skip, raised):
 
 
 class KerasUNet(Network):
-    """width: channels at full resolution, doubled at each of four poolings. dropout: rate for each of the nine
-    levels, in order. sigmoid: one foreground class is a single sigmoid output."""
+    """width: channels at full resolution, doubled at each of four poolings. dropout: rate for each
+    of the nine levels, in order. sigmoid: one foreground class is a single sigmoid output.
+    """
 
     def __init__(self, in_channels, classes, *, width, activation, dropout, init, sigmoid):
         super().__init__(in_channels, classes)
         self.outputs = sigmoid_outputs(classes) if sigmoid else classes
         widths = [width * 2**i for i in range(5)]
         levels = zip([in_channels, *widths], widths, dropout, strict=False)
-        self.down = nn.ModuleList(plain_pair(a, b, activation=activation, dropout=p) for a, b, p in levels)
+        self.down = nn.ModuleList(
+            plain_pair(a, b, activation=activation, dropout=p) for a, b, p in levels
+        )
         up = list(zip(widths[-2::-1], dropout[5:], strict=True))
         self.raise_ = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w, _ in up)
-        self.up = nn.ModuleList(plain_pair(2 * w, w, activation=activation, dropout=p) for w, p in up)
+        self.up = nn.ModuleList(
+            plain_pair(2 * w, w, activation=activation, dropout=p) for w, p in up
+        )
         self.head = nn.Conv2d(width, self.outputs, 1)
         initialise(self, init)
 

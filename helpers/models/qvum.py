@@ -1,8 +1,9 @@
 """Q-VUM: VGG16 encoder, U-Net decoder (the Q-VUM paper 2024, Network architecture, Fig. 2).
 
-Layer widths follow the public VGG16 U-Net that the paper's description matches: the fifth pooling is left out, the
-full-resolution skip is kept, no batch normalisation anywhere, bilinear up-sampling with aligned corners, a 1×1 head.
-24,891,332 parameters with 3 channels and 4 classes, 14,714,688 of them in the encoder.
+Layer widths follow the public VGG16 U-Net that the paper's description matches: the fifth pooling
+is left out, the full-resolution skip is kept, no batch normalisation anywhere, bilinear up-sampling
+with aligned corners, a 1×1 head. 24,891,332 parameters with 3 channels and 4 classes, 14,714,688 of
+them in the encoder.
 """
 
 from torch import nn
@@ -10,7 +11,8 @@ from torch import nn
 from helpers.models import encoders
 from helpers.models.blocks import Network, decode, enlarge, initialise, plain_pair
 
-#: convolution widths of each VGG16 stage, and where the stages lie in torchvision's ``vgg16().features``
+#: convolution widths of each VGG16 stage, and where the stages lie in torchvision's
+#: ``vgg16().features``
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 CUTS = ((0, 4), (4, 9), (9, 16), (16, 23), (23, 30))
 
@@ -39,9 +41,11 @@ class VGG16(nn.Module):
 
 
 class Model(Network):
-    """encoder_weights: see ``encoders.load``. init: start of whatever is not pretrained, 'he', 'normal' (N(0, 0.02),
-    what the public code does without pretraining; it hardly trains) or 'torch'; by default 'he', and 'torch' for the
-    decoder of a pretrained encoder, as in the public code."""
+    """encoder_weights: see ``encoders.load``. init: start of whatever is not pretrained, 'he',
+    'normal' (N(0, 0.02), what the public code does without pretraining; it hardly trains) or
+    'torch'; by default 'he', and 'torch' for the decoder of a pretrained encoder, as in the public
+    code.
+    """
 
     def __init__(self, in_channels, classes, *, encoder_weights="none", init=None):
         super().__init__(in_channels, classes)

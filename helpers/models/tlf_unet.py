@@ -1,7 +1,9 @@
-"""The U-Net of the thoracolumbar fascia study (Bonaldi 2025, Methods): 2-D, Keras, 256×256, three classes, softmax.
+"""The U-Net of the thoracolumbar fascia study (Bonaldi 2025, Methods): 2-D, Keras, 256×256, three
+classes, softmax.
 
-Widths are not stated. 16 to 256 with dropout and ReLU follows the tutorial that the paper's tools, loss and batch
-size match (1,940,851 parameters); ``width=64`` gives the classic widths (31,030,723).
+Widths are not stated. 16 to 256 with dropout and ReLU follows the tutorial that the paper's tools,
+loss and batch size match (1,940,851 parameters); ``width=64`` gives the classic widths
+(31,030,723).
 """
 
 from torch import nn
@@ -14,5 +16,11 @@ class Model(KerasUNet):
 
     def __init__(self, in_channels, classes, *, width=16, init="he"):
         super().__init__(
-            in_channels, classes, width=width, activation=nn.ReLU, dropout=STARTER_DROPOUT, init=init, sigmoid=False
+            in_channels,
+            classes,
+            width=width,
+            activation=nn.ReLU,
+            dropout=STARTER_DROPOUT,
+            init=init,
+            sigmoid=False,
         )

@@ -1,4 +1,5 @@
-"""U-Net (Ronneberger 2015) as commonly re-used: same padding, batch normalisation, transposed up-sampling.
+"""U-Net (Ronneberger 2015) as commonly re-used: same padding, batch normalisation, transposed
+up-sampling.
 
 31,037,828 parameters with 3 channels and 4 classes at width 64.
 """
@@ -9,7 +10,9 @@ from helpers.models.blocks import Network, conv_pair, decode, encode, initialise
 
 
 class Model(Network):
-    """width: channels at full resolution, doubled at each of four poolings. init: see ``blocks.initialise``."""
+    """width: channels at full resolution, doubled at each of four poolings. init: see
+    ``blocks.initialise``.
+    """
 
     def __init__(self, in_channels, classes, *, width=64, init="torch"):
         super().__init__(in_channels, classes)
@@ -22,4 +25,6 @@ class Model(Network):
         initialise(self, init)
 
     def logits(self, images):
-        return self.head(decode(encode(images, self.down), reversed(self.raise_), reversed(self.up)))
+        return self.head(
+            decode(encode(images, self.down), reversed(self.raise_), reversed(self.up))
+        )

@@ -1,4 +1,5 @@
-"""U-Net with bilinear up-sampling (aligned corners) and a halved bottleneck, a common variant of Ronneberger 2015.
+"""U-Net with bilinear up-sampling (aligned corners) and a halved bottleneck, a common variant of
+Ronneberger 2015.
 
 17,263,172 parameters with 3 channels and 4 classes at width 64.
 """
@@ -9,13 +10,19 @@ from helpers.models.blocks import Network, conv_pair, decode, encode, enlarge, i
 
 
 class Model(Network):
-    """width: channels at full resolution, doubled at each of three poolings. init: see ``blocks.initialise``."""
+    """width: channels at full resolution, doubled at each of three poolings. init: see
+    ``blocks.initialise``.
+    """
 
     def __init__(self, in_channels, classes, *, width=64, init="torch"):
         super().__init__(in_channels, classes)
         widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
-        self.down = nn.ModuleList(conv_pair(a, b) for a, b in zip([in_channels, *widths], widths, strict=False))
-        self.up = nn.ModuleList(conv_pair(2 * w, max(w // 2, width), mid_channels=w) for w in widths[3::-1])
+        self.down = nn.ModuleList(
+            conv_pair(a, b) for a, b in zip([in_channels, *widths], widths, strict=False)
+        )
+        self.up = nn.ModuleList(
+            conv_pair(2 * w, max(w // 2, width), mid_channels=w) for w in widths[3::-1]
+        )
         self.head = nn.Conv2d(width, classes, 1)
         initialise(self, init)
 

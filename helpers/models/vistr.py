@@ -1,11 +1,14 @@
-"""VisTR, the clip transformer (Wang 2021), as set for the median nerve (Gujarati 2024) and for still images.
+"""VisTR, the clip transformer (Wang 2021), as set for the median nerve (Gujarati 2024) and for
+still images.
 
-Residual backbone → 1×1 to 384 channels → transformer over all positions of all frames → queries → for each query an
-attention map over its frame, a feature-pyramid mask head, 3-D convolutions over time. One query per foreground class
-and frame in fixed order, so nothing is matched. Masks at a quarter of the size, enlarged bilinearly; sigmoid per
-class. 75,709,217 trainable parameters in the authors' setting (ResNet-101, 36 frames, 1 class, 42 label outputs).
+Residual backbone → 1×1 to 384 channels → transformer over all positions of all frames → queries →
+for each query an attention map over its frame, a feature-pyramid mask head, 3-D convolutions over
+time. One query per foreground class and frame in fixed order, so nothing is matched. Masks at a
+quarter of the size, enlarged bilinearly; sigmoid per class. 75,709,217 trainable parameters in the
+authors' setting (ResNet-101, 36 frames, 1 class, 42 label outputs).
 
-Batches are consecutive frames: clips of ``clip_length``, the last one filled by repeating its last frame.
+Batches are consecutive frames: clips of ``clip_length``, the last one filled by repeating its last
+frame.
 """
 
 import itertools
@@ -32,19 +35,36 @@ WIDTH, HEADS = 384, 8
 
 
 class Model(Network):
-    """clip_length: frames a clip, T. backbone: 'resnet101' or 'resnet50'. detection: class and box heads, trained
-    beside the masks as the authors do. outputs: label outputs, no-object last (default: classes). freeze_stem: keep
-    the first convolution and stage (default: when pretrained); batch normalisation is then frozen too.
+    """clip_length: frames a clip, T. backbone: 'resnet101' or 'resnet50'. detection: class and box
+    heads, trained beside the masks as the authors do. outputs: label outputs, no-object last
+    (default: classes). freeze_stem: keep the first convolution and stage (default: when
+    pretrained); batch normalisation is then frozen too.
     """
 
     stride = 32
 
-    def __init__(self, in_channels, classes, *, encoder_weights="none", clip_length=1, backbone="resnet101",
-                 detection=True, outputs=None, freeze_stem=None, dropout=0.1):  # fmt: skip
+    def __init__(
+        self,
+        in_channels,
+        classes,
+        *,
+        encoder_weights="none",
+        clip_length=1,
+        backbone="resnet101",
+        detection=True,
+        outputs=None,
+        freeze_stem=None,
+        dropout=0.1,
+    ):
         super().__init__(in_channels, classes)
-        if not isinstance(clip_length, int) or clip_length < 1 or backbone not in ("resnet101", "resnet50"):
+        if (
+            not isinstance(clip_length, int)
+            or clip_length < 1
+            or backbone not in ("resnet101", "resnet50")
+        ):
             raise StudyError(
-                f"vistr: clip_length {clip_length!r} must be ≥ 1, backbone {backbone!r} resnet101 or resnet50"
+                f"vistr: clip_length {clip_length!r} must be ≥ 1, backbone {backbone!r} resnet101"
+                " or resnet50"
             )
         self.clip_length, self.detection = clip_length, detection
         self.objects = max(classes - 1, 1)
@@ -70,7 +90,9 @@ class Model(Network):
         self.encoder.freeze(stem=self.freeze_stem, norm=self.pretrained is not None)
 
     def to(self, *arguments, memory_format=None, **options):
-        """As torch's; a memory format goes to the 2-D convolutions alone, 3-D ones have none of that name."""
+        """As torch's; a memory format goes to the 2-D convolutions alone, 3-D ones have none of
+        that name.
+        """
         super().to(*arguments, **options)
         for module in self.modules() if memory_format is not None else ():
             if isinstance(module, nn.Conv2d):
@@ -89,7 +111,9 @@ class Model(Network):
         return frames.unflatten(0, (-1, self.clip_length))
 
     def _run(self, images):
-        """Mask logits (clips·T, objects, h/4, w/4) and the decoder's outputs (layers, clips, T·objects, width)."""
+        """Mask logits (clips·T, objects, h/4, w/4) and the decoder's outputs (layers, clips,
+        T·objects, width).
+        """
         frames = self._clips(images).flatten(0, 1)
         steps = self.clip_length
         *pyramid, last = self.encoder(frames)
@@ -98,21 +122,29 @@ class Model(Network):
         code = position_code(steps, height, width, WIDTH, source)
         tokens = source.movedim(2, -1).flatten(1, 3)
         memory, decoded = self.transformer(tokens, code.flatten(0, 2), self.queries.weight)
-        memory = memory.unflatten(1, (steps, height, width)).movedim(-1, 2).flatten(0, 1)  # frames, width, h, w
-        queries = decoded[-1].unflatten(1, (steps, self.objects)).flatten(0, 1)  # frames, objects, width
+        memory = (
+            memory.unflatten(1, (steps, height, width)).movedim(-1, 2).flatten(0, 1)
+        )  # frames, width, h, w
+        queries = (
+            decoded[-1].unflatten(1, (steps, self.objects)).flatten(0, 1)
+        )  # frames, objects, width
         features = self.mask_head(memory, self.maps(queries, memory), pyramid)
         return self.time_head(features.unflatten(0, (-1, steps))), decoded
 
     def _enlarge(self, masks, images):
-        masks = F.interpolate(masks, size=images.shape[-2:], mode="bilinear", align_corners=False)[: len(images)]
+        masks = F.interpolate(masks, size=images.shape[-2:], mode="bilinear", align_corners=False)[
+            : len(images)
+        ]
         return masks if self.classes == 1 else with_background(masks)
 
     def logits(self, images):
         return self._enlarge(self._run(images)[0], images)
 
     def training_loss(self, images, target, criterion):
-        """criterion on the masks; with detection also labels (cross-entropy, no-object 0.1), boxes (5·L1 + 2·GIoU),
-        both on every decoder layer (Wang 2021; the authors' median nerve code keeps them on)."""
+        """criterion on the masks; with detection also labels (cross-entropy, no-object 0.1), boxes
+        (5·L1 + 2·GIoU), both on every decoder layer (Wang 2021; the authors' median nerve code
+        keeps them on).
+        """
         padded = self.prepare(images)
         masks, decoded = self._run(padded)
         logits = self._enlarge(masks, padded)[..., : images.shape[2], : images.shape[3]]
@@ -128,7 +160,9 @@ class Model(Network):
         weights[-1] = 0.1
         count = present.sum().clamp(min=1)
         for layer in decoded:
-            loss = loss + F.cross_entropy(self.label_head(layer).flatten(0, 1).float(), labels.flatten(), weights)
+            loss = loss + F.cross_entropy(
+                self.label_head(layer).flatten(0, 1).float(), labels.flatten(), weights
+            )
             found = self._boxes(layer).float()
             wrong = 5 * (found - boxes).abs().sum(-1) + 2 * (1 - generalised_iou(found, boxes))
             loss = loss + (wrong * present).sum() / count

@@ -1,4 +1,6 @@
-"""The parts of VisTR (Wang 2021; detection parts after Carion 2020): backbone, transformer, mask heads, boxes."""
+"""The parts of VisTR (Wang 2021; detection parts after Carion 2020): backbone, transformer,
+mask heads, boxes.
+"""
 
 import itertools
 
@@ -9,7 +11,8 @@ from torch import nn
 
 
 class StageNorm(nn.Module):
-    """Batch normalisation without learned scale; ``frozen`` uses the stored statistics in training too.
+    """Batch normalisation without learned scale; ``frozen`` uses the stored statistics in
+    training too.
 
     Tensors are those of a pretrained network's batch normalisation, held as buffers.
     """
@@ -17,16 +20,25 @@ class StageNorm(nn.Module):
     def __init__(self, channels):
         super().__init__()
         self.frozen = False
-        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+        for name, value in (
+            ("weight", 1.0),
+            ("bias", 0.0),
+            ("running_mean", 0.0),
+            ("running_var", 1.0),
+        ):
             self.register_buffer(name, torch.full((channels,), value))
 
     def forward(self, x):
         learn = self.training and not self.frozen and x[:, 0].numel() > 1
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=learn)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, training=learn
+        )
 
 
 class Backbone(nn.Module):
-    """Residual network, N×C×H×W to its four stages' maps at 1/4 … 1/32, tensors named as in torchvision."""
+    """Residual network, N×C×H×W to its four stages' maps at 1/4 … 1/32, tensors named as in
+    torchvision.
+    """
 
     def __init__(self, in_channels, name):
         super().__init__()
@@ -59,7 +71,9 @@ class Backbone(nn.Module):
 
 
 def position_code(steps, height, width, channels, like):
-    """Sine code of (t, y, x), a third of the channels each, positions scaled to 2π, temperature 10⁴: T×H×W×C."""
+    """Sine code of (t, y, x), a third of the channels each, positions scaled to 2π, temperature
+    10⁴: T×H×W×C.
+    """
     each = channels // 3
     axis = torch.arange(each, device=like.device)
     rate = 10000 ** (2 * (axis // 2) / each)
@@ -75,12 +89,16 @@ def position_code(steps, height, width, channels, like):
 
 
 class Layer(nn.Module):
-    """Transformer layer, normalised after each part; with ``cross`` it also reads the encoder's memory."""
+    """Transformer layer, normalised after each part; with ``cross`` it also reads the encoder's
+    memory.
+    """
 
     def __init__(self, width, heads, hidden, dropout, cross):
         super().__init__()
         self.attend = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
-        self.read = nn.MultiheadAttention(width, heads, dropout, batch_first=True) if cross else None
+        self.read = (
+            nn.MultiheadAttention(width, heads, dropout, batch_first=True) if cross else None
+        )
         self.widen, self.narrow = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3 if cross else 2))
         self.drop = nn.Dropout(dropout)
@@ -95,12 +113,18 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Encoder and decoder of ``layers`` each (post-norm); every decoder output is normalised and returned."""
+    """Encoder and decoder of ``layers`` each (post-norm); every decoder output is normalised
+    and returned.
+    """
 
     def __init__(self, width, heads, hidden, layers, dropout):
         super().__init__()
-        self.encode = nn.ModuleList(Layer(width, heads, hidden, dropout, cross=False) for _ in range(layers))
-        self.decode = nn.ModuleList(Layer(width, heads, hidden, dropout, cross=True) for _ in range(layers))
+        self.encode = nn.ModuleList(
+            Layer(width, heads, hidden, dropout, cross=False) for _ in range(layers)
+        )
+        self.decode = nn.ModuleList(
+            Layer(width, heads, hidden, dropout, cross=True) for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens, place, queries):
@@ -116,7 +140,9 @@ class Transformer(nn.Module):
 
 
 class AttentionMaps(nn.Module):
-    """Where each query looks in its frame: softmax over heads and positions together (Carion 2020)."""
+    """Where each query looks in its frame: softmax over heads and positions together (Carion
+    2020).
+    """
 
     def __init__(self, width, heads):
         super().__init__()
@@ -129,15 +155,19 @@ class AttentionMaps(nn.Module):
     def forward(self, queries, memory):
         """queries F×K×D, memory F×D×h×w to F×K×heads×h×w."""
         asked = self.query(queries).unflatten(2, (self.heads, -1))
-        keys = F.conv2d(memory, self.key.weight[..., None, None], self.key.bias).unflatten(1, (self.heads, -1))
+        keys = F.conv2d(memory, self.key.weight[..., None, None], self.key.bias).unflatten(
+            1, (self.heads, -1)
+        )
         scores = torch.einsum("fknc,fnchw->fknhw", asked * asked.shape[-1] ** -0.5, keys)
         return scores.flatten(2).softmax(-1).view(scores.shape)
 
 
 class DeformableConv(nn.Module):
-    """3×3 deformable convolution, version 1 (Dai 2017): offsets from a 1×1 convolution started at zero, no bias.
+    """3×3 deformable convolution, version 1 (Dai 2017): offsets from a 1×1 convolution started
+    at zero, no bias.
 
-    Written with grid_sample, so that it runs and exports wherever torch does; equals torchvision.ops.deform_conv2d.
+    Written with grid_sample, so that it runs and exports wherever torch does; equals
+    torchvision.ops.deform_conv2d.
     """
 
     def __init__(self, in_channels, out_channels):
@@ -157,20 +187,30 @@ class DeformableConv(nn.Module):
         for tap in range(9):
             y = rows + (tap // 3 - 1) + offset[:, 2 * tap]
             column = columns + (tap % 3 - 1) + offset[:, 2 * tap + 1]
-            grid = torch.stack([(2 * column + 1) / width - 1, (2 * y + 1) / height - 1], -1).to(x.dtype)
-            sampled = F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+            grid = torch.stack([(2 * column + 1) / width - 1, (2 * y + 1) / height - 1], -1).to(
+                x.dtype
+            )
+            sampled = F.grid_sample(
+                x, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+            )
             total = total + F.conv2d(sampled, self.weight[:, :, tap // 3, tap % 3, None, None])
         return total
 
 
 class MaskHead(nn.Module):
-    """Feature pyramid from a frame's memory and each query's maps to features at 1/4 (width/16 channels)."""
+    """Feature pyramid from a frame's memory and each query's maps to features at 1/4 (width/16
+    channels).
+    """
 
     def __init__(self, joined, width, pyramid):
         super().__init__()
         sizes = (joined, joined, width // 2, width // 4, width // 8)
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(sizes))
-        self.adapters = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(pyramid, sizes[2:], strict=True))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(sizes)
+        )
+        self.adapters = nn.ModuleList(
+            nn.Conv2d(a, b, 1) for a, b in zip(pyramid, sizes[2:], strict=True)
+        )
         self.last = DeformableConv(width // 8, width // 16)
         self.norms = nn.ModuleList(nn.GroupNorm(8, size) for size in (*sizes[1:], width // 16))
         for conv in [*self.convs, *self.adapters]:
@@ -196,7 +236,11 @@ class TimeHead(nn.Module):
         super().__init__()
         layers, width = [], channels
         for _ in range(3):
-            layers += [nn.Conv3d(width, 12, 3, padding=2, dilation=2), nn.GroupNorm(4, 12), nn.ReLU()]
+            layers += [
+                nn.Conv3d(width, 12, 3, padding=2, dilation=2),
+                nn.GroupNorm(4, 12),
+                nn.ReLU(),
+            ]
             width = 12
         self.layers = nn.Sequential(*layers, nn.Conv3d(12, 1, 1))
 
@@ -208,7 +252,9 @@ class TimeHead(nn.Module):
 
 
 def detection_targets(target, objects):
-    """Per frame and class: present (bool F×K) and its box as centre and size in fractions (F×K×4), 0 if absent."""
+    """Per frame and class: present (bool F×K) and its box as centre and size in fractions
+    (F×K×4), 0 if absent.
+    """
     masks = torch.stack([target == k + 1 for k in range(objects)], 1)
     boxes = []
     for dim, length in ((3, target.shape[2]), (2, target.shape[1])):

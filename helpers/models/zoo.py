@@ -10,7 +10,9 @@ from helpers.models.blocks import Network
 
 
 class Model(Network):
-    """architecture: '<architecture>/<encoder>'; options go to the library's constructor. Padded to multiples of 32."""
+    """architecture: '<architecture>/<encoder>'; options go to the library's constructor. Padded to
+    multiples of 32.
+    """
 
     stride = 32
 
@@ -20,11 +22,14 @@ class Model(Network):
         found = smp.MODEL_ARCHITECTURES_MAPPING.get(name.lower())
         if found is None:
             known = ", ".join(sorted(c.__name__ for c in smp.MODEL_ARCHITECTURES_MAPPING.values()))
-            raise StudyError(f"smp:{architecture}: no architecture {name!r}; the library has {known}")
+            raise StudyError(
+                f"smp:{architecture}: no architecture {name!r}; the library has {known}"
+            )
         known = set(inspect.signature(found).parameters) - {"in_channels", "classes", "kwargs"}
         if unknown := sorted(set(options) - known):  # the library itself ignores them
             raise StudyError(
-                f"smp:{architecture} has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}"
+                f"smp:{architecture} has no option {', '.join(unknown)}; it has"
+                f" {', '.join(sorted(known))}"
             )
         try:
             self.network = smp.create_model(name, encoder, None, in_channels, classes, **options)

@@ -1,8 +1,10 @@
-"""The cluster bootstrap as matrix algebra: every statistic here is a weighted sum of ratios of per-unit sums.
+"""The cluster bootstrap as matrix algebra: every statistic here is a weighted sum of ratios of
+per-unit sums.
 
-A draw of whole patients with replacement is a row of counts W (draws × units). Resampled sums are W @ sums, and the
-resampled standard errors (needed by bootstrap-t) come from W @ products of sums, so no loop over draws exists.
-Sources: Davison & Hinkley, Bootstrap Methods, ch. 2, 5 (t, percentile, BCa); Field & Welsh 2007 (clusters).
+A draw of whole patients with replacement is a row of counts W (draws × units). Resampled sums
+are W @ sums, and the resampled standard errors (needed by bootstrap-t) come from W @ products
+of sums, so no loop over draws exists. Sources: Davison & Hinkley, Bootstrap Methods, ch. 2, 5
+(t, percentile, BCa); Field & Welsh 2007 (clusters).
 """
 
 from dataclasses import dataclass
@@ -15,10 +17,11 @@ BLOCK = 2_000  # draws at a time, so that memory does not grow with them
 
 @dataclass(frozen=True)
 class Ratios:
-    """S statistics over G units. numerator, denominator: (G, S, K) per-unit sums; weights: (K,) or (S, K).
+    """S statistics over G units. numerator, denominator: (G, S, K) per-unit sums; weights: (K,)
+    or (S, K).
 
-    statistic = Σ_k weight_k · Σ_i numerator_ik / Σ_i denominator_ik: K = 1 is one pooled metric or one mean, K classes
-    with weights 1/K a mean over classes, weights (+1, −1) a difference.
+    statistic = Σ_k weight_k · Σ_i numerator_ik / Σ_i denominator_ik: K = 1 is one pooled metric
+    or one mean, K classes with weights 1/K a mean over classes, weights (+1, −1) a difference.
     """
 
     numerator: np.ndarray
@@ -27,7 +30,9 @@ class Ratios:
 
 
 def draw_counts(units: int, draws: int, seed: int) -> np.ndarray:
-    """(draws, units) float64: how often each unit is drawn when `units` are drawn with replacement."""
+    """(draws, units) float64: how often each unit is drawn when `units` are drawn with
+    replacement.
+    """
     picks = np.random.default_rng(seed).integers(0, units, (draws, units))
     picks += np.arange(draws)[:, None] * units
     return np.bincount(picks.ravel(), minlength=draws * units).reshape(draws, units).astype(float)
@@ -37,11 +42,15 @@ def _pairs(k: int) -> list[tuple[int, int]]:
     return [(a, b) for a in range(2 * k) for b in range(a, 2 * k)]
 
 
-def evaluate(ratios: Ratios, counts: np.ndarray, se: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
-    """Statistic and its linearised standard error for each row of `counts` (B, G): two arrays (B, S).
+def evaluate(
+    ratios: Ratios, counts: np.ndarray, se: bool = True
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Statistic and its linearised standard error for each row of `counts` (B, G): two arrays
+    (B, S).
 
-    With z = (numerators, denominators) of a unit and c the gradient of the statistic by their sums, the standard
-    error is √(G/(G−1) Σ_i w_i (c·z_i)²): the delta method with whole units, the same in the sample and in a draw.
+    With z = (numerators, denominators) of a unit and c the gradient of the statistic by their
+    sums, the standard error is √(G/(G−1) Σ_i w_i (c·z_i)²): the delta method with whole units,
+    the same in the sample and in a draw.
     """
     g, s, k = ratios.numerator.shape
     b = len(counts)
@@ -56,7 +65,9 @@ def evaluate(ratios: Ratios, counts: np.ndarray, se: bool = True) -> tuple[np.nd
         return value, None
     up = weights * inverse
     gradient = [up[..., a] for a in range(k)] + [-up[..., a] * each[..., a] for a in range(k)]
-    z = [ratios.numerator[..., a] for a in range(k)] + [ratios.denominator[..., a] for a in range(k)]
+    z = [ratios.numerator[..., a] for a in range(k)] + [
+        ratios.denominator[..., a] for a in range(k)
+    ]
     variance = np.zeros((b, s))
     for i, j in _pairs(k):
         product = counts @ (z[i] * z[j])
@@ -66,7 +77,9 @@ def evaluate(ratios: Ratios, counts: np.ndarray, se: bool = True) -> tuple[np.nd
 
 
 def _centred(ratios: Ratios) -> tuple[Ratios, np.ndarray]:
-    """Numerators less estimate × denominator, and the estimate (S,): the same bootstrap without cancellation."""
+    """Numerators less estimate × denominator, and the estimate (S,): the same bootstrap without
+    cancellation.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         each = ratios.numerator.sum(0) / ratios.denominator.sum(0)
     centred = ratios.numerator - np.nan_to_num(each) * ratios.denominator
@@ -75,7 +88,9 @@ def _centred(ratios: Ratios) -> tuple[Ratios, np.ndarray]:
 
 @dataclass(frozen=True)
 class Resampled:
-    """Estimate and standard error (S,), resampled values and standard errors (draws, S), acceleration (S,)."""
+    """Estimate and standard error (S,), resampled values and standard errors (draws, S),
+    acceleration (S,).
+    """
 
     estimate: np.ndarray
     se: np.ndarray
@@ -85,7 +100,9 @@ class Resampled:
 
 
 def resample(ratios: Ratios, draws: int, seed: int, methods=("bootstrap_t",)) -> Resampled:
-    """Everything the intervals need, in blocks of draws; the standard errors only where bootstrap-t is asked for."""
+    """Everything the intervals need, in blocks of draws; the standard errors only where
+    bootstrap-t is asked for.
+    """
     g, s = ratios.numerator.shape[:2]
     ratios, estimate = _centred(ratios)
     se = evaluate(ratios, np.ones((1, g)))[1][0]
@@ -107,10 +124,14 @@ def resample(ratios: Ratios, draws: int, seed: int, methods=("bootstrap_t",)) ->
     return Resampled(estimate, se, values, errors, acceleration)
 
 
-def limits(r: Resampled, method: str, level: float, units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lower and upper limit and the number of usable draws, each (S,). NaN where nothing varies.
+def limits(
+    r: Resampled, method: str, level: float, units: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower and upper limit and the number of usable draws, each (S,). NaN where nothing
+    varies.
 
-    A draw in which a statistic (or, for bootstrap-t, its standard error) is undefined is left out and counted.
+    A draw in which a statistic (or, for bootstrap-t, its standard error) is undefined is left
+    out and counted.
     """
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     if method == "t":

@@ -4,52 +4,77 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers import tables
+from helpers import schemas
 from helpers.errors import StudyError
 
-SPLITS = (*tables.SPLITS, tables.EXTERNAL)
+SPLITS = (*schemas.SPLITS, schemas.EXTERNAL)
 
-P_VALUES = ("The split was drawn at random, so the hypothesis that the groups come from one population is true by "
-            "construction: these P values test the random numbers. The standardised mean difference says how far "
-            "apart the groups are.")  # fmt: skip
+P_VALUES = (
+    "The split was drawn at random, so the hypothesis that the groups come from one population is"
+    " true by construction: these P values test the random numbers. The standardised mean"
+    " difference says how far apart the groups are."
+)
 
 
 def summarise(patients: pd.DataFrame, by: str, continuous, categorical) -> pd.DataFrame:
     """Summary statistics, one row a group and variable (and level), plus group "total".
 
-    `patients`: one row a patient (with patient_id: one for each of its groups; "total" counts it once). Columns:
-    variable, level ("" for continuous), group, n, missing, mean, sd, count, percent (of the non-missing). Variables
-    that `patients` lacks, or knows of nobody, are left out.
+    `patients`: one row a patient (with patient_id: one for each of its groups; "total" counts it
+    once). Columns: variable, level ("" for continuous), group, n, missing, mean, sd, count, percent
+    (of the non-missing). Variables that `patients` lacks, or knows of nobody, are left out.
     """
     everyone = patients.drop_duplicates("patient_id") if "patient_id" in patients else patients
     groups = [("total", everyone), *patients.groupby(by, sort=False)]
-    continuous, categorical = ([c for c in columns if c in patients and patients[c].notna().any()]
-                               for columns in (continuous, categorical))  # fmt: skip
+    continuous, categorical = (
+        [c for c in columns if c in patients and patients[c].notna().any()]
+        for columns in (continuous, categorical)
+    )
     rows = []
     for variable in continuous:
         for group, part in groups:
             x = pd.to_numeric(part[variable]).dropna()
-            rows.append({"variable": variable, "level": "", "group": group, "n": len(x),
-                         "missing": len(part) - len(x), "mean": x.mean(), "sd": x.std(ddof=1)})  # fmt: skip
+            rows.append(
+                {
+                    "variable": variable,
+                    "level": "",
+                    "group": group,
+                    "n": len(x),
+                    "missing": len(part) - len(x),
+                    "mean": x.mean(),
+                    "sd": x.std(ddof=1),
+                }
+            )
     for variable in categorical:
         levels = sorted(patients[variable].dropna().unique(), key=str)
         for level in levels:
             for group, part in groups:
                 x = part[variable].dropna()
                 count = int((x == level).sum())
-                rows.append({"variable": variable, "level": level, "group": group, "n": len(x),
-                             "missing": len(part) - len(x), "count": count,
-                             "percent": 100 * count / len(x) if len(x) else np.nan})  # fmt: skip
-    return pd.DataFrame(rows, columns=["variable", "level", "group", "n", "missing", "mean", "sd", "count", "percent"])
+                rows.append(
+                    {
+                        "variable": variable,
+                        "level": level,
+                        "group": group,
+                        "n": len(x),
+                        "missing": len(part) - len(x),
+                        "count": count,
+                        "percent": 100 * count / len(x) if len(x) else np.nan,
+                    }
+                )
+    return pd.DataFrame(
+        rows,
+        columns=["variable", "level", "group", "n", "missing", "mean", "sd", "count", "percent"],
+    )
 
 
 def table1_tests(summary: pd.DataFrame, reference: str = "train", others=None) -> pd.DataFrame:
     """The paper's tests from summary statistics alone: `reference` against each other group.
 
-    Student's t with equal variances (df = n1 + n2 − 2) for rows with mean and sd; Pearson's χ² without continuity
-    correction for rows with counts. Works on :func:`summarise`'s frame or on a printed table brought into that form.
-    Columns: variable, reference, group, test, statistic, df, p, smd, note. `smd`: |difference| of means over the root
-    mean variance; for levels √(d'S⁻¹d) (Yang & Dalton 2012), which for two levels is the usual one.
+    Student's t with equal variances (df = n1 + n2 − 2) for rows with mean and sd; Pearson's χ²
+    without continuity correction for rows with counts. Works on :func:`summarise`'s frame or on a
+    printed table brought into that form. Columns: variable, reference, group, test, statistic, df,
+    p, smd, note. `smd`: |difference| of means over the root mean variance; for levels √(d'S⁻¹d)
+    (Yang & Dalton 2012), which for two levels is the usual one.
     """
     known = list(dict.fromkeys(summary["group"]))
     if reference not in known:
@@ -67,18 +92,34 @@ def table1_tests(summary: pd.DataFrame, reference: str = "train", others=None) -
 
 def _student(a, b):
     (n1, m1, s1), (n2, m2, s2) = (x[["n", "mean", "sd"]].iloc[0].astype(float) for x in (a, b))
-    out = {"test": "Student t (equal variances)", "statistic": np.nan, "df": n1 + n2 - 2, "p": np.nan, "smd": np.nan}
+    out = {
+        "test": "Student t (equal variances)",
+        "statistic": np.nan,
+        "df": n1 + n2 - 2,
+        "p": np.nan,
+        "smd": np.nan,
+    }
     if min(n1, n2) < 2 or not s1 + s2 > 0:
         return out | {"note": "too few values or no variation: no test"}
     t, p = stats.ttest_ind_from_stats(m1, s1, n1, m2, s2, n2, equal_var=True)
-    return out | {"statistic": t, "p": p, "smd": abs(m1 - m2) / np.sqrt((s1**2 + s2**2) / 2), "note": ""}
+    return out | {
+        "statistic": t,
+        "p": p,
+        "smd": abs(m1 - m2) / np.sqrt((s1**2 + s2**2) / 2),
+        "note": "",
+    }
 
 
 def _pearson(a, b):
     table = np.array([a["count"].to_numpy(float), b["count"].to_numpy(float)])
     table = table[:, table.sum(0) > 0]
-    out = {"test": "Pearson χ² (no continuity correction)", "statistic": np.nan, "df": table.shape[1] - 1, "p": np.nan,
-           "smd": np.nan}  # fmt: skip
+    out = {
+        "test": "Pearson χ² (no continuity correction)",
+        "statistic": np.nan,
+        "df": table.shape[1] - 1,
+        "p": np.nan,
+        "smd": np.nan,
+    }
     if table.shape[1] < 2 or (table.sum(1) == 0).any():
         return out | {"note": "one level only: no test"}
     chi2, p, df, expected = stats.chi2_contingency(table, correction=False)
@@ -86,14 +127,20 @@ def _pearson(a, b):
     d = (share[0] - share[1])[1:]
     s = sum(np.diag(q[1:]) - np.outer(q[1:], q[1:]) for q in share) / 2
     smd = float(np.sqrt(max(d @ np.linalg.pinv(s) @ d, 0)))
-    note = "an expected count is below 5: Fisher's exact test is the safer one" if expected.min() < 5 else ""
+    note = (
+        "an expected count is below 5: Fisher's exact test is the safer one"
+        if expected.min() < 5
+        else ""
+    )
     return out | {"statistic": chi2, "df": df, "p": p, "smd": smd, "note": note}
 
 
 def table1(summary: pd.DataFrame, reference: str = "train") -> pd.DataFrame:
-    """Table 1 as printed, from :func:`summarise`: a line a variable or level, a column a group, "mean ± SD" or "n (%)".
+    """Table 1 as printed, from :func:`summarise`: a line a variable or level, a column a group,
+    "mean ± SD" or "n (%)".
 
-    Then P and SMD of each group against `reference`, and missing (in all patients). See :func:`table1_tests`.
+    Then P and SMD of each group against `reference`, and missing (in all patients). See
+    :func:`table1_tests`.
     """
     tests = table1_tests(summary, reference)
     size = summary.drop_duplicates("group").set_index("group")[["n", "missing"]].sum(axis=1)
@@ -101,7 +148,11 @@ def table1(summary: pd.DataFrame, reference: str = "train") -> pd.DataFrame:
     for (variable, level), part in summary.groupby(["variable", "level"], sort=False):
         row = {"characteristic": variable + (f": {level}" if level else "")}
         for cell in part.itertuples():
-            text = f"{cell.mean:.1f} ± {cell.sd:.1f}" if not level else f"{int(cell.count)} ({cell.percent:.1f})"
+            text = (
+                f"{cell.mean:.1f} ± {cell.sd:.1f}"
+                if not level
+                else f"{int(cell.count)} ({cell.percent:.1f})"
+            )
             row[f"{cell.group} (n = {size[cell.group]})"] = text
         first = variable not in {r["characteristic"].split(":")[0] for r in rows}
         for test in tests[tests["variable"] == variable].itertuples():
@@ -112,9 +163,11 @@ def table1(summary: pd.DataFrame, reference: str = "train") -> pd.DataFrame:
 
 
 def flow(images: pd.DataFrame, patients: pd.DataFrame | None) -> pd.DataFrame:
-    """Figure 1 as a table: stage (assessed, excluded, included, then the splits), reason, patients, images.
+    """Figure 1 as a table: stage (assessed, excluded, included, then the splits), reason, patients,
+    images.
 
-    patients is NaN where no patients are known; assessed and excluded appear only where excluded people are listed.
+    patients is NaN where no patients are known; assessed and excluded appear only where excluded
+    people are listed.
     """
     known = images["patient_id"].notna().all()
     rows = []
@@ -122,7 +175,10 @@ def flow(images: pd.DataFrame, patients: pd.DataFrame | None) -> pd.DataFrame:
         rows.append({"stage": "assessed", "patients": len(patients)})
         reasons = patients["excluded"].value_counts()
         rows += [{"stage": "excluded", "reason": r, "patients": n} for r, n in reasons.items()]
-    parts = [("included", images), *((s, images[images["split"] == s]) for s in SPLITS if s in set(images["split"]))]
+    parts = [
+        ("included", images),
+        *((s, images[images["split"] == s]) for s in SPLITS if s in set(images["split"])),
+    ]
     for stage, part in parts:
         who = part["patient_id"].nunique() if known else np.nan
         rows.append({"stage": stage, "patients": who, "images": len(part)})
@@ -130,7 +186,8 @@ def flow(images: pd.DataFrame, patients: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def by_split(patients: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """One row a patient and split that has images of it, in the order of SPLITS; excluded people are left out.
+    """One row a patient and split that has images of it, in the order of SPLITS; excluded people
+    are left out.
 
     A study that is divided by image has patients in several splits: several rows.
     """
@@ -138,15 +195,17 @@ def by_split(patients: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     if "excluded" in patients:
         patients = patients[patients["excluded"].isna()]
     out = patients.merge(pairs, on="patient_id", validate="one_to_many")
-    return out.sort_values(["split", "patient_id"],
-                           key=lambda c: c.map(SPLITS.index) if c.name == "split" else c)  # fmt: skip
+    return out.sort_values(
+        ["split", "patient_id"], key=lambda c: c.map(SPLITS.index) if c.name == "split" else c
+    )
 
 
 PRINTED_GROUPS = {"total": "total", "training": "train", "validation": "val", "test": "test"}
 
 
 def printed_table1(entries: list[dict]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The paper's printed Table 1 (entries of published.yml) as a summary frame, and its printed P values.
+    """The paper's printed Table 1 (entries of published.yml) as a summary frame, and its printed P
+    values.
 
     Returns (summary as from :func:`summarise`, printed: variable, group, printed_p).
     """
@@ -156,18 +215,40 @@ def printed_table1(entries: list[dict]) -> tuple[pd.DataFrame, pd.DataFrame]:
     for e in table:
         group = PRINTED_GROUPS.get(e["class"])
         if e["metric"] in ("age", "height", "weight") and group:
-            rows.append({"variable": e["metric"], "level": "", "group": group, "n": e["n"], "mean": e["value"],
-                         "sd": e["sd"]})  # fmt: skip
+            rows.append(
+                {
+                    "variable": e["metric"],
+                    "level": "",
+                    "group": group,
+                    "n": e["n"],
+                    "mean": e["value"],
+                    "sd": e["sd"],
+                }
+            )
             sizes[group] = e["n"]
         elif e["metric"].endswith("_p"):
-            printed.append({"variable": e["metric"].removesuffix("_p"), "group": PRINTED_GROUPS[e["class"].split()[-1]],
-                            "printed_p": float(e["value"])})  # fmt: skip
+            printed.append(
+                {
+                    "variable": e["metric"].removesuffix("_p"),
+                    "group": PRINTED_GROUPS[e["class"].split()[-1]],
+                    "printed_p": float(e["value"]),
+                }
+            )
     for e in table:
         if e["metric"] in ("male", "female"):
             group = PRINTED_GROUPS[e["class"]]
-            rows.append({"variable": "sex", "level": e["metric"], "group": group, "n": sizes[group],
-                         "count": int(e["value"]), "percent": 100 * e["value"] / sizes[group]})  # fmt: skip
+            rows.append(
+                {
+                    "variable": "sex",
+                    "level": e["metric"],
+                    "group": group,
+                    "n": sizes[group],
+                    "count": int(e["value"]),
+                    "percent": 100 * e["value"] / sizes[group],
+                }
+            )
     summary = pd.DataFrame(
-        rows, columns=["variable", "level", "group", "n", "missing", "mean", "sd", "count", "percent"]
+        rows,
+        columns=["variable", "level", "group", "n", "missing", "mean", "sd", "count", "percent"],
     )
     return summary, pd.DataFrame(printed, columns=["variable", "group", "printed_p"])

@@ -1,16 +1,18 @@
-"""The headline comparison: the test declared before the data, the sensitivity analyses, what is left of a claim."""
+"""The headline comparison: the test declared before the data, the sensitivity analyses, what is
+left of a claim.
+"""
 
 import numpy as np
 import pandas as pd
 
 from helpers.errors import StudyError
-from helpers.stats.estimates import intervals
+from helpers.stats.adjust import adjust
+from helpers.stats.as_printed import LABEL, anova_classes
+from helpers.stats.intervals import intervals
 from helpers.stats.mixed import mixed_differences, mixed_models
-from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import cluster_robust, paired_t, sign_flip, wilcoxon
-from helpers.stats.printed import LABEL, anova_classes
 from helpers.stats.repeated import rm_anova
-from helpers.stats.units import ALL, OVERALL, default_unit, values, wide
+from helpers.stats.values import ALL, OVERALL, default_unit, values, wide
 
 TESTS = {  # study.yml's name -> (function of values and headline, needs patients)
     "patient_t": (paired_t, True),
@@ -22,10 +24,17 @@ TESTS = {  # study.yml's name -> (function of values and headline, needs patient
 SENTENCES = {
     "holds": "{headline} beats {model} on {metric}, counted by patient too.",
     "reversed": "{model} beats {headline} on {metric}.",
-    "does not survive": "Over images {headline} is ahead of {model} on {metric}; over patients that may be chance.",
-    "not claimed": "Over images {model} is ahead on {metric}, over patients that may be chance: no claim to lose.",
+    "does not survive": (
+        "Over images {headline} is ahead of {model} on {metric}; over patients that may be chance."
+    ),
+    "not claimed": (
+        "Over images {model} is ahead on {metric}, over patients that may be chance: no claim to"
+        " lose."
+    ),
     "not shown by either": "{headline} and {model} cannot be told apart on {metric}.",
-    "cannot be tested": "Too few patients, or no variation, to compare {headline} and {model} on {metric}.",
+    "cannot be tested": (
+        "Too few patients, or no variation, to compare {headline} and {model} on {metric}."
+    ),
 }
 STRUCTURES = {
     "holds": "The structures differ on {metric} between patients too.",
@@ -33,15 +42,38 @@ STRUCTURES = {
     "not shown by either": "The structures cannot be told apart on {metric}.",
     "cannot be tested": "Too few patients to compare the structures on {metric}.",
 }
-COLUMNS = ["role", "test", "model", "headline", "class", "metric", "unit", "n", "n_images", "dropped_images",
-           "difference", "low", "high", "statistic", "df", "p", "p_adjusted", "family", "note"]  # fmt: skip
+COLUMNS = [
+    "role",
+    "test",
+    "model",
+    "headline",
+    "class",
+    "metric",
+    "unit",
+    "n",
+    "n_images",
+    "dropped_images",
+    "difference",
+    "low",
+    "high",
+    "statistic",
+    "df",
+    "p",
+    "p_adjusted",
+    "family",
+    "note",
+]
 
 
-def declared(per_image: pd.DataFrame, headline: str, settings: dict, *, metric=None, class_=None) -> pd.DataFrame:
-    """The test that study.yml declares (`statistics: {metric, class, test, multiplicity}`), a row a comparator.
+def declared(
+    per_image: pd.DataFrame, headline: str, settings: dict, *, metric=None, class_=None
+) -> pd.DataFrame:
+    """The test that study.yml declares (`statistics: {metric, class, test, multiplicity}`), a row a
+    comparator.
 
-    Columns: role ("declared"), test, model, headline, class, metric, unit, n, n_images, dropped_images, difference
-    (headline − model), low, high, statistic, df, p, p_adjusted, family, note.
+    Columns: role ("declared"), test, model, headline, class, metric, unit, n, n_images,
+    dropped_images, difference (headline − model), low, high, statistic, df, p, p_adjusted, family,
+    note.
     """
     name = settings["test"]
     if name not in TESTS:
@@ -49,19 +81,25 @@ def declared(per_image: pd.DataFrame, headline: str, settings: dict, *, metric=N
     function, needs_patients = TESTS[name]
     if needs_patients and default_unit(per_image) == "image":
         raise StudyError(
-            f"statistics.test {name!r} needs patients, but patient_id is empty; declare image_t in study.yml"
+            f"statistics.test {name!r} needs patients, but patient_id is empty; declare image_t in"
+            " study.yml"
         )
     v = values(per_image, metric or settings["metric"], class_ or settings["class"])
     out = function(v, headline).assign(role="declared")
-    out = adjust(out, settings.get("multiplicity", "holm"), name=f"{out['metric'].iloc[0]} {out['class'].iloc[0]}")
+    out = adjust(
+        out,
+        settings.get("multiplicity", "holm"),
+        name=f"{out['metric'].iloc[0]} {out['class'].iloc[0]}",
+    )
     return out[COLUMNS]
 
 
 def compare(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFrame:
-    """The declared test, then every other one as sensitivity, the paper's last; columns as :func:`declared`.
+    """The declared test, then every other one as sensitivity, the paper's last; columns as
+    :func:`declared`.
 
-    Each test is its own family over the comparators. Bootstraps give an interval only, of the mean over patients (or
-    images, where patients are unknown).
+    Each test is its own family over the comparators. Bootstraps give an interval only, of the mean
+    over patients (or images, where patients are unknown).
     """
     v = values(per_image, settings["metric"], settings["class"])
     adjusting = settings.get("multiplicity", "holm")
@@ -71,9 +109,16 @@ def compare(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFr
         others = [f(v, headline) for f in tests]
     else:
         others = [wilcoxon(v, headline, "image"), sign_flip(v, headline, "image")]
-    others = [part for part in others if (part["test"].iloc[0], part["unit"].iloc[0])
-              != (parts[0]["test"].iloc[0], parts[0]["unit"].iloc[0])]  # fmt: skip
-    parts += [adjust(part, adjusting, name=part["test"].iloc[0]).assign(role="sensitivity") for part in others]
+    others = [
+        part
+        for part in others
+        if (part["test"].iloc[0], part["unit"].iloc[0])
+        != (parts[0]["test"].iloc[0], parts[0]["unit"].iloc[0])
+    ]
+    parts += [
+        adjust(part, adjusting, name=part["test"].iloc[0]).assign(role="sensitivity")
+        for part in others
+    ]
     parts.append(bootstraps(per_image, headline, settings))
     if settings["test"] != "image_t":
         paper = adjust(paired_t(v, headline, "image"), adjusting, name="paired t over images")
@@ -81,41 +126,86 @@ def compare(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFr
     return pd.concat([part.reindex(columns=COLUMNS) for part in parts], ignore_index=True)
 
 
-def bootstraps(per_image, headline, settings, methods=("bootstrap_t", "percentile", "bca")) -> pd.DataFrame:
-    """Bootstrap intervals of the difference of patient means (declared method first), columns as :func:`declared`."""
+def bootstraps(
+    per_image, headline, settings, methods=("bootstrap_t", "percentile", "bca")
+) -> pd.DataFrame:
+    """Bootstrap intervals of the difference of patient means (declared method first), columns as
+    :func:`declared`.
+    """
     # the tests compare all networks on the same images; so must the intervals
     kept = wide(values(per_image, settings["metric"], settings["class"]), "image")
     per_image = per_image[per_image["image_id"].isin(kept.index)]
     first = settings.get("interval", "bootstrap_t")
     ordered = [first, *(m for m in methods if m != first)]
-    out = intervals(per_image, [settings["metric"]], [settings["class"]], ["per_patient"], method=ordered,
-                    draws=settings["draws"], seed=settings["seed"], headline=headline)  # fmt: skip
-    names = {"bootstrap_t": "bootstrap-t", "percentile": "bootstrap, percentile", "bca": "bootstrap, BCa"}
+    out = intervals(
+        per_image,
+        [settings["metric"]],
+        [settings["class"]],
+        ["per_patient"],
+        method=ordered,
+        draws=settings["draws"],
+        seed=settings["seed"],
+        headline=headline,
+    )
+    names = {
+        "bootstrap_t": "bootstrap-t",
+        "percentile": "bootstrap, percentile",
+        "bca": "bootstrap, BCa",
+    }
     out = out.rename(columns={"estimate": "difference", "n_units": "n"})
     unit = "cluster " if out["unit"].iloc[0] == "patient" else ""
-    return out.assign(role=np.where(out["method"] == first, "declared interval", "sensitivity"), headline=headline,
-                      test=unit + out["method"].map(names), dropped_images=kept.attrs["dropped_images"])  # fmt: skip
+    return out.assign(
+        role=np.where(out["method"] == first, "declared interval", "sensitivity"),
+        headline=headline,
+        test=unit + out["method"].map(names),
+        dropped_images=kept.attrs["dropped_images"],
+    )
 
 
 def claims(
-    per_image: pd.DataFrame, headline: str, settings: dict, background: str = "background", label=str
+    per_image: pd.DataFrame,
+    headline: str,
+    settings: dict,
+    background: str = "background",
+    label=str,
 ) -> pd.DataFrame:
-    """ "Does the claim survive?": a row a claim, with the paper's analysis, the valid one, a verdict and a sentence.
+    """ "Does the claim survive?": a row a claim, with the paper's analysis, the valid one, a
+     verdict and a sentence.
 
-    Claims: the headline is better than each network on each overall metric (valid: paired t over patients, Holm over
-    all of them); the structures differ on TPR, TNR, FPR and FNR over the union (valid: repeated-measures ANOVA over
-    patient means, Greenhouse–Geisser, Holm over the four). Columns: verdict, sentence (networks named by `label`),
-    paper_p, valid_p (adjusted), difference, low, high, claim, metric, model, paper_test, paper_difference, valid_test.
+    Claims: the headline is better than each network on each overall metric (valid: paired t over
+    patients, Holm over all of them); the structures differ on TPR, TNR, FPR and FNR over the union
+    (valid: repeated-measures ANOVA over patient means, Greenhouse–Geisser, Holm over the four).
+    Columns: verdict, sentence (networks named by `label`), paper_p, valid_p (adjusted), difference,
+    low, high, claim, metric, model, paper_test, paper_difference, valid_test.
     """
     if default_unit(per_image) == "image":
-        raise StudyError("patient_id is empty: no analysis by patient exists to hold a claim against")
+        raise StudyError(
+            "patient_id is empty: no analysis by patient exists to hold a claim against"
+        )
     method = settings.get("multiplicity", "holm")
     out = _better(per_image, headline, method, label)
     names = [c for c in dict.fromkeys(per_image["class"]) if c != background]
     if len(names) > 1:
-        out = pd.concat([out, _structures(per_image, headline, background, method)], ignore_index=True)
-    return out[["verdict", "sentence", "paper_p", "valid_p", "difference", "low", "high", "claim", "metric", "model",
-                "paper_test", "paper_difference", "valid_test"]]  # fmt: skip
+        out = pd.concat(
+            [out, _structures(per_image, headline, background, method)], ignore_index=True
+        )
+    return out[
+        [
+            "verdict",
+            "sentence",
+            "paper_p",
+            "valid_p",
+            "difference",
+            "low",
+            "high",
+            "claim",
+            "metric",
+            "model",
+            "paper_test",
+            "paper_difference",
+            "valid_test",
+        ]
+    ]
 
 
 def _better(per_image, headline, method, label):
@@ -123,14 +213,25 @@ def _better(per_image, headline, method, label):
     for name, metric in OVERALL.items():
         v = values(per_image, metric, ALL)
         image, patient = (paired_t(v, headline, unit) for unit in ("image", "patient"))
-        parts.append(patient[["model", "difference", "low", "high", "p"]].assign(
-            metric=name, paper_difference=image["difference"], paper_p=image["p"]))  # fmt: skip
+        parts.append(
+            patient[["model", "difference", "low", "high", "p"]].assign(
+                metric=name, paper_difference=image["difference"], paper_p=image["p"]
+            )
+        )
     out = adjust(pd.concat(parts, ignore_index=True), method)
     out = out.rename(columns={"p_adjusted": "valid_p"})
-    out["verdict"] = [_verdict(r.paper_p, r.paper_difference, r.valid_p, r.difference) for r in out.itertuples()]
-    out["sentence"] = [SENTENCES[r.verdict].format(headline=label(headline), model=label(r.model), metric=r.metric)
-                       for r in out.itertuples()]  # fmt: skip
-    return out.assign(claim="better", paper_test="paired t over images", valid_test="paired t over patients, adjusted")
+    out["verdict"] = [
+        _verdict(r.paper_p, r.paper_difference, r.valid_p, r.difference) for r in out.itertuples()
+    ]
+    out["sentence"] = [
+        SENTENCES[r.verdict].format(headline=label(headline), model=label(r.model), metric=r.metric)
+        for r in out.itertuples()
+    ]
+    return out.assign(
+        claim="better",
+        paper_test="paired t over images",
+        valid_test="paired t over patients, adjusted",
+    )
 
 
 def _verdict(paper_p, paper_difference, valid_p, difference):
@@ -146,10 +247,24 @@ def _verdict(paper_p, paper_difference, valid_p, difference):
 def _structures(per_image, headline, background, method):
     indicators = ("TPR", "TNR", "FPR_union", "FNR_union")
     paper = anova_classes(per_image, headline, indicators, background)["p"]
-    tests = pd.concat([rm_anova(per_image, headline, metric, background) for metric in indicators], ignore_index=True)
-    out = adjust(tests.assign(p=tests["p_gg"]), method).rename(columns={"p_adjusted": "valid_p"}).assign(paper_p=paper)
-    out["verdict"] = [_verdict(p, 1, valid, 1) for p, valid in zip(paper, out["valid_p"], strict=True)]
-    out["sentence"] = [STRUCTURES[verdict].format(metric=metric.replace("_union", " over the union"))
-                       for verdict, metric in zip(out["verdict"], indicators, strict=True)]  # fmt: skip
-    return out.assign(claim="structures differ", paper_test="one-way ANOVA over images",
-                      valid_test="repeated-measures ANOVA over patients, adjusted")  # fmt: skip
+    tests = pd.concat(
+        [rm_anova(per_image, headline, metric, background) for metric in indicators],
+        ignore_index=True,
+    )
+    out = (
+        adjust(tests.assign(p=tests["p_gg"]), method)
+        .rename(columns={"p_adjusted": "valid_p"})
+        .assign(paper_p=paper)
+    )
+    out["verdict"] = [
+        _verdict(p, 1, valid, 1) for p, valid in zip(paper, out["valid_p"], strict=True)
+    ]
+    out["sentence"] = [
+        STRUCTURES[verdict].format(metric=metric.replace("_union", " over the union"))
+        for verdict, metric in zip(out["verdict"], indicators, strict=True)
+    ]
+    return out.assign(
+        claim="structures differ",
+        paper_test="one-way ANOVA over images",
+        valid_test="repeated-measures ANOVA over patients, adjusted",
+    )

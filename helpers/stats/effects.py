@@ -1,19 +1,24 @@
-"""How large is the difference, with intervals; and is it small enough to call the networks equivalent?"""
+"""How large is the difference, with intervals; and is it small enough to call the networks
+equivalent?
+"""
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
 from helpers.errors import StudyError
-from helpers.stats.multiplicity import adjust
+from helpers.stats.adjust import adjust
+from helpers.stats.counts import MIN_UNITS
 from helpers.stats.paired import CONSTANT, FEW, differences, paired_t
-from helpers.stats.results import MIN_UNITS
 
 
 def noncentral_interval(t: float, df: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Exact interval of dz = mean(d)/SD(d) from the non-central t distribution (Steiger & Fouladi 1997)."""
+    """Exact interval of dz = mean(d)/SD(d) from the non-central t distribution (Steiger & Fouladi
+    1997).
+    """
     tails = (1 + level) / 2, (1 - level) / 2
-    # P(T ≤ t) = E Φ(t·√(V/df) − ncp), V ~ χ²(df), by Gauss–Legendre: scipy's nct.cdf is NaN for some arguments
+    # P(T ≤ t) = E Φ(t·√(V/df) − ncp), V ~ χ²(df), by Gauss–Legendre: scipy's nct.cdf is NaN for
+    # some arguments
     nodes, weights = np.polynomial.legendre.leggauss(400)
     low, high = stats.chi2.ppf(1e-15, df), stats.chi2.isf(1e-15, df)
     v = (high - low) / 2 * nodes + (high + low) / 2
@@ -33,25 +38,46 @@ def noncentral_interval(t: float, df: float, n: int, level: float = 0.95) -> tup
 
 
 def effect_sizes(
-    values: pd.DataFrame, headline: str, unit: str = "patient", level: float = 0.95, draws: int = 10_000, seed: int = 1
+    values: pd.DataFrame,
+    headline: str,
+    unit: str = "patient",
+    level: float = 0.95,
+    draws: int = 10_000,
+    seed: int = 1,
 ) -> pd.DataFrame:
     """Effect sizes of headline − comparator with intervals; one row a comparator and measure.
 
-    Measures: "dz" mean/SD of the differences (exact non-central t interval); "Hedges g" the same times the small-sample
-    factor Γ(df/2)/(√(df/2) Γ((df−1)/2)); "rank-biserial" (W+ − W−)/(W+ + W−) (percentile bootstrap over units); "share
-    better" of the units, ties half (Wilson); "next better" Φ(dz), the chance on a new unit if the differences are
-    normal. Columns: model, headline, class, metric, unit, n, measure, value, low, high, note.
+    Measures: "dz" mean/SD of the differences (exact non-central t interval); "Hedges g" the same
+    times the small-sample factor Γ(df/2)/(√(df/2) Γ((df−1)/2)); "rank-biserial" (W+ − W−)/(W+ + W−)
+    (percentile bootstrap over units); "share better" of the units, ties half (Wilson); "next
+    better" Φ(dz), the chance on a new unit if the differences are normal. Columns: model, headline,
+    class, metric, unit, n, measure, value, low, high, note.
     """
     table = differences(values, headline, unit)
     rows = []
     for model in table:
         d = table[model].to_numpy()
         n = len(d)
-        same = {"model": model, "headline": headline, "class": values["class"].iloc[0],
-                "metric": values["metric"].iloc[0], "unit": unit, "n": n}  # fmt: skip
+        same = {
+            "model": model,
+            "headline": headline,
+            "class": values["class"].iloc[0],
+            "metric": values["metric"].iloc[0],
+            "unit": unit,
+            "n": n,
+        }
         if n < MIN_UNITS or np.ptp(d) == 0:
             note = FEW if n < MIN_UNITS else CONSTANT
-            rows.append(same | {"measure": "dz", "value": np.nan, "low": np.nan, "high": np.nan, "note": note})
+            rows.append(
+                same
+                | {
+                    "measure": "dz",
+                    "value": np.nan,
+                    "low": np.nan,
+                    "high": np.nan,
+                    "note": note,
+                }
+            )
             continue
         dz = d.mean() / d.std(ddof=1)
         low, high = noncentral_interval(dz * np.sqrt(n), n - 1, n, level)
@@ -62,9 +88,16 @@ def effect_sizes(
         picks = np.random.default_rng(seed).integers(0, n, (draws, n))
         rank = np.quantile(_rank_biserial(d[picks]), [(1 - level) / 2, (1 + level) / 2])
         nxt = special.ndtr([dz, low, high])
-        rows += [same | {"measure": m, "value": v, "low": a, "high": b, "note": ""} for m, v, a, b in [
-            ("dz", dz, low, high), ("Hedges g", j * dz, j * low, j * high), ("rank-biserial", _rank_biserial(d), *rank),
-            ("share better", wins / n, wilson.low, wilson.high), ("next better", *nxt)]]  # fmt: skip
+        rows += [
+            same | {"measure": m, "value": v, "low": a, "high": b, "note": ""}
+            for m, v, a, b in [
+                ("dz", dz, low, high),
+                ("Hedges g", j * dz, j * low, j * high),
+                ("rank-biserial", _rank_biserial(d), *rank),
+                ("share better", wins / n, wilson.low, wilson.high),
+                ("next better", *nxt),
+            ]
+        ]
     return pd.DataFrame(rows)
 
 
@@ -75,14 +108,18 @@ def _rank_biserial(d: np.ndarray) -> np.ndarray:
     return (ranks * np.sign(d)).sum(-1) / np.maximum(ranks.sum(-1), 1)
 
 
-def equivalence(values: pd.DataFrame, headline: str, margin: float, unit: str = "patient", alpha: float = 0.05):
-    """Two one-sided t-tests against ± `margin` (metric units), and non-inferiority of the headline (its lower test).
+def equivalence(
+    values: pd.DataFrame, headline: str, margin: float, unit: str = "patient", alpha: float = 0.05
+):
+    """Two one-sided t-tests against ± `margin` (metric units), and non-inferiority of the headline
+    (its lower test).
 
-    Columns: model, verdict, difference, low, high (1 − 2·alpha interval), margin, p_not_inferior (H0: headline worse by
-    the margin or more), p_not_superior (H0: better by the margin or more), p_equivalent (the larger of the two),
-    p_adjusted (two-sided paired t against 0, Holm over the comparators), headline, class, metric, unit, n, note.
-    verdict: "better" or "worse" by the adjusted test, with ", within the margin" where equivalence is shown too; else
-    "equivalent", "not inferior", "undecided" or "cannot be tested". The margin must be chosen before the data.
+    Columns: model, verdict, difference, low, high (1 − 2·alpha interval), margin, p_not_inferior
+    (H0: headline worse by the margin or more), p_not_superior (H0: better by the margin or more),
+    p_equivalent (the larger of the two), p_adjusted (two-sided paired t against 0, Holm over the
+    comparators), headline, class, metric, unit, n, note. verdict: "better" or "worse" by the
+    adjusted test, with ", within the margin" where equivalence is shown too; else "equivalent",
+    "not inferior", "undecided" or "cannot be tested". The margin must be chosen before the data.
     """
     if not margin > 0:
         raise StudyError(f"margin must be above 0, got {margin}")
@@ -95,7 +132,28 @@ def equivalence(values: pd.DataFrame, headline: str, margin: float, unit: str = 
     out["p_equivalent"] = out[["p_not_inferior", "p_not_superior"]].max(axis=1, skipna=False)
     equal = out["p_equivalent"] < alpha
     differs = np.where(shift > 0, "better", "worse") + np.where(equal, ", within the margin", "")
-    out["verdict"] = np.select([~tested, out["p_adjusted"] < alpha, equal, out["p_not_inferior"] < alpha],
-                               ["cannot be tested", differs, "equivalent", "not inferior"], "undecided")  # fmt: skip
-    return out[["model", "verdict", "difference", "low", "high", "margin", "p_not_inferior", "p_not_superior",
-                "p_equivalent", "p_adjusted", "headline", "class", "metric", "unit", "n", "note"]]  # fmt: skip
+    out["verdict"] = np.select(
+        [~tested, out["p_adjusted"] < alpha, equal, out["p_not_inferior"] < alpha],
+        ["cannot be tested", differs, "equivalent", "not inferior"],
+        "undecided",
+    )
+    return out[
+        [
+            "model",
+            "verdict",
+            "difference",
+            "low",
+            "high",
+            "margin",
+            "p_not_inferior",
+            "p_not_superior",
+            "p_equivalent",
+            "p_adjusted",
+            "headline",
+            "class",
+            "metric",
+            "unit",
+            "n",
+            "note",
+        ]
+    ]

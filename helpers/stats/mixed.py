@@ -1,10 +1,12 @@
-"""Linear mixed models of paired differences, fitted exactly: restricted likelihood in one unknown, no optimiser traps.
+"""Linear mixed models of paired differences, fitted exactly: restricted likelihood in one unknown,
+no optimiser traps.
 
-With every network on every image, y ~ network + (1|patient) + (1|patient:network) + (1|image) splits, by an orthonormal
-change of the networks' axis, into their mean and K − 1 contrasts. Patient and image effects cancel from the contrasts,
-which share two variances: patient-by-network and residual. Their restricted likelihood has one unknown, the ratio of
-the two, and is searched over its whole range. This equals lme4's fit wherever the patient and image variances are not
-estimated as zero. Reference: Searle, Casella & McCulloch, Variance Components, ch. 3 and 6.
+With every network on every image, y ~ network + (1|patient) + (1|patient:network) + (1|image)
+splits, by an orthonormal change of the networks' axis, into their mean and K − 1 contrasts. Patient
+and image effects cancel from the contrasts, which share two variances: patient-by-network and
+residual. Their restricted likelihood has one unknown, the ratio of the two, and is searched over
+its whole range. This equals lme4's fit wherever the patient and image variances are not estimated
+as zero. Reference: Searle, Casella & McCulloch, Variance Components, ch. 3 and 6.
 """
 
 import numpy as np
@@ -12,9 +14,9 @@ import pandas as pd
 from scipy import linalg, stats
 
 from helpers.errors import StudyError
+from helpers.stats.counts import MIN_UNITS
 from helpers.stats.paired import CONSTANT, FEW, differences, paired_t
-from helpers.stats.results import MIN_UNITS
-from helpers.stats.units import wide
+from helpers.stats.values import wide
 
 GOLDEN = (np.sqrt(5) - 1) / 2
 
@@ -22,9 +24,10 @@ GOLDEN = (np.sqrt(5) - 1) / 2
 def reml(sizes: np.ndarray, means: np.ndarray, within: np.ndarray) -> dict[str, np.ndarray]:
     """Random-intercept model by restricted maximum likelihood, for many data sets at once.
 
-    sizes: (G,) rows a group; means: (G, m, S) group means of m independent contrasts that share both variances, in S
-    data sets; within: (S,) sum of squares about the group means, over all m. Returns mean (m, S), se (S,),
-    between and residual variance (S,), each estimated; between is 0 where the groups differ less than by chance.
+    sizes: (G,) rows a group; means: (G, m, S) group means of m independent contrasts that share
+    both variances, in S data sets; within: (S,) sum of squares about the group means, over all m.
+    Returns mean (m, S), se (S,), between and residual variance (S,), each estimated; between is 0
+    where the groups differ less than by chance.
     """
     n = sizes.astype(float)[:, None]
     m = means.shape[1]
@@ -50,8 +53,12 @@ def reml(sizes: np.ndarray, means: np.ndarray, within: np.ndarray) -> dict[str, 
     share = (low + high) / 2
     share = np.where(fit(np.zeros_like(share))[0] <= fit(share)[0], 0.0, share)
     _, centre, residual, total = fit(share)
-    return {"mean": centre, "se": np.sqrt(residual / total), "between": residual * share / (1 - share),
-            "residual": residual}  # fmt: skip
+    return {
+        "mean": centre,
+        "se": np.sqrt(residual / total),
+        "between": residual * share / (1 - share),
+        "residual": residual,
+    }
 
 
 def group_sums(y: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -66,16 +73,20 @@ def _patients(table: pd.DataFrame, values: pd.DataFrame) -> np.ndarray:
     owner = values.drop_duplicates("image_id").set_index("image_id")["patient_id"]
     groups = owner.reindex(table.index).to_numpy(dtype=str)
     if (groups == "").any():
-        raise StudyError("patient_id is empty: a mixed model needs the patients; images are the only unit there is")
+        raise StudyError(
+            "patient_id is empty: a mixed model needs the patients; images are the only unit"
+            " there is"
+        )
     return groups
 
 
 def mixed_differences(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd.DataFrame:
-    """Per comparator: difference ~ 1 + (1|patient) over images, t with patients − 1 degrees of freedom.
+    """Per comparator: difference ~ 1 + (1|patient) over images, t with patients − 1 degrees of
+    freedom.
 
-    Columns of :func:`paired.paired_t` plus between (patient variance of the difference), residual and icc. With z in
-    place of t the size would be about 6 % at 22 patients; a patient intercept on the scores themselves (not the
-    differences) would not repair the clustering at all.
+    Columns of :func:`paired.paired_t` plus between (patient variance of the difference), residual
+    and icc. With z in place of t the size would be about 6 % at 22 patients; a patient intercept on
+    the scores themselves (not the differences) would not repair the clustering at all.
     """
     table = differences(values, headline, "image")
     groups = _patients(table, values)
@@ -85,11 +96,32 @@ def mixed_differences(values: pd.DataFrame, headline: str, level: float = 0.95) 
         if out.loc[i, "note"]:
             continue
         sizes, means, within = group_sums(table[[model]].to_numpy(), groups)
-        fit = {k: v.ravel()[0] for k, v in reml(sizes, means[..., None], np.array([within])).items()}
+        fit = {
+            k: v.ravel()[0] for k, v in reml(sizes, means[..., None], np.array([within])).items()
+        }
         df = len(sizes) - 1
-        out.loc[i, ["difference", "sd", "statistic", "df", "p", "low", "high", "between", "residual", "icc"]] = (
-            fit["mean"], np.sqrt(fit["between"] + fit["residual"]), *_t(fit["mean"], fit["se"], df, level),
-            fit["between"], fit["residual"], fit["between"] / (fit["between"] + fit["residual"]))  # fmt: skip
+        out.loc[
+            i,
+            [
+                "difference",
+                "sd",
+                "statistic",
+                "df",
+                "p",
+                "low",
+                "high",
+                "between",
+                "residual",
+                "icc",
+            ],
+        ] = (
+            fit["mean"],
+            np.sqrt(fit["between"] + fit["residual"]),
+            *_t(fit["mean"], fit["se"], df, level),
+            fit["between"],
+            fit["residual"],
+            fit["between"] / (fit["between"] + fit["residual"]),
+        )
     return out
 
 
@@ -100,25 +132,35 @@ def _t(estimate, se, df, level):
 
 
 def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd.DataFrame:
-    """All networks at once: y ~ network + (1|patient) + (1|patient:network) + (1|image), contrasts with the headline.
+    """All networks at once: y ~ network + (1|patient) + (1|patient:network) + (1|image), contrasts
+    with the headline.
 
-    Complete images only. t with (patients − 1)(networks − 1) degrees of freedom, which is exact for balanced data.
-    Columns: model, headline, class, metric, unit, test, n (patients), n_images, dropped_images, difference, se,
-    statistic, df, p, low, high, between (patient:network variance), residual, icc (of a difference), note.
+    Complete images only. t with (patients − 1)(networks − 1) degrees of freedom, which is exact for
+    balanced data. Columns: model, headline, class, metric, unit, test, n (patients), n_images,
+    dropped_images, difference, se, statistic, df, p, low, high, between (patient:network variance),
+    residual, icc (of a difference), note.
     """
     table = wide(values, "image")
     if headline not in table or table.shape[1] < 2:
         raise StudyError(
-            f"the headline model {headline!r} and at least one other need results; there are {list(table)}"
+            f"the headline model {headline!r} and at least one other need results; there are"
+            f" {list(table)}"
         )
     groups = _patients(table, values)
     y = table.to_numpy()
     k, g = y.shape[1], len(np.unique(groups))
     contrasts = linalg.helmert(k)  # (K − 1, K), orthonormal rows
     sizes, means, within = group_sums(y @ contrasts.T, groups)
-    same = {"headline": headline, "class": values["class"].iloc[0], "metric": values["metric"].iloc[0],
-            "unit": "patient", "test": "mixed model, all networks", "n": g, "n_images": len(y),
-            "dropped_images": table.attrs["dropped_images"]}  # fmt: skip
+    same = {
+        "headline": headline,
+        "class": values["class"].iloc[0],
+        "metric": values["metric"].iloc[0],
+        "unit": "patient",
+        "test": "mixed model, all networks",
+        "n": g,
+        "n_images": len(y),
+        "dropped_images": table.attrs["dropped_images"],
+    }
     note = FEW if g < MIN_UNITS else (CONSTANT if within == 0 else "")
     fit = None if note else reml(sizes, means[..., None], np.array([within]))
     rows = []
@@ -131,10 +173,41 @@ def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd
             estimate, se = sign @ contrasts.T @ fit["mean"][:, 0], np.sqrt(2) * fit["se"][0]
             t, df, p, low, high = _t(estimate, se, (g - 1) * (k - 1), level)
             between, residual = fit["between"][0], fit["residual"][0]
-            row |= {"difference": estimate, "se": se, "statistic": t, "df": df, "p": p, "low": low, "high": high,
-                    "between": between, "residual": residual, "icc": between / (between + residual)}  # fmt: skip
+            row |= {
+                "difference": estimate,
+                "se": se,
+                "statistic": t,
+                "df": df,
+                "p": p,
+                "low": low,
+                "high": high,
+                "between": between,
+                "residual": residual,
+                "icc": between / (between + residual),
+            }
         rows.append(row)
-    return pd.DataFrame(rows, columns=[
-        "model", "headline", "class", "metric", "unit", "test", "n", "n_images", "dropped_images", "difference", "se",
-        "statistic", "df", "p", "low", "high", "between", "residual", "icc", "note",
-    ])  # fmt: skip
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "model",
+            "headline",
+            "class",
+            "metric",
+            "unit",
+            "test",
+            "n",
+            "n_images",
+            "dropped_images",
+            "difference",
+            "se",
+            "statistic",
+            "df",
+            "p",
+            "low",
+            "high",
+            "between",
+            "residual",
+            "icc",
+            "note",
+        ],
+    )

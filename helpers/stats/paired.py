@@ -1,7 +1,8 @@
 """Is the headline network better than each other one? Paired tests, one row a comparator.
 
-The unit decides: over patients the tests hold; over images they are the papers' and treat the images of one patient
-as independent. Differences are headline − comparator, so positive favours the headline.
+The unit decides: over patients the tests hold; over images they are the papers' and treat the
+images of one patient as independent. Differences are headline − comparator, so positive favours the
+headline.
 """
 
 import numpy as np
@@ -9,8 +10,8 @@ import pandas as pd
 from scipy import stats
 
 from helpers.errors import StudyError
-from helpers.stats.results import MIN_UNITS
-from helpers.stats.units import wide
+from helpers.stats.counts import MIN_UNITS
+from helpers.stats.values import wide
 
 CONSTANT = "no variation between the units: no test"
 FEW = f"fewer than {MIN_UNITS} units: no test"
@@ -18,10 +19,14 @@ EXACT_FLIPS = 16  # up to so many units all 2**n sign patterns are enumerated
 
 
 def differences(values: pd.DataFrame, headline: str, unit: str = "patient") -> pd.DataFrame:
-    """Units × comparators: headline − comparator, of the units' means. `.attrs` as from :func:`units.wide`."""
+    """Units × comparators: headline − comparator, of the units' means. `.attrs` as from
+    :func:`units.wide`.
+    """
     table = wide(values, unit)
     if headline not in table:
-        raise StudyError(f"no results for the headline model {headline!r}; there are {', '.join(table)}")
+        raise StudyError(
+            f"no results for the headline model {headline!r}; there are {', '.join(table)}"
+        )
     if table.shape[1] < 2:
         raise StudyError(f"only {headline!r} has results: a comparison needs at least two models")
     # differences 0.01 apart otherwise differ in the 17th digit, which breaks ties in ranks
@@ -35,10 +40,19 @@ def _rows(values, headline, unit, test, one) -> pd.DataFrame:
     rows = []
     for model in table:
         d = table[model].to_numpy()
-        row = {"model": model, "headline": headline, "class": values["class"].iloc[0],
-               "metric": values["metric"].iloc[0], "unit": unit, "test": test, "n": len(d),
-               "n_images": table.attrs["images"], "dropped_images": table.attrs["dropped_images"],
-               "difference": d.mean() if len(d) else np.nan, "sd": d.std(ddof=1) if len(d) > 1 else np.nan}  # fmt: skip
+        row = {
+            "model": model,
+            "headline": headline,
+            "class": values["class"].iloc[0],
+            "metric": values["metric"].iloc[0],
+            "unit": unit,
+            "test": test,
+            "n": len(d),
+            "n_images": table.attrs["images"],
+            "dropped_images": table.attrs["dropped_images"],
+            "difference": d.mean() if len(d) else np.nan,
+            "sd": d.std(ddof=1) if len(d) > 1 else np.nan,
+        }
         if len(d) < MIN_UNITS:
             row |= {"note": FEW}
         elif np.ptp(d) == 0:
@@ -47,33 +61,61 @@ def _rows(values, headline, unit, test, one) -> pd.DataFrame:
             row |= one(d) | {"note": ""}
         rows.append(row)
     empty = {"statistic": np.nan, "df": np.nan, "p": np.nan, "low": np.nan, "high": np.nan}
-    return pd.DataFrame([empty | row for row in rows])[[
-        "model", "headline", "class", "metric", "unit", "test", "n", "n_images", "dropped_images", "difference", "sd",
-        "statistic", "df", "p", "low", "high", "note",
-    ]]  # fmt: skip
+    return pd.DataFrame([empty | row for row in rows])[
+        [
+            "model",
+            "headline",
+            "class",
+            "metric",
+            "unit",
+            "test",
+            "n",
+            "n_images",
+            "dropped_images",
+            "difference",
+            "sd",
+            "statistic",
+            "df",
+            "p",
+            "low",
+            "high",
+            "note",
+        ]
+    ]
 
 
-def paired_t(values: pd.DataFrame, headline: str, unit: str = "patient", level: float = 0.95) -> pd.DataFrame:
+def paired_t(
+    values: pd.DataFrame, headline: str, unit: str = "patient", level: float = 0.95
+) -> pd.DataFrame:
     """Paired t-test, two-sided: t = mean(d) / (SD(d)/√n), df = n − 1.
 
-    unit="image" is Table 3 of the Q-VUM paper (df = images − 1); unit="patient" is one mean difference a patient.
-    Columns: model, headline, class, metric, unit, test, n, n_images, dropped_images, difference, sd, statistic, df, p,
-    low, high (`level` interval of the mean difference), note.
+    unit="image" is Table 3 of the Q-VUM paper (df = images − 1); unit="patient" is one mean
+    difference a patient. Columns: model, headline, class, metric, unit, test, n, n_images,
+    dropped_images, difference, sd, statistic, df, p, low, high (`level` interval of the mean
+    difference), note.
     """
 
     def one(d):
         result = stats.ttest_1samp(d, 0)
         low, high = result.confidence_interval(level)
-        return {"statistic": result.statistic, "df": result.df, "p": result.pvalue, "low": low, "high": high}
+        return {
+            "statistic": result.statistic,
+            "df": result.df,
+            "p": result.pvalue,
+            "low": low,
+            "high": high,
+        }
 
     return _rows(values, headline, unit, "paired t", one)
 
 
 def wilcoxon(values: pd.DataFrame, headline: str, unit: str = "patient") -> pd.DataFrame:
-    """Wilcoxon's signed-rank test, two-sided, zeros dropped; columns as :func:`paired_t`, statistic W+.
+    """Wilcoxon's signed-rank test, two-sided, zeros dropped; columns as :func:`paired_t`, statistic
+    W+.
 
-    Exact up to 50 units without ties or zeros, else the normal approximation with continuity correction (R's rule).
-    It tests symmetry about 0, not a mean of 0: with skewed differences it is not a test of "no better on average".
+    Exact up to 50 units without ties or zeros, else the normal approximation with continuity
+    correction (R's rule). It tests symmetry about 0, not a mean of 0: with skewed differences it is
+    not a test of "no better on average".
     """
 
     def one(d):
@@ -86,11 +128,15 @@ def wilcoxon(values: pd.DataFrame, headline: str, unit: str = "patient") -> pd.D
     return _rows(values, headline, unit, "Wilcoxon signed-rank", one)
 
 
-def sign_flip(values: pd.DataFrame, headline: str, unit: str = "patient", draws: int = 10_000, seed: int = 1):
-    """Permutation test that flips the sign of whole units' differences; columns as :func:`paired_t`.
+def sign_flip(
+    values: pd.DataFrame, headline: str, unit: str = "patient", draws: int = 10_000, seed: int = 1
+):
+    """Permutation test that flips the sign of whole units' differences; columns as
+    :func:`paired_t`.
 
-    All 2**n patterns up to 16 units, else `draws` random ones with p = (b + 1)/(draws + 1). statistic: mean difference.
-    Exact when the differences are symmetric about 0 under the null hypothesis.
+    All 2**n patterns up to 16 units, else `draws` random ones with p = (b + 1)/(draws + 1).
+    statistic: mean difference. Exact when the differences are symmetric about 0 under the null
+    hypothesis.
     """
     table = differences(values, headline, unit)
     n = len(table)
@@ -108,13 +154,16 @@ def sign_flip(values: pd.DataFrame, headline: str, unit: str = "patient", draws:
 
 
 def cluster_robust(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd.DataFrame:
-    """Mean over images with patient-robust standard error (CR1) and t with patients − 1; columns as paired_t.
+    """Mean over images with patient-robust standard error (CR1) and t with patients − 1; columns as
+    paired_t.
 
     The estimand is the mean over images: a patient with more images weighs more.
     """
     per_image = differences(values, headline, "image")
     patient = values.drop_duplicates("image_id").set_index("image_id")["patient_id"]
-    groups, index = np.unique(patient.reindex(per_image.index).to_numpy(dtype=str), return_inverse=True)
+    groups, index = np.unique(
+        patient.reindex(per_image.index).to_numpy(dtype=str), return_inverse=True
+    )
     g = len(groups)
     out = paired_t(values, headline, "patient", level).assign(test="cluster-robust t (CR1)")
     for i, model in enumerate(out["model"]):
@@ -128,12 +177,18 @@ def cluster_robust(values: pd.DataFrame, headline: str, level: float = 0.95) -> 
         t = d.mean() / se
         half = stats.t.ppf((1 + level) / 2, g - 1) * se
         out.loc[i, ["statistic", "df", "p", "low", "high"]] = (
-            t, g - 1, 2 * stats.t.sf(abs(t), g - 1), d.mean() - half, d.mean() + half)  # fmt: skip
+            t,
+            g - 1,
+            2 * stats.t.sf(abs(t), g - 1),
+            d.mean() - half,
+            d.mean() + half,
+        )
     return out
 
 
 def normality(values: pd.DataFrame, headline: str, unit: str = "patient") -> pd.DataFrame:
-    """Shapiro–Wilk W and p, skewness of the differences per comparator: shown, never used to choose a test.
+    """Shapiro–Wilk W and p, skewness of the differences per comparator: shown, never used to choose
+    a test.
 
     Columns: model, unit, n, skewness, W, p.
     """

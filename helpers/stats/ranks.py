@@ -1,13 +1,15 @@
-"""Which network is first, and would it be first again? Ranks under resampling of patients, for each way of ranking."""
+"""Which network is first, and would it be first again? Ranks under resampling of patients, for each
+way of ranking.
+"""
 
 import numpy as np
 import pandas as pd
 
 from helpers.errors import StudyError
 from helpers.stats.bootstrap import draw_counts
-from helpers.stats.estimates import Cube
-from helpers.stats.results import MIN_UNITS
-from helpers.stats.units import ALL, FOREGROUND
+from helpers.stats.counts import MIN_UNITS
+from helpers.stats.intervals import Cube
+from helpers.stats.values import ALL, FOREGROUND
 
 ORDERS = {
     "pooled": "pixels summed, then ranked",
@@ -26,9 +28,16 @@ def _ranks(scores: np.ndarray) -> np.ndarray:
 
 def _scores(cube: Cube, order: str, class_: str, metric: str, counts: np.ndarray) -> np.ndarray:
     """(draws, models): the number that is ranked, higher is better."""
-    top, bottom = cube.terms("pooled" if order == "pooled" else "per_patient", class_, metric, "undefined")
+    top, bottom = cube.terms(
+        "pooled" if order == "pooled" else "per_patient", class_, metric, "undefined"
+    )
     if order == "rank":
-        each = np.divide(top[..., 0], bottom[..., 0], out=np.full(top.shape[:2], np.nan), where=bottom[..., 0] > 0)
+        each = np.divide(
+            top[..., 0],
+            bottom[..., 0],
+            out=np.full(top.shape[:2], np.nan),
+            where=bottom[..., 0] > 0,
+        )
         top, bottom = -_ranks(each)[..., None], np.ones_like(top)
     g, m, k = top.shape
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -36,17 +45,27 @@ def _scores(cube: Cube, order: str, class_: str, metric: str, counts: np.ndarray
     return each.reshape(len(counts), m, k).mean(-1)
 
 
-def ranking(per_image: pd.DataFrame, metrics=("IoU", "Dice"), classes=(ALL,), orders=tuple(ORDERS), draws: int = 10_000,
-            seed: int = 1, background: str = "background") -> pd.DataFrame:  # fmt: skip
+def ranking(
+    per_image: pd.DataFrame,
+    metrics=("IoU", "Dice"),
+    classes=(ALL,),
+    orders=tuple(ORDERS),
+    draws: int = 10_000,
+    seed: int = 1,
+    background: str = "background",
+) -> pd.DataFrame:
     """Rank of every network on the data and over bootstrap draws of patients.
 
-    Columns: metric, class, order (see ORDERS), model, score, rank, mean_rank, low, high (2.5 and 97.5 % of the draws),
-    p_first (share of draws in which it is first, ties split), tau (mean Kendall τ-b of a draw's order with the data's),
-    unit, n_units, and p_rank1 … p_rankM. Fewer than five units: an error, ranks of so few say nothing.
+    Columns: metric, class, order (see ORDERS), model, score, rank, mean_rank, low, high (2.5 and
+    97.5 % of the draws), p_first (share of draws in which it is first, ties split), tau (mean
+    Kendall τ-b of a draw's order with the data's), unit, n_units, and p_rank1 … p_rankM. Fewer than
+    five units: an error, ranks of so few say nothing.
     """
     cube = Cube.of(per_image, background)
     if cube.units < MIN_UNITS:
-        raise StudyError(f"{cube.units} units: fewer than {MIN_UNITS}, a ranking of so few would say nothing")
+        raise StudyError(
+            f"{cube.units} units: fewer than {MIN_UNITS}, a ranking of so few would say nothing"
+        )
     known = [*cube.classes, ALL, FOREGROUND]
     for given, allowed, what in [(orders, ORDERS, "order"), (classes, known, "class")]:
         if unknown := [g for g in given if g not in allowed]:
@@ -65,12 +84,24 @@ def ranking(per_image: pd.DataFrame, metrics=("IoU", "Dice"), classes=(ALL,), or
                 tau = np.mean(_tau(data, drawn))
                 nearest = np.stack([(np.round(drawn) == r + 1).mean(0) for r in range(m)])
                 for j, model in enumerate(cube.models):
-                    rows.append({"metric": metric, "class": class_, "order": order, "model": model,
-                                 "score": scores[0, j] if order != "rank" else -scores[0, j], "rank": data[j],
-                                 "mean_rank": drawn[:, j].mean(), "low": np.quantile(drawn[:, j], 0.025),
-                                 "high": np.quantile(drawn[:, j], 0.975), "p_first": first[j], "tau": tau,
-                                 "unit": cube.unit, "n_units": cube.units}
-                                | {f"p_rank{r + 1}": nearest[r, j] for r in range(m)})  # fmt: skip
+                    rows.append(
+                        {
+                            "metric": metric,
+                            "class": class_,
+                            "order": order,
+                            "model": model,
+                            "score": scores[0, j] if order != "rank" else -scores[0, j],
+                            "rank": data[j],
+                            "mean_rank": drawn[:, j].mean(),
+                            "low": np.quantile(drawn[:, j], 0.025),
+                            "high": np.quantile(drawn[:, j], 0.975),
+                            "p_first": first[j],
+                            "tau": tau,
+                            "unit": cube.unit,
+                            "n_units": cube.units,
+                        }
+                        | {f"p_rank{r + 1}": nearest[r, j] for r in range(m)}
+                    )
     return pd.DataFrame(rows)
 
 

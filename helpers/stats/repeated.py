@@ -1,6 +1,7 @@
 """Repeated measures done as such: the same patients under every network, or with every structure.
 
-Tables here are units × conditions (one number each); a unit without all conditions is dropped and counted.
+Tables here are units × conditions (one number each); a unit without all conditions is dropped and
+counted.
 """
 
 import itertools
@@ -10,37 +11,56 @@ import pandas as pd
 from scipy import stats
 
 from helpers.errors import StudyError
-from helpers.stats.multiplicity import adjust
-from helpers.stats.results import MIN_UNITS
-from helpers.stats.units import default_unit, values, wide
+from helpers.stats.adjust import adjust
+from helpers.stats.counts import MIN_UNITS
+from helpers.stats.values import default_unit, values, wide
 
 
-def by_class(per_image: pd.DataFrame, model: str, metric: str, background: str = "background") -> pd.DataFrame:
-    """Patients × structures of one model: means over a patient's images (images × structures if no patients)."""
+def by_class(
+    per_image: pd.DataFrame, model: str, metric: str, background: str = "background"
+) -> pd.DataFrame:
+    """Patients × structures of one model: means over a patient's images (images × structures if no
+    patients).
+    """
     rows = per_image[per_image["model"] == model]
     unit = default_unit(rows)
     names = sorted(c for c in dict.fromkeys(rows["class"]) if c != background)
     if len(names) < 2:
-        raise StudyError(f"a comparison between structures needs two; the results have {', '.join(names) or 'none'}")
+        raise StudyError(
+            "a comparison between structures needs two; the results have"
+            f" {', '.join(names) or 'none'}"
+        )
     return pd.DataFrame({c: wide(values(rows, metric, c), unit)[model] for c in names})
 
 
 def by_model(per_image: pd.DataFrame, metric: str, class_: str) -> pd.DataFrame:
-    """Patients × networks: means over a patient's images of one metric and class (images where no patients)."""
+    """Patients × networks: means over a patient's images of one metric and class (images where no
+    patients).
+    """
     return wide(values(per_image, metric, class_), default_unit(per_image))
 
 
 def rm_table(table: pd.DataFrame) -> dict:
-    """Repeated-measures ANOVA of units × conditions: F, degrees of freedom, p, Greenhouse–Geisser ε and p.
+    """Repeated-measures ANOVA of units × conditions: F, degrees of freedom, p, Greenhouse–Geisser ε
+    and p.
 
-    Keys: statistic, df1, df2, p, epsilon, p_gg, eta2_partial, n, dropped, note. ε = tr(S)²/((k−1) tr(S²)) of the
-    covariance of k − 1 orthonormal contrasts (Greenhouse & Geisser 1959).
+    Keys: statistic, df1, df2, p, epsilon, p_gg, eta2_partial, n, dropped, note. ε = tr(S)²/((k−1)
+    tr(S²)) of the covariance of k − 1 orthonormal contrasts (Greenhouse & Geisser 1959).
     """
     full = table.dropna()
     y = full.to_numpy(float)
     n, k = y.shape
-    out = {"statistic": np.nan, "df1": k - 1, "df2": (k - 1) * (n - 1), "p": np.nan, "epsilon": np.nan,
-           "p_gg": np.nan, "eta2_partial": np.nan, "n": n, "dropped": len(table) - n}  # fmt: skip
+    out = {
+        "statistic": np.nan,
+        "df1": k - 1,
+        "df2": (k - 1) * (n - 1),
+        "p": np.nan,
+        "epsilon": np.nan,
+        "p_gg": np.nan,
+        "eta2_partial": np.nan,
+        "n": n,
+        "dropped": len(table) - n,
+    }
     if n < MIN_UNITS:
         return out | {"note": f"fewer than {MIN_UNITS} units: no test"}
     residual = y - y.mean(0) - y.mean(1, keepdims=True) + y.mean()
@@ -50,21 +70,45 @@ def rm_table(table: pd.DataFrame) -> dict:
     f = between / out["df1"] / (error / out["df2"])
     s = np.cov(residual.T)
     epsilon = np.trace(s) ** 2 / ((k - 1) * (s**2).sum())
-    return out | {"statistic": f, "p": stats.f.sf(f, out["df1"], out["df2"]), "epsilon": epsilon,
-                  "p_gg": stats.f.sf(f, epsilon * out["df1"], epsilon * out["df2"]),
-                  "eta2_partial": between / (between + error), "note": ""}  # fmt: skip
+    return out | {
+        "statistic": f,
+        "p": stats.f.sf(f, out["df1"], out["df2"]),
+        "epsilon": epsilon,
+        "p_gg": stats.f.sf(f, epsilon * out["df1"], epsilon * out["df2"]),
+        "eta2_partial": between / (between + error),
+        "note": "",
+    }
 
 
-def rm_anova(per_image: pd.DataFrame, model: str, metric: str, background: str = "background") -> pd.DataFrame:
-    """Do the structures differ on `metric` for one model? One row: metric, model and the keys of :func:`rm_table`."""
-    return pd.DataFrame([{"metric": metric, "model": model} | rm_table(by_class(per_image, model, metric, background))])
+def rm_anova(
+    per_image: pd.DataFrame, model: str, metric: str, background: str = "background"
+) -> pd.DataFrame:
+    """Do the structures differ on `metric` for one model? One row: metric, model and the keys of
+    :func:`rm_table`.
+    """
+    return pd.DataFrame(
+        [
+            {"metric": metric, "model": model}
+            | rm_table(by_class(per_image, model, metric, background))
+        ]
+    )
 
 
 def friedman(table: pd.DataFrame) -> pd.DataFrame:
-    """Friedman's test of units × conditions with ties corrected: statistic, df, p, W (Kendall's), n, dropped, note."""
+    """Friedman's test of units × conditions with ties corrected: statistic, df, p, W (Kendall's),
+    n, dropped, note.
+    """
     y = table.dropna().round(12)
     n, k = y.shape
-    out = {"statistic": np.nan, "df": k - 1, "p": np.nan, "W": np.nan, "n": n, "dropped": len(table) - n, "note": ""}
+    out = {
+        "statistic": np.nan,
+        "df": k - 1,
+        "p": np.nan,
+        "W": np.nan,
+        "n": n,
+        "dropped": len(table) - n,
+        "note": "",
+    }
     if n < MIN_UNITS or k < 3 or np.ptp(y.rank(axis=1).to_numpy()) == 0:
         out["note"] = f"needs {MIN_UNITS} units, three conditions and some variation"
     else:
@@ -80,7 +124,9 @@ def _nemenyi(ranks, a, b):
 
 
 def _conover(ranks, a, b):
-    """Conover 1999, Practical Nonparametric Statistics, 5.8: t on the rank sums, (n − 1)(k − 1) degrees of freedom."""
+    """Conover 1999, Practical Nonparametric Statistics, 5.8: t on the rank sums, (n − 1)(k − 1)
+    degrees of freedom.
+    """
     n, k = ranks.shape
     sums = ranks.sum()
     spread = 2 * (n * (ranks**2).to_numpy().sum() - (sums**2).sum()) / ((n - 1) * (k - 1))
@@ -92,12 +138,14 @@ def _conover(ranks, a, b):
 RANKS = {"nemenyi": _nemenyi, "conover": _conover}
 
 
-def pairs(table: pd.DataFrame, method: str = "paired t", multiplicity: str = "holm") -> pd.DataFrame:
+def pairs(
+    table: pd.DataFrame, method: str = "paired t", multiplicity: str = "holm"
+) -> pd.DataFrame:
     """All pairs of conditions of a units × conditions table, a − b.
 
-    method: "paired t" (adjusted by `multiplicity`), "nemenyi" or "conover" (ranks after Friedman; Nemenyi is adjusted
-    by itself, Conover by `multiplicity`). Columns: a, b, method, difference (of means, or of mean ranks), low, high
-    (paired t only), p, p_adjusted, n.
+    method: "paired t" (adjusted by `multiplicity`), "nemenyi" or "conover" (ranks after Friedman;
+    Nemenyi is adjusted by itself, Conover by `multiplicity`). Columns: a, b, method, difference (of
+    means, or of mean ranks), low, high (paired t only), p, p_adjusted, n.
     """
     y = table.dropna().round(12)
     if method not in ("paired t", *RANKS):
@@ -109,7 +157,10 @@ def pairs(table: pd.DataFrame, method: str = "paired t", multiplicity: str = "ho
     for a, b in itertools.combinations(y.columns, 2):
         row = {"a": a, "b": b, "method": method, "n": len(y), "low": np.nan, "high": np.nan}
         if method in RANKS:
-            row |= {"difference": ranks[a].mean() - ranks[b].mean(), "p": RANKS[method](ranks, a, b)}
+            row |= {
+                "difference": ranks[a].mean() - ranks[b].mean(),
+                "p": RANKS[method](ranks, a, b),
+            }
         else:
             d = (y[a] - y[b]).to_numpy()
             row |= {"difference": d.mean(), "p": np.nan}

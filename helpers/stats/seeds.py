@@ -1,4 +1,6 @@
-"""The luck of training: several random starts of each network are a second thing that was sampled, beside patients."""
+"""The luck of training: several random starts of each network are a second thing that was sampled,
+beside patients.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,10 +8,12 @@ from scipy import stats
 
 from helpers.errors import StudyError
 from helpers.stats.bootstrap import draw_counts
-from helpers.stats.results import MIN_UNITS, canonical
-from helpers.stats.units import default_unit, values
+from helpers.stats.counts import MIN_UNITS, canonical
+from helpers.stats.values import default_unit, values
 
-ONE = "one training of a network: its luck is in no interval; train with at least two seeds to see it"
+ONE = (
+    "one training of a network: its luck is in no interval; train with at least two seeds to see it"
+)
 
 
 def _by_seed(frame: pd.DataFrame, model: str, metric: str, class_: str, unit: str) -> pd.DataFrame:
@@ -21,21 +25,32 @@ def _by_seed(frame: pd.DataFrame, model: str, metric: str, class_: str, unit: st
     return pd.DataFrame(columns).dropna()
 
 
-def training_luck(per_image: pd.DataFrame, headline: str, metric: str, class_: str, *, draws: int = 10_000,
-                  seed: int = 1, level: float = 0.95) -> pd.DataFrame:  # fmt: skip
+def training_luck(
+    per_image: pd.DataFrame,
+    headline: str,
+    metric: str,
+    class_: str,
+    *,
+    draws: int = 10_000,
+    seed: int = 1,
+    level: float = 0.95,
+) -> pd.DataFrame:
     """Headline − network as methods, not as two sets of weights: patients and seeds both resampled.
 
-    low, high: two-level bootstrap, percentile (patients and, for each network on its own, seeds drawn with
-    replacement); with so few seeds it is too narrow. t_low, t_high, p: t with variance SE²(patients) + s²/S of each
-    network's seed means and Satterthwaite's degrees of freedom; the part of the noise that is both is counted twice, so
-    it errs wide. Columns: model, headline, class, metric, unit, n, seeds_headline, seeds_model, difference,
-    se_patients, se_seeds, df, p, t_low, t_high, low, high, note.
+    low, high: two-level bootstrap, percentile (patients and, for each network on its own, seeds
+    drawn with replacement); with so few seeds it is too narrow. t_low, t_high, p: t with variance
+    SE²(patients) + s²/S of each network's seed means and Satterthwaite's degrees of freedom; the
+    part of the noise that is both is counted twice, so it errs wide. Columns: model, headline,
+    class, metric, unit, n, seeds_headline, seeds_model, difference, se_patients, se_seeds, df, p,
+    t_low, t_high, low, high, note.
     """
     frame = canonical(per_image)
     unit = default_unit(frame)
     names = sorted(set(frame["model"]))
     if headline not in names:
-        raise StudyError(f"no results for the headline model {headline!r}; there are {', '.join(names)}")
+        raise StudyError(
+            f"no results for the headline model {headline!r}; there are {', '.join(names)}"
+        )
     first = _by_seed(frame, headline, metric, class_, unit)
     rows = []
     for model in names:
@@ -45,25 +60,68 @@ def training_luck(per_image: pd.DataFrame, headline: str, metric: str, class_: s
         g, sa, sb = len(a), a.shape[1], b.shape[1]
         a, b = a.to_numpy(), b.to_numpy()
         d = a.mean(1) - b.mean(1)
-        row = {"model": model, "headline": headline, "class": class_, "metric": metric, "unit": unit, "n": g,
-               "seeds_headline": sa, "seeds_model": sb, "difference": d.mean() if g else np.nan}  # fmt: skip
+        row = {
+            "model": model,
+            "headline": headline,
+            "class": class_,
+            "metric": metric,
+            "unit": unit,
+            "n": g,
+            "seeds_headline": sa,
+            "seeds_model": sb,
+            "difference": d.mean() if g else np.nan,
+        }
         if g < MIN_UNITS or min(sa, sb) < 2:
             note = ONE if g >= MIN_UNITS else f"fewer than {MIN_UNITS} units: no interval"
             rows.append(row | {"note": note})
             continue
-        parts = np.array([d.var(ddof=1) / g, a.mean(0).var(ddof=1) / sa, b.mean(0).var(ddof=1) / sb])
+        parts = np.array(
+            [d.var(ddof=1) / g, a.mean(0).var(ddof=1) / sa, b.mean(0).var(ddof=1) / sb]
+        )
         se, freedom = np.sqrt(parts.sum()), np.array([g - 1, sa - 1, sb - 1])
         df = parts.sum() ** 2 / (parts**2 / freedom).sum() if se > 0 else np.nan
         half = stats.t.ppf((1 + level) / 2, df) * se
         patients = draw_counts(g, draws, seed) / g
-        drawn = [(patients @ y * (draw_counts(s, draws, seed + k) / s)).sum(1)
-                 for k, (y, s) in enumerate([(a, sa), (b, sb)], start=1)]  # fmt: skip
+        drawn = [
+            (patients @ y * (draw_counts(s, draws, seed + k) / s)).sum(1)
+            for k, (y, s) in enumerate([(a, sa), (b, sb)], start=1)
+        ]
         low, high = np.quantile(drawn[0] - drawn[1], [(1 - level) / 2, (1 + level) / 2])
         p = 2 * stats.t.sf(abs(d.mean()) / se, df) if se > 0 else np.nan
-        rows.append(row | {"se_patients": np.sqrt(parts[0]), "se_seeds": np.sqrt(parts[1:].sum()), "df": df, "p": p,
-                           "t_low": d.mean() - half, "t_high": d.mean() + half, "low": low, "high": high,
-                           "note": ""})  # fmt: skip
-    return pd.DataFrame(rows, columns=[
-        "model", "headline", "class", "metric", "unit", "n", "seeds_headline", "seeds_model", "difference",
-        "se_patients", "se_seeds", "df", "p", "t_low", "t_high", "low", "high", "note",
-    ])  # fmt: skip
+        rows.append(
+            row
+            | {
+                "se_patients": np.sqrt(parts[0]),
+                "se_seeds": np.sqrt(parts[1:].sum()),
+                "df": df,
+                "p": p,
+                "t_low": d.mean() - half,
+                "t_high": d.mean() + half,
+                "low": low,
+                "high": high,
+                "note": "",
+            }
+        )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "model",
+            "headline",
+            "class",
+            "metric",
+            "unit",
+            "n",
+            "seeds_headline",
+            "seeds_model",
+            "difference",
+            "se_patients",
+            "se_seeds",
+            "df",
+            "p",
+            "t_low",
+            "t_high",
+            "low",
+            "high",
+            "note",
+        ],
+    )

@@ -1,0 +1,1 @@
+"""One question a module: raters, speed, ablation, reliability, fingerprint of the images."""

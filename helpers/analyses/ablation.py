@@ -1,0 +1,175 @@
+"""Does each choice of a protocol earn its place? One training without it, everything else the same.
+
+A *variant* is a training's settings with one choice turned over, or with one part of the network
+switched off; trainings are kept below runs/<study>/ablation and not repeated while their settings
+stay the same.
+"""
+
+import json
+from dataclasses import dataclass
+
+import pandas as pd
+
+from helpers import runs, stats
+from helpers.errors import StudyError
+from helpers.models import catalogue
+from helpers.training import losses
+
+BASE = "as declared"
+#: choice → what it means, for the page
+CHOICES = {
+    "pretrained": (
+        "encoder that has learned on photographs (ImageNet) before, instead of a random start"
+    ),
+    "frozen": "pretrained encoder not changed in the first epochs",
+    "class_weights": "structures weighted in the loss, instead of all alike",
+    "focal": "focal loss beside Dice, instead of Dice alone",
+    "dice": "Dice loss beside focal, instead of focal alone",
+    "augmentation": "training images changed at random, instead of the same ones every time",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One choice: the names of the variants with and without it. Which of them the protocol
+    declares differs.
+    """
+
+    choice: str
+    with_: str
+    without: str
+
+
+def variants(spec, choices, parts=(), freeze_epochs=0):
+    """(name → settings, list of Pair, list of str) for a training's settings (``study.training``)
+    and the choices.
+
+    parts: options of the network that are on unless told, such as the modules of dmrnet_r; each is
+    turned over.
+
+    A choice that the protocol makes is taken away; one that it does not make is added, where that
+    needs nothing new: ImageNet weights (with ``normalise`` unchanged) and class weights. Frozen
+    epochs are examined on the pretrained encoder, with ``freeze_epochs`` of them or half of all
+    epochs. Choices that this network, loss or augmentation does not have are left out, the last
+    list says why. StudyError for an unknown choice, or where nothing is left.
+    """
+    if unknown := sorted(set(choices) - set(CHOICES)):
+        raise StudyError(f"choices: {', '.join(unknown)} is none of {', '.join(CHOICES)}")
+    made, pairs, left_out = {BASE: spec}, [], []
+
+    def pair(choice, has, **change):
+        """The declared settings against the changed ones; ``has``: the declared ones make the
+        choice.
+        """
+        name = f"{'without' if has else 'with'} {choice}"
+        made[name] = spec | change
+        pairs.append(Pair(choice, *((BASE, name) if has else (name, BASE))))
+
+    weights = spec["encoder_weights"]
+    loss, frozen = losses.resolve(spec["loss"]), freeze_epochs or max(1, spec["epochs"] // 2)
+    for choice in choices:
+        if choice in ("pretrained", "frozen") and not catalogue.entry(spec["name"]).pretrained:
+            left_out.append(f"{choice}: {spec['name']} has no encoder that could be pretrained")
+        elif choice == "pretrained" and weights != "none":
+            pair(choice, True, encoder_weights="none", freeze_epochs=0)
+        elif choice == "pretrained":
+            pair(choice, False, encoder_weights="imagenet")
+        elif choice == "frozen" and weights != "none":
+            has = spec["freeze_epochs"] > 0
+            pair(choice, has, freeze_epochs=0 if has else frozen)
+        elif choice == "frozen":
+            made["with pretrained"] = spec | {"encoder_weights": "imagenet"}
+            made["with pretrained, frozen"] = made["with pretrained"] | {"freeze_epochs": frozen}
+            pairs.append(Pair(choice, "with pretrained, frozen", "with pretrained"))
+        elif choice == "class_weights":
+            pair(choice, spec["class_weights"], class_weights=not spec["class_weights"])
+        elif choice == "augmentation" and spec["augmentation"]:
+            pair(choice, True, augmentation={})
+        elif choice == "augmentation":
+            left_out.append("augmentation: this training has none")
+        elif loss["name"] == "focal_dice" and loss["focal_weight"] and loss["dice_weight"]:
+            pair(choice, True, loss=spec["loss"] | {f"{choice}_weight": 0})
+        else:
+            left_out.append(
+                f"{choice}: the loss of this training is {loss['name']}, not focal and Dice"
+                " together"
+            )
+    for part in parts:
+        on = spec["options"].get(part, True)
+        pair(part, on, options=spec["options"] | {part: not on})
+    if not pairs:
+        raise StudyError("no choice to examine; " + ("; ".join(left_out) or "name one"))
+    return made, pairs, left_out
+
+
+def run(study, made, seeds, arrays, device=None):
+    """Counts of every variant and seed, trained where needed: columns of per_image.csv, ``model``
+    the variant's name.
+
+    made: name → settings from :func:`variants`. A training of the study itself with the same
+    settings is used as it is.
+    """
+    import torch  # only where something is trained
+
+    from helpers import models, training
+
+    tables = []
+    for (
+        spec
+    ) in made.values():  # an option that the network does not have: said before hours are spent
+        with torch.device("meta"):
+            models.build(spec["name"], spec["channels"], len(study.classes), **spec["options"])
+    for name, spec in made.items():
+        for seed in seeds:
+            own = runs.folder(study, spec["name"], "main", seed)
+            kept = (
+                study.run / "ablation" / runs.slug(spec["name"]) / runs.slug(name) / f"main_{seed}"
+            )
+            folder = own if _same(own, spec) else kept
+            if not _same(folder, spec):
+                print(f"{name}, seed {seed}: training", flush=True)
+                training.run(study, spec, "main", seed, folder, arrays=arrays, device=device)
+            table = pd.read_csv(folder / "counts.csv", dtype={"patient_id": str, "image_id": str})
+            tables.append(table.assign(model=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _same(folder, spec):
+    """Whether ``folder`` holds a finished training with exactly these settings."""
+    path = folder / "weights.json"
+    if not path.is_file() or not (folder / "counts.csv").is_file():
+        return False
+    return json.loads(path.read_text(encoding="utf-8"))["training"] == json.loads(json.dumps(spec))
+
+
+def effects(study, counts, pairs):
+    """What each choice brings, by the test of study.yml, adjusted over the choices.
+
+    DataFrame: choice, with, without, metric, class, unit, n, difference (with − without), low,
+    high, p, p_adjusted.
+    """
+    rows = stats.select(counts, "test")
+    parts = []
+    for pair in pairs:
+        both = rows[rows["model"].isin([pair.with_, pair.without])]
+        part = stats.declared(both, pair.with_, study.statistics)
+        parts.append(
+            part.assign(choice=pair.choice, **{"with": pair.with_, "without": pair.without})
+        )
+    table = stats.adjust(pd.concat(parts, ignore_index=True), study.statistics["multiplicity"])
+    return table[
+        [
+            "choice",
+            "with",
+            "without",
+            "metric",
+            "class",
+            "unit",
+            "n",
+            "difference",
+            "low",
+            "high",
+            "p",
+            "p_adjusted",
+        ]
+    ]

@@ -1,0 +1,140 @@
+"""When can an outline be trusted? Calibration, which images to leave to a human, and what changes
+of the image do.
+
+Robustness answers what the thoracolumbar-fascia paper leaves open (Bonaldi 2025, Discussion: noise
+patterns added to the test images); depth and gain are what an operator changes on the scanner.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import ndimage
+
+from helpers import metrics
+from helpers.models import clip_length, inference
+
+#: what is done to the test images → its levels; 0 (depth: 1) is the image as recorded
+CHANGES = {
+    "noise": (0, 0.05, 0.1, 0.2),  # SD of added Gaussian noise, share of the grey range
+    "gain": (-12, -6, 0, 6, 12),  # dB on a log-compressed image of 60 dB
+    "depth": (
+        0.7,
+        0.85,
+        1,
+        1.2,
+        1.5,
+    ),  # shown depth over recorded depth: > 1 makes everything smaller
+}
+DYNAMIC_RANGE_DB = 60
+LOWEST = 0.05  # probabilities below are left out of calibration: nearly all are plain background
+
+
+def probabilities(network, images, norm, batch=16):
+    """Softmax of every pixel, float32 (N, classes, H, W). images: uint8 (N, H, W); norm: as
+    recorded in training.
+    """
+    device = next(network.parameters()).device
+    batch = max(1, batch // clip_length(network)) * clip_length(network)
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch):
+            part = torch.from_numpy(np.array(images[start : start + batch]))[:, None].to(device)
+            parts.append(network(inference.prepare(part, norm)).softmax(1).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def calibration(probability, reference, classes, bins=10):
+    """How often a pixel that is said to be a structure with probability p really is: a row a class
+    and bin.
+
+    probability: float (N, classes, H, W); reference: uint8 (N, H, W). Columns: class, low, high (of
+    the bin), said (mean probability), true (share), pixels, ece (of the class: mean |said − true|
+    weighted by pixels).
+    """
+    edges, rows = np.linspace(0, 1, bins + 1), []
+    for c in classes[1:]:
+        p, y = probability[:, c.index].ravel(), (reference == c.index).ravel()
+        keep = p >= LOWEST
+        p, y = p[keep].astype(float), y[keep]
+        which = np.clip(np.digitize(p, edges) - 1, 0, bins - 1)
+        count, said, true = (np.bincount(which, w, bins) for w in (None, p, y))
+        used = np.flatnonzero(count)
+        gap = np.abs(said[used] - true[used]).sum() / max(count.sum(), 1)
+        rows += [
+            (
+                c.name,
+                edges[b],
+                edges[b + 1],
+                said[b] / count[b],
+                true[b] / count[b],
+                int(count[b]),
+                gap,
+            )
+            for b in used
+        ]
+    return pd.DataFrame(rows, columns=["class", "low", "high", "said", "true", "pixels", "ece"])
+
+
+def confidence(probability):
+    """How sure the network is of its outline, a number an image: mean highest probability over the
+    pixels that it drew as a structure; 0 where it drew none. probability: float (N, classes, H, W).
+    """
+    drawn = probability.argmax(1) > 0
+    highest = probability.max(1)
+    return np.array([h[d].mean() if d.any() else 0.0 for h, d in zip(highest, drawn, strict=True)])
+
+
+def risk_coverage(confidence, dice):
+    """What is left of the error when the least sure images go to a human: a row for each number of
+    images kept.
+
+    confidence, dice: arrays, one number an image (mean Dice over structures). Columns: coverage
+    (share kept), risk (mean of 1 − Dice over those kept), best (the same if the worst images were
+    known).
+    """
+    error = 1 - np.asarray(dice, float)
+    kept = np.arange(1, len(error) + 1)
+    by_confidence = error[np.argsort(-np.asarray(confidence), kind="stable")]
+    return pd.DataFrame(
+        {
+            "coverage": kept / len(error),
+            "risk": by_confidence.cumsum() / kept,
+            "best": np.sort(error).cumsum() / kept,
+        }
+    )
+
+
+def change(images, masks, kind, level, seed=1):
+    """The images (uint8 (N, H, W)) and masks as ``kind`` of ``CHANGES`` at ``level`` would show
+    them.
+    """
+    if kind == "noise":
+        noise = np.random.default_rng(seed).normal(0, 255 * level, images.shape)
+        return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8), masks
+    if kind == "gain":
+        # what is black stays black: outside the sector there is no echo to amplify
+        lifted = np.where(images > 0, images + 255.0 * level / DYNAMIC_RANGE_DB, 0)
+        return np.clip(np.rint(lifted), 0, 255).astype(np.uint8), masks
+    width = images.shape[2]
+    offset = (0, 0, (1 - level) * (width - 1) / 2)  # the probe stays where it is: top centre
+    matrix = np.array([1, level, level])
+    return tuple(
+        ndimage.affine_transform(a, matrix, offset, order=order, mode="constant")
+        for a, order in ((images, 1), (masks, 0))
+    )
+
+
+def robustness(network, images, masks, norm, classes):
+    """Pooled Dice of every class after each change: columns change, level, class, Dice, IoU."""
+    rows = []
+    for kind, levels in CHANGES.items():
+        for level in levels:
+            changed, reference = change(images, masks, kind, level)
+            drawn = inference.predict(network, torch.from_numpy(np.array(changed)), norm)
+            table = pd.DataFrame(
+                metrics.counts(drawn, reference, len(classes)), columns=metrics.COUNTS
+            )
+            scored = metrics.scores(table.assign(**{"class": [c.name for c in classes]})).iloc[1:]
+            rows.append(scored[["class", "Dice", "IoU"]].assign(change=kind, level=level))
+    return pd.concat(rows, ignore_index=True)[["change", "level", "class", "Dice", "IoU"]]

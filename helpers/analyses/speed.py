@@ -1,0 +1,253 @@
+"""What a network costs and how fast it is: counted without running, timed on every device found.
+
+Timed is what a user waits for: uint8 images in memory to class maps in memory (copy to the device,
+division by 255, normalisation, network, argmax, copy back); reading files is left out. Repeats are
+timed one by one after warm-up calls, with the device synchronised, and given as median and
+quartiles; a CUDA device also times itself by events. No pandas: results are lists of dicts.
+"""
+
+import math
+import platform
+import time
+import weakref
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from helpers import models
+
+#: what is counted, printed under the tables
+COUNTED = (
+    "Counted for one image. Multiply-adds (MACs): half the operations of torch.utils.flop_counter"
+    f" (torch {torch.__version__.split('+')[0]}), which counts convolutions, matrix products and"
+    " attention. Activations: the peak memory in float32, most bytes of intermediate results alive"
+    " at once, without the weights (4 bytes a parameter) and the working space of libraries."
+)
+TIMED = (
+    "From uint8 image in memory to class map in memory; files are not read. ms an image: median"
+    " (quartiles) of single, synchronised repeats after warm-up. First call: the very first one,"
+    " compilation included where there is any."
+)
+
+
+class _Peak(TorchDispatchMode):
+    """Bytes of live tensor storage made while the mode is on: ``peak`` is the most at one time.
+
+    known: tensors that do not count (weights, input), nor do views of them.
+    """
+
+    def __init__(self, known):
+        super().__init__()
+        self.live, self.peak = 0, 0
+        self.seen = {tensor.untyped_storage()._cdata for tensor in known}
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                if storage._cdata not in self.seen:
+                    self._born(storage)
+        return result
+
+    def _born(self, storage):
+        key, size = storage._cdata, storage.nbytes()
+        self.seen.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._died, key, size)
+
+    def _died(self, key, size):
+        self.seen.discard(key)
+        self.live -= size
+
+
+def cost(name, channels, classes, size, **options):
+    """What one image of size × size costs a network: dict(model, size_px, parameters, GMACs,
+    activations_MiB).
+
+    Counted on shapes alone, so no arithmetic is done and any size is quick.
+    """
+    with torch.device("meta"):
+        network = models.build(name, channels, classes, **options).eval()
+        images = torch.zeros(1, channels, size, size)
+    network.requires_grad_(False)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(images)
+    with torch.no_grad(), _Peak([*network.parameters(), *network.buffers(), images]) as memory:
+        network(images)
+    return {
+        "model": name,
+        "size_px": size,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "GMACs": counter.get_total_flops() / 2e9,
+        "activations_MiB": memory.peak / 2**20,
+    }
+
+
+def devices():
+    """Every device torch can use here: list of (device name for torch, what it is in words)."""
+    found = [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append(("mps", "Apple GPU"))
+    return [*found, ("cpu", f"{_processor()}, {torch.get_num_threads()} thread(s)")]
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [
+                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
+            ]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _timed(call, device):
+    """(by the wall clock, by a CUDA device's own clock or NaN) seconds of one call, until the
+    device has finished.
+    """
+    if device.type != "cuda":
+        start = time.perf_counter()
+        call()
+        if device.type == "mps":
+            torch.mps.synchronize()
+        return time.perf_counter() - start, math.nan
+    with torch.cuda.device(device):  # events belong to the current device
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize(device)
+        start = time.perf_counter()
+        first.record()
+        call()
+        last.record()
+        torch.cuda.synchronize(device)
+        return time.perf_counter() - start, first.elapsed_time(last) / 1000
+
+
+def _call(network, images, device, precision, norm):
+    """One timed unit: uint8 N×H×W on the processor to class map uint8 N×H×W on the processor."""
+    mean, std = norm
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"),
+    ):
+        x = images.to(device, non_blocking=True)[:, None].float().div_(255).sub_(mean).div_(std)
+        x = x.expand(-1, network.in_channels, -1, -1).contiguous(memory_format=torch.channels_last)
+        return network(x).argmax(1).to(torch.uint8).cpu()
+
+
+def timings(
+    network,
+    images,
+    device,
+    *,
+    precision="float32",
+    norm=(0.0, 1.0),
+    seconds=1.0,
+    least=3,
+    warm_up=2,
+):
+    """Repeat one batch for about ``seconds`` (at least ``least`` times) after warm-up; dict of
+    times.
+
+    network: on ``device``, eval mode; images: uint8 N×H×W on the processor; norm: mean and SD after
+    division by 255. Returns first_call_s, repeats, warm_up and, for the batch, ms_median, ms_q25,
+    ms_q75; on CUDA also device_ms, the median by the device's own clock, and peak_MiB, everything
+    it held at once, weights included (elsewhere None).
+    """
+    device = torch.device(device)
+    cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+
+    def once():
+        return _timed(lambda: _call(network, images, device, precision, norm), device)
+
+    first, *_ = [once()[0] for _ in range(warm_up)]
+    times, began = [], time.perf_counter()
+    while len(times) < least or time.perf_counter() - began < seconds:
+        times.append(once())
+    low, median, high = (
+        float(v) * 1000 for v in np.percentile([wall for wall, _ in times], [25, 50, 75])
+    )
+    return {
+        "first_call_s": first,
+        "warm_up": warm_up,
+        "repeats": len(times),
+        "ms_median": median,
+        "ms_q25": low,
+        "ms_q75": high,
+        "device_ms": float(np.median([own for _, own in times])) * 1000 if cuda else None,
+        "peak_MiB": torch.cuda.max_memory_allocated(device) / 2**20 if cuda else None,
+    }
+
+
+def measure(
+    name,
+    channels,
+    classes,
+    size,
+    device,
+    *,
+    real=None,
+    batches=(1, 2, 4, 8),
+    precision="float32",
+    compiled=False,
+    seconds=1.0,
+    least=3,
+    **options,
+):
+    """Speed of one network on one device: list of dicts, one row for each batch size and kind of
+    data.
+
+    real: uint8 N×H×W images of the study at ``size``, or None; dummy images (uniform noise) are
+    timed too, with real ones at the first batch size alone. Batch sizes grow while images per
+    second still rise by 5 %. Rows: model, device, data, batch, size_px, fps (images per second),
+    precision, compiled, and the entries of ``timings``, its times in ms divided by the batch.
+    """
+    device = torch.device(device)
+    torch.manual_seed(0)
+    network = models.build(name, channels, classes, **options).eval()
+    network = network.to(device, memory_format=torch.channels_last)
+    if compiled:
+        network = torch.compile(network)
+    noise = torch.randint(0, 256, (max(batches), size, size), dtype=torch.uint8)
+    pools = ([("real", torch.as_tensor(np.array(real)))] if real is not None else []) + [
+        ("dummy", noise)
+    ]
+    rows = []
+    for data, pool in pools:
+        best = 0.0
+        for batch in batches if data == "real" or real is None else batches[:1]:
+            images = pool[torch.arange(batch) % len(pool)]
+            row = timings(
+                network, images, device, precision=precision, seconds=seconds, least=least
+            )
+            fps = 1000 * batch / row["ms_median"]
+            per_image = {
+                k: v / batch
+                for k in ("ms_median", "ms_q25", "ms_q75", "device_ms")
+                if (v := row.pop(k))
+            }
+            rows.append(
+                {
+                    "model": name,
+                    "device": str(device),
+                    "data": data,
+                    "batch": batch,
+                    "size_px": size,
+                    "fps": fps,
+                    **per_image,
+                    "precision": precision,
+                    "compiled": compiled,
+                    **row,
+                }
+            )
+            if fps < 1.05 * best:
+                break
+            best = max(best, fps)
+    return rows

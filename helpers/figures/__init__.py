@@ -1,0 +1,128 @@
+"""One look for every figure and table, and one place where they are written.
+
+A colour means the same class or network everywhere; every figure is saved as SVG and PNG, every
+table as CSV, with the parameters it came from.
+"""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from helpers.figures import tables
+from helpers.figures.tables import network as model_label  # noqa: F401, for the pages
+from helpers.figures.tables import p_text as p_text
+from helpers.files import write_csv
+from helpers.provenance import made
+
+STYLE = Path(__file__).parent / "study.mplstyle"
+#: journal column widths in inches (85 and 174 mm)
+COLUMN, PAGE = 85 / 25.4, 174 / 25.4
+#: network → colour; Okabe–Ito colours for the networks that are compared, told apart with colour-
+#: blindness too
+COLOURS = {
+    "qvum": "#0072B2",
+    "unet": "#D55E00",
+    "unetpp": "#009E73",
+    "bpsegsys_r": "#CC79A7",
+    "vistr": "#E69F00",
+    "femoral_unet": "#56B4E9",
+    "tlf_unet": "#56B4E9",
+    "dmrnet_r": "#7F5AA2",
+    "dilated_unet_r": "#8C6D31",
+    "unet_bilinear": "#F0A070",
+    "unet_valid": "#A04000",
+    "keras_starter": "#7F7F7F",
+}
+
+
+@contextmanager
+def style():
+    """The study's matplotlib style within a block."""
+    with plt.style.context(STYLE):
+        yield
+
+
+def use_style():
+    """The study's matplotlib style from here on (one call at the top of a notebook)."""
+    plt.style.use(STYLE)
+    matplotlib.rcParams["svg.hashsalt"] = "study"  # the same figure gives the same file
+
+
+def model_colour(name):
+    """The colour of a network, '#rrggbb'; grey for one without a colour of its own."""
+    return COLOURS.get(name, "#5B5B5B")
+
+
+def class_colours(study):
+    """Class name → colour of the study's foreground classes, as study.yml declares them."""
+    return {c.name: c.colour for c in study.foreground}
+
+
+def overlay(image, mask, study, alpha=0.45, contour=False):
+    """The grey image with classes drawn over it in their colours; float RGB (H, W, 3) in 0…1.
+
+    image: uint8 (H, W); mask: uint8 (H, W); contour: outlines only.
+    """
+    rgb = np.repeat(np.asarray(image, float)[..., None] / 255, 3, axis=2)
+    for c in study.foreground:
+        area = mask == c.index
+        if contour:
+            inner = area.copy()
+            inner[1:-1, 1:-1] &= area[:-2, 1:-1] & area[2:, 1:-1] & area[1:-1, :-2] & area[1:-1, 2:]
+            rgb[area & ~inner] = to_rgb(c.colour)
+        else:
+            rgb[area] = (1 - alpha) * rgb[area] + alpha * np.array(to_rgb(c.colour))
+    return rgb
+
+
+def class_legend(axes, study, **options):
+    """A legend of the study's foreground classes."""
+    patches = [
+        matplotlib.patches.Patch(color=c.colour, label=c.name.replace("_", " "))
+        for c in study.foreground
+    ]
+    return axes.legend(handles=patches, **options)
+
+
+def save(fig, study, name):
+    """Write runs/<study>/figures/<name>.svg and .png; returns the figure, so that a notebook shows
+    it.
+    """
+    folder = study.run / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    fig.savefig(folder / f"{name}.png", dpi=200)
+    made(folder / f"{name}.svg", folder / f"{name}.png")
+    plt.close(fig)
+    return fig
+
+
+def save_table(frame, study, name, note="", digits=3, columns=None):
+    """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler for reading
+    (:mod:`helpers.figures.tables`).
+
+    note: printed under the table (definitions, policy, assumptions), before what all rows share and
+    a footnote for each network that is a reconstruction. Bounds stand in one column; P values as
+    journals print them. columns: those to show, in order (None: all); the file has every one.
+    """
+    path = study.run / "tables" / f"{name}.csv"
+    write_csv(frame, path)
+    made(path)
+    frame = frame if columns is None else frame[columns]
+    shown, shared = tables.readable(frame.rename(columns=str).reset_index(drop=True), digits, note)
+    styler = shown.style.hide(axis="index").set_table_attributes(
+        f'class="study-table" data-table="{name}"'
+    )
+    note = note and note.rstrip(".") + "."
+    caption = " ".join(filter(None, [note, shared, *tables.stand_ins(frame)]))
+    return styler.set_caption(caption) if caption else styler
+
+
+def interval_text(value, low, high, digits=3):
+    """'0.734 (0.701 to 0.760)', or the value alone where no interval could be made."""
+    value, low, high = (tables.number(x, digits) for x in (value, low, high))
+    return value if "–" in (value, low) else f"{value} ({low} to {high})"

@@ -1,0 +1,110 @@
+"""Pictures of cases: an image, its reference, what each network drew. No torch: predictions come
+from files.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from helpers import figures, metrics, stats
+
+
+def surface_dice(study, arrays, drawn, tolerance_px):
+    """Median normalised surface Dice over the test images, a Series by class. drawn: uint8 (N, H,
+    W), every image; tolerance_px: class → pixels.
+    """
+    test = arrays.rows("main", "test")
+    values = {
+        c.name: [
+            metrics.surface_dice(
+                drawn[i] == c.index, arrays.masks[i] == c.index, tolerance_px[c.name]
+            )
+            for i in test
+        ]
+        for c in study.foreground
+    }
+    return pd.Series({name: np.nanmedian(v) for name, v in values.items()})
+
+
+def _position(arrays, image_id):
+    return int(np.flatnonzero(arrays.index["image_id"] == image_id)[0])
+
+
+def grid(study, arrays, chosen, panels, dice):
+    """A figure with one row a case and one column a panel.
+
+    chosen: row name → image_id; panels: column title → masks uint8 (N, H, W), or None for the bare
+    image; dice: Series of the headline's mean Dice by image_id, written beside each row.
+    """
+    width = min(figures.PAGE, 1.75 * len(panels))
+    side = width / len(panels)
+    fig, axes = plt.subplots(
+        len(chosen), len(panels), figsize=(width, side * len(chosen) + 0.5), squeeze=False
+    )
+    for row, (name, image_id) in zip(axes, chosen.items(), strict=True):
+        place = _position(arrays, image_id)
+        for ax, (title, masks) in zip(row, panels.items(), strict=True):
+            mask = np.zeros_like(arrays.masks[place]) if masks is None else masks[place]
+            ax.imshow(figures.overlay(arrays.images[place], mask, study), interpolation="bicubic")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+            if ax in axes[0]:
+                ax.set_title(title, loc="center", fontsize=8)
+        row[0].set_ylabel(f"{name}\nDice {dice[image_id]:.2f}")
+    legend(fig, study)
+    return fig
+
+
+def legend(fig, study):
+    """One legend of the study's classes below a figure."""
+    patches = [
+        plt.matplotlib.patches.Patch(color=c.colour, label=c.title) for c in study.foreground
+    ]
+    fig.legend(handles=patches, loc="outside lower center", ncols=1 if len(patches) > 2 else 2)
+
+
+def contours(study, arrays, image_ids, masks, dice, columns=4):
+    """A figure of images with the reference outlined in white and the prediction in the class
+    colours.
+    """
+    rows = -(-len(image_ids) // columns)
+    side = figures.PAGE / columns
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(figures.PAGE, side * rows + 0.6), squeeze=False
+    )
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image_id in zip(axes.flat, image_ids, strict=False):
+        place = _position(arrays, image_id)
+        ax.imshow(arrays.images[place], cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
+        for c in study.foreground:
+            for mask, colour in ((arrays.masks[place], "white"), (masks[place], c.colour)):
+                if (mask == c.index).any():
+                    ax.contour(mask == c.index, levels=[0.5], colors=[colour], linewidths=1.1)
+        ax.set_title(
+            f"{image_id}: Dice {dice[image_id]:.2f}", loc="center", fontsize=7, fontweight="normal"
+        )
+    legend(fig, study)
+    return fig
+
+
+def bland_altman(ax, rows, c, pixel_mm=None):
+    """Draw areas of one class (difference against reference) into an axes; returns the one-row
+    table behind it.
+
+    rows: per-image counts of one network and seed; c: the class; pixel_mm: Series by image_id.
+    Areas in mm² where the scanner's scale is known for every image, else in % of the image.
+    """
+    areas = stats.areas(rows, c.name, pixel_mm)
+    table = stats.bland_altman(areas)
+    ax.plot(areas["reference"], areas["difference"], ".", color=c.colour, markersize=3)
+    for name in ("bias", "limit_low", "limit_high"):
+        ax.axhline(table[name].iloc[0], color="#444444", ls="--", lw=1)
+    ax.axhline(0, color="#999999", lw=0.8)
+    unit = areas["unit"].iloc[0] if len(areas) else ""
+    ax.set(
+        title=c.name.replace("_", " "),
+        xlabel=f"area in the reference ({unit})",
+        ylabel=f"drawn minus reference ({unit})",
+    )
+    return table.assign(**{"class": c.name})

@@ -1,0 +1,265 @@
+"""Figures of the statistics: each draws one tidy table and returns a matplotlib figure. No numbers
+are made here.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.patches import FancyArrowPatch
+
+GREY = "#5b5b5b"
+COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+
+
+def _text(row, what):
+    images = "" if pd.isna(row["images"]) else f"\n{int(row['images'])} images"
+    patients = "" if pd.isna(row["patients"]) else f"\n{int(row['patients'])} patients"
+    return f"{what}{patients}{images}"
+
+
+def flow_chart(flow: pd.DataFrame, width: float = 6.8):
+    """Who was assessed, excluded (with reasons) and included, and where they went; `flow` from
+    cohort.flow.
+    """
+    rows = {stage: part for stage, part in flow.groupby("stage", sort=False)}
+    reasons = rows.get("excluded", flow.iloc[:0])
+    fig, axes = plt.subplots(figsize=(width, 3.4 + 0.13 * len(reasons)))
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.axis("off")
+    box = {"boxstyle": "square,pad=0.5", "facecolor": "white", "edgecolor": GREY}
+
+    def put(x, y, text, **options):
+        axes.text(
+            x, y, text, ha=options.pop("ha", "center"), va="center", bbox=box, fontsize=8, **options
+        )
+
+    def arrow(start, end):
+        axes.add_patch(
+            FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color=GREY, zorder=0)
+        )
+
+    top = "assessed" if "assessed" in rows else "included"
+    if top == "assessed":
+        arrow((0.3, 0.9), (0.3, 0.46))
+        put(0.3, 0.9, _text(rows["assessed"].iloc[0], "Assessed"))
+    if len(reasons):
+        lines = [f"Excluded: {int(reasons['patients'].sum())} patients"]
+        lines += [f"· {int(r['patients'])} {r['reason']}" for _, r in reasons.iterrows()]
+        arrow((0.3, 0.68), (0.5, 0.68))
+        put(0.5, 0.68, "\n".join(lines), ha="left")
+    titles = {"train": "Training", "val": "Validation", "test": "Test", "external": "Other data"}
+    splits = [s for s in titles if s in rows]
+    for x, split in zip(np.linspace(0.15, 0.85, len(splits)), splits, strict=True):
+        arrow((0.3, 0.4), (x, 0.1))
+        put(x, 0.1, _text(rows[split].iloc[0], titles[split]))
+    put(0.3, 0.4, _text(rows["included"].iloc[0], "Included"))
+    return fig
+
+
+def forest(
+    table: pd.DataFrame,
+    by: str,
+    panel: str | None = None,
+    colour=lambda name: GREY,
+    title=str,
+    margin: float | None = None,
+    xlabel: str = "",
+    width: float = 6.8,
+):
+    """Differences with intervals: a line each value of column `by`, a panel (and scale) each value
+    of column `panel`.
+
+    `table` needs columns `by`, difference, low, high; `colour` and `title` take a panel's value.
+    Differences up to ± `margin` are shaded.
+    """
+    panels = list(dict.fromkeys(table[panel])) if panel else [""]
+    names = list(dict.fromkeys(table[by]))
+    height = 0.8 + 0.22 * len(names) + 0.15 * (xlabel.count("\n") + 1)
+    fig, grid = plt.subplots(1, len(panels), figsize=(width, height), sharey=True, squeeze=False)
+    for axes, name in zip(grid[0], panels, strict=True):
+        part = table[table[panel] == name] if panel else table
+        y = [-names.index(value) for value in part[by]]
+        if margin:
+            axes.axvspan(-margin, margin, color="#e3e3e3", linewidth=0)
+        axes.axvline(0, color="black", linewidth=0.8)
+        axes.hlines(y, part["low"], part["high"], color=colour(name), linewidth=1.6)
+        axes.plot(part["difference"], y, "o", color=colour(name), markersize=4)
+        axes.set_title(title(name), fontsize=8)
+        axes.locator_params(axis="x", nbins=2)
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0, 0].set_yticks(-np.arange(len(names)), names)
+    fig.supxlabel(xlabel, fontsize=8)
+    return fig
+
+
+def boxes(table: pd.DataFrame, x: str, y: str, ylabel: str = "", width: float = 6.8):
+    """Box plots of column y for each value of x in order of appearance: median, quartiles, whiskers
+    to 1.5 IQR, and every row as a point.
+    """
+    names = list(dict.fromkeys(table[x]))
+    fig, axes = plt.subplots(figsize=(width, 2.8))
+    data = [table.loc[table[x] == name, y].dropna().to_numpy() for name in names]
+    axes.boxplot(
+        data,
+        widths=0.6,
+        patch_artist=True,
+        showfliers=False,
+        medianprops={"color": "black"},
+        boxprops={"facecolor": "#c9d6e2", "edgecolor": GREY},
+    )
+    for at, values in enumerate(data, start=1):
+        aside = np.random.default_rng(at).uniform(-0.25, 0.25, len(values))
+        axes.plot(
+            at + aside, values, ".", color="black", alpha=0.35, markersize=3, markeredgewidth=0
+        )
+    axes.set_xticks(range(1, len(names) + 1), names, rotation=0 if len(names) < 9 else 45)
+    axes.set_ylabel(ylabel)
+    axes.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def tukey(table: pd.DataFrame, width: float = 6.8):
+    """Figure 4: Tukey's pairwise differences with adjusted 95 % intervals, a panel an indicator
+    (column metric).
+    """
+    return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric", width=width)
+
+
+def folds(
+    table: pd.DataFrame, own: pd.DataFrame, columns=("pooled_IoU", "accuracy"), width: float = 6.8
+):
+    """Huang's Figure 5: one point a fold for each column, joined by a line; dashed: the study's own
+    split, `own`.
+    """
+    fig, axes = plt.subplots(figsize=(width, 2.6))
+    at = np.arange(1, len(table) + 1)
+    for column, colour in zip(columns, COLOURS, strict=False):
+        axes.plot(at, table[column], marker="o", color=colour, label=column.replace("_", " "))
+        for value in own[column]:
+            axes.axhline(value, color=colour, linestyle="--", linewidth=1)
+    axes.set(
+        xticks=at,
+        xticklabels=table["fold"],
+        ylim=(0, 1),
+        xlabel="fold (dashed: the study's own test set)",
+    )
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def ranking(
+    ranks: pd.DataFrame,
+    pairs: pd.DataFrame,
+    label=str,
+    colour=lambda name: GREY,
+    width: float = 6.8,
+):
+    """One figure of a ranking, networks from best to worst on average over the ways of ranking.
+
+    Left: chance of being first (shade) and rank on the data (number) for each way. Middle: rank
+    distribution under resampling for the first way (area of a dot: share of draws; cross: the
+    data). Right: who beats whom. `ranks` from ranks.ranking, `pairs` from repeated.pairs.
+    """
+    best = list(ranks.groupby("model")["mean_rank"].mean().sort_values(kind="stable").index)
+    m, names = len(best), [label(model) for model in best]
+    ways = ranks["metric"] + " " + ranks["class"].str.replace("_", " ") + ", " + ranks["order"]
+    order = list(dict.fromkeys(ways))
+    first, rank = (
+        ranks.pivot_table(index=ways, columns="model", values=v).loc[order, best].to_numpy()
+        for v in ("p_first", "rank")
+    )
+    fig, (a, b, c) = plt.subplots(
+        1, 3, figsize=(width, 1.4 + 0.2 * max(len(order), m)), width_ratios=[1.1, 1, 1]
+    )
+    a.imshow(first, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
+    for (y, x), value in np.ndenumerate(rank):
+        a.text(x, y, f"{value:g}", ha="center", va="center", fontsize=6.5)
+    a.set_xticks(range(m), names, rotation=90)
+    a.set_yticks(range(len(order)), order)
+    a.set_title("rank by each way of ranking\n(dark: likely to be first)", fontsize=7)
+    part = ranks[ways == order[0]].set_index("model")
+    for y, model in enumerate(best):
+        share = np.array([part.loc[model, f"p_rank{r + 1}"] for r in range(m)])
+        b.scatter(np.arange(m) + 1, np.full(m, y), s=110 * share, color=colour(model))
+        b.plot(part.loc[model, "rank"], y, "x", color="black", markersize=4)
+    b.set(xlim=(0.4, m + 0.6), ylim=(m - 0.4, -0.6), xticks=range(1, m + 1), xlabel="rank")
+    b.set_yticks(range(m), names)
+    b.set_title(f"rank if others were tested\n({order[0]})", fontsize=7)
+    sure = pairs[pairs["p_adjusted"] < 0.05]
+    won = {(r.a, r.b) if r.difference > 0 else (r.b, r.a) for r in sure.itertuples()}
+    c.imshow(
+        [[(x, y) in won for y in best] for x in best],
+        cmap="Greens",
+        vmin=0,
+        vmax=1.6,
+        aspect="auto",
+    )
+    c.set_xticks(range(m), names, rotation=90)
+    c.set_yticks(range(m), names)
+    c.set_title("green: row beats column\n(adjusted P < 0.05)", fontsize=7)
+    for axes in (a, b, c):
+        axes.grid(False)
+    return fig
+
+
+def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8):
+    """False-positive rate against the ICC of the differences, a line an analysis; `own`: rows of a
+    study's own design (columns analysis, icc, rate), drawn as diamonds.
+    """
+    fig, axes = plt.subplots(figsize=(width, 2.8))
+    for (name, part), colour in zip(curve.groupby("analysis", sort=False), COLOURS, strict=False):
+        axes.plot(part["icc"], 100 * part["rate"], marker="o", color=colour, label=name)
+        axes.fill_between(
+            part["icc"], 100 * part["low"], 100 * part["high"], color=colour, alpha=0.2, linewidth=0
+        )
+        mine = own[own["analysis"] == name]
+        axes.plot(
+            mine["icc"], 100 * mine["rate"], "D", color=colour, markeredgecolor="black", zorder=3
+        )
+    if len(own):
+        axes.plot(
+            [],
+            [],
+            "D",
+            color="white",
+            markeredgecolor="black",
+            label="this study's patients, images and ICC",
+        )
+    axes.axhline(5, color="black", linewidth=0.8, linestyle=":")
+    axes.set(
+        xlabel="intraclass correlation of the differences", ylabel="false alarms, %", ylim=(0, None)
+    )
+    axes.set_title(
+        "lines: 22 patients with 29 images each; dotted: the 5 % that are allowed", fontsize=8
+    )
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def power(table: pd.DataFrame, goal: float = 0.8, width: float = 6.8):
+    """Power against patients, a line a number of images each, a panel a true difference; from
+    planning.power_table.
+    """
+    differences = list(dict.fromkeys(table["difference"]))
+    fig, panels = plt.subplots(
+        1, len(differences), figsize=(width, 2.6), sharey=True, squeeze=False
+    )
+    for axes, difference in zip(panels.ravel(), differences, strict=True):
+        part = table[table["difference"] == difference]
+        for (images, line), colour in zip(part.groupby("images"), COLOURS, strict=False):
+            axes.plot(
+                line["patients"],
+                line["power"],
+                marker="o",
+                markersize=3,
+                color=colour,
+                label=str(images),
+            )
+        axes.axhline(goal, color="black", linewidth=0.8, linestyle=":")
+        axes.set(title=f"true difference {difference:g}", xlabel="patients", ylim=(0, 1.02))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0, 0].set_ylabel("power")
+    panels[0, -1].legend(frameon=False, title="images each")
+    return fig

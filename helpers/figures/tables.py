@@ -1,0 +1,211 @@
+"""How a result table is written for reading: words for column names, sensible digits, nothing
+said in every row.
+"""
+
+import re
+
+import pandas as pd
+
+from helpers.models import catalogue
+
+#: columns that hold P values, written as journals do
+P_COLUMN = (
+    r"^(P,.*|p|(paper|valid|printed)_p"
+    r"|p_(adjusted|gg|interaction|not_inferior|not_superior|equivalent))$"
+)
+NETWORKS = ("model", "headline", "network", "our_model", "a", "b", "other", "better")
+#: columns that stay in the table even where all rows are alike, being what the table is about
+RESULTS = ("verdict", "result", "difference", "estimate", "value")
+#: columns whose cells are names of things, not text of their own: identifiers keep their
+#: underscores
+IDENTIFIERS = ("image_id", "patient_id", "other_patient", "setting", "file")
+#: how columns, and cells that name one, are written; any other loses its underscores only
+WORDS = {
+    "model": "network",
+    "our_model": "our network",
+    "headline": "headline network",
+    "image_id": "image",
+    "patient_id": "patient",
+    "n_images": "images",
+    "undefined_images": "images undefined",
+    "dropped_images": "images left out",
+    "dropped": "left out",
+    "p": "P",
+    "p_adjusted": "P, adjusted",
+    "p_gg": "P (Greenhouse–Geisser)",
+    "p_not_inferior": "P, not inferior",
+    "p_not_superior": "P, not superior",
+    "p_equivalent": "P, equivalent",
+    "p_interaction": "P, interaction",
+    "paper_p": "P, as in the paper",
+    "valid_p": "P, by patient",
+    "printed_p": "P, printed",
+    "p_first": "chance of first place",
+    "q1": "1st quartile",
+    "q3": "3rd quartile",
+    "p5": "5th percentile",
+    "se": "standard error",
+    "smd": "standardised difference",
+    "eta2_partial": "partial η²",
+    "epsilon": "ε",
+    "kappa": "κ",
+    "tau": "Kendall’s τ",
+    "ece": "calibration error",
+    "said": "network says",
+    "true": "is true",
+    "risk": "mean error",
+    "hd95_px": "HD95 (px)",
+    "hd95_mm": "HD95 (mm)",
+    "assd_px": "ASSD (px)",
+    "assd_mm": "ASSD (mm)",
+    "nsd": "NSD",
+    "pixel_mm": "pixel (mm)",
+    "size_px": "image side (px)",
+    "width_px": "width (px)",
+    "height_px": "height (px)",
+    "area_percent": "area (%)",
+    "fps": "images a second",
+    "ms_median": "median (ms)",
+    "ms_q25": "1st quartile (ms)",
+    "ms_q75": "3rd quartile (ms)",
+    "first_call_s": "first call (s)",
+    "warm_up": "warm-up runs",
+    "peak_MiB": "peak memory (MiB)",
+    "activations_MiB": "activations (MiB)",
+    "GMACs": "multiply-adds (billion)",
+    "FPR_union": "FPR of union",
+    "FNR_union": "FNR of union",
+    "age_years": "age (years)",
+    "height_cm": "height (cm)",
+    "weight_kg": "weight (kg)",
+    "bmi_kg_m2": "BMI (kg/m²)",
+    "holm": "Holm",
+    "low": "interval",
+    "limit_low": "limits of agreement",
+    "t_low": "interval by t",
+}
+
+
+def network(name):
+    """How a network is written in figures and tables, 'qvum' → 'Q-VUM'; any other word as it
+    is.
+    """
+    return (
+        catalogue.label(name)
+        if name in catalogue.ENTRIES or str(name).startswith("smp:")
+        else str(name)
+    )
+
+
+def stand_ins(frame):
+    """One sentence for each network of a table that is a reconstruction."""
+    found = dict.fromkeys(name for column in NETWORKS if column in frame for name in frame[column])
+    return [
+        f"{network(name)} is a stand-in: of the original only an abstract is public."
+        for name in found
+        if name in catalogue.ENTRIES and catalogue.entry(name).is_reconstruction
+    ]
+
+
+def words(name):
+    """A column or class name in words, 'hd95_px' → 'HD95 (px)'."""
+    return WORDS.get(name) or re.sub(
+        r"\b(icc|sd)\b", lambda m: m[0].upper(), name.replace("_", " ")
+    )
+
+
+def p_text(p):
+    """A P value as journals print it: three digits, '< 0.001' below; '–' for none."""
+    if pd.isna(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def number(value, digits):
+    """A number with a true minus sign, '–' for none; no minus before a zero."""
+    if pd.isna(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "" if float(text) == 0 else "−")
+
+
+def readable(frame, digits=3, note=""):
+    """(the table as text under words, what stands in every row as a sentence). digits: after
+    the point, below 10.
+
+    Bounds become one column; empty columns, and those with one value in all of several rows,
+    are left out (not from a cross table, whose columns have a name). note: what stands under
+    the table anyway, and need not be said twice.
+    """
+    if frame.empty:
+        return frame.rename(columns=words), "Nothing to list."
+    unit = frame["unit"].iloc[0] if "unit" in frame and len(set(frame["unit"])) == 1 else None
+    names = {"n": f"{unit}s", "n_units": f"{unit}s"} if unit in ("patient", "image") else {}
+    shown, used = {}, {"unit"} if names else set()
+    for column in frame.columns:
+        if column in used or (frame[column].isna() | (frame[column] == "")).all():
+            continue
+        cells, name = _text(column, frame[column], digits), names.get(column, words(column))
+        low, high = (f"{column}_low", f"{column}_high")
+        if low in frame and high in frame:
+            cells = cells.where(
+                frame[low].isna(), cells + " (" + _range(frame, low, high, digits) + ")"
+            )
+            used |= {low, high}
+        elif column.endswith("low") and column[:-3] + "high" in frame:
+            cells = _range(frame, column, column[:-3] + "high", digits)
+            used.add(column[:-3] + "high")
+        shown[words(column) if name in shown else name] = cells
+    same = [
+        name
+        for name, cells in shown.items()
+        if len(cells) > 1 and len(set(cells)) == 1 and name not in RESULTS
+    ]
+    same = [] if frame.columns.name else same
+    alike = {name: shown.pop(name).iloc[0] for name in same}
+    said = "; ".join(
+        f"{name} {cell}" for name, cell in alike.items() if len(cell) < 12 or cell not in note
+    )
+    return pd.DataFrame(shown, index=frame.index), f"In all rows: {said}." if said else ""
+
+
+def _range(frame, low, high, digits):
+    """The cells of two bounds as text, a Series; both with as many digits."""
+    places = _places(pd.concat([frame[low], frame[high]]), digits)
+    cells = (
+        frame[low].map(lambda v: number(v, places))
+        + " to "
+        + frame[high].map(lambda v: number(v, places))
+    )
+    return cells.where(frame[low].notna() | frame[high].notna(), "–")
+
+
+def _places(values, digits):
+    """Digits after the point that suit a column of numbers: none for counts, fewer from 10, 100
+    and 1000 on.
+    """
+    whole = pd.api.types.is_integer_dtype(values) or (
+        values.abs().max() >= 1 and (values.dropna() % 1 == 0).all()
+    )
+    return (
+        0
+        if whole
+        else max(0, digits - sum(values.abs().median() >= limit for limit in (10, 100, 1000)))
+    )
+
+
+def _text(column, values, digits):
+    """The cells of a column as text, a Series."""
+    values = values.infer_objects()
+    if re.match(P_COLUMN, column):
+        return values.map(p_text)
+    if pd.api.types.is_bool_dtype(values):
+        return values.map({True: "yes", False: "no"})
+    if pd.api.types.is_numeric_dtype(values):
+        places = _places(values, digits)
+        return values.map(lambda value: number(value, places))
+    cells = values.astype(object).where(values.notna(), "–").map(str)
+    if column in NETWORKS:
+        cells = cells.map(network)
+    named = cells.str.fullmatch(r"\w+_\w+") & (column not in IDENTIFIERS)
+    return cells.where(~named, cells.map(words))

@@ -1,0 +1,261 @@
+"""Gates: can the numbers of a study be trusted? Each looks for one way in which test data leak or
+go missing.
+
+A gate passes, fails, or does not apply (passed is None), says what it found in words, and shows the
+evidence. The index is that of ``helpers.datasets.Arrays``: image_id, patient_id, split,
+sha256_image, cv_fold, one row an image.
+"""
+
+import json
+from dataclasses import dataclass, field
+
+import imagehash
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import ndimage
+
+from helpers.errors import raise_all
+
+#: hash bits (of 256) up to which two images count as near-duplicates. Measured on 955 brachial-
+#: plexus images of 88
+#: known patients: of 450,217 pairs of different patients none came closer than 61, while half of
+#: all images had
+#: another of the same patient within 26.
+THRESHOLD = 40
+HASH_SIZE = 16
+#: correlation of fine detail from which a pair of two known patients counts too; the highest
+#: between different people
+#: was 0.38 in those images, and 0.76 in 99,456 pairs of drawn phantoms, which share the shape of
+#: their sector
+DETAIL = 0.8
+
+
+@dataclass(frozen=True)
+class Gate:
+    """passed: True, False, or None (does not apply); found: one sentence; evidence: DataFrame,
+    possibly empty.
+    """
+
+    name: str
+    passed: bool | None
+    found: str
+    evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def folds(index):
+    """Every way the index divides the images, as {'main': labels, 'cross-validation': labels}
+    (object arrays).
+    """
+    ways = {"main": index["split"].to_numpy(object)}
+    if "cv_fold" in index and (index["cv_fold"] >= 0).all():
+        ways["cross-validation"] = np.array([f"cv{k + 1}" for k in index["cv_fold"]], object)
+    return ways
+
+
+def patients_disjoint(index):
+    """No patient has images in two splits, or in two folds of the cross-validation. Columns:
+    division, patient, in.
+    """
+    name, known = "patients disjoint", index["patient_id"].notna().to_numpy()
+    if not known.any():
+        return Gate(name, None, "patients are unknown, so nothing can show that they are disjoint")
+    rows = []
+    for way, labels in folds(index).items():
+        groups = (
+            pd.Series(labels[known]).groupby(index["patient_id"].to_numpy(object)[known]).unique()
+        )
+        rows += [
+            (way, p, ", ".join(sorted(found))) for p, found in groups.items() if len(found) > 1
+        ]
+    evidence = pd.DataFrame(rows, columns=["division", "patient", "in"])
+    patients, unknown = index["patient_id"].nunique(), int((~known).sum())
+    found = f"{patients} patients, {len(evidence)} of them in more than one split or fold"
+    return Gate(
+        name,
+        not rows and not unknown,
+        found + (f"; {unknown} images without a patient" * bool(unknown)),
+        evidence,
+    )
+
+
+def identical(index):
+    """No file occurs byte for byte in two splits. Columns: image_id, other, split, other_split."""
+    rows = []
+    for _, group in index.groupby("sha256_image", sort=False):
+        first = group.iloc[0]
+        rows += [
+            (first.image_id, o.image_id, first.split, o.split) for o in group.iloc[1:].itertuples()
+        ]
+    evidence = pd.DataFrame(rows, columns=["image_id", "other", "split", "other_split"])
+    across = int((evidence["split"] != evidence["other_split"]).sum())
+    found = f"{len(evidence)} byte-identical copies, {across} of them in another split"
+    return Gate("identical images", across == 0, found, evidence)
+
+
+def hashes(images):
+    """Perceptual hash (DCT) of every image, uint8 (N, H, W) → bool (N, 256)."""
+    return np.array(
+        [imagehash.phash(Image.fromarray(np.asarray(i)), HASH_SIZE).hash.ravel() for i in images]
+    )
+
+
+def hash_distances(bits):
+    """Bits that differ between every two hashes, int (N, N)."""
+    signs = bits.astype(np.float32) * 2 - 1  # ±1: a product counts agreements minus disagreements
+    return np.round((bits.shape[1] - signs @ signs.T) / 2).astype(int)
+
+
+def details(images):
+    """Fine structure of every image, unit vectors float32 (N, 4096): 64 × 64 px less its blur (2
+    px).
+    """
+    small = [Image.fromarray(np.asarray(i)).resize((64, 64), Image.Resampling.BOX) for i in images]
+    fine = np.stack(small).astype(np.float32)
+    fine -= ndimage.gaussian_filter(fine, (0, 2, 2))
+    fine = fine.reshape(len(fine), -1) - fine.mean((1, 2))[:, None]
+    return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-9)
+
+
+def near_duplicates(images, index, threshold=THRESHOLD):
+    """No two images of different splits look alike: their perceptual hashes differ in more than
+    threshold bits.
+
+    Where the patients of a pair are known to be different, it counts only if its fine detail agrees
+    as well (DETAIL): then it is one picture under two names. Where they are unknown, looking alike
+    is already a sign of one patient. images: uint8 (N, H, W) in the order of the index. Evidence,
+    closest first: bits, detail, image_id, other, split, other_split, patient_id, other_patient,
+    counts; pairs within one split are listed but do not count. Noise, gain and blur are seen
+    through; a crop or shift of more than about 1 % of the image is not.
+    """
+    distance, fine = hash_distances(hashes(images)), details(images)
+    first, second = np.nonzero(np.triu(distance <= threshold, 1))
+    order = np.argsort(distance[first, second], kind="stable")
+    first, second = first[order], second[order]
+    pairs = {"bits": distance[first, second], "detail": (fine[first] * fine[second]).sum(1)}
+    for column, to in (
+        ("image_id", "other"),
+        ("split", "other_split"),
+        ("patient_id", "other_patient"),
+    ):
+        values = index[column].to_numpy(object)
+        pairs |= {column: values[first], to: values[second]}
+    evidence = pd.DataFrame(pairs)
+    unknown = evidence["patient_id"].isna() | evidence["other_patient"].isna()
+    alike = (
+        unknown
+        | (evidence["patient_id"] == evidence["other_patient"])
+        | (evidence["detail"] >= DETAIL)
+    )
+    evidence["counts"] = alike & (evidence["split"] != evidence["other_split"])
+    across, one = (
+        int(evidence["counts"].sum()),
+        evidence["split"].eq("test") ^ evidence["other_split"].eq("test"),
+    )
+    test = int((evidence["counts"] & one).sum())
+    found = (
+        f"{across} pairs of different splits within {threshold} of {HASH_SIZE**2} bits, {test} with"
+        " a test image"
+    )
+    return Gate("near-duplicate images", across == 0, found, evidence)
+
+
+def classes_present(masks, index, classes):
+    """Every class has pixels in every split and fold. masks: uint8 (N, H, W).
+
+    Columns: division, part, class, images (how many show the class).
+    """
+    present = np.array(
+        [np.bincount(np.ravel(m), minlength=len(classes))[: len(classes)] > 0 for m in masks]
+    )
+    rows = []
+    for way, labels in folds(index).items():
+        for part in dict.fromkeys(labels):
+            counts = present[labels == part].sum(0)
+            rows += [(way, part, c.name, int(counts[c.index])) for c in classes]
+    evidence = pd.DataFrame(rows, columns=["division", "part", "class", "images"])
+    missing = [f"{r['class']} in {r.part}" for _, r in evidence[evidence["images"] == 0].iterrows()]
+    found = (
+        f"missing: {', '.join(missing)}"
+        if missing
+        else f"all {len(classes)} classes in every split and fold"
+    )
+    return Gate("classes present", not missing, found, evidence)
+
+
+def normalisation(records, arrays):
+    """Mean and deviation that the networks were fed with come from their training images alone:
+    computed again.
+
+    records: the contents of weights.json, one dict a training. Columns: model, fold, kind, mean,
+    expected, fits. Networks without normalisation, or with ImageNet's, saw nothing of this study.
+    """
+    rows = []
+    for record in records:
+        norm, fold, expected = record["normalisation"], record["fold"], (np.nan, np.nan)
+        if norm["kind"] == "train":
+            splits = (
+                ["train", "val"]
+                if record["training"]["checkpoint"] == "last" and fold != "main"
+                else ["train"]
+            )
+            train = np.sort(np.concatenate([arrays.rows(fold, split) for split in splits]))
+            values = np.asarray(arrays.images[train], dtype=np.float64) / 255
+            expected = (values.mean(), values.std())
+        fits = norm["kind"] != "train" or np.allclose(
+            (norm["mean"][0], norm["std"][0]), expected, rtol=1e-9, atol=0
+        )
+        rows.append((record["model"], fold, norm["kind"], norm["mean"][0], expected[0], bool(fits)))
+    evidence = pd.DataFrame(rows, columns=["model", "fold", "kind", "mean", "expected", "fits"])
+    if evidence.empty:
+        return Gate("normalisation", None, "no network has been trained yet", evidence)
+    wrong = int((~evidence["fits"]).sum())
+    found = (
+        f"{len(evidence)} trainings, {wrong} of them with other values than their training images"
+        " give"
+    )
+    return Gate("normalisation", wrong == 0, found, evidence)
+
+
+def records(study):
+    """What every training of a study wrote about itself (weights.json), as a list of dicts in path
+    order.
+    """
+    return [
+        json.loads(p.read_text(encoding="utf-8")) for p in sorted(study.run.rglob("weights.json"))
+    ]
+
+
+def quick(index, masks, classes):
+    """The gates that are told at load as well, before anything is trained (list)."""
+    return [patients_disjoint(index), identical(index), classes_present(masks, index, classes)]
+
+
+def run(study, arrays, threshold=THRESHOLD):
+    """Every gate of a study on its checked images (``helpers.datasets.Arrays``), as a list."""
+    return [
+        *quick(arrays.index, arrays.masks, study.classes),
+        near_duplicates(arrays.images, arrays.index, threshold),
+        normalisation(records(study), arrays),
+    ]
+
+
+def table(gates):
+    """One row a gate: gate, result (passed, FAILED, does not apply), found."""
+    words = {True: "passed", False: "FAILED", None: "does not apply"}
+    return pd.DataFrame(
+        [(g.name, words[g.passed], g.found) for g in gates], columns=["gate", "result", "found"]
+    )
+
+
+def require(gates, heading="gates"):
+    """Raise one StudyError that lists every gate that failed; otherwise return the gates."""
+    raise_all(
+        [
+            f"{g.name}: {g.found}; see the gates table of 02_images"
+            for g in gates
+            if g.passed is False
+        ],
+        heading,
+    )
+    return gates

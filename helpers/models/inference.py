@@ -1,0 +1,93 @@
+"""From uint8 images to predicted classes: device, precision, normalisation, batches."""
+
+import numpy as np
+import torch
+
+from helpers import models
+from helpers.errors import StudyError
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def best_device():
+    """CUDA where there is one, else Apple's GPU, else the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def has_bf16(device):
+    """True where bfloat16 arithmetic is faster than float32, not merely possible."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return (
+        device.type == "cpu"
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        and torch.cpu._is_avx512_bf16_supported()
+    )
+
+
+def normalisation(spec, images):
+    """Mean and standard deviation (two lists, one number a channel) and their origin. images:
+    training only, uint8.
+    """
+    kind, channels = spec["normalise"], spec["channels"]
+    if kind == "none":
+        return {"kind": kind, "mean": [0.0] * channels, "std": [1.0] * channels}
+    if kind == "imagenet":
+        if channels != 3:
+            raise StudyError(
+                f"{spec['name']}: normalise: imagenet needs channels: 3, the protocol says"
+                f" {channels}"
+            )
+        return {"kind": kind, "mean": list(IMAGENET[0]), "std": list(IMAGENET[1])}
+    values = np.asarray(images, dtype=np.float64) / 255
+    return {
+        "kind": kind,
+        "fitted_on": f"{len(images)} training images",
+        "mean": [float(values.mean())] * channels,
+        "std": [float(values.std())] * channels,
+    }
+
+
+def prepare(images, norm):
+    """uint8 or 0…1 float (N, 1, H, W) to normalised float32 (N, channels, H, W), channels_last."""
+    x = images.float() / 255 if images.dtype == torch.uint8 else images
+    mean, std = (
+        torch.tensor(norm[k], device=x.device)[None, :, None, None] for k in ("mean", "std")
+    )
+    return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def clips(positions, patients, clip):
+    """Positions (int array) ordered so that each ``clip`` in a row are one patient's consecutive
+    images, the last of them repeated where too few are left; as they are for networks that read
+    single images (clip 1).
+
+    patients: an id for each position; without one (not a string) an image is a clip of its own.
+    """
+    if clip == 1:
+        return positions
+    owners = {}
+    for position, patient in zip(positions, patients, strict=True):
+        owners.setdefault(patient if isinstance(patient, str) else int(position), []).append(
+            position
+        )
+    return np.array(
+        [p for own in owners.values() for p in own + own[-1:] * (-len(own) % clip)], dtype=np.int64
+    )
+
+
+def predict(network, images, norm, batch=16, bf16=False):
+    """Class of every pixel, uint8 (N, H, W). images: uint8 tensor (N, H, W) on any device; network
+    in any mode.
+    """
+    device = next(network.parameters()).device
+    batch = max(1, batch // models.clip_length(network)) * models.clip_length(network)
+    network.eval()
+    result = []
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        for start in range(0, len(images), batch):
+            x = prepare(images[start : start + batch, None].to(device), norm)
+            result.append(network(x).argmax(1).to(torch.uint8).cpu())
+    return torch.cat(result).numpy()

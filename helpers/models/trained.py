@@ -1,0 +1,115 @@
+"""A trained network ready for images: loaded, checked against its record, run at their own size."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from helpers import datasets, files, models, studies
+from helpers.errors import StudyError
+from helpers.models import inference
+
+#: colours for classes of a study whose manifest is not here
+COLOURS = ("#000000", "#e6194b", "#2ca02c", "#f2c700", "#4363d8", "#f58231", "#911eb4", "#46f0f0")
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained network ready for images. classes: study.Class, background first; size: side in
+    pixels it was trained at; norm: mean and SD per channel; record: weights.json.
+    """
+
+    network: torch.nn.Module
+    classes: tuple
+    size: int
+    norm: dict
+    record: dict
+
+    @property
+    def foreground(self):
+        """The classes without background."""
+        return self.classes[1:]
+
+
+def load(folder, device=None):
+    """The trained network in ``folder`` (weights.safetensors and weights.json) as a Predictor, in
+    eval mode.
+
+    StudyError when a file is missing, was changed since training (sha256), or does not fit the
+    network.
+    """
+    folder = Path(folder)
+    path = folder / "weights.safetensors"
+    if not path.is_file() or not path.with_suffix(".json").is_file():
+        below = sorted(str(p.parent) for p in folder.glob("**/weights.safetensors"))
+        hint = (
+            f"; below it are {', '.join(below)}"
+            if below
+            else "; a finished training has them, see `make study`"
+        )
+        raise StudyError(f"{folder}: no weights.safetensors with weights.json{hint}")
+    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if missing := sorted({"training", "classes", "normalisation", "sha256", "study"} - set(record)):
+        raise StudyError(f"{path.with_suffix('.json')}: lacks {', '.join(missing)}; train again")
+    if files.sha256(path) != record["sha256"]:
+        raise StudyError(
+            f"{path}: is not the file that weights.json describes (sha256 differs); train again"
+        )
+    spec, device = record["training"], torch.device(device) if device else inference.best_device()
+    network = models.build(
+        spec["name"], spec["channels"], len(record["classes"]), **spec["options"]
+    )
+    try:
+        network.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise StudyError(
+            f"{path}: does not fit {spec['name']}: {' '.join(str(error).split())[:200]}"
+        ) from None
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    return Predictor(network, _classes(record), spec["image_size"], record["normalisation"], record)
+
+
+def _classes(record):
+    """The classes of the study the network was trained on; plain colours where its manifest is gone
+    or changed.
+    """
+    try:
+        found = studies.load(record["study"], record["protocol"]).classes
+    except StudyError:
+        found = ()
+    if [c.name for c in found] == record["classes"]:
+        return found
+    return tuple(
+        studies.Class(i, n, n, COLOURS[i % len(COLOURS)], 1.0)
+        for i, n in enumerate(record["classes"])
+    )
+
+
+def segment(predictor, frames, batch=8):
+    """Class of every pixel at the frames' own size: uint8 (frames, rows, columns) to the same.
+
+    Each frame is resized to the training size; the logits are enlarged bilinearly before the
+    largest is taken, so that outlines are smooth at the original size.
+    """
+    device = next(predictor.network.parameters()).device
+    batch = max(1, batch // models.clip_length(predictor.network)) * models.clip_length(
+        predictor.network
+    )
+    result = []
+    with torch.inference_mode():
+        for start in range(0, len(frames), batch):
+            small = np.stack(
+                [datasets.resize_image(f, predictor.size) for f in frames[start : start + batch]]
+            )
+            x = inference.prepare(torch.from_numpy(small)[:, None].to(device), predictor.norm)
+            logits = predictor.network(x).float()
+            for one in logits:  # one at a time: a full-size cine would not fit into memory
+                large = F.interpolate(
+                    one[None], frames.shape[1:], mode="bilinear", align_corners=False
+                )
+                result.append(large.argmax(1)[0].to(torch.uint8).cpu().numpy())
+    return np.stack(result)

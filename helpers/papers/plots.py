@@ -1,0 +1,156 @@
+"""Figures of what was printed: beside ours, and against what it can be. Each draws one table of
+this package.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from helpers import figures
+from tools.audit import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION
+
+COLOURS = {HOLDS: "#9ecae1", QUESTION: "#f2c14e", DEFINITION: "#e08214", IMPOSSIBLE: "#b2182b"}
+GREY = "#5b5b5b"
+
+
+def beside(table, width=figures.PAGE):
+    """Printed numbers (black diamonds) and ours with 95 % intervals (coloured dots), one row a
+    printed metric.
+
+    table: of ``published.compare``. Rows without an interval of ours are left out; a quantity
+    printed in several places, or under two names, is drawn once. Hollow dots: not comparable.
+    Returns a figure, or None without rows.
+    """
+    rows = table.dropna(subset=["ours_low", "ours"]).drop_duplicates(
+        ["model", "class", "printed_low", "ours"]
+    )
+    if rows.empty:
+        return None
+    fig, axes = plt.subplots(figsize=(width, 0.9 + 0.2 * len(rows)))
+    for y, row in enumerate(rows.itertuples()):
+        colour = figures.model_colour(row.our_model)
+        face = "white" if row.verdict == "not comparable" else colour
+        axes.plot(
+            [row.ours_low, row.ours_high],
+            [y, y],
+            color=colour,
+            linewidth=2.5,
+            solid_capstyle="butt",
+        )
+        axes.plot(row.ours, y, "o", color=colour, markersize=5, markerfacecolor=face)
+        axes.plot((row.printed_low + row.printed_high) / 2, y, "D", color="black", markersize=4)
+    words = rows.assign(metric=rows["metric"].str.replace("_", " ")).replace(
+        {"class": {"all4": "all 4 classes"}}
+    )
+    told = [
+        "metric",
+        *(c for c in ("class", "model") if rows[c].nunique() > 1),
+    ]  # what tells the rows apart
+    names = [" · ".join(row) for row in words[told].itertuples(index=False)]
+    axes.set_yticks(range(len(rows)), names)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel("value (0 to 1)")
+    handles = [
+        plt.Line2D([], [], marker="D", color="black", linestyle="", label="printed in the paper")
+    ]
+    hollow = (rows["verdict"] == "not comparable").all()
+    for model in rows["our_model"].unique():
+        label = f"{figures.model_label(model)}, this run (95 % interval)"
+        colour = figures.model_colour(model)
+        face = "white" if hollow else colour
+        handles.append(
+            plt.Line2D([], [], marker="o", color=colour, markerfacecolor=face, label=label)
+        )
+    axes.legend(
+        handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False
+    )
+    axes.grid(axis="x", alpha=0.3)
+    return fig
+
+
+def checks(audits, titles, width=figures.PAGE):
+    """How many checks of each paper hold, and how many findings of each grade: one bar a paper,
+    counts written on it.
+
+    audits: rows of ``tools.audit.audit`` of one or more papers; titles: paper key → short title.
+    Returns a figure.
+    """
+    counts = audits.groupby(["paper", "grade"]).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=list(COLOURS), fill_value=0).reindex(
+        [p for p in titles if p in counts.index]
+    )
+    shares = counts.div(counts.sum(axis=1), axis=0)
+    fig, axes = plt.subplots(figsize=(width, 1.0 + 0.5 * len(counts)))
+    left = np.zeros(len(counts))
+    for grade, colour in COLOURS.items():
+        axes.barh(
+            range(len(counts)), shares[grade], left=left, color=colour, height=0.62, label=grade
+        )
+        for y, (share, count) in enumerate(zip(shares[grade], counts[grade], strict=True)):
+            if count:
+                dark = grade == IMPOSSIBLE
+                axes.text(
+                    left[y] + share / 2,
+                    y,
+                    str(count),
+                    ha="center",
+                    va="center",
+                    color="white" if dark else "black",
+                )
+        left += shares[grade].to_numpy()
+    labels = [f"{titles[p]}\n{n} check{'s' * (n != 1)}" for p, n in counts.sum(axis=1).items()]
+    axes.set_yticks(range(len(counts)), labels)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), xticks=[])
+    axes.tick_params(length=0)
+    axes.grid(False)
+    for side in ("top", "right", "bottom", "left"):
+        axes.spines[side].set_visible(False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
+    return fig
+
+
+def contradictions(audit, width=figures.PAGE):
+    """Each contradiction with one number: a grey bar where the number can lie, a red mark where it
+    was printed.
+
+    audit: rows of ``tools.audit.audit`` of one paper. Every row has its own scale: what matters is
+    whether the mark lies on the bar. Returns a figure, or None when no number lies outside its
+    range.
+    """
+    rows = audit[(audit["grade"] == IMPOSSIBLE) & audit["printed_low"].notna()]
+    if rows.empty:
+        return None
+    fig, axes = plt.subplots(figsize=(width, 0.9 + 0.42 * len(rows)))
+    for y, row in enumerate(rows.itertuples()):
+        printed = (row.printed_low + row.printed_high) / 2
+        low, high = min(row.possible_low, printed), max(row.possible_high, printed)
+        pad = 0.25 * (high - low)
+        low, span = low - pad, high - low + 2 * pad
+
+        def at(value, low=low, span=span):
+            return (value - low) / span
+
+        axes.plot([0, 1], [y, y], color="#dddddd", linewidth=0.8, zorder=0)
+        bar = max(at(row.possible_high) - at(row.possible_low), 0.012)
+        axes.barh(y, bar, left=at(row.possible_low), height=0.5, color="#bdbdbd")
+        axes.plot(at(printed), y, "D", color=COLOURS[IMPOSSIBLE], markersize=7)
+        text = {"ha": "center", "va": "bottom", "fontsize": 7}
+        axes.text(
+            at(printed), y - 0.36, f"printed {printed:.4g}", color=COLOURS[IMPOSSIBLE], **text
+        )
+        middle = at((row.possible_low + row.possible_high) / 2)
+        axes.text(
+            middle,
+            y - 0.36,
+            f"possible {row.possible_low:.4g}–{row.possible_high:.4g}",
+            color=GREY,
+            **text,
+        )
+    names = [f"{row.metric.replace('_', ' ')}\n{row.rule}" for row in rows.itertuples()]
+    axes.set_yticks(range(len(rows)), names)
+    axes.set(ylim=(len(rows) - 0.5, -0.8), xlim=(-0.02, 1.02), xticks=[])
+    axes.tick_params(length=0)
+    axes.grid(False)
+    for side in ("top", "right", "bottom", "left"):
+        axes.spines[side].set_visible(False)
+    return fig

@@ -1,0 +1,240 @@
+"""Pictures and masks in, one form out: grey uint8 (rows, columns), class indices uint8 (rows,
+columns).
+
+What a file is, is decided by its content; its name must not contradict it. Conventions:
+
+- Rows run down, columns run right, (0, 0) is the top left pixel. ITK writes NIfTI as (column, row[,
+  slice]), so a NIfTI array is transposed on reading; its direction matrix is not applied, just as
+  ITK and ITK-SNAP keep the index order. A file whose first axis is the rows (a permuted direction
+  matrix) is refused.
+- Spacing is (row, column) in millimetres of tissue. NIfTI spacing of exactly 1 × 1 or without a
+  unit, and the dots per inch of PNG, JPEG and TIFF, say nothing about tissue: unknown, None.
+- Colour becomes grey by ITU-R BT.601 luma (0.299 R + 0.587 G + 0.114 B), which leaves grey pixels
+  as they are.
+- ``file#n`` names frame n (from 0) of a cine, a stack or a volume; ``file.json#name`` one image of
+  a COCO file.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from helpers.errors import StudyError
+from helpers.readers import dicom, labels, pictures
+
+SUFFIXES = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+    "DICOM": (".dcm", ".dicom", ".ima", ""),
+    "NIfTI": (".nii", ".nii.gz"),
+    "JSON": (".json",),
+}
+KNOWN = {s for group in SUFFIXES.values() for s in group} - {""}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """pixels: uint8 (frames, rows, columns); spacing_mm: (row, column) or None; notes: what the
+    reader changed.
+    """
+
+    pixels: np.ndarray
+    spacing_mm: tuple[float, float] | None
+    notes: tuple[str, ...] = ()
+
+
+def locate(path):
+    """'scan.dcm#3' → (Path('scan.dcm'), '3'); no '#', or a file whose name really holds it → (path,
+    None).
+    """
+    path = Path(path)
+    if "#" in path.name and not path.exists():
+        stem, _, part = path.name.partition("#")
+        return path.with_name(stem), part
+    return path, None
+
+
+def sha256(path):
+    """Hex digest of a file's bytes ('#…' is not part of the file)."""
+    digest = hashlib.sha256()
+    with locate(path)[0].open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def suffix(path):
+    """The lower-case ending of a file name, '.nii.gz' as one; '' when there is none."""
+    name = Path(path).name.lower()
+    if name.endswith(".nii.gz"):
+        return ".nii.gz"
+    end = Path(name).suffix
+    return (
+        end if end in KNOWN or re.fullmatch(r"\.[a-z]\w*", end) else ""
+    )  # '.59' ends a DICOM UID, not a name
+
+
+def kind(path):
+    """What a file holds, by its first bytes: a key of SUFFIXES. StudyError when missing, empty,
+    other or misnamed.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise StudyError(f"{path}: is a folder, a file was expected")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(352)
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such file; check the path against the DATA folder") from None
+    except PermissionError:
+        raise StudyError(f"{path}: may not be read; ask for read permission on it") from None
+    if not head:
+        raise StudyError(f"{path}: is empty (0 bytes); copy it again")
+    end, found = suffix(path), _sniff(head, suffix(path))
+    if found is None:
+        raise StudyError(
+            f"{path}: is no {_named(end)} file: it starts with {head[:8]!r}; "
+            f"give {', '.join(SUFFIXES)}, or leave it out"
+        )
+    if end in KNOWN and end not in SUFFIXES[found]:
+        raise StudyError(
+            f"{path}: is {found} inside but named {end}; rename it to {SUFFIXES[found][0]}"
+        )
+    return found
+
+
+def _named(end):
+    return next((k for k, ends in SUFFIXES.items() if end and end in ends), "known image or mask")
+
+
+def _sniff(head, end):
+    # DICOM first: its free preamble may hold a TIFF header
+    if head[128:132] == b"DICM" or (
+        end in (".dcm", ".dicom", ".ima") and dicom.looks_headless(head)
+    ):
+        return "DICOM"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF"
+    if head.startswith(b"BM") and end in (*SUFFIXES["BMP"], ""):
+        return "BMP"
+    if head[:2] == b"\x1f\x8b" and end == ".nii.gz":
+        return "NIfTI"
+    if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] == b"n+2\0":
+        return "NIfTI"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and end == ".json":
+        return "JSON"
+    return None
+
+
+def open_picture(path):
+    """Every frame of an image file as a Picture; StudyError names the file and what to do."""
+    path = Path(path)
+    found = kind(path)
+    if found == "JSON":
+        raise StudyError(
+            f"{path}: is an annotation, not an image; pictures embedded in JSON are never used"
+        )
+    if found == "DICOM":
+        return Picture(*dicom.read(path))
+    return Picture(*(pictures.read_nifti(path) if found == "NIfTI" else pictures.read_raster(path)))
+
+
+def read_frames(path):
+    """Every frame of an image or cine: (uint8 (frames, rows, columns), spacing_mm (row, column) or
+    None).
+    """
+    picture = open_picture(path)
+    return picture.pixels, picture.spacing_mm
+
+
+def one_picture(path, frame=None):
+    """One image as a Picture with a single frame, its notes kept; otherwise as ``read_image``."""
+    file, part = locate(path)
+    frame = _frame_number(path, part) if part is not None else frame
+    picture = open_picture(file)
+    count = len(picture.pixels)
+    if frame is None and count > 1:
+        raise StudyError(
+            f"{file}: holds {count} frames; outline them in a NIfTI stack of {count} slices, or"
+            f" name one of them as '{file.name}#0' … '{file.name}#{count - 1}'"
+        )
+    if not 0 <= (frame or 0) < count:
+        raise StudyError(f"{file}: has no frame {frame}; it holds {count}, counted from 0")
+    return Picture(picture.pixels[frame or 0][None], picture.spacing_mm, picture.notes)
+
+
+def read_image(path, frame=None):
+    """One image: (uint8 (rows, columns), spacing_mm (row, column) or None).
+
+    frame: which frame of a cine, from 0; 'file#3' says the same. A cine without either is an error,
+    so that no frame is ever taken by accident.
+    """
+    picture = one_picture(path, frame)
+    return picture.pixels[0], picture.spacing_mm
+
+
+def _frame_number(path, part):
+    if not part.isdecimal():
+        raise StudyError(f"{path}: '#{part}' names no frame; write a whole number, counted from 0")
+    return int(part)
+
+
+def read_mask(path, classes, *, ignored=(), shape=None):
+    """A mask as class indices, uint8 (rows, columns), whatever drew it.
+
+    classes: sequence with .index .name .title .colour, optionally .labels (further names in
+    annotation files). ignored: label names (annotations, ITK-SNAP) that are read as background.
+    shape: (rows, columns) it must have. PNG, TIFF, BMP: the values are class indices (0 and 255
+    also do for one structure), or the colours are the declared ones. NIfTI: the values are indices,
+    or what the ITK-SNAP label description beside it calls them. Labelme and COCO: areas by name,
+    see ``helpers.readers.labels``. Anything undeclared is an error that lists what was found.
+    """
+    file, part = locate(path)
+    found = kind(file)
+    if found == "JSON":
+        mask = labels.from_json(file, part, classes, ignored, shape)
+    elif found == "NIfTI":
+        values, _ = pictures.open_nifti(file)
+        mask = labels.from_labels(
+            file,
+            _one(path, values.T if values.ndim == 2 else values.transpose(2, 1, 0), part),
+            classes,
+            ignored,
+        )
+    elif found in ("PNG", "TIFF", "BMP"):
+        frames, _ = pictures.open_raster(file)
+        mask = labels.from_raster(file, _one(path, frames, part), classes)
+    else:
+        advice = (
+            "its losses smear the labels; export PNG" if found == "JPEG" else "export PNG or NIfTI"
+        )
+        raise StudyError(f"{file}: a mask cannot be {found}: {advice}")
+    if shape is not None and mask.shape != tuple(shape):
+        raise StudyError(
+            f"{file}: the mask has {mask.shape[0]} rows × {mask.shape[1]} columns, its image "
+            f"{shape[0]} × {shape[1]}; export it at the size of the image"
+        )
+    return mask
+
+
+def _one(path, frames, part):
+    """The only frame, or the one named after '#'."""
+    if part is None and len(frames) > 1 and np.ndim(frames) != 2:
+        raise StudyError(
+            f"{path}: holds {len(frames)} slices; name the one of the image, as '{path}#0'"
+        )
+    if np.ndim(frames) == 2:
+        return frames
+    number = _frame_number(path, part or "0")
+    if number >= len(frames):
+        raise StudyError(f"{path}: has no slice {number}; it holds {len(frames)}, counted from 0")
+    return frames[number]

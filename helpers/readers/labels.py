@@ -1,0 +1,258 @@
+"""Masks from values, colours and outlines to class indices.
+
+Areas that overlap: the class with the higher index lies on top, within one class areas unite. How
+an outline becomes pixels is said in ``helpers.readers.polygons``.
+"""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+
+from helpers.errors import StudyError, raise_all
+from helpers.readers import annotations
+from helpers.readers.polygons import check_outline, fill
+
+
+def _listed(found, limit=8):
+    items = [f"{name} ({count} px)" for name, count in sorted(found.items(), key=lambda kv: -kv[1])]
+    return ", ".join(items[:limit]) + (
+        f" and {len(items) - limit} more" if len(items) > limit else ""
+    )
+
+
+def _declared(classes):
+    known = ", ".join(f"{c.index} {c.name}" for c in classes)
+    return f"{known}; declare what was found under classes, or its label under ignored"
+
+
+def _rgb(colour):
+    return int(colour[1:], 16)
+
+
+def _hex(value):
+    return f"#{int(value):06x}"
+
+
+def _small(values):
+    """Whether values are non-negative and few enough to count in a table, which is faster than
+    sorting them.
+    """
+    return values.size > 0 and values.min() >= 0 and values.max() < 1 << 16
+
+
+def _mapped(values, table):
+    """values → uint8 through a dict; every value must be in it."""
+    if _small(values):
+        lookup = np.zeros(int(values.max()) + 1, np.uint8)
+        for value, index in table.items():
+            if 0 <= value < len(lookup):
+                lookup[value] = index
+        return lookup[values]
+    unique, inverse = np.unique(values, return_inverse=True)
+    return np.array([table[int(v)] for v in unique], np.uint8)[inverse].reshape(values.shape)
+
+
+def _histogram(values):
+    """{value: pixels} of the values that occur."""
+    if _small(values):
+        counts = np.bincount(values.ravel())
+        return {int(v): int(counts[v]) for v in np.flatnonzero(counts)}
+    unique, counts = np.unique(values, return_counts=True)
+    return dict(zip(unique.tolist(), counts.tolist(), strict=True))
+
+
+def from_raster(path, picture, classes):
+    """A PIL picture as class indices: by index (1, L, P, 16 bit), by palette colour (P) or by
+    colour (RGB, RGBA).
+    """
+    if picture.mode in ("RGB", "RGBA"):
+        return _by_colour(path, np.asarray(picture), classes)
+    if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I"):
+        raise StudyError(
+            f"{path}: a mask of type {picture.mode!r}; export class indices (8 bit) or the declared"
+            " colours"
+        )
+    values = np.asarray(picture).astype(np.int64)
+    if picture.mode == "P":
+        return _by_palette(path, values, picture, classes)
+    return _by_index(path, values, classes)
+
+
+def _by_index(path, values, classes):
+    found, known = _histogram(values), {c.index: c.index for c in classes}
+    if len(classes) == 2 and set(found) <= {0, 255}:
+        known = {0: 0, 255: 1}  # the usual black and white of one structure
+    if undeclared := {v: n for v, n in found.items() if v not in known}:
+        raise StudyError(
+            f"{path}: undeclared values {_listed(undeclared)}; declared are {_declared(classes)}"
+        )
+    return _mapped(values, known)
+
+
+def _by_palette(path, values, picture, classes):
+    palette = np.asarray(picture.getpalette("RGB") or [], np.int64).reshape(-1, 3) @ [65536, 256, 1]
+    known = {_rgb(c.colour): c.index for c in classes}
+    used = sorted(_histogram(values))
+    coloured = all(v < len(palette) and int(palette[v]) in known for v in used)
+    if not coloured:
+        return _by_index(path, values, classes)
+    by_colour = {v: known[int(palette[v])] for v in used}
+    if {c.index for c in classes}.issuperset(used) and any(
+        v != index for v, index in by_colour.items()
+    ):
+        raise StudyError(
+            f"{path}: its palette's colours and its indices name different classes; export indices"
+            " in grey"
+        )
+    return _mapped(values, by_colour)
+
+
+def _by_colour(path, pixels, classes):
+    if pixels.shape[2] == 4:
+        if not np.isin(pixels[..., 3], (0, 255)).all():
+            raise StudyError(f"{path}: half-transparent pixels; export the mask without smoothing")
+        pixels = np.where(
+            pixels[..., 3:] == 0,
+            [_rgb(classes[0].colour) >> s & 255 for s in (16, 8, 0)],
+            pixels[..., :3],
+        )
+    values = pixels.astype(np.int64) @ [65536, 256, 1]
+    known = {_rgb(c.colour): c.index for c in classes}
+    if undeclared := {_hex(v): n for v, n in _histogram(values).items() if v not in known}:
+        declared = ", ".join(f"{c.colour} {c.name}" for c in classes)
+        raise StudyError(
+            f"{path}: undeclared colours {_listed(undeclared)}; declared are {declared}"
+        )
+    return _mapped(values, known)
+
+
+def names(classes, ignored=()):
+    """Label as written (lower case) → class index; ignored labels → 0. Name, title and .labels of a
+    class all count.
+    """
+    table = {str(label).lower(): 0 for label in ignored}
+    for c in classes:
+        for label in (c.name, c.title, *getattr(c, "labels", ())):
+            table[str(label).lower()] = c.index
+    return table
+
+
+def descriptions(path):
+    """The ITK-SNAP label description beside a mask as {value: label}, or None.
+
+    Looked for as <stem>.txt, <stem>.label, <stem>_labels.txt, labels.txt, labels.label, in this
+    order. A line: value, red, green, blue, alpha, visible, mesh, "label".
+    """
+    path = Path(path)
+    stem = path.name.removesuffix(".gz").removesuffix(".nii")
+    for name in (
+        f"{stem}.txt",
+        f"{stem}.label",
+        f"{stem}_labels.txt",
+        "labels.txt",
+        "labels.label",
+    ):
+        if (beside := path.with_name(name)).is_file():
+            break
+    else:
+        return None
+    table = {}
+    for number, line in enumerate(beside.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            fields = shlex.split(line)
+            table[int(fields[0])] = fields[7]
+        except (ValueError, IndexError):
+            raise StudyError(
+                f"{beside}, line {number}: {line.strip()!r} is no label; "
+                'it reads: value R G B alpha visible mesh "name"'
+            ) from None
+    return table
+
+
+def from_labels(path, values, classes, ignored=()):
+    """Voxel values (rows, columns) as class indices: through the label description beside the file,
+    if there is one.
+    """
+    if values.dtype.names:
+        raise StudyError(f"{path}: holds colours; export the segmentation, not a rendering of it")
+    if not np.isfinite(values).all():
+        raise StudyError(
+            f"{path}: has {int((~np.isfinite(values)).sum())} pixels that are NaN or infinite;"
+            " export again"
+        )
+    if (values != np.round(values)).any():
+        raise StudyError(
+            f"{path}: has fractions such as {values[values != np.round(values)][0]:g}; a mask holds"
+            " whole labels"
+        )
+    values = values.astype(np.int64)
+    if (described := descriptions(path)) is None:
+        return _by_index(path, values, classes)
+    table, found = names(classes, ignored), _histogram(values)
+    known = {v: table[label.lower()] for v, label in described.items() if label.lower() in table}
+    known[0] = 0  # 'Clear Label'
+    if undeclared := {
+        f"{v} {described.get(v, 'without a name')!r}": n for v, n in found.items() if v not in known
+    }:
+        raise StudyError(
+            f"{path}: undeclared labels {_listed(undeclared)}; declared are {_declared(classes)}"
+        )
+    return _mapped(values, known)
+
+
+def areas(path, shapes, size, classes, ignored=()):
+    """Paint [(label, bool (rows, columns) or outlines [(n, 2), …]), …] in class order: uint8 (rows,
+    columns).
+
+    Every problem of the file is reported together: undeclared labels, outlines that are no area.
+    """
+    table, problems, painted = names(classes, ignored), [], []
+    if unknown := sorted({str(label) for label, _ in shapes if str(label).lower() not in table}):
+        problems.append(
+            f"undeclared labels {', '.join(map(repr, unknown))}; declared are {_declared(classes)}"
+        )
+    for number, (label, area) in enumerate(shapes, 1):
+        if isinstance(area, list):
+            outlines = [np.asarray(points, float) for points in area]
+            wrong = [w for points in outlines if (w := check_outline(points, size))]
+            problems += [f"shape {number} ({label}): {w}; draw it again" for w in wrong]
+            area = None if wrong else np.any([fill(points, size) for points in outlines], 0)
+        painted.append((table.get(str(label).lower(), 0), area))
+    raise_all(problems, path)
+    mask = np.zeros(size, np.uint8)
+    for index, area in sorted(painted, key=lambda pair: pair[0]):
+        if index:
+            mask[area] = index
+    return mask
+
+
+def load_json(path):
+    """(content, encoding) of a JSON file in UTF-8 (with or without a mark) or GB18030."""
+    raw = Path(path).read_bytes()
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return json.loads(raw.decode(encoding)), encoding
+        except UnicodeDecodeError:
+            continue
+        except json.JSONDecodeError as error:
+            raise StudyError(
+                f"{path}: broken JSON in line {error.lineno} ({error.msg}); save it again"
+            ) from None
+    raise StudyError(f"{path}: neither UTF-8 nor GB18030 text; save it again in UTF-8")
+
+
+def from_json(path, part, classes, ignored=(), shape=None):
+    """The mask in a Labelme or COCO file; part: name of the image in a COCO file with several."""
+    content, _ = load_json(path)
+    if isinstance(content, dict) and isinstance(content.get("shapes"), list):
+        return areas(path, *annotations.labelme(path, content, shape), classes, ignored)
+    if isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content):
+        return areas(path, *annotations.coco(path, content, part), classes, ignored)
+    raise StudyError(
+        f"{path}: neither Labelme (key 'shapes') nor COCO (keys 'images', 'annotations',"
+        " 'categories')"
+    )

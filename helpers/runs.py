@@ -1,0 +1,33 @@
+"""The layout of runs/<study>: where each training lies and what it left there."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from helpers.errors import StudyError
+
+
+def slug(model):
+    """A network's name as a folder name: 'smp:unet/resnet34' → 'smp-unet-resnet34'."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "-", model)
+
+
+def folder(study, model, fold, seed):
+    """The folder of one training, runs/<study>/train/<network>/<fold>_<seed>."""
+    return study.run / "train" / slug(model) / f"{fold}_{seed}"
+
+
+def predictions(study, model, seed, fold="main"):
+    """What a network drew on every image, uint8 (N, H, W) in the order of the cached images (fold
+    'main').
+    """
+    path = folder(study, model, fold, seed) / "predictions.npy"
+    if not path.is_file():
+        raise StudyError(f"{path}: no predictions yet; run `make study STUDY={study.name}` first")
+    return np.load(path, mmap_mode="r")
+
+
+def history(study, model, seed, fold="main"):
+    """The learning history of a training: epoch, lr, train_loss, val_loss, seconds."""
+    return pd.read_csv(folder(study, model, fold, seed) / "history.csv")

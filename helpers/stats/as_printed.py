@@ -1,0 +1,242 @@
+"""The papers' own analyses of results, to the digit: they treat images as independent (see `paired`
+for what holds).
+"""
+
+import itertools
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from helpers import metrics
+from helpers.errors import StudyError
+from helpers.stats.adjust import adjust
+from helpers.stats.paired import paired_t
+from helpers.stats.values import ALL, OVERALL, values, wide
+
+LABEL = "as in the paper; assumes independent images"
+TABLE2 = ("TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR")
+
+
+def _by_class(per_image, model, metric, background):
+    rows = per_image[per_image["model"] == model]
+    names = [c for c in dict.fromkeys(rows["class"]) if c != background]
+    if len(names) < 2:
+        raise StudyError(
+            "a comparison between structures needs two; the results have"
+            f" {', '.join(names) or 'none'}"
+        )
+    parts = {c: values(rows, metric, c)["value"].dropna().to_numpy() for c in sorted(names)}
+    return {c: v for c, v in parts.items() if len(v) > 1}
+
+
+def anova_classes(
+    per_image: pd.DataFrame, model: str, indicators=TABLE2, background: str = "background"
+) -> pd.DataFrame:
+    """Table 2's P: one-way ANOVA over images, the structures as independent groups, a row an
+    indicator.
+
+    Columns: metric, model, test, statistic, df1, df2, p, n (values used), dropped (undefined),
+    label, note.
+    """
+    rows = []
+    images = per_image.loc[per_image["model"] == model, "image_id"].nunique()
+    for metric in indicators:
+        groups = _by_class(per_image, model, metric, background)
+        n = sum(map(len, groups.values()))
+        f, p, note = np.nan, np.nan, "no variation: no test"
+        if len(groups) > 1 and any(np.ptp(v) > 0 for v in groups.values()):
+            (f, p), note = stats.f_oneway(*groups.values()), ""
+        rows.append(
+            {
+                "metric": metric,
+                "model": model,
+                "test": "one-way ANOVA",
+                "statistic": f,
+                "df1": len(groups) - 1,
+                "df2": n - len(groups),
+                "p": p,
+                "n": n,
+                "dropped": images * len(groups) - n,
+                "label": LABEL,
+                "note": note,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@lru_cache
+def _range_quantile(level: float, k: int, df: float) -> float:
+    return float(stats.studentized_range.ppf(level, k, df))  # slow, and the same for every metric
+
+
+def _tukey(groups: dict, level: float) -> list[dict]:
+    """Tukey–Kramer: differences of means with the studentised range of k groups and N − k degrees
+    of freedom.
+    """
+    sizes = {name: len(x) for name, x in groups.items()}
+    df, k = sum(sizes.values()) - len(groups), len(groups)
+    square = sum(((x - x.mean()) ** 2).sum() for x in groups.values()) / df
+    rows = []
+    for a, b in itertools.combinations(groups, 2):
+        se = np.sqrt(square / 2 * (1 / sizes[a] + 1 / sizes[b]))
+        d = groups[a].mean() - groups[b].mean()
+        half = _range_quantile(level, k, df) * se
+        p = stats.studentized_range.sf(abs(d) / se, k, df) if se > 0 else np.nan
+        rows.append(
+            {
+                "a": a,
+                "b": b,
+                "difference": d,
+                "low": d - half,
+                "high": d + half,
+                "p": p,
+                "n_a": sizes[a],
+                "n_b": sizes[b],
+                "label": LABEL,
+            }
+        )
+    return rows
+
+
+def tukey_classes(
+    per_image: pd.DataFrame,
+    model: str,
+    indicators=TABLE2,
+    background: str = "background",
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Figure 4: Tukey's HSD between structures (Tukey–Kramer where undefined values were dropped),
+    a − b.
+
+    Columns: metric, model, a, b, difference, low, high, p, n_a, n_b, label.
+    """
+    rows = []
+    for metric in indicators:
+        for row in _tukey(_by_class(per_image, model, metric, background), level):
+            rows.append({"metric": metric, "model": model} | row)
+    return pd.DataFrame(rows)
+
+
+def anova_models(per_image: pd.DataFrame, names=None) -> pd.DataFrame:
+    """One-way ANOVA over images between networks per overall metric.
+
+    Columns: metric, statistic, df1, df2, p, n, label.
+    """
+    rows = []
+    for name, metric in (names or OVERALL).items():
+        table = wide(values(per_image, metric, ALL), "image")
+        f, p = stats.f_oneway(*table.to_numpy().T)
+        rows.append(
+            {
+                "metric": name,
+                "statistic": f,
+                "df1": table.shape[1] - 1,
+                "df2": table.size - table.shape[1],
+                "p": p,
+                "n": table.size,
+                "label": LABEL,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def tukey_models(per_image: pd.DataFrame, names=None, level: float = 0.95) -> pd.DataFrame:
+    """Tukey's HSD between networks over images, a − b.
+
+    Columns: metric, a, b, difference, low, high, p, n_a, n_b, label.
+    """
+    rows = []
+    for name, metric in (names or OVERALL).items():
+        table = wide(values(per_image, metric, ALL), "image")
+        rows += [
+            {"metric": name} | row for row in _tukey({m: table[m].to_numpy() for m in table}, level)
+        ]
+    return pd.DataFrame(rows)
+
+
+def table3(per_image: pd.DataFrame, headline: str) -> pd.DataFrame:
+    """Table 3: per network and overall metric the pooled value, the mean over images, and the
+    paper's paired t.
+
+    Columns: model, metric, pooled, per_image_mean, difference (headline − model, mean over images),
+    t, df, p, p_adjusted (Holm over the whole table, not in the paper), label. The headline's own
+    row has no test.
+    """
+    pool = metrics.overall(per_image).set_index("model").rename(columns={"accuracy": "Acc"})
+    parts = []
+    for name, metric in OVERALL.items():
+        each = values(per_image, metric, ALL)
+        mean = each.groupby("model")["value"].mean()
+        tests = paired_t(each, headline, "image").set_index("model")
+        for model in [headline, *tests.index]:
+            row = {
+                "model": model,
+                "metric": name,
+                "pooled": pool.loc[model, name],
+                "per_image_mean": mean[model],
+            }
+            if model != headline:
+                row |= {
+                    "difference": tests.loc[model, "difference"],
+                    "t": tests.loc[model, "statistic"],
+                    "df": tests.loc[model, "df"],
+                    "p": tests.loc[model, "p"],
+                }
+            parts.append(row)
+    out = pd.DataFrame(
+        parts, columns=["model", "metric", "pooled", "per_image_mean", "difference", "t", "df", "p"]
+    )
+    return adjust(out, "holm", name="Table 3").assign(label=LABEL)
+
+
+def huang(
+    per_image: pd.DataFrame, class_: str, by=("model", "fold", "split"), threshold: float = 0.5
+) -> pd.DataFrame:
+    """Huang 2019: pooled ("sum") IoU, median and quartiles of the images' IoU, accuracy (share with
+    IoU > 0.5).
+
+    Columns: the `by` columns, n_images, pooled_IoU, median, q1, q3, accuracy, undefined (left out
+    of all but pooled).
+    """
+    rows = []
+    for key, part in per_image[per_image["class"] == class_].groupby(list(by), sort=False):
+        sums = part[["tp", "fp", "fn"]].sum()
+        iou = (part["tp"] / (part["tp"] + part["fp"] + part["fn"])).to_numpy(float)
+        kept = iou[~np.isnan(iou)]
+        q1, median, q3 = np.quantile(kept, [0.25, 0.5, 0.75]) if len(kept) else (np.nan,) * 3
+        rows.append(
+            dict(zip(by, key, strict=True))
+            | {
+                "n_images": len(part),
+                "pooled_IoU": sums["tp"] / sums.sum() if sums.sum() else np.nan,
+                "median": median,
+                "q1": q1,
+                "q3": q3,
+                "accuracy": (kept > threshold).mean() if len(kept) else np.nan,
+                "undefined": len(iou) - len(kept),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def quartiles(frame: pd.DataFrame, columns=("pooled_IoU", "accuracy")) -> pd.DataFrame:
+    """Huang 2019, ten-fold summary: column, n, median, q1, q3 of one number a fold."""
+    rows = []
+    for column in columns:
+        x = frame[column].dropna()
+        q1, median, q3 = x.quantile([0.25, 0.5, 0.75])
+        rows.append({"column": column, "n": len(x), "median": median, "q1": q1, "q3": q3})
+    return pd.DataFrame(rows)
+
+
+def bonaldi(per_image: pd.DataFrame, by=("model",)) -> pd.DataFrame:
+    """Bonaldi 2025: pixel accuracy, IoU and Dice averaged over the classes, of summed pixels, per
+    test set.
+
+    Columns: the `by` columns, accuracy, IoU, Dice.
+    """
+    return metrics.overall(per_image, by).rename(columns={"mIoU": "IoU"})[
+        [*by, "accuracy", "IoU", "Dice"]
+    ]

@@ -1,0 +1,197 @@
+"""How many patients, and how many images of each, does the next study need? By simulation from the
+fitted model.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from helpers.errors import StudyError
+from helpers.stats.counts import MIN_UNITS
+from helpers.stats.mixed import mixed_differences
+from helpers.stats.paired import paired_t
+from helpers.stats.values import default_unit
+
+GOALS = {
+    "difference": "two-sided paired t over patients finds a difference",
+    "non-inferiority": "one-sided: the headline is not worse by the margin",
+}
+
+
+def simulate_power(
+    between: float,
+    residual: float,
+    difference: float,
+    patients: int,
+    images: int,
+    *,
+    goal: str = "difference",
+    margin: float = 0.0,
+    alpha: float = 0.05,
+    runs: int = 10_000,
+    seed: int = 1,
+) -> float:
+    """Share of simulated studies that reach the goal: a patient-level t-test on `patients` means of
+    `images` images.
+
+    between, residual: variances of a paired difference between and within patients (metric units
+    squared), as :func:`mixed.mixed_differences` estimates them; difference: the true mean
+    difference. Non-inferiority is tested one-sided at alpha/2, the lower limit of the two-sided
+    interval against −margin.
+    """
+    if goal not in GOALS:
+        raise StudyError(f"goal {goal!r} is unknown; known: {', '.join(GOALS)}")
+    if patients < MIN_UNITS or images < 1:
+        raise StudyError(
+            f"{patients} patients with {images} images: at least {MIN_UNITS} patients and 1 image"
+            " are needed"
+        )
+    if not between + residual > 0 or min(between, residual) < 0:
+        raise StudyError(
+            f"variances must be at least 0 and one above it, got {between} and {residual}"
+        )
+    rng = np.random.default_rng(seed)
+    # a patient's mean difference is normal with variance between + residual / images: drawn
+    # directly
+    d = rng.normal(difference, np.sqrt(between + residual / images), (runs, patients))
+    se = d.std(1, ddof=1) / np.sqrt(patients)
+    critical = stats.t.ppf(1 - alpha / 2, patients - 1)
+    if goal == "difference":
+        return float((np.abs(d.mean(1)) > critical * se).mean())
+    return float((d.mean(1) - critical * se > -margin).mean())
+
+
+def variation(values: pd.DataFrame, headline: str) -> pd.DataFrame:
+    """Variances of the paired differences headline − network, as a plan needs them; a row a
+    network.
+
+    Columns: model, difference, between, residual (variances between and within patients; where
+    patients are unknown all of it is between images), icc, n, images_per_unit, sd_of_patient_mean,
+    note.
+    """
+    unit = default_unit(values)
+    if unit == "patient":
+        fit = mixed_differences(values, headline)
+    else:
+        fit = paired_t(values, headline, "image")
+        fit = fit.assign(between=fit["sd"] ** 2, residual=0.0, icc=1.0)
+    per_unit = fit["n_images"] / fit["n"]
+    spread = np.sqrt(fit["between"] + fit["residual"] / per_unit)
+    out = fit.assign(images_per_unit=per_unit, sd_of_patient_mean=spread)
+    return out[
+        [
+            "model",
+            "difference",
+            "between",
+            "residual",
+            "icc",
+            "n",
+            "images_per_unit",
+            "sd_of_patient_mean",
+            "note",
+        ]
+    ]
+
+
+def exact_power(
+    between, residual, difference, patients, images, *, goal="difference", margin=0.0, alpha=0.05
+):
+    """The same from the non-central t distribution, without simulation (used to check it)."""
+    se = np.sqrt((between + residual / images) / patients)
+    critical, df = stats.t.ppf(1 - alpha / 2, patients - 1), patients - 1
+    if goal == "difference":
+        shift = difference / se
+        return float(stats.nct.sf(critical, df, shift) + stats.nct.cdf(-critical, df, shift))
+    return float(stats.nct.sf(critical, df, (difference + margin) / se))
+
+
+def power_table(
+    between: float,
+    residual: float,
+    differences,
+    patients,
+    images,
+    *,
+    goal: str = "difference",
+    margin: float = 0.0,
+    alpha: float = 0.05,
+    runs: int = 4000,
+    seed: int = 1,
+) -> pd.DataFrame:
+    """:func:`simulate_power` over a grid; columns difference, patients, images, goal, power, low,
+    high, icc.
+    """
+    rows = []
+    for difference in differences:
+        for m in images:
+            for n in patients:
+                power = simulate_power(
+                    between,
+                    residual,
+                    difference,
+                    n,
+                    m,
+                    goal=goal,
+                    margin=margin,
+                    alpha=alpha,
+                    runs=runs,
+                    seed=seed + len(rows),
+                )
+                low, high = stats.binomtest(round(power * runs), runs).proportion_ci(0.95, "wilson")
+                rows.append(
+                    {
+                        "difference": difference,
+                        "patients": n,
+                        "images": m,
+                        "goal": goal,
+                        "power": power,
+                        "low": low,
+                        "high": high,
+                        "icc": between / (between + residual),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def patients_needed(
+    between: float,
+    residual: float,
+    differences,
+    images,
+    *,
+    power: float = 0.8,
+    goal: str = "difference",
+    margin: float = 0.0,
+    alpha: float = 0.05,
+    most: int = 100_000,
+) -> pd.DataFrame:
+    """Fewest patients that reach `power` (NaN if above `most`).
+
+    Columns: difference, images, goal, patients, power.
+    """
+    rows = []
+    for difference in differences:
+        for m in images:
+            low, high = MIN_UNITS - 1, MIN_UNITS
+
+            def reached(n, difference=difference, m=m):
+                return exact_power(
+                    between, residual, difference, n, m, goal=goal, margin=margin, alpha=alpha
+                )
+
+            while high <= most and reached(high) < power:
+                low, high = high, high * 2
+            while high <= most and high - low > 1:
+                middle = (low + high) // 2
+                low, high = (low, middle) if reached(middle) >= power else (middle, high)
+            found = high <= most
+            rows.append(
+                {
+                    "difference": difference,
+                    "images": m,
+                    "goal": goal,
+                    "patients": high if found else np.nan,
+                    "power": reached(high) if found else np.nan,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,296 @@
+"""What a study is: its manifest, read and validated before anything else happens.
+
+A study is a folder ``data_manifest/<name>/`` with ``study.yml`` (classes, split, statistics,
+protocols), ``images.csv`` (one row an image) and, where they are known, ``patients.csv`` and
+``annotations.csv``. Everything wrong with them is reported at once, with file, row and key.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from helpers.errors import StudyError, raise_all
+from helpers.schemas import ANNOTATIONS, IMAGES, PATIENTS, SPLITS, read_csv
+
+#: where data_manifest/, runs/ and reports/ lie; STUDY_ROOT moves them (the tests do)
+ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent)
+SCHEMA = yaml.safe_load((Path(__file__).parent / "study.schema.yml").read_text(encoding="utf-8"))
+DEFAULTS = {
+    "class_weights": True,
+    "normalise": "none",
+    "freeze_epochs": 0,
+    "checkpoint": "best",
+    "channels": 3,
+    "options": {},
+    "time_limit_min": 600,
+}
+NOT_TRAINING = (
+    "models",
+    "cross_validation",
+    "seeds",
+    "describe",
+    "time_limit_min",
+    "images_per_patient",
+    "max_patients",
+)
+
+
+@dataclass(frozen=True)
+class Class:
+    """One structure to segment. index: value in the masks (0 is background); weight: in the loss;
+    labels: further names that it has in annotation files.
+    """
+
+    index: int
+    name: str
+    title: str
+    colour: str
+    weight: float
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study under one protocol. spec: the protocol with defaults; models: one dict a
+    network.
+    """
+
+    name: str
+    title: str
+    question: str
+    citation: str
+    paper: str | None
+    synthetic: bool
+    generator: str | None
+    note: str
+    classes: tuple[Class, ...]
+    ignored: tuple[str, ...]
+    split: dict
+    headline: str
+    target: str
+    statistics: dict
+    protocol: str
+    spec: dict
+    models: tuple[dict, ...]
+
+    @property
+    def root(self):
+        """The manifest folder, data_manifest/<name>."""
+        return ROOT / "data_manifest" / self.name
+
+    @property
+    def run(self):
+        """Where everything computed goes, runs/<name>."""
+        return ROOT / "runs" / self.name
+
+    @property
+    def foreground(self):
+        """The classes without background."""
+        return self.classes[1:]
+
+    def model(self, name):
+        """The resolved training settings of one network (dict); StudyError when the protocol has
+        none.
+        """
+        for spec in self.models:
+            if spec["name"] == name:
+                return spec
+        listed = ", ".join(m["name"] for m in self.models)
+        raise StudyError(
+            f"{self.root / 'study.yml'}: protocol {self.protocol!r} has no model {name!r}; it has"
+            f" {listed}"
+        )
+
+    def trainings(self):
+        """Every training of the protocol as (model, fold, seed); fold 'main' or 'cv1', 'cv2', …"""
+        main = [(m["name"], "main", seed) for m in self.models for seed in self.spec["seeds"]]
+        cv = self.spec.get("cross_validation")
+        folds = [f"cv{k + 1}" for k in range(cv["folds"])] if cv else []
+        return main + [
+            (name, fold, self.spec["seeds"][0])
+            for name in (cv or {}).get("models", [])
+            for fold in folds
+        ]
+
+    def training(self, model, fold):
+        """The settings of one training: the network's, with the cross-validation's changes in its
+        folds.
+        """
+        spec = dict(self.model(model))
+        if fold != "main":
+            cv = self.spec["cross_validation"]
+            spec |= {k: v for k, v in cv.items() if k not in ("folds", "models")}
+        return spec
+
+
+def names():
+    """The studies that have a manifest with images, in alphabetical order."""
+    return sorted(p.parent.name for p in (ROOT / "data_manifest").glob("*/study.yml"))
+
+
+def read_yaml(path):
+    """The YAML file as a dict; StudyError with the line when it cannot be read."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(
+            f"{path}: no such file. Studies here: {', '.join(names()) or 'none'}"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise StudyError(f"{path}: must hold keys and values, found {type(content).__name__}")
+    return content
+
+
+def _schema_problems(content):
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    for error in sorted(
+        validator.iter_errors(content), key=lambda e: [str(p) for p in e.absolute_path]
+    ):
+        yield f"{'.'.join(str(p) for p in error.absolute_path) or 'top level'}: {error.message}"
+
+
+def _meaning_problems(content):
+    names_ = [c["name"] for c in content["classes"]]
+    if [c["index"] for c in content["classes"]] != list(range(len(names_))):
+        yield (
+            "classes: indices must be 0, 1, 2, … in order, found"
+            f" {[c['index'] for c in content['classes']]}"
+        )
+    if len(set(names_)) < len(names_):
+        yield f"classes: every name once, found {names_}"
+    if names_[0] != "background":
+        yield f"classes.0.name: the first class must be 'background', found {names_[0]!r}"
+    for key, value in [
+        ("target", content["target"]),
+        ("statistics.class", content["statistics"]["class"]),
+    ]:
+        if value not in names_[1:]:
+            yield f"{key}: {value!r} is no foreground class; declared are {names_[1:]}"
+    for name, protocol in content["protocols"].items():
+        models = [m["name"] for m in protocol["models"]]
+        if len(set(models)) < len(models):
+            yield f"protocols.{name}.models: every network once, found {models}"
+        for key, wanted in [
+            ("headline", [content["headline"]]),
+            *(
+                [("cross_validation.models", protocol["cross_validation"]["models"])]
+                if "cross_validation" in protocol
+                else []
+            ),
+        ]:
+            if missing := [m for m in wanted if m not in models]:
+                yield (
+                    f"protocols.{name}: {key} names {missing}, which are not among its models"
+                    f" {models}"
+                )
+
+
+def load(name, protocol="quick"):
+    """Read and validate data_manifest/<name>/study.yml under one protocol; StudyError lists every
+    problem.
+    """
+    path = ROOT / "data_manifest" / name / "study.yml"
+    content = read_yaml(path)
+    raise_all(_schema_problems(content), path)
+    raise_all(_meaning_problems(content), path)
+    if protocol not in content["protocols"]:
+        raise StudyError(
+            f"{path}: no protocol {protocol!r}; it has {', '.join(content['protocols'])}"
+        )
+    spec = DEFAULTS | content["protocols"][protocol]
+    training = {k: v for k, v in spec.items() if k not in NOT_TRAINING}
+    models = tuple(
+        training | m | {"options": training["options"] | m.get("options", {})}
+        for m in spec["models"]
+    )
+    classes = tuple(
+        Class(
+            c["index"],
+            c["name"],
+            c.get("title", c["name"]),
+            c["colour"].lower(),
+            float(c["weight"]),
+            tuple(c.get("labels", ())),
+        )
+        for c in content["classes"]
+    )
+    optional = {"question": "", "paper": None, "generator": None, "note": ""}
+    fields = {
+        k: content.get(k, optional.get(k))
+        for k in (
+            "title",
+            "question",
+            "citation",
+            "paper",
+            "synthetic",
+            "generator",
+            "note",
+            "split",
+            "headline",
+            "target",
+            "statistics",
+        )
+    }
+    return Study(
+        name=name,
+        protocol=protocol,
+        classes=classes,
+        ignored=tuple(content.get("ignored", ())),
+        spec=spec,
+        models=models,
+        **fields,
+    )
+
+
+def images(study):
+    """images.csv of a study, validated: DataFrame in file order, without excluded rows, under the
+    protocol's subset.
+
+    Columns as in ``IMAGES``; pixel_spacing_mm float (NaN unknown), everything else text (NaN
+    unknown).
+    """
+    path = study.root / "images.csv"
+    frame = read_csv(path, IMAGES)
+    frame = frame[frame["split"] != "excluded"]
+    raise_all(_split_problems(frame, study.split.get("unit", "patient")), path)
+    if limit := study.spec.get("max_patients"):
+        first = frame.drop_duplicates("patient_id").groupby("split").head(limit)["patient_id"]
+        frame = frame[frame["patient_id"].isin(first)]
+    if limit := study.spec.get("images_per_patient"):
+        frame = frame.groupby("patient_id", sort=False).head(limit)
+    return frame.reset_index(drop=True)
+
+
+def _split_problems(frame, unit):
+    known = (
+        frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)
+    )  # by image: a gate reports it
+    for patient, splits in known.groupby("patient_id")["split"].unique().items():
+        if len(splits) > 1:
+            rows = [int(i) + 2 for i in known.index[known["patient_id"] == patient]]
+            yield (
+                f"patient {patient} is in {' and '.join(splits)} (rows {rows[0]}–{rows[-1]}); keep"
+                " each in one split"
+            )
+    for split in SPLITS:
+        if split not in set(frame["split"]):
+            yield f"split: no image is in {split!r}; every study needs train, val and test"
+
+
+def patients(study):
+    """patients.csv (validated DataFrame, excluded people included), or None where the study has
+    none.
+    """
+    path = study.root / "patients.csv"
+    return read_csv(path, PATIENTS) if path.exists() else None
+
+
+def annotations(study):
+    """annotations.csv (image_id, rater, mask), or None where one mask an image is all there is."""
+    path = study.root / "annotations.csv"
+    return read_csv(path, ANNOTATIONS) if path.exists() else None

@@ -1,0 +1,64 @@
+"""Weights and training states on disk: safetensors and JSON, never pickle, never half a file."""
+
+import json
+import os
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from helpers import files
+
+
+def save_tensors(tensors, path):
+    """Write named tensors under a temporary name, then move them into place."""
+    part = path.with_name(path.name + ".part")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part)
+    os.replace(part, path)
+
+
+def save_state(folder, network, optimiser, state):
+    """The whole training state without pickle: tensors in safetensors, numbers in JSON (written
+    last).
+    """
+    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    for number, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in values.items()}
+    name = f"state{state['epoch']}.safetensors"
+    save_tensors(tensors, folder / name)
+    files.write_json(state | {"file": name}, folder / "state.json")
+    for old in folder.glob("state*.safetensors"):
+        if old.name != name:
+            old.unlink()
+
+
+def load_state(folder, network, optimiser, key, device):
+    """The state of an interrupted training with the same settings, restored; None where there is
+    none.
+    """
+    path = folder / "state.json"
+    if not path.is_file():
+        return None
+    state = json.loads(path.read_text(encoding="utf-8"))
+    if state["key"] != key or not (folder / state["file"]).is_file():
+        return None
+    tensors = load_file(folder / state["file"], device=str(device))
+    network.load_state_dict(
+        {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+    )
+    moments = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, number, field = name.split(".")
+            moments.setdefault(int(number), {})[field] = value.cpu() if field == "step" else value
+    optimiser.load_state_dict(
+        {"state": moments, "param_groups": optimiser.state_dict()["param_groups"]}
+    )
+    return state
+
+
+def save_weights(network, path, record):
+    """weights.safetensors and, beside it, weights.json that says what they are. Both written whole
+    or not at all.
+    """
+    save_tensors(network.state_dict(), path)
+    files.write_json(record | {"sha256": files.sha256(path)}, path.with_suffix(".json"))

@@ -1,0 +1,352 @@
+"""How one network learns on one fold: a loop that reads from top to bottom and can be killed at any
+time.
+
+The images stay on the device as uint8. Every random draw of an epoch comes from (seed, epoch)
+alone, so that a resumed training takes the same steps as one that was never interrupted.
+"""
+
+import math
+import os
+import shutil
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+
+from helpers import datasets, files, metrics, models, provenance
+from helpers.errors import StudyError
+from helpers.models import inference
+from helpers.training import augment, checkpoint, losses, schedule
+
+
+def _batches(count, batch, clip, generator):
+    """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
+    last one is left out where there is a full one, as in the public code (a single sample would
+    break batch normalisation).
+    """
+    starts = torch.randperm(math.ceil(count / clip), generator=generator) * clip
+    order = (starts[:, None] + torch.arange(clip)).flatten().clamp(max=count - 1)
+    parts = order.split(max(1, batch // clip) * clip)
+    return parts[:-1] if len(parts) > 1 and len(parts[-1]) < len(parts[0]) else parts
+
+
+def fit(
+    network,
+    arrays,
+    train,
+    val,
+    spec,
+    class_weights,
+    seed,
+    folder,
+    label="",
+    checkpoint_seconds=60.0,
+):
+    """Train and return (history DataFrame, normalisation dict); the network holds the kept weights
+    afterwards.
+
+    arrays: datasets.Arrays; train, val: positions (int arrays); spec: a resolved training;
+    class_weights: list of float; folder: where the state of an unfinished training lies. history:
+    epoch, lr, train_loss, train_accuracy, val_loss, val_accuracy, seconds; accuracy is the share of
+    pixels given the right class, of the training images as augmented and while the network still
+    changes, as Keras prints it (Bonaldi 2025, Fig. 3). The weights of the lowest validation loss
+    are kept (``checkpoint: last`` keeps the last epoch's).
+    """
+    device = next(network.parameters()).device
+    bf16, clip, epochs = inference.has_bf16(device), models.clip_length(network), spec["epochs"]
+    norm = inference.normalisation(spec, arrays.images[train])
+    train, val = (
+        inference.clips(p, arrays.index["patient_id"].iloc[p], clip) for p in (train, val)
+    )
+    images, masks = (
+        torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
+    )
+    criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
+    optimiser = schedule.optimiser(spec["optimiser"], network)
+    key = provenance.digest([spec, seed, len(train), len(val), models.provenance(network)])
+    folder.mkdir(parents=True, exist_ok=True)
+    state = checkpoint.load_state(folder, network, optimiser, key, device)
+    if state:
+        print(f"{label}: going on after epoch {state['epoch']} of {epochs}", flush=True)
+    state = state or {"key": key, "epoch": 0, "best": math.inf, "history": []}
+    saved, began, first = time.monotonic(), time.monotonic(), state["epoch"]
+
+    right = []  # accuracy of each output of the latest step; the last output is the network's own
+
+    def watched(logits, y):
+        right.append(float((logits.detach().argmax(1) == y).float().mean()))
+        return criterion(logits, y)
+
+    def step_on(positions, draw=None):
+        """Loss (tensor) and accuracy (float) of a batch."""
+        x, y = images[positions][:, None], masks[positions].long()
+        if draw is not None and spec["augmentation"]:
+            x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            loss = models.training_loss(network, inference.prepare(x, norm), y, watched)
+        accuracy = right[-1]
+        right.clear()
+        return loss, accuracy
+
+    for epoch in range(state["epoch"], epochs):
+        draw = torch.Generator().manual_seed(seed * 100_003 + epoch)
+        torch.manual_seed(seed * 100_003 + epoch)  # dropout
+        models.freeze_encoder(network, epoch < spec["freeze_epochs"])
+        network.train()
+        started, total, correct = time.monotonic(), 0.0, 0.0
+        parts = _batches(len(train), spec["batch"], clip, draw)
+        for step, part in enumerate(parts):
+            rate = schedule.learning_rate(
+                spec["schedule"], spec["optimiser"]["lr"], epoch + step / len(parts), epochs
+            )
+            schedule.set_rate(optimiser, rate)
+            optimiser.zero_grad(set_to_none=True)
+            loss, accuracy = step_on(torch.from_numpy(train[part.numpy()]).to(device), draw)
+            loss.backward()
+            optimiser.step()
+            total, correct = total + float(loss.detach()), correct + accuracy
+        if not math.isfinite(total):
+            raise StudyError(
+                f"{label}: the loss is not finite in epoch {epoch + 1}; lower optimiser.lr in"
+                " study.yml"
+            )
+        val_loss, val_accuracy = (
+            _validate(network, step_on, val, spec["batch"], clip) if len(val) else (math.nan,) * 2
+        )
+        seconds = time.monotonic() - started
+        state["history"].append(
+            {
+                "epoch": epoch + 1,
+                "lr": rate,
+                "train_loss": total / len(parts),
+                "train_accuracy": correct / len(parts),
+                "val_loss": val_loss,
+                "val_accuracy": val_accuracy,
+                "seconds": seconds,
+            }
+        )
+        state["epoch"] = epoch + 1
+        if spec["checkpoint"] == "best" and not val_loss >= state["best"]:
+            state["best"] = val_loss
+            checkpoint.save_tensors(network.state_dict(), folder / "best.safetensors")
+        left = (time.monotonic() - began) / (epoch + 1 - first) * (epochs - epoch - 1)
+        print(
+            f"{label}: epoch {epoch + 1}/{epochs}, loss {total / len(parts):.4f}, validation"
+            f" {val_loss:.4f}, {seconds:.1f} s, {left / 60:.1f} min left",
+            flush=True,
+        )
+        if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
+            checkpoint.save_state(folder, network, optimiser, state)
+            saved = time.monotonic()
+    if spec["checkpoint"] == "best":
+        network.load_state_dict(load_file(folder / "best.safetensors", device=str(device)))
+    return pd.DataFrame(state["history"]), norm
+
+
+def _kept(history, spec):
+    """The epoch (1-based) whose weights were kept."""
+    row = history["val_loss"].idxmin() if spec["checkpoint"] == "best" else history.index[-1]
+    return int(history.loc[row, "epoch"])
+
+
+def _validate(network, step_on, val, batch, clip):
+    """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size
+    of each batch.
+    """
+    network.eval()
+    size = max(1, batch // clip) * clip
+    with torch.no_grad():
+        parts = [val[i : i + size] for i in range(0, len(val), size)]
+        found = [[float(v) * len(p) for v in step_on(torch.from_numpy(p))] for p in parts]
+    return tuple(sum(column) / len(val) for column in zip(*found, strict=True))
+
+
+def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_seconds=60.0):
+    """Train one network on one fold and write everything about it to ``out``; returns its counts
+    (DataFrame).
+
+    spec: ``study.training(name, fold)``; fold: 'main' or 'cv1', 'cv2', …. Writes
+    weights.safetensors, weights.json, history.csv, predictions.npy (uint8, the rows of
+    predictions.csv) and counts.csv, which has the rows of per_image.csv: every image in fold
+    'main', the test images in the others.
+    """
+    arrays = arrays or datasets.load(study)
+    device = torch.device(device) if device else inference.best_device()
+    train, val, test = (arrays.rows(fold, split) for split in ("train", "val", "test"))
+    if (
+        spec["checkpoint"] == "last" and fold != "main"
+    ):  # nobody looks at the validation images: learn from them
+        train, val = np.sort(np.concatenate([train, val])), val[:0]
+    for split, positions in (("train", train), ("test", test)):
+        if not len(positions):
+            raise StudyError(
+                f"{study.name}, fold {fold}: no image in {split}; see the split column of"
+                " images.csv"
+            )
+    torch.manual_seed(seed)
+    network = models.build(
+        spec["name"],
+        spec["channels"],
+        len(study.classes),
+        encoder_weights=spec["encoder_weights"],
+        **spec["options"],
+    ).to(device, memory_format=torch.channels_last)
+    label = f"{spec['name']} {fold} seed {seed}"
+    weights = [c.weight for c in study.classes]
+    started = provenance.now()
+    history, norm = fit(
+        network,
+        arrays,
+        train,
+        val,
+        spec,
+        weights,
+        seed,
+        out / "unfinished",
+        label,
+        checkpoint_seconds,
+    )
+    kept = np.arange(len(arrays.index)) if fold == "main" else test
+    order = inference.clips(
+        kept, arrays.index["patient_id"].iloc[kept], models.clip_length(network)
+    )
+    predictions = inference.predict(
+        network,
+        torch.from_numpy(np.array(arrays.images[order])),
+        norm,
+        2 * spec["batch"],
+        inference.has_bf16(device),
+    )
+    predictions = predictions[
+        np.unique(order, return_index=True)[1]
+    ]  # without the repeats, in the order of ``kept``
+    counts = count(study, arrays, kept, predictions, spec["name"], fold, seed)
+    record = provenance.record(
+        study,
+        model=spec["name"],
+        fold=fold,
+        seed=seed,
+        training=spec,
+        classes=[c.name for c in study.classes],
+        titles=[c.title for c in study.classes],
+        colours=[c.colour for c in study.classes],
+        normalisation=norm,
+        encoder=models.provenance(network),
+        parameters=sum(p.numel() for p in network.parameters()),
+        images={"train": len(train), "val": len(val), "test": len(test)},
+        device=str(device),
+        bf16=inference.has_bf16(device),
+        threads=torch.get_num_threads(),
+        started=started,
+        finished=provenance.now(),
+        kept_epoch=_kept(history, spec),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    np.save(out / "predictions.part.npy", predictions)
+    os.replace(out / "predictions.part.npy", out / "predictions.npy")
+    files.write_csv(history, out / "history.csv")
+    checkpoint.save_weights(network, out / "weights.safetensors", record)
+    files.write_csv(counts, out / "counts.csv")
+    shutil.rmtree(out / "unfinished")
+    return counts
+
+
+def procedure(study, spec, fold, seed, arrays):
+    """The training procedure as a table (setting, value, meaning): what papers keep in a
+    supplement.
+    """
+    sizes = {split: len(arrays.rows(fold, split)) for split in ("train", "val", "test")}
+    weights = (
+        ", ".join(f"{c.name} {c.weight:g}" for c in study.classes)
+        if spec["class_weights"]
+        else "all 1"
+    )
+
+    def words(value):
+        return (
+            ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
+            if isinstance(value, dict)
+            else str(value)
+        )
+
+    rows = [
+        (
+            "network",
+            models.label(spec["name"])
+            + (f" ({words(spec['options'])})" if spec["options"] else ""),
+            "",
+        ),
+        (
+            "images",
+            f"{sizes['train']} / {sizes['val']} / {sizes['test']}",
+            "training / validation / test",
+        ),
+        (
+            "image size",
+            (
+                f"{arrays.images.shape[1]} × {arrays.images.shape[2]} px, {spec['channels']}"
+                " channel(s)"
+            ),
+            "a grey image is copied to all channels",
+        ),
+        (
+            "intensity",
+            spec["normalise"],
+            "none: 0…1; else minus mean, over SD, of ImageNet or the training images",
+        ),
+        (
+            "encoder starts from",
+            spec["encoder_weights"],
+            "imagenet: weights learned on photographs; none: random",
+        ),
+        (
+            "frozen epochs",
+            spec["freeze_epochs"],
+            "first epochs in which the pretrained encoder is not changed",
+        ),
+        (
+            "augmentation",
+            words(spec["augmentation"]),
+            "random changes to each training image, drawn anew every time",
+        ),
+        ("loss", words(spec["loss"]), "what is made small"),
+        ("class weights", weights, "how much a pixel of each structure counts in the loss"),
+        ("optimiser", words(spec["optimiser"]), "how weights are changed"),
+        ("schedule", words(spec["schedule"]), "how the learning rate changes"),
+        (
+            "epochs, batch",
+            f"{spec['epochs']}, {spec['batch']}",
+            "passes over the images; images a step",
+        ),
+        (
+            "weights kept",
+            spec["checkpoint"],
+            "best: of the lowest validation loss; last: of the last epoch",
+        ),
+        ("seed", seed, "same seed, same machine, same result"),
+    ]
+    return pd.DataFrame(rows, columns=["setting", "value", "meaning"]).astype(str)
+
+
+def count(study, arrays, positions, predictions, model, fold, seed):
+    """The per-image rows of predictions (uint8 (N, H, W), one for each position): the columns of
+    per_image.csv.
+    """
+    tables = []
+    for position, prediction in zip(positions, predictions, strict=True):
+        image = arrays.index.iloc[position]
+        table = metrics.rows(prediction, arrays.masks[position], study.classes, image["pixel_mm"])
+        split = image["split"] if fold == "main" else "test"
+        first = {
+            "study": study.name,
+            "model": model,
+            "fold": fold,
+            "seed": seed,
+            "split": split,
+            "patient_id": image["patient_id"],
+            "image_id": image["image_id"],
+        }
+        tables.append(pd.DataFrame({**first, **table}))
+    return pd.concat(tables, ignore_index=True)

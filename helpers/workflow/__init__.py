@@ -1,0 +1,1 @@
+"""What the Snakefile asks: settings a step depends on, notebooks run, results joined and kept."""

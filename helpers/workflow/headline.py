@@ -1,0 +1,55 @@
+"""What a finished study says at the end: where its book is, and the headline numbers with their
+intervals.
+"""
+
+import argparse
+import csv
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
+
+
+def lines(study):
+    """The lines to print for a study (list of str), read from runs/<study>/tables/headline.csv."""
+    book = ROOT / "reports" / study / "book" / "index.html"
+    table = ROOT / "runs" / study / "tables" / "headline.csv"
+    found = [
+        (
+            f"report: {os.path.relpath(book)}"
+            if book.is_file()
+            else f"no report yet; `make book STUDY={study}`"
+        )
+    ]
+    if not table.is_file():
+        return [
+            *found,
+            f"no headline numbers yet: {table} is written by notebooks/00_summary.ipynb",
+        ]
+    with open(table, newline="", encoding="utf-8") as file:
+        return found + [f"  {row['what']}: {numbers(row)}" for row in csv.DictReader(file)]
+
+
+def numbers(row):
+    """'0.734 (0.701 to 0.760), how' from a row of headline.csv; the value alone where there is no
+    interval.
+    """
+
+    interval = f" ({float(row['low']):.3f} to {float(row['high']):.3f})" if row["low"] else ""
+    unit = f" {row['unit']}" if row["unit"] else ""
+    return f"{float(row['value']):.3f}{interval}{unit}" + (f", {row['how']}" if row["how"] else "")
+
+
+def main(arguments=None):
+    """Print the path of a study's book and its headline numbers."""
+    parser = argparse.ArgumentParser(prog="helpers.workflow.headline", description=main.__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument(
+        "--protocol", default="quick", help="accepted so that every step takes the same two options"
+    )
+    print("\n".join(lines(parser.parse_args(arguments).study)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

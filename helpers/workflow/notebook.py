@@ -1,0 +1,151 @@
+"""Notebooks run only through here: strict parameters, a time limit, a one-line error.
+
+papermill alone only warns about a mistyped parameter and then computes with the default.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+import papermill
+import yaml
+
+from helpers import files, provenance, studies
+from helpers.errors import StudyError
+
+
+def parameters(path):
+    """The parameters a notebook takes, name → default, read from its cell tagged 'parameters'."""
+    found = papermill.inspect_notebook(str(path))
+    if not found:
+        raise StudyError(f"{path}: no cell is tagged 'parameters'; tag the one that holds them")
+    return {name: yaml.safe_load(p["default"]) for name, p in found.items()}
+
+
+def _check(path, given):
+    known = parameters(path)
+    if unknown := sorted(set(given) - set(known)):
+        raise StudyError(
+            f"{path}: no parameter {', '.join(unknown)}; it takes {', '.join(sorted(known))}"
+        )
+    for name, value in given.items():
+        default = known[name]
+        numbers = (
+            isinstance(default, int | float)
+            and isinstance(value, int | float)
+            and not isinstance(value, bool)
+        )
+        if default is not None and not numbers and type(default) is not type(value):
+            expected = f"{type(default).__name__} (like {default!r})"
+            raise StudyError(f"{path}: parameter {name} must be {expected}, got {value!r}")
+
+
+def run(path, output, given, minutes=60):
+    """Execute a notebook with the given parameters into ``output`` and return that path.
+
+    path: the notebook; given: dict of parameters, each of which the notebook must declare with the
+    same type; minutes: limit for each cell. A failing cell raises StudyError with its message and
+    the path of the executed notebook, which is kept next to the output as ``*.failed.ipynb``. The
+    output appears only when every cell has run.
+    """
+    path, output = Path(path), Path(output)
+    if not path.is_file():
+        raise StudyError(f"{path}: no such notebook")
+    _check(path, given)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_name(output.stem + ".failed.ipynb")
+    paths = [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, paths)
+    )  # the kernel finds helpers from any folder
+    os.environ.setdefault(
+        "PYTHONWARNINGS", "ignore:IProgress not found"
+    )  # a progress bar that no page shows
+    log = output.with_name(output.stem + ".made")
+    log.unlink(missing_ok=True)
+    os.environ["STUDY_MADE"] = str(log.resolve())
+    started = provenance.now()
+    try:
+        papermill.execute_notebook(
+            str(path),
+            str(part),
+            parameters=given,
+            execution_timeout=int(minutes * 60),
+            log_output=True,
+            progress_bar=False,
+            kernel_name="python3",
+            start_timeout=600,
+            cwd=str(provenance.REPOSITORY),
+            extra_arguments=[
+                "--IPKernelApp.log_level=50"
+            ],  # a slow shutdown is interrupted, and says so as an error
+        )
+    except papermill.PapermillExecutionError as error:
+        raise StudyError(
+            f"{path}: cell {error.cell_index}: {error.ename}: {error.evalue}\n  executed notebook:"
+            f" {part}"
+        ) from None
+    except TimeoutError as error:
+        raise StudyError(
+            f"{path}: a cell ran longer than {minutes:g} minutes; executed notebook: {part}"
+            f" ({error})"
+        ) from None
+    finally:
+        os.environ.pop("STUDY_MADE")
+    _finish(part, output, log, {"notebook": path.name, "parameters": given, "started": started})
+    return output
+
+
+def _finish(part, output, log, record):
+    """Move the executed notebook into place and write its record (output with .json): what it ran
+    with and made.
+    """
+    listed = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    log.unlink(missing_ok=True)
+    os.replace(part, output)
+    made = [
+        os.path.relpath(name, studies.ROOT)
+        for name in [str(output.resolve()), *dict.fromkeys(listed)]
+    ]
+    record |= {"finished": provenance.now(), "code": provenance.code_version(), "files": made}
+    files.write_json(record, output.with_suffix(".json"))
+
+
+def main(arguments=None):
+    """Command line: python -m helpers.workflow.notebook IN OUT [-p name value]… [--minutes N]."""
+    parser = argparse.ArgumentParser(prog="helpers.workflow.notebook", description=main.__doc__)
+    parser.add_argument("notebook")
+    parser.add_argument("output")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--minutes", type=float, default=60)
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("papermill").setLevel(logging.INFO)
+    for noisy in ("traitlets", "papermill.translators", "blib2to3"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.getLogger("papermill").addFilter(_only_output)
+    try:
+        run(
+            args.notebook,
+            args.output,
+            {name: yaml.safe_load(value) for name, value in args.p},
+            args.minutes,
+        )
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+
+
+def _only_output(record):
+    """Keep what a notebook prints; drop papermill's own lines and the names of displayed objects
+    ('<Figure …>').
+    """
+    text = record.getMessage().strip()
+    return bool(text) and not text.startswith(
+        ("Executing ", "Ending Cell", "Input Notebook", "Output Notebook", "<", "Working")
+    )
+
+
+if __name__ == "__main__":
+    main()

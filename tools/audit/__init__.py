@@ -1,0 +1,86 @@
+"""Can the printed numbers of a paper be true together? Small named rules over a file of printed
+numbers.
+
+Nothing but the paper's own numbers is used: every rule takes the rounding interval of each printed
+digit and asks whether any values inside them agree. ``AUDIT.md`` beside this file describes the
+file format; ``examples/audit_example.yml`` is one to start from. On the command line: ``python -m
+tools.audit PAPER.yml``. A contradiction is not an accusation: each finding carries the explanations
+that would make it innocent.
+"""
+
+from dataclasses import asdict
+
+import pandas as pd
+
+from helpers.errors import StudyError, raise_all
+from tools.audit import claims, comparisons, counts, groups, overlap, p_values
+from tools.audit.finding import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, Finding
+from tools.audit.paper import Paper, read
+
+#: every rule by name, in the order of the report; each takes a Paper and yields Findings
+RULES = {
+    f.__name__: f
+    for f in (
+        counts.sums,
+        counts.categories,
+        counts.percentages,
+        counts.shares,
+        counts.order,
+        counts.proportions,
+        counts.split_unit,
+        counts.repeats,
+        groups.totals,
+        groups.spread_limit,
+        p_values.p_means,
+        p_values.p_counts,
+        comparisons.t_sign,
+        comparisons.t_size,
+        comparisons.p_and_t,
+        comparisons.units,
+        overlap.identities,
+        overlap.rates,
+        overlap.class_means,
+        overlap.jensen,
+        claims.claims,
+        claims.gaps,
+        claims.loss_floor,
+    )
+}
+COLUMNS = ["paper", *Finding.__dataclass_fields__]
+
+
+def audit(paper):
+    """Run every rule on a Paper or the path of its file -> DataFrame, one row a check, gravest
+    first.
+
+    Columns: paper, rule, grade ("holds" or one of GRADES), where, printed, implied, tolerance,
+    sentence, explanations (joined by "; or "). Raises StudyError that lists every check or claim
+    that cannot be read.
+    """
+    paper = paper if isinstance(paper, Paper) else read(paper)
+    problems, rows = [], []
+    for rule in RULES.values():
+        try:
+            rows += [asdict(f) for f in rule(paper)]
+        except StudyError as error:
+            problems.append(str(error))
+    raise_all(dict.fromkeys(problems), paper.path)
+    frame = pd.DataFrame(rows, columns=COLUMNS[1:])
+    frame.insert(0, "paper", paper.name)
+    frame["explanations"] = ["; or ".join(x) for x in frame["explanations"]]
+    order = {grade: i for i, grade in enumerate((*GRADES, HOLDS))}
+    return frame.sort_values("grade", key=lambda g: g.map(order), kind="stable", ignore_index=True)
+
+
+__all__ = [
+    "DEFINITION",
+    "GRADES",
+    "HOLDS",
+    "IMPOSSIBLE",
+    "QUESTION",
+    "RULES",
+    "Finding",
+    "Paper",
+    "audit",
+    "read",
+]

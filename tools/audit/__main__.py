@@ -1,0 +1,89 @@
+"""``python -m tools.audit PAPER.yml [--csv TABLE.csv] [--all]``: the audit of one file of printed
+numbers.
+"""
+
+import argparse
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+from helpers.errors import StudyError
+from tools.audit import GRADES, HOLDS, audit
+
+
+def main(arguments=None):
+    """Print the findings, gravest first; exit status 0 also when there are some, 2 when the file
+    cannot be read.
+    """
+    parser = argparse.ArgumentParser(
+        prog="audit", description="Can the printed numbers of a paper be true together?"
+    )
+    parser.add_argument(
+        "paper", metavar="PAPER.yml", help="a file of printed numbers; AUDIT.md describes it"
+    )
+    parser.add_argument(
+        "--csv", metavar="TABLE.csv", help="also write every check, findings or not, as a table"
+    )
+    parser.add_argument("--all", action="store_true", help="also list the checks that hold")
+    options = parser.parse_args(arguments)
+    try:
+        table = audit(options.paper)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.csv:
+        temporary = Path(f"{options.csv}.tmp")
+        table.to_csv(temporary, index=False)
+        os.replace(temporary, options.csv)
+    try:
+        print(text(table, everything=options.all), flush=True)
+    except BrokenPipeError:  # the reader has seen enough (| head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def text(table, everything=False):
+    """The audit as text for a terminal: counts first, then each finding with what it rests on."""
+    counts = table["grade"].value_counts()
+    found = ", ".join(f"{counts.get(g, 0)} {g}" for g in GRADES)
+    lines = [
+        f"{len(table)} check{'s' * (len(table) != 1)}: {counts.get(HOLDS, 0)} hold; findings:"
+        f" {found}"
+    ]
+    for grade in (*GRADES, *((HOLDS,) if everything else ())):
+        rows = table[table["grade"] == grade]
+        if len(rows):
+            lines += ["", grade.upper()]
+        for row in rows.itertuples():
+            lines += [
+                "",
+                *textwrap.wrap(
+                    f"{row.sentence} [{row.rule}]", 100, initial_indent="- ", subsequent_indent="  "
+                ),
+            ]
+            details = {
+                "where": row.where,
+                "printed": row.printed,
+                "implied": row.implied,
+                "tolerance": row.tolerance,
+                "perhaps": row.explanations,
+            }
+            for name, value in details.items():
+                if value:
+                    lines += textwrap.wrap(
+                        value, 100, initial_indent=f"    {name:<10}", subsequent_indent=" " * 14
+                    )
+    if counts.get(HOLDS, 0) < len(table):
+        lines += [
+            "",
+            (
+                "A contradiction is not an accusation: most have a simple explanation, and the"
+                " authors can give it."
+            ),
+        ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

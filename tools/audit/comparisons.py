@@ -1,0 +1,246 @@
+"""Rules about paired comparisons of two models: sign, size and P value of a printed t, and the n
+that they imply.
+
+Names: ``<metric>_t_vs_<reference>`` and ``<metric>_p_vs_<reference>`` in the row of the other
+model.
+"""
+
+import math
+from dataclasses import dataclass
+
+from scipy import stats
+
+from tools.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION, report
+from tools.audit.interval import Interval
+from tools.audit.paper import Entry
+
+#: two networks whose scores differ from image to image by less than this share of the remaining
+#: error are suspect
+SAME_ERRORS = 0.05
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A printed comparison: the metric of the other model and of the reference, t, and P where
+    printed.
+    """
+
+    other: Entry
+    reference: Entry
+    t: Entry
+    p: Entry | None
+
+    @property
+    def gap(self):
+        """Reference minus other, as an Interval."""
+        a, b = self.reference.value, self.other.value
+        return Interval(a.low - b.high, a.high - b.low)
+
+
+def _plain(name):
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def pairs(paper):
+    """Every printed t with the two numbers it compares."""
+    for t in paper.entries:
+        metric, mark, reference = t.metric.partition("_t_vs_")
+        if not mark or not t.value.bounded:
+            continue
+        near = sorted(
+            paper.entries, key=lambda e, t=t: e.table != t.table
+        )  # numbers of the same table first
+        same = [
+            e for e in near if (e.metric, e.structure) == (metric, t.structure) and e.value.bounded
+        ]
+        ours = next((e for e in same if _plain(e.model) == _plain(reference)), None)
+        other = next((e for e in same if e.model == t.model), None)
+        wanted = (f"{metric}_p_vs_{reference}", t.model, t.structure)
+        p = next((e for e in near if (e.metric, e.model, e.structure) == wanted), None)
+        if ours and other:
+            yield Pair(other, ours, t, p)
+
+
+def t_sign(paper):
+    """The sign of t against the difference of the printed values; the order of subtraction is that
+    of most pairs.
+    """
+    found = [p for p in pairs(paper) if 0 not in p.gap and 0 not in p.t.value]
+    votes = sum((p.gap.low > 0) == (p.t.value.low > 0) for p in found)
+    usual = votes * 2 >= len(found)  # True: reference minus other
+    for p in found:
+        ok = ((p.gap.low > 0) == (p.t.value.low > 0)) == usual
+        who = f"{p.reference.model} {p.reference} against {p.other.model} {p.other}"
+        sentence = (
+            f"The sign of t agrees with {who}."
+            if ok
+            else (
+                f"The t value says that {p.other.model} scored higher on {p.other.metric}, the"
+                f" printed scores say the opposite ({who}); the other t values follow the scores."
+            )
+        )
+        why = (
+            "a minus sign too many, or the two networks subtracted the other way round",
+            (
+                "the test compared averages over images while the table shows scores over all"
+                " pixels together"
+            ),
+        )
+        implied = "t " + ("above" if (p.gap.low > 0) == usual else "below") + " 0"
+        yield report(
+            "sign of t",
+            HOLDS if ok else DEFINITION,
+            [p.t, p.reference, p.other],
+            implied,
+            sentence,
+            why,
+        )
+
+
+def implied_sd(gap, t, n):
+    """SD of the paired differences, |gap| √n / |t|, as an Interval; gap and t are Intervals."""
+    near = 0.0 if 0 in gap else min(abs(gap.low), abs(gap.high))
+    small, large = sorted((abs(t.low), abs(t.high)))
+    return Interval(
+        near * math.sqrt(n) / large, max(abs(gap.low), abs(gap.high)) * math.sqrt(n) / small
+    )
+
+
+def t_size(paper):
+    """The SD of the image-by-image differences that a printed t implies, against the error that is
+    left.
+    """
+    for p in pairs(paper):
+        n = p.reference.n
+        if not n or 0 in p.t.value or p.reference.unit not in ("fraction", "percent"):
+            continue
+        sd = implied_sd(p.gap, p.t.value, n)
+        full = 100 if p.reference.unit == "percent" else 1
+        floor = SAME_ERRORS * (full - p.reference.value.high)
+        ok = sd.high >= floor
+        what = f"{p.reference.model} and {p.other.model} on {p.reference.metric}"
+        sentence = (
+            f"The t value of {what} implies differences between images with an SD of {sd}, which is"
+            " plausible."
+            if ok
+            else (
+                f"For this t value the scores of {what} would have to differ by almost the same"
+                f" amount on each of the {n} images (SD at most {sd.high:.4f}); two networks rarely"
+                " agree so closely."
+            )
+        )
+        why = (
+            "the test was run on running totals or batches instead of single images",
+            "the test was run on more units than images, for instance on pixels or repeated runs",
+        )
+        yield report(
+            "size of t",
+            HOLDS if ok else QUESTION,
+            [p.t, p.reference, p.other],
+            f"SD of differences {sd}",
+            sentence,
+            why,
+            f"rounding; flagged below {SAME_ERRORS:.0%} of the remaining error ({floor:.4f})",
+        )
+
+
+def p_of_t(t, df):
+    """Two-sided P of a t Interval; P falls with |t|."""
+    size = sorted((abs(t.low), abs(t.high)))
+    low = 0.0 if 0 in t else size[0]
+    return Interval(float(2 * stats.t.sf(size[1], df)), float(2 * stats.t.sf(low, df)))
+
+
+def p_and_t(paper):
+    """The printed P against that of the printed t with n − 1 degrees of freedom."""
+    for pair in pairs(paper):
+        if pair.p and pair.reference.n and pair.reference.n > 1:
+            implied = p_of_t(pair.t.value, pair.reference.n - 1)
+            ok = implied.meets(pair.p.value)
+            sentence = (
+                f"P and t of {pair.other.model} on {pair.other.metric} agree."
+                if ok
+                else (
+                    f"t = {pair.t} over {pair.reference.n} images has P {implied}, but {pair.p} is"
+                    " printed."
+                )
+            )
+            why = (
+                "P comes from another test than t",
+                "the test ran on another number of units than images",
+                "a typing error",
+            )
+            yield report(
+                "P and t",
+                HOLDS if ok else IMPOSSIBLE,
+                [pair.p, pair.t],
+                f"P {implied}",
+                sentence,
+                why,
+            )
+
+
+def implied_n(t, p, most=100_000):
+    """(fewest, most) paired units for which a printed t and P (Intervals) agree, or None; most is
+    the largest n tried.
+
+    For a fixed t, P falls as the degrees of freedom grow, so both ends are found by bisection.
+    """
+    fits = [n for n in (2, most) if p_of_t(t, n - 1).meets(p)]
+    if p_of_t(t, 1).high < p.low or p_of_t(t, most - 1).low > p.high:
+        return None
+
+    def first(condition, low=2, high=most):
+        while low < high:
+            mid = (low + high) // 2
+            low, high = (low, mid) if condition(mid) else (mid + 1, high)
+        return low
+
+    fewest = 2 if 2 in fits else first(lambda n: p_of_t(t, n - 1).low <= p.high)
+    largest = most if most in fits else first(lambda n: p_of_t(t, n - 1).high < p.low) - 1
+    return fewest, largest
+
+
+def units(paper):
+    """How many independent units a printed t and exact P imply, beside the patients and images of
+    the test set.
+    """
+    counts = {
+        e.metric: int(e.value.low)
+        for e in paper.entries
+        if e.metric in ("patients_test", "images_test")
+    }
+    patients, images = counts.get("patients_test"), counts.get("images_test")
+    for pair in pairs(paper):
+        if not pair.p or not pair.p.value.bounded or not patients:
+            continue
+        n = implied_n(pair.t.value, pair.p.value)
+        if n is None:
+            continue  # the rule "P and t" reports it
+        ok = n[0] <= patients
+        top = "any larger number" if n[1] >= 100_000 else str(n[1])
+        sentence = (
+            f"t and P of {pair.other.model} on {pair.other.metric} fit a comparison of patients."
+            if ok
+            else (
+                f"t = {pair.t} and P = {pair.p} belong together only with at least {n[0]}"
+                f" independent units; the test set has {patients}"
+                f" patients{f' and {images} images' if images else ''}, so the images were counted"
+                " as if each came from another patient, which makes chance differences look"
+                " significant."
+            )
+        )
+        why = (
+            (
+                "the test counted images, which is common and too optimistic when each patient"
+                " gives many"
+            ),
+        )
+        yield report(
+            "units behind P",
+            HOLDS if ok else QUESTION,
+            [pair.p, pair.t],
+            f"n from {n[0]} to {top}",
+            sentence,
+            why,
+        )

@@ -1,0 +1,313 @@
+"""Rules about counting: parts and totals, percentages, shares of whole cases, order of quartiles
+and ranges.
+"""
+
+import math
+
+from helpers.errors import StudyError
+from tools.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, report
+from tools.audit.interval import SLACK, Interval
+
+MISCOUNT = (
+    "a typing error in one of the numbers",
+    (
+        "the parts and the total were counted at different moments, for instance before and after"
+        " exclusions"
+    ),
+)
+
+
+def sums(paper):
+    """Parts add up to their total: checks ``sum``, and X_train + X_val + X_test against X_total by
+    name.
+    """
+    jobs = [
+        (paper.select(c["total"], where), [paper.select(p, where) for p in c["parts"]])
+        for where, c in paper.declared("sum")
+    ]
+    declared = {total.metric for total, _ in jobs}
+    for total in paper.entries:
+        if total.metric.endswith("_total") and total.metric not in declared:
+            stem = total.metric.removesuffix("_total")
+            parts = [
+                e
+                for e in paper.entries
+                if e.stem == stem and e.set in ("train", "val", "test", "test1")
+            ]
+            if {e.set for e in parts} >= {"train", "val"} and len(parts) == 3:
+                jobs.append((total, parts))
+    for total, parts in jobs:
+        implied = Interval(sum(e.value.low for e in parts), sum(e.value.high for e in parts))
+        ok = implied.meets(total.value)
+        sentence = (
+            f"The parts of {total.metric} add up to the total."
+            if ok
+            else (
+                f"The parts of {total.metric} add up to {implied}, but {total} is printed: some are"
+                " counted twice or are missing."
+            )
+        )
+        yield report(
+            "sums",
+            HOLDS if ok else IMPOSSIBLE,
+            [total, *parts],
+            f"sum {implied}",
+            sentence,
+            MISCOUNT,
+            value=total.value,
+            possible=implied,
+        )
+
+
+def categories(paper):
+    """In each group the categories add up to its n, and over the groups each category adds up to
+    its total.
+    """
+    for where, check in paper.declared("categories"):
+        groups = [*check["groups"], check["total"]]
+        found = {
+            (g, m): paper.select({"class": g, "metric": m, **check.get("in", {})}, where)
+            for g in groups
+            for m in check["metrics"]
+        }
+        for g in groups:
+            row = [found[g, m] for m in check["metrics"]]
+            if n := row[0].n:
+                yield _adds_up("categories", row, n, f"the categories of {g}", f"n = {n}")
+        for m in check["metrics"]:
+            column, total = [found[g, m] for g in check["groups"]], found[check["total"], m]
+            yield _adds_up(
+                "categories",
+                [*column, total],
+                total.value.low,
+                f"{m} over the groups",
+                str(total),
+                -1,
+            )
+
+
+def _adds_up(rule, entries, target, what, shown, last=None):
+    total = sum(e.value.low for e in entries[:last])
+    ok = total == target
+    sentence = (
+        f"Counts agree: {what} give {shown}."
+        if ok
+        else f"{what} give {total:g}, but {shown} is printed."
+    )
+    sentence = sentence[0].upper() + sentence[1:]
+    return report(
+        rule,
+        HOLDS if ok else IMPOSSIBLE,
+        entries,
+        f"sum {total:g}",
+        sentence,
+        MISCOUNT,
+        "none: counts are exact",
+    )
+
+
+def percentages(paper):
+    """X_percent is 100 X / n of the same group, rounded."""
+    for entry in paper.entries:
+        if not entry.metric.endswith("_percent") or not entry.n:
+            continue
+        base = entry.metric.removesuffix("_percent")
+        count = [
+            e
+            for e in paper.entries
+            if (e.structure, e.model) == (entry.structure, entry.model)
+            and e.metric in (base, f"images_{base}")
+            and e.n in (None, entry.n)
+        ]
+        count.sort(key=lambda e: e.table != entry.table)  # those of the same table first
+        if count:
+            implied = 100 * count[0].value.low / entry.n
+            cut = entry.value.high - entry.value.low + (entry.value.low + entry.value.high) / 2
+            ok, cut_off = implied in entry.value, entry.value.low < implied <= cut
+            grade = HOLDS if ok else QUESTION if cut_off else IMPOSSIBLE
+            sentence = (
+                f"{count[0]} of {entry.n} is the printed percentage."
+                if ok
+                else f"{count[0]} of {entry.n} is {implied:.2f} %, not the printed {entry} %."
+            )
+            why = (
+                "digits were cut off instead of rounded",
+                "the percentage refers to another total",
+                *MISCOUNT[:1],
+            )
+            yield report(
+                "percentages",
+                grade,
+                [entry, count[0]],
+                f"{implied:.2f} %",
+                sentence,
+                why,
+                value=entry.value,
+                possible=Interval(implied, implied),
+            )
+
+
+def shares(paper):
+    """A share of whole images or patients must be k / n for some whole k (the entry's definition
+    starts 'share of').
+    """
+    for e in paper.entries:
+        if (
+            not e.definition.lower().startswith(
+                ("share of images", "share of patients", "share of cases")
+            )
+            or not e.n
+        ):
+            continue
+        scale = 100 if e.unit == "percent" else 1
+        low, high = e.value.low / scale * e.n, e.value.high / scale * e.n
+        k = math.ceil(low - SLACK)
+        if k <= high + SLACK:
+            yield report("shares", HOLDS, [e], f"{k}/{e.n}", f"{e} is {k} of {e.n}.")
+        else:
+            near = f"{k - 1}/{e.n} = {scale * (k - 1) / e.n:.4g}, {k}/{e.n} = {scale * k / e.n:.4g}"
+            sentence = f"No whole number of {e.n} cases gives {e}: the neighbours are {near}."
+            why = (
+                "some cases were left out of the denominator",
+                "an average of several runs",
+                MISCOUNT[0],
+            )
+            yield report("shares", IMPOSSIBLE, [e], near, sentence, why)
+
+
+def order(paper):
+    """Lower quartile ≤ median ≤ upper quartile, minimum ≤ mean ≤ maximum; found by the parts of the
+    metric names.
+    """
+    for low, middle, high in (("q1", "median", "q3"), ("min", "mean", "max")):
+        for e in paper.entries:
+            if middle not in e.metric.split("_"):
+                continue
+            names = [
+                "_".join(part if p == middle else p for p in e.metric.split("_"))
+                for part in (low, high)
+            ]
+            both = [
+                x
+                for name in names
+                for x in paper.entries
+                if (x.metric, x.model, x.structure, x.table)
+                == (name, e.model, e.structure, e.table)
+            ]
+            if len(both) == 2:
+                ok = both[0].value.low <= e.value.high and e.value.low <= both[1].value.high
+                sentence = (
+                    f"The {middle} lies between {low} and {high}."
+                    if ok
+                    else f"The {middle} {e} lies outside the printed range {both[0]} to {both[1]}."
+                )
+                implied = f"between {both[0]} and {both[1]}"
+                yield report(
+                    "order",
+                    HOLDS if ok else IMPOSSIBLE,
+                    [e, *both],
+                    implied,
+                    sentence,
+                    MISCOUNT[:1],
+                )
+
+
+def proportions(paper):
+    """Split sizes match a stated ratio to within two percentage points: checks ``proportion``."""
+    for where, check in paper.declared("proportion"):
+        parts = [paper.select(p, where) for p in check["parts"]]
+        if len(parts) != len(check["ratio"]):
+            raise StudyError(f"{where}.ratio: needs one number for each of the {len(parts)} parts")
+        total = sum(e.value.low for e in parts)
+        got = [100 * e.value.low / total for e in parts]
+        wanted = [100 * r / sum(check["ratio"]) for r in check["ratio"]]
+        ok = max(abs(g - w) for g, w in zip(got, wanted, strict=True)) <= 2
+        shown, ratio = (
+            " : ".join(f"{g:.1f}" for g in got),
+            ":".join(f"{r:g}" for r in check["ratio"]),
+        )
+        sentence = (
+            f"The sets are split {shown} %, " + ("as" if ok else "not as") + f" the stated {ratio}."
+        )
+        yield report(
+            "proportions",
+            HOLDS if ok else QUESTION,
+            parts,
+            f"{shown} %",
+            sentence,
+            ("the ratio was meant for patients and counted in images, or the other way round",),
+            "2 percentage points",
+        )
+
+
+def repeats(paper):
+    """The same quantity printed in two places: by checks ``same``, and wherever names, class and n
+    are the same.
+
+    Two places with the same names may mean two things, so without a declaration a difference is
+    only worth asking.
+    """
+    jobs = [
+        (IMPOSSIBLE, [paper.select(s, where) for s in c["entries"]])
+        for where, c in paper.declared("same")
+    ]
+    seen = {}
+    for e in paper.entries:
+        seen.setdefault((e.model, e.structure, e.metric, e.n, e.unit), []).append(e)
+    for grade, entries in [*jobs, *((QUESTION, v) for v in seen.values() if len(v) > 1)]:
+        sds = [e.sd for e in entries if e.sd]
+        ok = all(a.value.meets(b.value) for a in entries for b in entries) and all(
+            a.meets(b) for a in sds for b in sds
+        )
+        shown = " and ".join(str(e) for e in entries)
+        told = "and the same in each." if ok else f"but differently: {shown}."
+        sentence = f"Printed in {len(entries)} places, {told}"
+        implied = "the same number" if ok else f"one number, not {shown}"
+        why = (MISCOUNT[0], "the two places mean different images")
+        yield report("repeats", HOLDS if ok else grade, entries, implied, sentence, why)
+
+
+def split_unit(paper):
+    """Images divided at random although each patient gave several: checks ``split_unit`` (train,
+    test, patients).
+
+    With equally many images a patient, a test image has no other image of its patient in training
+    with probability C(N − m, k) / C(N − 1, k), N images of which k train, m a patient; the sentence
+    gives the share that has one.
+    """
+    for where, check in paper.declared("split_unit"):
+        total, train, patients = (
+            paper.select(check[k], where) for k in ("images", "train", "patients")
+        )
+        n, k, people = (int(e.value.low) for e in (total, train, patients))
+        m = n / people
+        alone = (
+            math.exp(_log_choose(n - m, k) - _log_choose(n - 1, k))
+            if m > 1 and n - m >= k
+            else float(m <= 1)
+        )
+        ok, share = m <= 1, "practically all" if alone < 0.001 else f"about {1 - alone:.1%}"
+        sentence = (
+            "Each patient gave one image, so dividing by image divides by patient."
+            if ok
+            else (
+                f"{n} images of {people} patients were divided by image: {share} of the test images"
+                " have another image of the same patient in training, so the test does not show"
+                " how it does on new patients."
+            )
+        )
+        why = ("the division was by patient and the paper does not say so",)
+        yield report(
+            "split by image",
+            HOLDS if ok else QUESTION,
+            [total, train, patients],
+            f"{m:.1f} images a patient",
+            sentence,
+            why,
+            "equally many images a patient",
+        )
+
+
+def _log_choose(n, k):
+    """ln of the binomial coefficient, n not necessarily whole."""
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

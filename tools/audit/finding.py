@@ -1,0 +1,66 @@
+"""What a rule reports: one row of the audit."""
+
+from dataclasses import dataclass
+from math import nan
+
+HOLDS = "holds"
+IMPOSSIBLE = "cannot be true as printed"
+DEFINITION = "true only under another reading"
+QUESTION = "worth asking"
+GRADES = (IMPOSSIBLE, DEFINITION, QUESTION)  # the three grades of a finding, gravest first
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check of one or more printed numbers.
+
+    grade: "holds" or one of GRADES. where, printed: the numbers checked. implied: what the others
+    imply. tolerance: the room that rounding (or a stated threshold) leaves. sentence: for a
+    clinician. explanations: innocent reasons that would explain it, likeliest first. metric: the
+    name of the number under test. printed_low … possible_high: the printed number and what the
+    others allow it to be, where both are one interval.
+    """
+
+    rule: str
+    grade: str
+    where: str
+    printed: str
+    implied: str
+    tolerance: str
+    sentence: str
+    explanations: tuple[str, ...] = ()
+    metric: str = ""
+    printed_low: float = nan
+    printed_high: float = nan
+    possible_low: float = nan
+    possible_high: float = nan
+
+
+ROUNDING = "rounding of every printed digit"
+
+
+def report(
+    rule,
+    grade,
+    entries,
+    implied,
+    sentence,
+    explanations=(),
+    tolerance=ROUNDING,
+    value=None,
+    possible=None,
+):
+    """A Finding about entries; explanations are kept only where there is something to explain.
+
+    value, possible: Intervals of the number under test and of what the others allow, for the
+    figures.
+    """
+    where = "; ".join(dict.fromkeys(e.place for e in entries))
+    shown = "; ".join(dict.fromkeys(f"{e.metric} {e}" for e in entries))
+    why = () if grade == HOLDS else tuple(explanations)
+    ends = (
+        (value.low, value.high, possible.low, possible.high) if value and possible else (nan,) * 4
+    )
+    return Finding(
+        rule, grade, where, shown, implied, tolerance, sentence, why, entries[0].metric, *ends
+    )

@@ -1,0 +1,189 @@
+"""Rules about groups of patients: the mean and SD of all against those of the cohorts, SDs against
+ranges.
+"""
+
+import math
+from itertools import product
+
+from scipy import optimize
+
+from tools.audit.finding import HOLDS, IMPOSSIBLE, report
+from tools.audit.interval import Interval, hull
+
+
+def weighted_mean(means, sizes):
+    """The mean of all, from group means (Intervals) and sizes; increasing in every mean, so the
+    ends are exact.
+    """
+    total = sum(sizes)
+    ends = [
+        sum(n * getattr(m, end) for m, n in zip(means, sizes, strict=True)) / total
+        for end in ("low", "high")
+    ]
+    return Interval(*ends)
+
+
+def total_sd(means, sds, sizes):
+    """The SD of all, from group means, SDs (Intervals) and sizes, with n − 1 or n in the
+    denominators.
+
+    The spread between the groups is a convex function of the means: greatest at a corner of the
+    box, least where the group means lie as near one common value as their intervals allow.
+    """
+    n = sum(sizes)
+
+    def between(point):
+        centre = sum(k * m for k, m in zip(sizes, point, strict=True)) / n
+        return sum(k * (m - centre) ** 2 for k, m in zip(sizes, point, strict=True))
+
+    def nearest(centre):
+        return sum(
+            k * max(m.low - centre, centre - m.high, 0) ** 2
+            for k, m in zip(sizes, means, strict=True)
+        )
+
+    bounds = (min(m.low for m in means), max(m.high for m in means))
+    least = optimize.minimize_scalar(
+        nearest, bounds=bounds, method="bounded", options={"xatol": 1e-10}
+    ).fun
+    most = max(between(point) for point in product(*((m.low, m.high) for m in means)))
+    both = []
+    for lost in (1, 0):
+        within = [
+            sum((k - lost) * max(getattr(s, end), 0) ** 2 for k, s in zip(sizes, sds, strict=True))
+            for end in ("low", "high")
+        ]
+        both.append(
+            Interval(
+                math.sqrt((within[0] + least) / (n - lost)),
+                math.sqrt((within[1] + most) / (n - lost)),
+            )
+        )
+    return hull(*both)
+
+
+def _families(paper):
+    """(total, parts) for every quantity given for the class 'total' and for groups whose n add up
+    to its n.
+    """
+    for total in paper.entries:
+        if total.structure.lower() in ("total", "all", "overall") and total.n and total.sd:
+            parts = [
+                e
+                for e in paper.entries
+                if e is not total
+                and (e.metric, e.table, e.unit) == (total.metric, total.table, total.unit)
+                and e.n
+                and e.sd
+            ]
+            if len(parts) > 1 and sum(e.n for e in parts) == total.n:
+                yield total, parts
+
+
+def totals(paper):
+    """The mean and the SD of all patients against those of the cohorts that make them up."""
+    why = (
+        (
+            "the total row was computed on another set of people, for instance before the last"
+            " exclusions"
+        ),
+        "the cohorts were changed after the total row had been written",
+        "a typing error in one of the means",
+    )
+    excluded = next((int(e.value.low) for e in paper.entries if e.metric == "patients_excluded"), 0)
+    for total, parts in _families(paper):
+        sizes = [e.n for e in parts]
+        implied = weighted_mean([e.value for e in parts], sizes)
+        ok = implied.meets(total.value)
+        reasons = list(why)
+        if excluded:  # whose mean would reconcile the two
+            everyone = [
+                (total.n + excluded) * v - total.n * m
+                for v, m in ((total.value.low, implied.high), (total.value.high, implied.low))
+            ]
+            theirs = Interval(everyone[0] / excluded, everyone[1] / excluded)
+            reasons[0] = (
+                f"the total row includes the {excluded} people who were excluded, whose mean is"
+                f" then {theirs}"
+            )
+        sentence = (
+            f"The mean {total.metric} of all patients is what the cohorts give."
+            if ok
+            else (
+                f"The cohorts together have a mean {total.metric} of {implied} {total.unit}, yet"
+                f" {total.text} is printed for all of them: an average of all cannot differ from"
+                " the average of its parts."
+            )
+        )
+        yield report(
+            "mean of all patients",
+            HOLDS if ok else IMPOSSIBLE,
+            [total, *parts],
+            f"mean {implied}",
+            sentence,
+            reasons,
+            value=total.value,
+            possible=implied,
+        )
+        spread = total_sd([e.value for e in parts], [e.sd for e in parts], sizes)
+        ok = spread.meets(total.sd)
+        sentence = (
+            f"The spread of {total.metric} over all patients is what the cohorts give."
+            if ok
+            else (
+                f"The cohorts together have an SD of {spread} {total.unit}, yet {total.sd_text} is"
+                " printed."
+            )
+        )
+        yield report(
+            "SD of all patients",
+            HOLDS if ok else IMPOSSIBLE,
+            [total, *parts],
+            f"SD {spread}",
+            sentence,
+            why,
+            "rounding of every printed digit; SD with n or n − 1",
+            total.sd,
+            spread,
+        )
+
+
+def spread_limit(paper):
+    """An SD cannot exceed what the printed minimum, maximum and mean allow (X_mean with sd, X_min,
+    X_max).
+    """
+    for e in paper.entries:
+        if not e.metric.endswith("_mean") or not e.sd or not e.n or e.n < 2:
+            continue
+        ends = [
+            next(
+                (
+                    x
+                    for x in paper.entries
+                    if (x.metric, x.structure, x.model) == (name, e.structure, e.model)
+                ),
+                None,
+            )
+            for name in (e.metric[:-4] + "min", e.metric[:-4] + "max")
+        ]
+        if all(ends):
+            low, high = ends[0].value.low, ends[1].value.high
+            mid = min(
+                max((low + high) / 2, e.value.low), e.value.high
+            )  # the product below is greatest nearest the middle
+            most = math.sqrt(max((high - mid) * (mid - low), 0) * e.n / (e.n - 1))
+            ok = e.sd.low <= most
+            sentence = (
+                "The SD fits the range."
+                if ok
+                else f"With values from {ends[0]} to {ends[1]} the SD is at most {most:.4g}."
+            )
+            grade = HOLDS if ok else IMPOSSIBLE
+            yield report(
+                "SD within range",
+                grade,
+                [e, *ends],
+                f"SD ≤ {most:.4g}",
+                sentence,
+                ("a standard error or a typing error",),
+            )

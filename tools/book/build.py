@@ -1,0 +1,181 @@
+"""Put the pages of a study together, have Sphinx make the book in a temporary folder, and move it
+into place.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_markdown_cell
+
+from helpers import runs, studies
+from helpers.errors import StudyError
+from helpers.figures import model_label
+from tools.book import cases, claim, pack, pages
+from tools.book.harden import harden
+
+ASSETS = Path(__file__).parent / "book"
+SUMMARY = "00_summary"
+
+
+def folder(study):
+    """reports/<study>, where the book and its zip lie."""
+    return studies.ROOT / "reports" / study.name
+
+
+def build(study, pdf=False):
+    """Make reports/<study>/book from the executed notebooks of a study; returns the path of
+    index.html.
+
+    Needs every runs/<study>/notebooks/*.ipynb and train/*/*/03_train.ipynb with its record; nothing
+    is executed. Any warning of Sphinx, and any address outside the book in a page, is a StudyError.
+    """
+    notebooks = sorted((study.run / "notebooks").glob("*.ipynb"))
+    notebooks = [p for p in notebooks if not p.name.endswith(".failed.ipynb")]
+    if not notebooks:
+        raise StudyError(
+            f"{study.run / 'notebooks'}: no executed notebook; run `make study STUDY={study.name}`"
+        )
+    place = folder(study)
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix=".book") as temporary:
+        source, out = Path(temporary) / "source", Path(temporary) / "book"
+        source.mkdir()
+        names = write_source(study, notebooks, source)
+        run_sphinx(study, source, out, Path(temporary) / "doctrees")
+        for name in ("tables", "figures"):
+            if (study.run / name).is_dir():
+                shutil.copytree(study.run / name, out / name, dirs_exist_ok=True)
+        copy_notebooks(notebooks, trainings(study), out / "notebooks")
+        if cases.available(study):
+            cases.write(study, out)
+        (out / "manifest").mkdir()
+        shutil.copy(study.root / "study.yml", out / "manifest" / "study.yml")
+        if (study.run / "results").is_dir():
+            shutil.copytree(study.run / "results", out / "results")
+        harden(out)
+        pack.write_manifest(study, out)
+        _swap(out, place / "book")
+    pack.write_zip(place / "book", place / "book.zip")
+    (place / "book.pdf").unlink(missing_ok=True)
+    if pdf:
+        pages_on_paper = [
+            name for name in names if name != "cases"
+        ]  # the browser of cases needs a screen
+        pack.write_pdf(place / "book", pages_on_paper, place / "book.pdf")
+    pack.write_seal(place)
+    pack.write_shelf()
+    return place / "book" / "index.html"
+
+
+def trainings(study):
+    """The executed training notebooks of the study's protocol, in its order."""
+    paths = [runs.folder(study, *training) / "03_train.ipynb" for training in study.trainings()]
+    return [path for path in paths if path.is_file()]
+
+
+def write_source(study, notebooks, source):
+    """Write every page of the book and its contents to the folder ``source``; returns their names
+    in reading order.
+    """
+    made = [pages.make(p, study, "index" if p.stem == SUMMARY else p.stem) for p in notebooks]
+    learned = [pages.make(p, study, pages.slug(p), _training_title(p)) for p in trainings(study)]
+    for page in [p for p in made if p.name != "index"] + learned:
+        nbformat.write(page.notebook, source / f"{page.name}.ipynb")
+    for line in pages.made_twice(notebooks):
+        print(f"warning: {line}", flush=True)
+    names = [p.name for p in made if p.name != "index"]
+    if learned:
+        entries = "\n".join(f"{p.title} <{p.name}>" for p in learned)
+        text = (
+            "# 3 · Training\n\nOne page for each training.\n\n```{toctree}\n:maxdepth:"
+            f" 1\n\n{entries}\n```\n"
+        )
+        (source / "training.md").write_text(text, encoding="utf-8")
+        names = [n for n in names if n < "03"] + ["training"] + [n for n in names if n > "03"]
+    if cases.available(study):
+        (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
+        names.append("cases")
+    names += ["claim", "card"]
+    (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
+    (source / "card.md").write_text(claim.card(study), encoding="utf-8")
+    contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"
+    front = next((p for p in made if p.name == "index"), None)
+    if front is None:
+        (source / "index.md").write_text(
+            f"# {study.title}\n\n{study.question}\n\n{contents}\n", encoding="utf-8"
+        )
+    else:
+        front.notebook.cells.append(new_markdown_cell(contents, id="contents"))
+        nbformat.write(front.notebook, source / "index.ipynb")
+    return ["index", *names]
+
+
+def _training_title(path):
+    fold, seed = path.parent.name.rsplit("_", 1)
+    where = (
+        "the study's split"
+        if fold == "main"
+        else f"fold {fold.removeprefix('cv')} of the cross-validation"
+    )
+    return f"{model_label(path.parent.parent.name)}, {where}, seed {seed}"
+
+
+def run_sphinx(study, source, out, doctrees):
+    """Build the HTML; StudyError with Sphinx's own lines when it warns or fails."""
+    from sphinx.application import Sphinx  # slow to import
+    from sphinx.util.docutils import docutils_namespace
+
+    options = {"project": study.title, "html_title": study.title}
+    if study.synthetic:
+        options["html_theme_options.announcement"] = (
+            f"<strong>Synthetic data.</strong> {study.note}"
+        )
+    elif study.note:
+        options["html_theme_options.announcement"] = study.note
+    warnings = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), docutils_namespace():
+        app = Sphinx(
+            source,
+            ASSETS,
+            out,
+            doctrees,
+            "html",
+            confoverrides=options,
+            status=None,
+            warning=warnings,
+            freshenv=True,
+        )
+        app.build(force_all=True)
+    lines = [
+        re.sub(r"\x1b\[[0-9;]*m", "", line)
+        for line in warnings.getvalue().splitlines()
+        if line.strip()
+    ]
+    if lines or app.statuscode:
+        shown = "\n".join(f"  - {line.replace(str(source) + os.sep, '')}" for line in lines[:20])
+        raise StudyError(
+            f"the book of {study.name} was not made: {len(lines)} warning(s) of Sphinx\n{shown}"
+        )
+
+
+def copy_notebooks(notebooks, learned, place):
+    """Copy the executed notebooks, which the pages link to."""
+    place.mkdir(parents=True)
+    for path in notebooks:
+        shutil.copy(path, place / path.name)
+    for path in learned:
+        shutil.copy(path, place / f"{pages.slug(path)}.ipynb")
+
+
+def _swap(new, old):
+    """Put the folder ``new`` where ``old`` is."""
+    aside = new.with_name("replaced")
+    if old.exists():
+        os.replace(old, aside)
+    os.replace(new, old)

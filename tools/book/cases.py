@@ -1,0 +1,167 @@
+"""The case browser: every test image with the reference and each network's outline, as files
+that a page loads lazily.
+
+One WebP and one small script of outlines an image; the page (book/cases.js) fetches only the
+case that is looked at.
+"""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from helpers import datasets, metrics, runs, studies
+from helpers.figures import model_colour, model_label
+
+#: told apart with every common colour-blindness, on grey (Okabe and Ito 2008)
+SAFE = ("#56B4E9", "#D55E00", "#F0E442", "#CC79A7", "#009E73", "#0072B2")
+
+PAGE = """---
+html_theme.sidebar_secondary.remove: true
+---
+
+# Every test case
+
+Each image that the networks were examined on, with the outline taken as true (the *reference*) and each network's own.
+Drag the slider to compare two outlines; click a column to sort, for example the worst Dice first. *Dice*: 1 means the
+two outlines are the same, 0 that they share nothing. *HD95*: how far apart the outlines are at their worst, leaving
+out the extreme 5 %.
+
+<noscript><p>This page needs JavaScript, which this browser has switched off. The other pages do not.</p></noscript>
+<div id="cases" class="cases"></div>
+<link rel="stylesheet" href="_static/cases.css">
+<script src="cases/index.js"></script>
+<script src="_static/cases.js"></script>
+"""
+
+
+def available(study):
+    """True when the run has what the browser shows: cached images and the predictions of a
+    network.
+    """
+    return (study.run / "cache" / "index.csv").is_file() and bool(_predictions(study))
+
+
+def _predictions(study):
+    """Network → path of its predictions on the study's own split, first seed."""
+    seed = study.spec["seeds"][0]
+    paths = {
+        m["name"]: runs.folder(study, m["name"], "main", seed) / "predictions.npy"
+        for m in study.models
+    }
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def encode(mask):
+    """Class indices uint8 (H, W) as runs in reading order: a letter for the class, then its
+    length; 'a120b7a3'.
+    """
+    flat = np.asarray(mask).ravel()
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(flat)) + 1])
+    lengths = np.diff(np.concatenate([starts, [flat.size]]))
+    return "".join(
+        f"{chr(97 + v)}{n}" for v, n in zip(flat[starts].tolist(), lengths.tolist(), strict=True)
+    )
+
+
+def write(study, out):
+    """Write out/cases: <image_id>.webp and .js for every test image, and index.js with facts
+    and scores.
+    """
+    folder = out / "cases"
+    folder.mkdir(parents=True)
+    arrays, paths = datasets.load(study), _predictions(study)
+    predictions = {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
+    positions = arrays.rows("main", "test")
+    for position in positions:
+        name = arrays.index["image_id"].iloc[position]
+        Image.fromarray(arrays.images[position]).save(folder / f"{name}.webp", quality=85, method=4)
+        layers = {"reference": encode(arrays.masks[position])}
+        layers |= {model: encode(masks[position]) for model, masks in predictions.items()}
+        text = f"caseLoaded({json.dumps(name)}, {json.dumps(layers)});\n"
+        (folder / f"{name}.js").write_text(text, encoding="utf-8")
+    index = arrays.index.iloc[positions]
+    content = {
+        "size": [int(arrays.images.shape[1]), int(arrays.images.shape[2])],
+        "classes": [
+            {
+                "name": c.name,
+                "title": c.title,
+                "index": c.index,
+                "colour": c.colour,
+                "safe": SAFE[(c.index - 1) % len(SAFE)],
+            }
+            for c in study.foreground
+        ],
+        "models": [
+            {"name": m, "label": model_label(m), "colour": model_colour(m)} for m in predictions
+        ],
+        "headline": study.headline if study.headline in predictions else next(iter(predictions)),
+        "target": study.target,
+        "unit": "mm" if index["pixel_mm"].notna().all() else "px",
+        "synthetic": study.synthetic,
+    }
+    content["cases"] = _facts(study, index, _scores(study, content["unit"], list(predictions)))
+    (folder / "index.js").write_text(
+        f"window.STUDY_CASES = {json.dumps(content)};\n", encoding="utf-8"
+    )
+
+
+def _scores(study, unit, models):
+    """image_id → network → class → [Dice, HD95], None where undefined; first seed, the study's
+    own split.
+    """
+    rows = pd.read_csv(
+        study.run / "results" / "per_image.csv", dtype={"image_id": str, "patient_id": str}
+    )
+    rows = rows[
+        (rows["fold"] == "main")
+        & (rows["split"] == "test")
+        & (rows["seed"] == study.spec["seeds"][0])
+    ]
+    rows = metrics.scores(rows[rows["model"].isin(models) & (rows["class"] != "background")])
+    found = {}
+    for image, model, class_, dice, hd95 in zip(
+        rows["image_id"],
+        rows["model"],
+        rows["class"],
+        rows["Dice"],
+        rows[f"hd95_{unit}"],
+        strict=True,
+    ):
+        found.setdefault(image, {}).setdefault(model, {})[class_] = [
+            _number(dice, 4),
+            _number(hd95, 2),
+        ]
+    return found
+
+
+def _number(value, digits):
+    return None if value is None or math.isnan(value) else round(value, digits)
+
+
+def _facts(study, index, scores):
+    """One dict a test image: id, patient, sex, age, bmi, device (absent where unknown) and its
+    scores.
+    """
+    patients = studies.patients(study)
+    known = {} if patients is None else patients.set_index("patient_id").to_dict("index")
+    facts = []
+    for row in index.to_dict("records"):
+        person = known.get(row["patient_id"], {})
+        height, weight = person.get("height_cm"), person.get("weight_kg")
+        bmi = weight / (height / 100) ** 2 if height and weight else math.nan
+        fact = {
+            "id": row["image_id"],
+            "patient": row["patient_id"],
+            "sex": person.get("sex"),
+            "age": person.get("age_years"),
+            "bmi": round(bmi, 1),
+            "device": row["device"],
+        }
+        facts.append(
+            {k: v for k, v in fact.items() if not pd.isna(v)} | {"scores": scores[row["image_id"]]}
+        )
+    return facts

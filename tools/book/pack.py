@@ -1,0 +1,179 @@
+"""What goes with a book: a list of hashes, one zip that opens anywhere, one PDF, and the page that
+lists all books.
+"""
+
+import html
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+from helpers import files, provenance, studies
+from helpers.errors import StudyError
+from tools.book.harden import POLICY
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+STAMP = (1980, 1, 1, 0, 0, 0)  # one date for every file, so that the same book gives the same zip
+#: what stands in the run beside the book and is hashed too, relative to runs/<study>
+INPUTS = (
+    "data.json",
+    "results/*.csv",
+    "tables/*.csv",
+    "cache/*",
+    "notebooks/*.ipynb",
+    "notebooks/*.json",
+    "train/*/*/*",
+)
+
+
+def input_files(study):
+    """Every file of the manifest folder and the run that the book rests on, in order."""
+    found = [p for pattern in INPUTS for p in study.run.glob(pattern)] + list(study.root.glob("*"))
+    return sorted(
+        p for p in found if p.is_file() and not p.name.endswith((".part", ".failed.ipynb"))
+    )
+
+
+def write_manifest(study, book):
+    """Write book/manifest.json: sha256 of every file of the book, and of everything it was made
+    from.
+    """
+    pages = {
+        p.relative_to(book).as_posix(): files.sha256(p)
+        for p in sorted(book.rglob("*"))
+        if p.is_file()
+    }
+    inputs = {
+        Path(os.path.relpath(p, studies.ROOT)).as_posix(): files.sha256(p)
+        for p in input_files(study)
+    }
+    content = {
+        "study": study.name,
+        "protocol": study.protocol,
+        "made": provenance.now(),
+        "code": provenance.code_version(),
+        "book": pages,
+        "inputs": inputs,
+    }
+    files.write_json(content, book / "manifest.json")
+
+
+def write_zip(book, path):
+    """The whole book as one zip with the folder name inside; the same bytes for the same book."""
+    part = path.with_name(path.name + ".part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(p for p in book.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(f"{book.name}/{file.relative_to(book).as_posix()}", STAMP)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, file.read_bytes())
+    os.replace(part, path)
+
+
+def write_seal(place):
+    """Write <place>/seal.sha256 over the manifest, the zip and the PDF, in the form that `sha256sum
+    -c` reads.
+    """
+    names = [n for n in ("book/manifest.json", "book.zip", "book.pdf") if (place / n).is_file()]
+    lines = "".join(f"{files.sha256(place / n)}  {n}\n" for n in names)
+    part = place / "seal.sha256.part"
+    part.write_text(lines, encoding="utf-8")
+    os.replace(part, place / "seal.sha256")
+
+
+def write_shelf():
+    """Write reports/index.html, which lists every study with a book."""
+    place, items = studies.ROOT / "reports", []
+    for book in sorted(place.glob("*/book/index.html")):
+        name = book.parent.parent.name
+        content = studies.read_yaml(studies.ROOT / "data_manifest" / name / "study.yml")
+        kind = "Synthetic data" if content["synthetic"] else "Real images"
+        extras = [("book.zip", "the whole book as one zip"), ("book.pdf", "as PDF")]
+        others = [
+            f'<a href="{name}/{n}">{text}</a>' for n, text in extras if (place / name / n).is_file()
+        ]
+        question = html.escape(content.get("question", ""))
+        items.append(
+            f'<li><h2><a href="{name}/book/index.html">{html.escape(content["title"])}</a></h2>'
+            f"<p>{kind}. {question}</p><p>{' · '.join(others)}</p></li>"
+        )
+    page = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width,'
+        ' initial-scale=1"><title>Studies</title><style>'
+        "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0"
+        " 1rem;color:#222}"
+        "ul{padding:0;list-style:none}li{border-top:1px solid #ccc;padding:.5rem 0}h2{margin:.5rem"
+        " 0;font-size:1.25rem}"
+        "a{color:#0b57a4}p{margin:.3rem 0}</style></head><body><main><h1>Studies</h1>"
+        "<p>Each report opens from disk and needs no"
+        f" network.</p><ul>{''.join(items)}</ul></main></body></html>\n"
+    )
+    part = place / "index.html.part"
+    part.write_text(page, encoding="utf-8")
+    os.replace(part, place / "index.html")
+
+
+def browser():
+    """Path of an installed Chromium or Chrome; StudyError says what to install."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        raise StudyError(
+            "no Chromium found, which prints the PDF: install it (Debian and Ubuntu: apt-get"
+            " install chromium; macOS: brew install chromium), or leave out PDF=1"
+        )
+    return found
+
+
+def write_pdf(book, names, path):
+    """Print the pages ``names`` of a book, in order, into one PDF with headless Chromium."""
+    program = browser()
+    articles = []
+    for name in names:
+        text = (book / f"{name}.html").read_text(encoding="utf-8")
+        found = re.search(r'<article class="bd-article"[^>]*>(.*?)</article>', text, re.DOTALL)
+        article = re.sub(r'\s(id|aria-labelledby)="[^"]*"', "", found[1]) if found else ""
+        articles.append(
+            re.sub(
+                '<details class="study-(origin|finding)"',
+                r'<details open class="study-\1"',
+                article,
+            )
+        )
+    styles = "".join(
+        f'<link rel="stylesheet" href="{s}">'
+        for s in re.findall(
+            r'<link[^>]*href="([^"?]*\.css)[^"]*"',
+            (book / f"{names[0]}.html").read_text(encoding="utf-8"),
+        )
+    )
+    banner = re.search(r'<div class="bd-header-announcement__content">(.*?)</div>', text, re.DOTALL)
+    head = f'<div class="bd-header-announcement">{banner[1]}</div>' if banner else ""
+    page = book / "printed.html"
+    page.write_text(
+        '<!DOCTYPE html><html lang="en" data-theme="light"><head><meta'
+        f' charset="utf-8">{styles}</head>'
+        f'<body class="study-print">{head}{"".join(f"<section>{a}</section>" for a in articles)}'
+        "</body></html>",
+        encoding="utf-8",
+    )
+    part = path.with_name("part.pdf")
+    command = [
+        program,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-pdf-header-footer",
+        f"--print-to-pdf={part}",
+        page.resolve().as_uri(),
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    finally:
+        page.unlink()
+    if done.returncode or not part.is_file():
+        raise StudyError(f"{program} did not print the PDF: {done.stderr.strip()[-300:]}")
+    os.replace(part, path)

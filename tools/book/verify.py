@@ -1,0 +1,319 @@
+"""Is every number in the book what the run gives? Hashes, counts from predictions, tables from
+per_image.csv.
+
+python -m tools.book.verify --study NAME: ends with an error that names every file with a
+difference.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import datasets, files, metrics, provenance, runs, studies
+from helpers.errors import StudyError, raise_all
+from helpers.readers import locate, sha256
+from helpers.workflow import steps
+from tools.book.build import folder
+from tools.book.pack import input_files
+
+#: pages whose tables are measurements of a machine: they cannot come out the same twice
+MEASURED = ("07",)
+
+
+def seals(place):
+    """Differences between the seal and the files it covers: the manifest, the zip and the PDF."""
+    seal = place / "seal.sha256"
+    if not seal.is_file():
+        raise StudyError(f"{seal}: no such file; make the book first (`make study`)")
+    lines = seal.read_text(encoding="utf-8", errors="replace").splitlines()
+    sealed = dict(reversed(line.split("  ", 1)) for line in lines if "  " in line)
+    for name in {"book/manifest.json", "book.zip"} - set(sealed):
+        yield f"{seal}: does not cover {name}"
+    if (
+        "".join(f"{digest}  {name}\n" for name, digest in sealed.items()).encode()
+        != seal.read_bytes()
+    ):
+        yield f"{seal}: has changed since the book was made"
+    yield from (f"{problem} (or {seal} has)" for problem in _compare(place, sealed))
+
+
+def hashes(study, place):
+    """Differences between the manifest and the book, its zip, and everything that it was made
+    from.
+    """
+    book = place / "book"
+    try:
+        manifest = json.loads((book / "manifest.json").read_text(encoding="utf-8"))
+        listed, inputs = manifest["book"], manifest["inputs"]
+    except (OSError, ValueError, KeyError) as error:
+        yield f"{book / 'manifest.json'}: cannot be read ({error})"
+        return
+    present = {p.relative_to(book).as_posix() for p in book.rglob("*") if p.is_file()} - {
+        "manifest.json"
+    }
+    yield from _compare(book, listed)
+    yield from (
+        f"{book / name}: was not there when the book was made"
+        for name in sorted(present - set(listed))
+    )
+    present = {Path(os.path.relpath(p, studies.ROOT)).as_posix() for p in input_files(study)}
+    yield from _compare(studies.ROOT, inputs)
+    yield from (
+        f"{studies.ROOT / name}: is newer than the book; run `make study` again"
+        for name in sorted(present - set(inputs))
+    )
+    try:
+        with zipfile.ZipFile(place / "book.zip") as archive:
+            names = {n.removeprefix("book/") for n in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        yield f"{place / 'book.zip'}: cannot be opened ({error})"
+        return
+    yield from (f"{place / 'book.zip'}: lacks {name}" for name in sorted(set(listed) - names))
+
+
+def _compare(base, listed):
+    for name, digest in listed.items():
+        path = base / name
+        if not path.is_file():
+            yield f"{path}: is missing"
+        elif files.sha256(path) != digest:
+            yield f"{path}: has changed since the book was made"
+
+
+def images(study):
+    """Differences between the images and masks that were learned from and their hashes in
+    images.csv.
+    """
+    check = json.loads((study.run / "cache" / "check.json").read_text(encoding="utf-8"))
+    base, frame = studies.ROOT / check["data"], studies.images(study)
+    if not base.is_dir():
+        print(
+            f"images: {base} is not on this machine, so the images themselves are not compared",
+            flush=True,
+        )
+        return
+    for kind in ("image", "mask"):
+        for name, digest in zip(frame[kind], frame[f"sha256_{kind}"], strict=True):
+            if not locate(base / name)[0].is_file():
+                yield f"{base / name}: is missing"
+            elif sha256(base / name) != digest:
+                yield f"{base / name}: is not the {kind} of {study.root / 'images.csv'}"
+
+
+def _same(copy, path):
+    return copy.is_file() and copy.read_bytes() == path.read_bytes()
+
+
+def copies(study, place):
+    """Files of the book that differ from those of the run: tables, figures and results."""
+    for name in ("tables", "figures", "results"):
+        for path in sorted((study.run / name).glob("*")):
+            copy = place / "book" / name / path.name
+            if not _same(copy, path):
+                yield f"{copy}: differs from {path}"
+
+
+def counted(study):
+    """Differences between counts.csv and what predictions and reference give, and between
+    counts and per_image.csv.
+    """
+    arrays = datasets.load(study)
+    folders = [runs.folder(study, *training) for training in study.trainings()]
+    if missing := [p for p in folders if not (p / "predictions.npy").is_file()]:
+        yield from (f"{p / 'predictions.npy'}: is missing; run `make study` again" for p in missing)
+        return
+    for place in folders:
+        predictions = np.load(place / "predictions.npy", mmap_mode="r")
+        counts = pd.read_csv(place / "counts.csv", dtype={"image_id": str, "patient_id": str})
+        ids = counts["image_id"].drop_duplicates()
+        positions = pd.Index(arrays.index["image_id"]).get_indexer(ids)
+        if len(ids) != len(predictions) or (positions < 0).any():
+            yield (
+                f"{place / 'predictions.npy'}: has {len(predictions)} outlines, counts.csv"
+                f" {len(ids)} images"
+            )
+            continue
+        again = np.concatenate(
+            [
+                metrics.counts(p, arrays.masks[i], len(study.classes))
+                for p, i in zip(predictions, positions, strict=True)
+            ]
+        )
+        wrong = (counts[metrics.COUNTS].to_numpy() != again).any(axis=1)
+        if wrong.any():
+            yield (
+                f"{place / 'counts.csv'}: row {wrong.argmax() + 2} is not what predictions.npy"
+                " gives"
+            )
+        record = json.loads((place / "weights.json").read_text(encoding="utf-8"))
+        if record["manifest_sha256"] != files.sha256(study.root / "images.csv"):
+            yield f"{place / 'weights.json'}: was learned with another images.csv"
+    with tempfile.TemporaryDirectory() as temporary:
+        joined = Path(temporary) / "per_image.csv"
+        with contextlib.redirect_stdout(io.StringIO()):
+            steps.collect([place / "counts.csv" for place in folders], joined)
+        table = study.run / "results" / "per_image.csv"
+        if joined.read_bytes() != table.read_bytes():
+            yield f"{table}: is not the counts of the trainings joined"
+
+
+def remade(study):
+    """Run every page that wrote a table again and compare; pages that measure a machine are
+    left out.
+
+    Each page runs in a place of its own that holds all tables but the page's, so that several
+    run side by side.
+    """
+    records = {
+        p.stem: json.loads(p.read_text(encoding="utf-8"))
+        for p in study.run.glob("notebooks/*.json")
+    }
+    tables = f"runs/{study.name}/tables/"
+    again = {
+        page: [name for name in record["files"] if name.startswith(tables)]
+        for page, record in records.items()
+        if not page.startswith(MEASURED)
+    }
+    again = sorted(
+        ((page, own) for page, own in again.items() if own),
+        key=lambda item: _seconds(records[item[0]]),
+    )
+    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting = {
+            pool.submit(_again, study, page, records[page], own, Path(temporary) / page): page
+            for page, own in reversed(again)
+        }
+        for number, done in enumerate(as_completed(waiting), 1):
+            seconds, problems = done.result()
+            said = "differ" if problems else "the same again"
+            print(
+                f"[{number} of {len(again)}] {waiting[done]}: tables {said}, {seconds:.0f} s",
+                flush=True,
+            )
+            yield from problems
+
+
+def _seconds(record):
+    """How long a page took when it was made; the longest go first."""
+    started, finished = (
+        datetime.strptime(record[k], "%Y-%m-%d %H:%M:%S UTC") for k in ("started", "finished")
+    )
+    return (finished - started).total_seconds()
+
+
+def _again(study, page, record, own, root):
+    """(seconds, problems) of running one page again below ``root``. own: names of the tables
+    that it wrote.
+    """
+    run, begun = root / "runs" / study.name, time.monotonic()
+    (run / "tables").mkdir(parents=True)
+    (root / "data_manifest").symlink_to(studies.ROOT / "data_manifest")
+    for part in ("cache", "train", "results", "data"):
+        if (study.run / part).exists():
+            shutil.copytree(study.run / part, run / part, copy_function=os.symlink)
+    for path in (study.run / "tables").glob("*"):
+        if os.path.relpath(path, studies.ROOT) not in own:
+            (run / "tables" / path.name).symlink_to(path.resolve())
+    given = [
+        x for name, value in record["parameters"].items() for x in ("-p", name, json.dumps(value))
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "helpers.workflow.notebook",
+        str(provenance.REPOSITORY / f"notebooks/{page}.ipynb"),
+        str(run / "notebooks" / f"{page}.ipynb"),
+        *given,
+    ]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"STUDY_ROOT": str(root), "OMP_NUM_THREADS": "1"},
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=provenance.REPOSITORY,
+    )
+    if done.returncode:
+        problems = [
+            f"notebooks/{page}.ipynb: cannot be run again: {done.stderr.strip().splitlines()[-1]}"
+        ]
+    else:
+        problems = [
+            f"{studies.ROOT / name}: is not what notebooks/{page}.ipynb makes from the results"
+            for name in own
+            if not _equal(root / name, studies.ROOT / name)
+        ]
+    return time.monotonic() - begun, problems
+
+
+def _equal(made, kept):
+    """True for the same text and numbers; another processor may round the last digits of a
+    network's output.
+    """
+    if not made.is_file() or _same(made, kept):
+        return made.is_file()
+    try:
+        pd.testing.assert_frame_equal(pd.read_csv(made), pd.read_csv(kept), rtol=1e-6, atol=1e-9)
+    except AssertionError:
+        return False
+    return True
+
+
+def verify(study):
+    """Check the book of a study, a line for each step; StudyError lists every difference."""
+    place = folder(study)
+
+    def step(name, *checks):
+        begun = time.monotonic()
+        raise_all(
+            [p for check in checks for p in check],
+            f"the book of {study.name} is not what was made ({name})",
+        )
+        print(f"{name}: as made, {time.monotonic() - begun:.0f} s", flush=True)
+
+    # in this order, and each only if the one before found nothing: numbers from changed files
+    # mean
+    # nothing
+    step(
+        "hashes of the book, its zip, weights, predictions and results",
+        seals(place),
+        hashes(study, place),
+    )
+    step("files of the book and files of the run", copies(study, place))
+    step("images and masks", images(study))
+    step("counts from predictions and reference", counted(study))
+    step("every table from the counts", remade(study))
+
+
+def main(arguments=None):
+    """Check a book: hashes, counts from predictions, every table from per_image.csv."""
+    parser = argparse.ArgumentParser(prog="tools.book.verify", description=main.__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--protocol", default="quick")
+    args = parser.parse_args(arguments)
+    try:
+        verify(studies.load(args.study, args.protocol))
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    print(
+        f"verified: every file is as it was made, and every table of {args.study} comes out the"
+        " same again"
+    )
+
+
+if __name__ == "__main__":
+    main()

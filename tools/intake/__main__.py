@@ -1,0 +1,40 @@
+"""Command line of ``make manifest``."""
+
+import argparse
+import sys
+
+from helpers import studies
+from helpers.errors import StudyError
+from tools.intake.make import make
+
+
+def main(arguments=None):
+    """A folder of images and masks becomes a study. python -m tools.intake --study NAME --data
+    FOLDER [...].
+    """
+    parser = argparse.ArgumentParser(
+        prog="tools.intake",
+        description=main.__doc__,
+        epilog="a form to copy: tools/intake/form_example.yml",
+    )
+    parser.add_argument("--study", required=True, help="a new name: letters, digits, _ and -")
+    parser.add_argument("--data", required=True, help="the folder that holds images and masks")
+    parser.add_argument("--patients", help="the table of patients, CSV")
+    parser.add_argument(
+        "--form", help="how to read the folder; default data_manifest/NAME/form.yml if it is there"
+    )
+    parser.add_argument(
+        "--redraw", action="store_true", help="draw the splits again, against an earlier manifest"
+    )
+    args = parser.parse_args(arguments)
+    own = studies.ROOT / "data_manifest" / args.study / "form.yml"
+    form = args.form or (own if own.is_file() else None)
+    try:
+        page = make(args.study, args.data, form, args.patients, args.redraw)
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    print(f"manifest: {studies.ROOT / 'data_manifest' / args.study}\nlook at: {page}")
+
+
+if __name__ == "__main__":
+    main()

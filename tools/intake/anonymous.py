@@ -1,0 +1,235 @@
+"""A folder of DICOM files and masks to a folder without identities, and the sheet for a person to
+sign off.
+
+python -m tools.intake.anonymous --data FOLDER --out FOLDER --key FILE [--form form.yml] [--patients
+CSV]
+"""
+
+import argparse
+import html
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from helpers import readers, studies
+from helpers.errors import StudyError, raise_all
+from helpers.files import write_csv
+from tools.intake import deidentify, find, form, make, page, patients
+
+COLUMNS = ("patient_id", "age_years", "sex", "height_cm", "weight_kg", "excluded")
+
+
+def convert(data, out, key_path, form_path=None, patients_path=None):
+    """De-identify every DICOM image under data into out; returns the path of the sheet (beside the
+    key).
+
+    Writes out/images/<new>.dcm, masks as PNG of class indices in out/masks (raters in
+    out/raters/<rater>), out/form.yml for the intake, and patients.csv where a table is given. Where
+    one file cannot be done, nothing is written: StudyError lists them all.
+    """
+    data, out = Path(data), Path(out)
+    if not data.is_dir():
+        raise StudyError(f"DATA={data}: no such folder; give the folder that holds the DICOM files")
+    if out.exists() and any(out.iterdir()):
+        raise StudyError(f"{out}: is not empty; give a new folder for the result")
+    key = deidentify.Key.open(key_path, away_from=[out, studies.ROOT])
+    said = form.read(form_path)
+    files = find.everything(data)
+    chosen, left, problems, done, counts = [], [], [], [], {}
+    candidates = find.images(files, said)
+    ids = find.identifiers(candidates)
+    for file in (c for c in candidates if ids[c] not in said.exclude):
+        try:
+            (chosen if readers.kind(data / file) == "DICOM" else left).append(file)
+        except StudyError as error:
+            problems.append(_seen_from(data, error))
+    pairs = {p.image: p for p in find.pair(files, chosen, said)[0]}
+    left = [f for f in left if f not in {m for p in pairs.values() for m in _places(p).values()}]
+    classes = make.classes_of(list(pairs.values()), data, said)[0] if pairs else said.classes
+    for image in chosen:
+        try:
+            original = find.patient(image, data, said)
+            if original is None:
+                raise StudyError(
+                    f"{image}: has no PatientID; say in the form how to read the patient"
+                )
+            new = key.new(original)
+            counts[new] = counts.get(new, 0) + 1
+            drawn = _masks(pairs.get(image), data, classes, said)
+            outlined = np.any([m > 0 for m in drawn.values()], 0) if drawn else None
+            result = deidentify.clean(data / image, new, key.secret, outlined)
+            done.append(
+                (image, f"{new}_{counts[new]:03d}", result, _cut(drawn, pairs.get(image), result))
+            )
+        except StudyError as error:
+            problems.append(_seen_from(data, error))
+    raise_all(
+        problems,
+        f"DATA={data}, nothing was written; repair these files or exclude them in the form",
+    )
+    if not done:
+        raise StudyError(f"DATA={data}: none of its {len(files)} files is a DICOM image")
+    table = None
+    if patients_path:
+        table = patients.read(Path(patients_path))
+        table["patient_id"] = [key.new(p) for p in table["patient_id"]]
+        if "age_years" in table:
+            table["age_years"] = table["age_years"].clip(upper=deidentify.OLDEST)
+        table = table[[c for c in COLUMNS if c in table]].sort_values("patient_id")
+    sheet = _sheet(key.path.with_suffix(".html"), data, done, left)
+    key.save()  # before the files that cannot be traced without it
+    _write(out, done, classes, said, table)
+    return sheet
+
+
+def _seen_from(data, error):
+    return str(error).replace(f"{data}{os.sep}", "")
+
+
+def _places(pair):
+    """Folder in the result → mask of one image."""
+    return (
+        {"masks": pair.mask, **{f"raters/{r}": m for r, m in pair.raters.items()}} if pair else {}
+    )
+
+
+def _masks(pair, data, classes, said):
+    """Masks of one image as they are: {folder in the result: uint8}."""
+    if pair is None:
+        return {}
+    size = readers.open_picture(data / pair.image).pixels.shape[1:]
+    return {
+        place: readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
+        for place, name in _places(pair).items()
+    }
+
+
+def _cut(masks, pair, result):
+    """The masks cut like their image; an outline outside the fan is an error."""
+    top, bottom, left, right = result.box
+    for place, mask in masks.items():
+        lost = int((mask > 0).sum() - (mask[top:bottom, left:right][result.inside] > 0).sum())
+        if lost > 0.01 * (mask > 0).sum():
+            raise StudyError(
+                f"{_places(pair)[place]}: {lost} pixels of its outlines lie outside the ultrasound"
+                " fan; does it belong to this picture?"
+            )
+    return {place: mask[top:bottom, left:right] for place, mask in masks.items()}
+
+
+def _write(out, done, classes, said, table):
+    raters = sorted(
+        {place.removeprefix("raters/") for *_, masks in done for place in masks if place != "masks"}
+    )
+    for _, name, result, masks in done:
+        deidentify.save(result, out / "images" / f"{name}.dcm")
+        for place, mask in masks.items():
+            target = out / place / f"{name}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(target.with_suffix(".part"), "PNG")
+            os.replace(target.with_suffix(".part"), target)
+    where = {"masks": "{up}/masks/{stem}.png"}
+    if raters:
+        drawn = {r: "{up}/raters/" + r + "/{stem}.png" for r in raters}
+        where = {"reference": "reference", "masks": {"reference": where["masks"], **drawn}}
+    told = {
+        k: getattr(said, k)
+        for k in ("title", "question", "citation", "duplicates", "split", "study")
+    }
+    told |= {"device": said.device} if "name" in said.device else {}
+    content = {"images": ["images/*.dcm"], **where, "patient": {"tag": "PatientID"}}
+    content |= {key: value for key, value in told.items() if value}
+    if classes:
+        content["classes"] = [
+            {"name": c.name, "title": c.title, "colour": c.colour, "weight": c.weight}
+            for c in classes[1:]
+        ]
+    (out / "form.yml").write_text(
+        yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+    if table is not None:
+        write_csv(table, out / "patients.csv")
+
+
+def _sheet(path, data, done, left):
+    """Every picture before and after, with what a text reader still finds; beside the key, because
+    it identifies.
+    """
+    parts = [
+        "<h1>Before and after</h1>",
+        (
+            '<p class="note">This page shows the original pictures: keep it with the key. Look at'
+            " every pair; sign only if nothing on the right names or dates a person; else exclude"
+            " the picture in the form and run again. Pictures on which text was found come"
+            " first.</p>"
+        ),
+        "<p>Checked by: ______________________ on: ______________</p>",
+    ]
+    if left:
+        names = ", ".join(map(html.escape, left))
+        parts.append(f"<p>Left behind, because they are not DICOM ({len(left)}): {names}</p>")
+    pairs = []
+    for image, name, result, _ in done:
+        before, after = (
+            readers.open_picture(data / image).pixels.max(0),
+            result.frames.max(0),
+        )  # all of a cine
+        words = deidentify.residual_text(after)
+        text = (
+            "no text reader (tesseract) is installed"
+            if words is None
+            else f"text found: {' '.join(words) or 'none'}"
+        )
+        shown = ""
+        for pixels, caption in ((before, f"before: {image}"), (after, f"after: {name}; {text}")):
+            source = page.embedded(np.repeat(pixels[..., None], 3, 2))
+            shown += (
+                f'<figure style="display:inline-block;width:24rem"><img src="{source}" alt="">'
+                f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+            )
+        pairs.append((not words, f"<div>{shown}</div>"))
+    parts += [shown for _, shown in sorted(pairs, key=lambda pair: pair[0])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with os.fdopen(
+        os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as out:
+        out.write(
+            '<!doctype html><meta charset="utf-8"><title>Before and'
+            f" after</title><style>{page.STYLE}</style>"
+        )
+        out.write("\n".join(parts))
+    os.replace(part, path)
+    return path
+
+
+def main(arguments=None):
+    """De-identify a folder of DICOM files, then tell how to go on."""
+    parser = argparse.ArgumentParser(prog="tools.intake.anonymous", description=main.__doc__)
+    for name, about in (
+        ("data", "folder with the DICOM files"),
+        ("out", "new folder for the result"),
+        ("key", "file that keeps who is who, outside the result"),
+    ):
+        parser.add_argument(f"--{name}", required=True, help=about)
+    parser.add_argument("--form", help="how to read the folder, as tools/intake/form_example.yml")
+    parser.add_argument("--patients", help="table of patients, CSV")
+    args = parser.parse_args(arguments)
+    try:
+        sheet = convert(args.data, args.out, args.key, args.form, args.patients)
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    out = Path(args.out)
+    more = f" PATIENTS={out / 'patients.csv'}" if args.patients else ""
+    print(
+        f"look at and sign: {sheet}\nnext: make manifest STUDY=... DATA={out}"
+        f" FORM={out / 'form.yml'}{more}"
+    )
+
+
+if __name__ == "__main__":
+    main()

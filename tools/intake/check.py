@@ -1,0 +1,192 @@
+"""Every pair opened and looked at: what is usable, what is refused and why, what a person should
+look at first.
+"""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from helpers import readers
+from helpers.errors import StudyError
+from helpers.readers import labels, pictures
+from tools.intake import find
+from tools.intake.find import Refused
+
+THUMBNAIL = 256  # px, longer side, for the page
+
+
+@dataclass(frozen=True)
+class Record:
+    """A usable pair. areas: share of each foreground class; picture, drawn: thumbnails uint8;
+    pixels: hash of the grey values; drawn_on: the image that the annotation names, if it names one;
+    notes: what the reader did.
+    """
+
+    pair: find.Pair
+    patient: str | None
+    device: str | None
+    spacing_mm: float | None
+    size: tuple
+    areas: tuple
+    picture: np.ndarray
+    drawn: np.ndarray
+    pixels: str
+    drawn_on: str | None
+    notes: tuple
+
+
+def read(pair, data, classes, form):
+    """Open one pair: a Record, or Refused with the reader's words (paths as seen from DATA)."""
+    data = Path(data)
+    try:
+        picture = readers.one_picture(data / pair.image)
+        pixels, spacing = picture.pixels[0], picture.spacing_mm
+        mask = readers.read_mask(
+            data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape
+        )
+        for name in pair.raters.values():
+            readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
+        patient, device = (f(pair.image, data, form) for f in (find.patient, find.device))
+    except StudyError as error:
+        return Refused(
+            pair.image, str(error).replace(f"{data}{os.sep}", "").removeprefix(f"{pair.image}: ")
+        )
+    notes = list(picture.notes)
+    if find.identified(pair.image, data):
+        notes.append(find.IDENTIFIED)
+    mm = None
+    if spacing is not None:
+        mm = float(np.sqrt(spacing[0] * spacing[1]))
+        if abs(spacing[0] / spacing[1] - 1) > 0.01:
+            notes.append(
+                f"pixels of {spacing[0]:.4g} × {spacing[1]:.4g} mm are not square; their mean size"
+                " is noted"
+            )
+    areas = tuple(
+        float(a) for a in np.bincount(mask.ravel(), minlength=len(classes))[1:] / mask.size
+    )
+    digest = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+    return Record(
+        pair,
+        patient,
+        device,
+        mm,
+        pixels.shape,
+        areas,
+        _small(pixels, Image.Resampling.BILINEAR),
+        _small(mask, Image.Resampling.NEAREST),
+        digest,
+        _named(data / pair.mask),
+        tuple(notes),
+    )
+
+
+def _small(pixels, how):
+    scale = THUMBNAIL / max(pixels.shape)
+    size = [max(1, round(n * min(scale, 1))) for n in pixels.shape[::-1]]
+    return np.asarray(Image.fromarray(pixels).resize(size, how))
+
+
+def _named(path):
+    """The stem of the image that a Labelme file says it was drawn on."""
+    if readers.suffix(path) != ".json":
+        return None
+    content = labels.load_json(readers.locate(path)[0])[0]
+    named = content.get("imagePath") if isinstance(content, dict) else None
+    return (
+        find.stem(PurePosixPath(named.replace("\\", "/")))
+        if isinstance(named, str) and named
+        else None
+    )
+
+
+def read_all(pairs, data, classes, form):
+    """(records, refused) of all pairs, read in threads, in order; says how far it is."""
+    records, refused = [], []
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for number, found in enumerate(pool.map(lambda p: read(p, data, classes, form), pairs), 1):
+            (refused if isinstance(found, Refused) else records).append(found)
+            if number % 200 == 0 or number == len(pairs):
+                print(f"read {number} of {len(pairs)} images, {len(refused)} refused", flush=True)
+    return records, refused
+
+
+def discover(pairs, data):
+    """What masks hold for which no form names classes: (set of label names, sorted list of values
+    above 0).
+    """
+    names, values = set(), set()
+    for pair in pairs:
+        path = readers.locate(Path(data) / pair.mask)[0]
+        try:
+            if readers.kind(path) == "JSON":
+                content = labels.load_json(path)[0]
+                names |= {str(s.get("label")) for s in content.get("shapes", [])}
+                names |= {str(c["name"]) for c in content.get("categories", [])}
+            elif readers.kind(path) == "NIfTI":
+                if described := labels.descriptions(path):
+                    names |= {name for value, name in described.items() if value}
+                else:
+                    values |= set(np.unique(pictures.open_nifti(path)[0]).tolist())
+            else:
+                with Image.open(path) as picture:
+                    if picture.mode in ("L", "P", "1"):
+                        values |= set(np.unique(np.asarray(picture)).tolist())
+        except (StudyError, OSError, AttributeError, KeyError):
+            continue  # this file is refused with its own message when it is read
+    return names, sorted(int(v) for v in values if v and np.isfinite(v))
+
+
+def exclude(records, form):
+    """image_id → reason: those the form names, and copies of a picture that came before."""
+    reasons, first = dict(form.exclude), {}
+    for record in records:
+        name = record.pair.image_id
+        if name in reasons:
+            continue
+        if record.pixels in first and form.duplicates == "exclude":
+            reasons[name] = f"same picture as {first[record.pixels]}"
+        first.setdefault(record.pixels, name)
+    return reasons
+
+
+def suspicious(records, classes):
+    """What a person should look at first: list of (Record, other Record or None, reason), worst
+    first.
+    """
+    found, by_name = [], {find.stem(r.pair.image): r for r in records}
+    twins = {}
+    for r in records:
+        if r.drawn_on and r.drawn_on != find.stem(r.pair.image) and r.drawn_on in by_name:
+            found.append(
+                (
+                    0,
+                    r,
+                    by_name[r.drawn_on],
+                    f"its outlines say that they were drawn on {r.drawn_on}",
+                )
+            )
+        if other := twins.get(r.pixels):
+            same = np.array_equal(r.drawn, other.drawn)
+            reason = (
+                "the same picture twice" if same else "the same picture twice, outlined differently"
+            )
+            found.append((2 if same else 1, r, other, f"{reason} ({other.pair.image_id})"))
+        twins.setdefault(r.pixels, r)
+        if not any(r.areas):
+            found.append((3, r, None, "nothing is outlined"))
+    for k, c in enumerate(classes[1:]):
+        shown = [r for r in records if r.areas[k] > 0]
+        logs = np.log([r.areas[k] for r in shown])
+        if len(shown) >= 20:
+            spread = 1.4826 * np.median(np.abs(logs - np.median(logs)))
+            for r, value in zip(shown, logs, strict=True):
+                if abs(value - np.median(logs)) > 5 * max(spread, 0.05):
+                    times = np.exp(value - np.median(logs))
+                    found.append((4, r, None, f"{c.title}: {times:.2g} times the usual area"))
+    return [item[1:] for item in sorted(found, key=lambda item: item[0])]

@@ -1,0 +1,96 @@
+"""The form: how to read a folder. A few lines of YAML, every one of them optional."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from helpers import studies
+from helpers.errors import StudyError, raise_all
+
+SCHEMA = yaml.safe_load((Path(__file__).parent / "form.schema.yml").read_text(encoding="utf-8"))
+#: colours for classes without one, told apart with colour-blindness too (Okabe–Ito)
+COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2", "#999999")
+
+
+@dataclass(frozen=True)
+class Label:
+    """One structure as the readers want it; labels: its names in annotation files."""
+
+    index: int
+    name: str
+    title: str
+    colour: str
+    weight: float = 1.0
+    labels: tuple = ()
+
+
+BACKGROUND = Label(0, "background", "background", "#000000")
+
+
+@dataclass(frozen=True)
+class Form:
+    """A validated form with its defaults; classes is None where they are to be discovered."""
+
+    title: str = ""
+    question: str = ""
+    citation: str = "unpublished"
+    images: tuple = ()
+    masks: tuple | dict = ()
+    reference: str | None = None
+    patient: dict = field(default_factory=dict)
+    device: dict = field(default_factory=dict)
+    classes: tuple | None = None
+    ignored: tuple = ()
+    exclude: dict = field(default_factory=dict)
+    duplicates: str = "exclude"
+    split: dict = field(default_factory=dict)
+    study: dict = field(default_factory=dict)
+
+
+def read(path):
+    """The form in a YAML file, or the defaults for None; StudyError lists every wrong key."""
+    if path is None:
+        return Form()
+    content = studies.read_yaml(path)
+    errors = sorted(
+        jsonschema.Draft202012Validator(SCHEMA).iter_errors(content),
+        key=lambda e: str(e.absolute_path),
+    )
+    raise_all(
+        (f"{'.'.join(map(str, e.absolute_path)) or 'top level'}: {e.message}" for e in errors), path
+    )
+    masks = content.get("masks", ())
+    if isinstance(masks, dict) and content.get("reference") not in masks:
+        raise StudyError(f"{path}: reference: must name one of the raters {', '.join(masks)}")
+    if "classes" in content:
+        content["classes"] = labels(content["classes"])
+        if len({c.name for c in content["classes"]}) < len(content["classes"]):
+            raise StudyError(f"{path}: classes: every name once, background is added by itself")
+    split = content.get("split", {})
+    if (split.get("policy") == "given") != ("given" in split):
+        raise StudyError(f"{path}: split: policy 'given' and the key 'given' belong together")
+    content["masks"] = (masks,) if isinstance(masks, str) else masks
+    return Form(**content)
+
+
+def labels(entries):
+    """Class entries of a form as Labels with indices from 1, background first."""
+    found = [BACKGROUND]
+    for k, entry in enumerate(entries, 1):
+        title, colour = (
+            entry.get("title", entry["name"]),
+            entry.get("colour", COLOURS[(k - 1) % len(COLOURS)]).lower(),
+        )
+        found.append(
+            Label(
+                k,
+                entry["name"],
+                title,
+                colour,
+                entry.get("weight", 1),
+                tuple(entry.get("labels", ())),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,318 @@
+"""From a folder to data_manifest/<study>/ and a page about it. Nothing is written unless something
+is usable.
+"""
+
+import os
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from helpers import studies
+from helpers.errors import StudyError, raise_all
+from helpers.files import write_csv
+from helpers.readers import sha256
+from tools.intake import check, find, page, patients, splits
+from tools.intake import form as forms
+from tools.intake.tables import image_table
+
+DRAFT = Path(__file__).parent / "draft.yml"
+NOBODY = (
+    "nothing says whose it is, as the other images do; say in the form how to read the patient, or"
+    " split by image"
+)
+
+
+def classes_of(pairs, data, form):
+    """(labels, sentences): the form's classes, else what the masks hold, named as there."""
+    if form.classes:
+        return form.classes, []
+    names, values = check.discover(pairs, data)
+    if names and values:
+        raise StudyError(
+            f"classes: some masks name their classes ({', '.join(sorted(names))}), others number"
+            f" them ({', '.join(map(str, values))}); say in a form which number is which"
+        )
+    if names:
+        entries = [
+            {
+                "name": re.sub(r"[^A-Za-z0-9_+-]+", "_", n).strip("_") or f"class_{k}",
+                "title": n,
+                "labels": [n],
+            }
+            for k, n in enumerate(sorted(names - set(form.ignored)), 1)
+        ]
+    elif values in ([255], [1]):
+        entries = [{"name": "structure"}]
+    else:
+        entries = [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
+    if not entries or len(entries) > 20:
+        raise StudyError(
+            f"classes: the masks hold {len(entries)} different labels; name the classes in a form,"
+            " each with its labels"
+        )
+    found = forms.labels(entries)
+    return found, [
+        "No form names the classes; they were taken from the masks:"
+        f" {', '.join(c.name for c in found[1:])}."
+    ]
+
+
+def study_yml(name, form, classes, by_patient):
+    """The content of a drafted study.yml (dict)."""
+    target, unit = classes[1].name, "patient" if by_patient else "image"
+    if form.split.get("policy") == "image k-fold":
+        unit = "image"
+    content = {
+        "title": form.title or name.replace("_", " "),
+        **({"question": form.question} if form.question else {}),
+        "citation": form.citation,
+        **yaml.safe_load(DRAFT.read_text(encoding="utf-8")),
+        "classes": [
+            {
+                "index": c.index,
+                "name": c.name,
+                "title": c.title,
+                "colour": c.colour,
+                "weight": c.weight,
+                **({"labels": list(c.labels)} if c.labels else {}),
+            }
+            for c in classes
+        ],
+        **({"ignored": list(form.ignored)} if form.ignored else {}),
+        "split": {
+            "policy": form.split.get("policy", "given"),
+            "unit": unit,
+            "folds": form.split.get("folds", 5),
+            "seed": form.split.get("seed", 42),
+        },
+        "target": target,
+        "statistics": {
+            "metric": "Dice",
+            "class": target,
+            "test": "patient_t" if by_patient else "image_t",
+            "interval": "bootstrap_t",
+            "margin": 0.02,
+            "draws": 10000,
+            "seed": 1,
+            "multiplicity": "holm",
+        },
+    } | form.study
+    if content["split"]["policy"] == "given":
+        content["split"].pop("folds", None)
+    return content
+
+
+def tables(records, reasons, form, data, previous):
+    """(images, annotations or None) as written, from the usable records and image_id → reason of
+    the excluded.
+    """
+    rows = [
+        {
+            "image_id": r.pair.image_id,
+            "patient_id": r.patient,
+            "image": r.pair.image,
+            "mask": r.pair.mask,
+            "device": r.device,
+            "pixel_spacing_mm": r.spacing_mm,
+            "excluded": reasons.get(r.pair.image_id),
+        }
+        for r in records
+    ]
+    frame = pd.DataFrame(rows)
+    used = frame["excluded"].isna().to_numpy()
+    if not used.any():
+        raise StudyError(
+            "every usable image is excluded; look at the keys exclude and duplicates of the form"
+        )
+    frame["split"] = "excluded"
+    areas = np.array([r.areas for r in records])[used]
+    frame.loc[used, "split"] = splits.draw(
+        frame[used].reset_index(drop=True), areas, form.split, previous
+    )
+    images = image_table(frame.astype(object).where(frame.notna(), None).to_dict("records"), data)
+    drawn = [
+        (r.pair.image_id, rater, mask) for r in records for rater, mask in r.pair.raters.items()
+    ]
+    if not drawn:
+        return images, None
+    notes = pd.DataFrame(drawn, columns=["image_id", "rater", "mask"])
+    return images, notes.assign(sha256_mask=[sha256(Path(data) / m) for m in notes["mask"]])
+
+
+def previous_split(folder, redraw):
+    """The split of an earlier manifest, or None where there is none or it shall be drawn again."""
+    path = folder / "images.csv"
+    return None if redraw or not path.is_file() else studies.read_csv(path, studies.IMAGES)
+
+
+def make(name, data, form_path=None, patients_path=None, redraw=False):
+    """Read a folder and write the manifest and the page; returns the path of the page.
+
+    Raises StudyError, and writes nothing, where the study would not be usable; what was refused is
+    then in the message.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise StudyError(f"study name {name!r}: use letters, digits, _ and - only")
+    data = Path(data)
+    if not data.is_dir():
+        raise StudyError(
+            f"DATA={data}: no such folder; give the folder that holds the images and masks"
+        )
+    folder = studies.ROOT / "data_manifest" / name
+    form = forms.read(form_path)
+    people = patients.read(Path(patients_path)) if patients_path else None
+    files = find.everything(data)
+    chosen = find.images(files, form)
+    if not chosen:
+        wanted = f"match {', '.join(form.images)}" if form.images else "are images by their ending"
+        raise StudyError(
+            f"DATA={data}: none of its {len(files)} files {wanted}; nothing was written"
+        )
+    pairs, refused = find.pair(files, chosen, form)
+    raise_unusable(data, pairs, refused)
+    pairs = find.frames(pairs, data)
+    classes, assumed = classes_of(pairs, data, form)
+    records, more = check.read_all(pairs, data, classes, form)
+    refused += more
+    raise_unusable(data, records, refused)
+    unknown = sorted(
+        set(form.exclude) - {p.image_id for p in pairs} - {find.stem(r.file) for r in refused}
+    )
+    raise_all((f"exclude: no image is called {n!r}" for n in unknown), form_path)
+    reasons, previous = check.exclude(records, form), previous_split(folder, redraw)
+    named = patients.respelled([r.patient for r in records])
+    alias = dict(
+        sorted((r.patient, n) for r, n in zip(records, named, strict=True) if r.patient != n)
+    )
+    assumed += [f"Patients {old!r} and {new!r} were taken as one." for old, new in alias.items()]
+    records = [replace(r, patient=n) for r, n in zip(records, named, strict=True)]
+    if any(named) and form.split.get("policy") not in ("given", "image k-fold"):
+        refused += [find.Refused(r.pair.image, NOBODY) for r in records if not r.patient]
+        records = [r for r in records if r.patient]
+    if people is not None:
+        people["patient_id"] = patients.respelled(people["patient_id"], named)
+        out = set(people.loc[people["excluded"].notna(), "patient_id"])
+        reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
+    images, drawn = tables(records, reasons, form, data, previous)
+    by_patient = images["patient_id"].notna().any()
+    assumed += sentences(records, by_patient, previous)
+    written = {"images.csv": images, "annotations.csv": drawn}
+    if people is not None:
+        pictured = set(images["patient_id"].dropna())
+        used = set(images.loc[images["split"] != "excluded", "patient_id"].dropna())
+        people, notes = patients.match(people, pictured, used)
+        written["patients.csv"], assumed = people, assumed + notes
+    content = study_yml(name, form, classes, by_patient)
+    write_manifest(folder, content, {k: v for k, v in written.items() if v is not None})
+    return write_page(name, data, files, records, refused, reasons, images, classes, assumed)
+
+
+def raise_unusable(data, usable, refused):
+    """StudyError with every refusal where nothing is left."""
+    if not usable:
+        raise_all(
+            (f"{r.file}: {r.reason}" for r in refused),
+            f"DATA={data}: no usable image, nothing was written",
+        )
+
+
+def sentences(records, by_patient, previous):
+    """What was assumed without being told, as sentences."""
+    found = []
+    if not by_patient:
+        found.append(
+            "No patient is known: images of one person may be in training and test. Name the"
+            " patient in a form."
+        )
+    if not any(r.spacing_mm for r in records):
+        found.append("No pixel spacing is known: distances will be in pixels only.")
+    if previous is not None:
+        found.append(
+            "Images and patients of the earlier manifest kept their split; only new ones were"
+            " drawn."
+        )
+    for note in sorted({n for r in records for n in r.notes}):
+        noted = [r.pair.image_id for r in records if note in r.notes]
+        found.append(
+            f"{len(noted)} images: {note}"
+            f" ({', '.join(noted[:5])}{', …' if len(noted) > 5 else ''})."
+        )
+    return found
+
+
+def write_manifest(folder, content, frames):
+    """Validate everything as the study will, then move it into place; an existing study.yml is
+    kept.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as draft:
+        draft = Path(draft)
+        kept = folder / "study.yml"
+        text = (
+            kept.read_text(encoding="utf-8")
+            if kept.is_file()
+            else yaml.safe_dump(
+                content, allow_unicode=True, sort_keys=False, width=110, default_flow_style=None
+            )
+        )
+        (draft / "study.yml").write_text(text, encoding="utf-8")
+        for name, frame in frames.items():
+            write_csv(frame, draft / name)
+        try:
+            loaded = studies.load(draft.name)
+            studies.images(loaded)
+            studies.patients(loaded)
+            studies.annotations(loaded)
+        except StudyError as error:
+            raise StudyError(
+                str(error).replace(str(draft), str(folder)) + "\n  nothing was written"
+            ) from None
+        folder.mkdir(exist_ok=True)
+        for path in sorted(draft.iterdir()):
+            os.replace(path, folder / path.name)
+
+
+def write_page(name, data, files, records, refused, reasons, images, classes, assumed):
+    """Write reports/<study>/intake.html and return its path."""
+    used = images[images["split"] != "excluded"]
+    people = used["patient_id"].nunique()
+    summary = [
+        ("files in the folder", len(files)),
+        ("images used", len(used)),
+        ("patients", people or "unknown"),
+        ("images excluded", len(images) - len(used)),
+        ("images refused", len(refused)),
+        ("images with known pixel spacing", int(used["pixel_spacing_mm"].notna().sum())),
+    ]
+    summary += [
+        (f"images that show {c.title}", sum(r.areas[c.index - 1] > 0 for r in records))
+        for c in classes[1:]
+    ]
+    groups = [(s, used[used["split"] == s]) for s in ("train", "val", "test", "external")]
+    rows = [(s, int(g["patient_id"].nunique()) or "unknown", len(g)) for s, g in groups if len(g)]
+    suspects = check.suspicious(records, classes)
+    shown = [records[k] for k in np.random.default_rng(1).permutation(len(records))[:48]]
+    named = sum(find.IDENTIFIED in r.notes for r in records)
+    first = (
+        f"{named} of these files name a person, and images.csv repeats their ids: make anonymous"
+        " first. "
+    )
+    repair = "repair what is refused and run make manifest again; " if refused else ""
+    then = (
+        f"{first * bool(named)}Next: {repair}look at the pictures below, then run make study"
+        f" STUDY={name} DATA={data}"
+    )
+    text = page.render(
+        name, summary, assumed, refused, suspects, reasons, shown, rows, classes, then
+    )
+    target = studies.ROOT / "reports" / name / "intake.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, target)
+    return target

@@ -1,0 +1,113 @@
+"""Splits: whole patients, alike in size, structures and devices; seeded, and never drawn again
+silently.
+"""
+
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from helpers.errors import StudyError
+from tools.intake.tables import sample
+
+
+def folds(units, features, count, seed, fixed=None):
+    """A fold 0 … count − 1 for every row (int array), all rows of a unit together.
+
+    units: (N,) names, patients or images; features: (N, F) non-negative, what every fold should
+    have its share of (a column of ones, areas of the classes, one column a device). Units come
+    largest first, in seeded order within equal size, and each goes where the folds' shares stay
+    closest to even. fixed: unit → the folds allowed.
+    """
+    units = pd.Series(np.asarray(units, object))
+    table = pd.DataFrame(np.asarray(features, float)).groupby(units).sum().sort_index()
+    totals = table.sum().to_numpy()
+    load = table.to_numpy() / np.where(totals > 0, totals, 1) * count
+    if len(table) < count:
+        raise StudyError(
+            f"a split into {count} needs at least {count} patients or images, found {len(table)}"
+        )
+    place = {name: k for k, name in enumerate(table.index)}
+    sums, chosen, everywhere = np.zeros((count, load.shape[1])), {}, list(range(count))
+    shuffled = np.random.default_rng(seed).permutation(len(table))
+    order = [table.index[k] for k in shuffled[np.argsort(-load[shuffled, 0], kind="stable")]]
+    fixed = fixed or {}
+    for unit in sorted(order, key=lambda u: u not in fixed):  # decided ones first
+        after = sums + load[place[unit]]
+        allowed = fixed.get(unit, everywhere)
+        growth = (after**2).sum(1) - (sums**2).sum(1)
+        chosen[unit] = allowed[int(np.argmin(growth[allowed]))]
+        sums[chosen[unit]] = after[chosen[unit]]
+    return units.map(chosen).to_numpy(int)
+
+
+def names(fold):
+    """Fold numbers as splits: fold 0 is the test set, fold 1 the validation set, the others
+    train.
+    """
+    return np.array(["test", "val", "train"], object)[np.minimum(fold, 2)]
+
+
+def _chosen(images, matching, rules, seed):
+    """Splits by pattern: every image in exactly one. A rule that chooses takes its images
+    before one that does not.
+    """
+    taken = {}
+    for name, rule in sorted(rules.items(), key=lambda item: "choose" not in item[1]):
+        free = [i for i in matching[name] if i not in taken]
+        if "choose" in rule:
+            if rule["choose"] > len(free):
+                raise StudyError(
+                    f"split {name}: {rule['choose']} images of {rule['of']!r} wanted, there are"
+                    f" {len(free)}"
+                )
+            free = sample(free, rule["choose"], seed)
+        elif clash := [i for i in matching[name] if i in taken and "choose" not in rules[taken[i]]]:
+            raise StudyError(
+                f"split: {clash[0]} is in {taken[clash[0]]} and in {name}; change the patterns"
+            )
+        taken |= dict.fromkeys(free, name)
+    if missing := [i for i in images if i not in taken]:
+        raise StudyError(
+            f"split: {len(missing)} images are in none, among them {missing[0]}; add a pattern for"
+            " them"
+        )
+    return np.array([taken[i] for i in images], object)
+
+
+def draw(frame, areas, rule, previous=None):
+    """The split of every row (object array of train, val, test).
+
+    frame: image_id, patient_id, image, device; areas: (N, classes − 1) share of each structure;
+    rule: policy, folds, seed, given of the form. previous: image_id, patient_id, split of an
+    earlier manifest; what it says stays.
+    """
+    if rule.get("policy") == "given":
+        matching = {
+            n: [i for i in frame["image"] if PurePosixPath(i).match(r["of"])]
+            for n, r in rule["given"].items()
+        }
+        return _chosen(frame["image"].tolist(), matching, rule["given"], rule.get("seed", 42))
+    by_patient = frame["patient_id"].notna().any() and rule.get("policy") != "image k-fold"
+    if by_patient and frame["patient_id"].isna().any():
+        first = frame.loc[frame["patient_id"].isna(), "image"].iloc[0]
+        raise StudyError(
+            f"split by patient: {first} has none; say in the form how to read it, or split by image"
+        )
+    if rule.get("policy") == "patient k-fold" and not by_patient:
+        raise StudyError(
+            "split by patient: no image has a patient; say in the form how to read it from the path"
+        )
+    key, count = "patient_id" if by_patient else "image_id", rule.get("folds", 5)
+    devices = pd.get_dummies(frame["device"].fillna("unknown")).to_numpy(float)
+    features = np.column_stack([np.ones(len(frame)), areas, devices])
+    fixed = {}
+    if previous is not None:
+        kept = (
+            previous[previous["split"].isin(["train", "val", "test"])]
+            .drop_duplicates(key)
+            .set_index(key)["split"]
+        )
+        allowed = {"test": [0], "val": [1], "train": list(range(2, count))}
+        fixed = {unit: allowed[split] for unit, split in kept.items()}
+    return names(folds(frame[key], features, count, rule.get("seed", 42), fixed))
