@@ -2,9 +2,15 @@
 file.
 """
 
+import base64
+import io
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from PIL import Image
 
 from helpers import figures, studies
 from helpers.figures import tables
@@ -90,3 +96,15 @@ def test_the_file_keeps_every_column_and_digit(study):
 )
 def test_cells(values, text):
     assert tables.readable(pd.DataFrame({"x": values}))[0]["x"].tolist() == text
+
+
+def test_a_saved_figure_tells_a_notebook_its_name(study):
+    figures.use_style()
+    fig, axes = plt.subplots(figsize=(2, 1))
+    axes.plot([0, 1])
+    saved = figures.save(fig, study, "curve")
+    shown, metadata = InteractiveShell.instance().display_formatter.format(saved)
+    assert metadata == {"study": {"figure": "curve"}}
+    picture = Image.open(io.BytesIO(base64.b64decode(shown["image/png"])))
+    assert picture.width == pytest.approx(2 * plt.rcParams["figure.dpi"], rel=0.2)
+    assert {p.name for p in (study.run / "figures").iterdir()} == {"curve.svg", "curve.png"}

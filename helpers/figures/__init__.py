@@ -5,12 +5,15 @@ table as CSV, with the parameters it came from.
 """
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.core.pylabtools import print_figure
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from helpers.figures import tables
 from helpers.figures.tables import network as model_label  # noqa: F401, for the pages
@@ -88,9 +91,25 @@ def class_legend(axes, study, **options):
     return axes.legend(handles=patches, **options)
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A figure that was written under a name. A notebook shows it as a PNG and keeps the name in
+    the output's metadata, {"study": {"figure": name}}, so that a book finds its files.
+    """
+
+    figure: Figure
+    name: str
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        picture = print_figure(self.figure, "png", base64=True)
+        return {"image/png": picture, "text/plain": f"<Figure {self.name}>"}, {
+            "study": {"figure": self.name}
+        }
+
+
 def save(fig, study, name):
-    """Write runs/<study>/figures/<name>.svg and .png; returns the figure, so that a notebook shows
-    it.
+    """Write runs/<study>/figures/<name>.svg and .png; returns it as :class:`Saved`, which a
+    notebook shows.
     """
     folder = study.run / "figures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +117,7 @@ def save(fig, study, name):
     fig.savefig(folder / f"{name}.png", dpi=200)
     made(folder / f"{name}.svg", folder / f"{name}.png")
     plt.close(fig)
-    return fig
+    return Saved(fig, name)
 
 
 def save_table(frame, study, name, note="", digits=3, columns=None):
