@@ -38,6 +38,7 @@ def book(study):
 def test_pages_and_contents(book):
     text = (book / "index.html").read_text(encoding="utf-8")
     assert "What the study found" in text and "Synthetic data." in text
+    assert text.count("Show the code") == 1
     for page in (
         "01_cohort",
         "training",

@@ -17,6 +17,8 @@ from helpers.errors import StudyError
 from helpers.models import catalogue
 from tools.book import markup
 
+#: a line break that does not end a block of HTML in Markdown, as an empty line would
+NEWLINE = "&#10;"
 #: kinds of output that a page may hold; the first that an output has is shown
 SHOWN = ("text/html", "image/png", "text/markdown", "text/plain")
 
@@ -82,7 +84,7 @@ def make(path, study, name, title=None, names=()):
         elif cell.cell_type == "code":
             cell.metadata["tags"] = [
                 *(t for t in cell.metadata.get("tags", []) if "-" not in t),
-                "hide-input",
+                "remove-input" if name == "index" else "hide-input",
             ]
             cell.outputs = [
                 shown
@@ -90,6 +92,8 @@ def make(path, study, name, title=None, names=()):
                 if (shown := _output(out, study, section, record, names))
             ]
     notebook.cells = _folded(notebook.cells)
+    if name == "index":  # a clinician's page: its code in one fold at the foot
+        notebook.cells.append(new_markdown_cell(_code(notebook.cells), id="code"))
     notebook.cells.append(new_markdown_cell(origin(study, record, path), id="provenance"))
     notebook.metadata = nbformat.from_dict(
         {
@@ -106,6 +110,15 @@ def _first_heading(notebook, path):
             return cell
     raise StudyError(
         f"{path}: no cell starts with a heading ('# …'), so the page would have no title; add one"
+    )
+
+
+def _code(cells):
+    """The code of all cells as one fold of HTML."""
+    code = "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return (
+        "<details class='study-log'><summary>Show the code of this page</summary>\n"
+        f"<pre>{html.escape(code).replace(chr(10), NEWLINE)}</pre></details>"
     )
 
 
