@@ -37,6 +37,8 @@ class Finding:
 
 
 ROUNDING = "rounding of every printed digit"
+#: after the place of a number whose digits were taken from another of its prints
+SHARPER = " (with the digits of {})"
 
 
 def report(
@@ -55,8 +57,10 @@ def report(
     value, possible: Intervals of the number under test and of what the others allow, for the
     figures.
     """
-    where = "; ".join(dict.fromkeys(e.place for e in entries))
-    shown = "; ".join(dict.fromkeys(f"{e.metric} {e}" for e in entries))
+    where = "; ".join(
+        dict.fromkeys(e.place + (SHARPER.format(e.sharper) if e.sharper else "") for e in entries)
+    )
+    shown = "; ".join(dict.fromkeys(f"{e.quantity} {e}" for e in entries))
     why = () if grade == HOLDS else tuple(explanations)
     ends = (
         (value.low, value.high, possible.low, possible.high) if value and possible else (nan,) * 4
