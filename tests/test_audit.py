@@ -2,6 +2,7 @@
 contradiction found.
 """
 
+import re
 import subprocess
 import sys
 from itertools import product
@@ -16,7 +17,7 @@ from helpers.errors import StudyError
 from helpers.studies import ROOT
 from tools.audit import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, RULES, audit, read
 from tools.audit.__main__ import main, text
-from tools.audit.comparisons import implied_n, implied_sd, p_of_t
+from tools.audit.comparisons import implied_n, implied_sd, p_of_t, pairs
 from tools.audit.groups import total_sd, weighted_mean
 from tools.audit.interval import Interval, corners, hull, printed
 from tools.audit.overlap import dice_of, iou_of, readings
@@ -487,6 +488,82 @@ def test_every_rule_has_a_planted_contradiction(tmp_path):
     assert len(RULES) == 23 and set(GRADES) == {p[3] for p in PLANTED}
 
 
+# --- of two prints of one number, and totals elsewhere ---
+
+
+COHORTS = [{**x, "table": "Table 1"} for x in AGES]
+TEXT = e("age_mean", "50.60", sd=simulation.Printed("9.44"), n=112, unit="years", table="Text")
+TEXT["class"] = "total"
+SAME = {"rule": "same", "entries": [{"metric": "age", "class": "total"}, {"metric": "age_mean"}]}
+
+
+def found_in(rows, tmp_path, **more):
+    table = audit(simulation.write({"entries": rows, **more}, tmp_path / "paper.yml"))
+    return table[table["grade"] != HOLDS]
+
+
+def test_the_sharper_of_two_prints_is_used_as_well(tmp_path):
+    assert found_in([*COHORTS, TEXT], tmp_path, checks=[SAME]).empty
+    # 9.3 fits the cohorts, whose SD is at least 9.3155; 9.25 does not
+    total = {**COHORTS[0], "sd": simulation.Printed("9.3")}
+    rows = [total, *COHORTS[1:], {**TEXT, "sd": simulation.Printed("9.25")}]
+    found = found_in(rows, tmp_path, checks=[SAME])
+    assert list(found["rule"]) == ["SD of all patients"]
+    assert "9.25 is printed" in found["sentence"].iloc[0]
+    assert found["where"].iloc[0].startswith("Table 1, total, age (with the digits of Text);")
+    assert found_in(rows, tmp_path).empty  # nothing says that they are one number
+
+
+def test_the_sharper_print_under_another_name_of_the_metric(tmp_path):
+    rates = [
+        e("recall", "0.80", table="1", n=50),
+        e("FNR", "0.204", table="1", n=50),
+    ]
+    assert found_in(rates, tmp_path).empty
+    found = found_in([*rates, e("TPR", "0.803", table="2", n=50)], tmp_path)
+    assert list(found["rule"]) == ["rates"] and "0.803" in found["sentence"].iloc[0]
+
+
+def test_prints_that_differ_are_reported_once_and_not_mixed(tmp_path):
+    other = {**TEXT, "value": simulation.Printed("51.60")}
+    assert list(found_in([*COHORTS, other], tmp_path, checks=[SAME])["rule"]) == ["repeats"]
+
+
+@pytest.mark.parametrize(("mean", "rules"), [("50.6", []), ("51.4", ["mean of all patients"])])
+def test_a_total_in_another_table_than_its_parts_is_checked(mean, rules, tmp_path):
+    total = {**COHORTS[0], "value": simulation.Printed(mean), "table": "Abstract"}
+    assert list(found_in([total, *COHORTS[1:]], tmp_path)["rule"]) == rules
+    del total["sd"]  # a mean alone is enough
+    assert list(found_in([total, *COHORTS[1:]], tmp_path)["rule"]) == rules
+
+
+def test_a_total_that_only_repeats_one_is_not_reported_twice(tmp_path):
+    rows = [{**x, "value": simulation.Printed("51.4")} if x is COHORTS[0] else x for x in COHORTS]
+    rows.append({**rows[0], "table": "Abstract"})
+    assert list(found_in(rows, tmp_path)["rule"]) == ["mean of all patients"]
+
+
+def test_counts_and_scores_without_sd_are_no_means(tmp_path):
+    rows = [count("male", k, n=n, **{"class": g}) for g, n, (k, _) in BY_GROUP]
+    scores = [
+        e("IoU", "0.90", n=20, **{"class": "all"}),
+        *(e("IoU", "0.50", n=10, **{"class": c}) for c in "xy"),
+    ]
+    table = audit(simulation.write({"entries": [*rows, *scores]}, tmp_path / "paper.yml"))
+    assert not table["rule"].str.contains("of all patients").any()
+
+
+def test_networks_whose_names_begin_alike_are_told_apart(tmp_path):
+    rows = [
+        e("IoU", "0.700", model="U-Net++", n=60),
+        e("IoU", "0.650", model="U-Net", n=60),
+        e("IoU", "0.680", model="B", n=60),
+        e("IoU_t_vs_UNet", "-3.10", model="B", unit="t"),
+    ]
+    pair = next(iter(pairs(read(simulation.write({"entries": rows}, tmp_path / "p.yml")))))
+    assert pair.reference.model == "U-Net" and pair.t.quantity == "t of IoU against U-Net"
+
+
 # --- the four papers ---
 
 
@@ -611,6 +688,18 @@ BAD = [
     ({**ONE, "claims": [{"text": "best", "highest": IOU}]}, r"claims\[0\].*among"),
     ({**ONE, "claims": [{"highest": IOU, "among": [IOU]}]}, r"claims\[0\].*text"),
     ({**ONE, "claims": [{"text": "fast", "at_most": {"entry": IOU}}]}, r"claims\[0\].*value"),
+    ({**ONE, "claims": [{"text": "x", "equal": [IOU], "among": [IOU]}]}, r"claims\[0\].among: unk"),
+    ({**ONE, "claims": "best"}, "claims: must be a list of mappings, found 'best'"),
+    ({**ONE, "checks": ["sum"]}, r"checks\[0\]: must be a mapping with a rule, found 'sum'"),
+    (
+        {**ONE, "checks": [{"rule": "proportion", "parts": [IOU], "ratio": [0]}]},
+        r"ratio\[0\]: must be",
+    ),
+    (
+        {**ONE, "layout": [{"item": "Tab 2", "shows": "x", "page": "04_x"}]},
+        r"layout\[0\].item: must",
+    ),
+    ({**ONE, "same_images": "yes"}, "same_images: must be true or false, found 'yes'"),
 ]
 
 
@@ -675,6 +764,13 @@ def test_command_prints_findings_and_writes_the_table(tmp_path, capsys):
     assert len((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()) == len(table) + 1
     assert main([str(tmp_path / "none.yml")]) == 2
     assert "no such file" in capsys.readouterr().err
+
+
+def test_helpers_know_nothing_of_the_audit():
+    files = [*(ROOT / "helpers").rglob("*.py"), ROOT / "notebooks" / "09_published.ipynb"]
+    assert len(files) > 50
+    for path in files:
+        assert not re.search(r"(from|import) tools\b", path.read_text(encoding="utf-8")), path
 
 
 def test_neither_the_audit_nor_the_comparison_needs_torch():

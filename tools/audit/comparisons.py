@@ -12,7 +12,7 @@ from scipy import stats
 
 from tools.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION, report
 from tools.audit.interval import Interval
-from tools.audit.paper import Entry
+from tools.audit.paper import Entry, plain
 from tools.audit.words import say, why
 
 #: two networks whose scores differ from image to image by less than this share of the remaining
@@ -38,10 +38,6 @@ class Pair:
         return Interval(a.low - b.high, a.high - b.low)
 
 
-def _plain(name):
-    return "".join(c for c in name.lower() if c.isalnum())
-
-
 def pairs(paper):
     """Every printed t with the two numbers it compares."""
     for t in paper.entries:
@@ -54,7 +50,7 @@ def pairs(paper):
         same = [
             e for e in near if (e.metric, e.structure) == (metric, t.structure) and e.value.bounded
         ]
-        ours = next((e for e in same if _plain(e.model) == _plain(reference)), None)
+        ours = next((e for e in same if plain(e.model) == plain(reference)), None)
         other = next((e for e in same if e.model == t.model), None)
         wanted = (f"{metric}_p_vs_{reference}", t.model, t.structure)
         p = next((e for e in near if (e.metric, e.model, e.structure) == wanted), None)

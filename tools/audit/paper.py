@@ -44,6 +44,7 @@ class Entry:
     note: str
     published: str  # "printed", "figure" or "derived"
     sharper: str = ""
+    against: str = ""  # the network that a t or P compares with, as the paper writes it
 
     @property
     def stem(self):
@@ -59,7 +60,7 @@ class Entry:
     @property
     def quantity(self):
         """The metric in words, with its set."""
-        return words.quantity(self.stem, self.set)
+        return words.quantity(self.stem, self.set, against=self.against)
 
     @property
     def who(self):
@@ -172,6 +173,11 @@ def _sharper(entry, group):
                 sharper=print_.table,
             )
     return entry
+
+
+def plain(name):
+    """A network's name as metrics carry it: 'Q-VUM' → 'qvum', 'U-Net++' → 'unet++'."""
+    return "".join(c for c in name.lower() if c.isalnum() or c == "+")
 
 
 def _width(interval):

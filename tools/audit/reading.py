@@ -2,6 +2,7 @@
 published.schema.yml declares it.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import yaml
 
 from helpers.errors import StudyError, raise_all
 from tools.audit.interval import printed
-from tools.audit.paper import Entry, Paper
+from tools.audit.paper import Entry, Paper, plain
+from tools.audit.words import COMPARED
 
 SCHEMA = yaml.safe_load(
     Path(__file__).with_name("published.schema.yml").read_text(encoding="utf-8")
@@ -104,7 +106,7 @@ def read(path):
         path,
         name,
         str(content.get("title") or path.stem),
-        tuple(_entry(raw, name) for raw in content["entries"]),
+        _named(_entry(raw, name) for raw in content["entries"]),
         tuple(content.get("claims", ())),
         tuple(content.get("checks", ())),
         tuple(content.get("layout", ())),
@@ -192,6 +194,15 @@ def _meaning(raw):
 def _interval(raw, key):
     exact = str(raw.get("unit")) in EXACT and isinstance(raw.get(key), int)
     return printed(raw[key], exact=exact) if key in raw else None
+
+
+def _named(entries):
+    """The entries; a metric that names a network ('…_vs_QVUM') knows how the paper writes it."""
+    entries = tuple(entries)
+    models = {plain(e.model): e.model for e in entries}
+    found = [COMPARED.fullmatch(e.metric) for e in entries]
+    names = [models.get(plain(f["network"]), "") if f else "" for f in found]
+    return tuple(replace(e, against=n) for e, n in zip(entries, names, strict=True))
 
 
 def _entry(raw, paper):

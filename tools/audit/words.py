@@ -25,7 +25,15 @@ NAMES = {
     "IoU_sum_cv": "pooled IoU in cross-validation",
     "IoU_cv": "IoU in cross-validation",
     "accuracy_cv": "accuracy in cross-validation",
+    "loss_class_weight": "weight in the loss",
+    "loss_weight_focal": "weight of the focal loss",
+    "loss_weight_dice": "weight of the Dice loss",
+    "aug_scale_min": "smallest scale",
+    "aug_scale_max": "largest scale",
+    "aug_rotation_max_deg": "largest rotation (°)",
+    "Dice_low_images": "Dice of poor images",
 }
+COMPARED = re.compile(r"(?P<metric>\w+)_(?P<test>[tp])_vs_(?P<network>.+)")
 SET = {"train": "training set", "val": "validation set"}
 
 
@@ -39,10 +47,13 @@ def why(rule, key="why"):
     return tuple(SENTENCES[rule][key])
 
 
-def metric(name):
-    """A metric as a reader would say it: 'mIoU_t_vs_QVUM' → 't of mIoU against QVUM'."""
-    if found := re.fullmatch(r"(\w+)_([tp])_vs_(\w+)", name):
-        return f"{found[2].replace('p', 'P')} of {metric(found[1])} against {found[3]}"
+def metric(name, against=""):
+    """A metric as a reader would say it: 'mIoU_t_vs_QVUM' → 't of mIoU against QVUM'. against: how
+    the paper writes the network after ``vs``.
+    """
+    if found := COMPARED.fullmatch(name):
+        of = metric(found["metric"])
+        return f"{found['test'].replace('p', 'P')} of {of} against {against or found['network']}"
     if found := re.fullmatch(r"(\w+?)_(?:anova_)?p", name):
         return f"P of {metric(found[1])}"
     if name in NAMES:
@@ -62,10 +73,10 @@ def images(name):
     return SET.get(name) or re.sub(r"^test", "test set ", name).strip()
 
 
-def quantity(stem, set_="", definition=""):
+def quantity(stem, set_="", definition="", against=""):
     """A metric with its set, and what a rate is a share of where that is unusual."""
     shares = re.match(r"(FPR|FNR)$", stem) and "TP+FP+FN" in definition.replace(" ", "")
-    parts = [metric(stem), "(share of the union)" if shares else ""]
+    parts = [metric(stem, against), "(share of the union)" if shares else ""]
     parts.append(f"({images(set_)})" if set_ else "")
     return " ".join(filter(None, parts))
 
