@@ -407,7 +407,7 @@ def study_of(tmp_path, name, monkeypatch):
 
 
 def test_the_tables_hold_what_the_audit_found(tmp_path, monkeypatch):
-    found = papers.load(study_of(tmp_path, "phantom", monkeypatch))
+    found = papers.paper(study_of(tmp_path, "phantom", monkeypatch))
     pd.testing.assert_frame_equal(found.numbers, QVUM.numbers)
     pd.testing.assert_frame_equal(found.items, QVUM.items)
     own = QVUM.own.reset_index(drop=True)

@@ -18,20 +18,23 @@ SCATTER = (
 
 
 def paper(study):
-    """The paper (``papers.load``), or a NotComputable without words: ``opening`` says why, once."""
+    """The paper (``papers.paper``), or a NotComputable without words: ``opening`` says why."""
     try:
-        return papers.load(study)
+        return papers.paper(study)
     except NotComputable:
         raise NotComputable("") from None
 
 
 def opening(study):
     """What the paper prints; or the one sentence of a study that reproduces no paper."""
-    found = papers.load(study)
-    count = (found.numbers["origin"] != "derived").sum()
+    try:
+        numbers = papers.load(study)
+    except NotComputable as reason:
+        raise NotComputable(f"{reason}, so the rest of this page is empty") from None
+    count = (numbers["origin"] != "derived").sum()
     return (
-        f"**{found.title}** prints {count} numbers that can be followed. Whether they can be true"
-        " needs only the paper and arithmetic; whether they reproduce needs this run."
+        f"**{numbers['title'].iloc[0]}** prints {count} numbers that can be followed. Whether they"
+        " can be true needs only the paper and arithmetic; whether they reproduce needs this run."
     )
 
 

@@ -87,11 +87,7 @@ def _read(study, name):
 class Paper:
     """The paper that a study reproduces, as the audit left it.
 
-    numbers: one row a printed number, in the paper's order: paper, title, same_images, study,
-    table, model, class, metric, stem and set (the metric and the images that its name says),
-    structure and quantity (class and metric in words), printed (text), shown (text with SD), value
-    (float; NaN for a limit such as <0.05), low, high (rounding interval), sd, n, unit, definition,
-    note, origin (printed | figure | derived), quoted; empty text where the paper says nothing.
+    numbers: of ``load``.
     checks: every check of this paper and of the others here: title, own (is it this study's),
     paper, rule, grade, where, printed, implied, tolerance, sentence, explanations, metric,
     quantity and four bounds.
@@ -121,16 +117,27 @@ class Paper:
 
 
 def load(study):
-    """The Paper of a study; NotComputable where it reproduces none."""
+    """Printed numbers as a DataFrame, one row each, in the paper's order.
+
+    Columns: paper, title, same_images, study, table, model, class, metric, stem and set (the metric
+    and the images that its name says), structure and quantity (class and metric in words), printed
+    (text), shown (text with SD), value (float; NaN for a limit such as <0.05), low, high (rounding
+    interval), sd, n, unit, definition, note, origin (printed | figure | derived), quoted. Empty
+    text where the paper says nothing. NotComputable where the study reproduces no paper.
+    """
     numbers = _read(study, "printed")
     if numbers.empty:
         raise NotComputable(
-            "This study reproduces no paper: its folder has no file of printed numbers"
-            " (published.yml), so there is nothing to compare with, and the rest of this page is"
-            " empty"
+            f"This study reproduces no paper: data_manifest/{study.name}/published.yml holds no"
+            " printed number"
         )
-    others = (_read(study, name) for name in ("audit", "printed_pairs", "printed_items"))
-    return Paper(numbers, *others)
+    return numbers
+
+
+def paper(study):
+    """The Paper that a study reproduces; NotComputable where it reproduces none."""
+    others = ("audit", "printed_pairs", "printed_items")
+    return Paper(load(study), *(_read(study, name) for name in others))
 
 
 def speed(study):
@@ -142,7 +149,7 @@ def speed(study):
 def compare(study, paper, per_image, images, patients=None, speed=None, draws=None):
     """Every printed number with ours beside it -> DataFrame with the columns ``COLUMNS``.
 
-    paper: of ``load``; per_image: rows of per_image.csv; images, patients: frames of
+    paper: of ``paper``; per_image: rows of per_image.csv; images, patients: frames of
     ``helpers.studies`` (sets, counts, Table 1); speed: of ``speed`` (first row of a network: one
     image at a time); draws: resamplings (None: those that study.yml declares). ours_low,
     ours_high: 95 % interval, patients resampled whole (images where no patient is known), NaN where
@@ -258,6 +265,7 @@ __all__ = [
     "Paper",
     "compare",
     "load",
+    "paper",
     "speed",
     "spreads",
     "summary",

@@ -8,7 +8,7 @@ import os
 import sys
 import textwrap
 
-from helpers.errors import StudyError
+from helpers.errors import command
 from helpers.files import write_csv
 from tools.audit import GRADES, HOLDS, audit, tables
 
@@ -34,22 +34,17 @@ def main(arguments=None):
     )
     parser.add_argument("--all", action="store_true", help="also list the checks that hold")
     options = parser.parse_args(arguments)
-    try:
-        if options.out:
-            paper = tables.write(options.paper, options.out)
-            print(f"{options.out}: {paper.title if paper else 'this study reproduces no paper'}")
-            return 0
-        table = audit(options.paper)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if options.out:
+        paper = tables.write(options.paper, options.out)
+        print(f"{options.out}: {paper.title if paper else 'this study reproduces no paper'}")
+        return
+    table = audit(options.paper)
     if options.csv:
         write_csv(table, options.csv)
     try:
         print(text(table, everything=options.all), flush=True)
     except BrokenPipeError:  # the reader has seen enough (| head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def text(table, everything=False):
@@ -95,4 +90,4 @@ def text(table, everything=False):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)
