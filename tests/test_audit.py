@@ -18,6 +18,7 @@ from helpers.studies import ROOT
 from tools.audit import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, RULES, audit, read
 from tools.audit.__main__ import main, text
 from tools.audit.comparisons import implied_n, implied_sd, p_of_t, pairs
+from tools.audit.false_claims import cases, probability, sd_of_difference
 from tools.audit.groups import total_sd, weighted_mean
 from tools.audit.interval import Interval, corners, hull, printed
 from tools.audit.overlap import dice_of, iou_of, readings
@@ -201,6 +202,64 @@ def test_implied_sd_and_n_recover_the_truth():
     assert implied_n(printed("5.00"), printed("0.900")) is None
 
 
+# --- the chance of a false claim (arXiv 2505.04720) ---
+
+
+@pytest.mark.parametrize("congruence", [0.0, 0.5, 0.9])
+def test_chance_of_a_false_claim_is_the_formula_at_icc_0(congruence):
+    a, b, n = (0.86, 0.10), (0.85, 0.12), 80
+    variance = a[1] ** 2 + b[1] ** 2 - 2 * congruence * a[1] * b[1]
+    expected = stats.t.cdf(np.sqrt(n) * (b[0] - a[0]) / np.sqrt(variance), n - 1)
+    sd = sd_of_difference(*(Interval(s, s) for s in (a[1], b[1], congruence)))
+    assert sd.low == sd.high == pytest.approx(np.sqrt(variance))
+    found = probability(a[0] - b[0], sd.low, cases(n, patients=10, icc=0.0))
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert probability(a[0] - b[0], sd.low, cases(n, 10, 0.3)) > expected
+    assert cases(n, 10, 1.0) == 10 and cases(n, None) == cases(n, n) == n
+
+
+def test_chance_of_a_false_claim_is_the_share_of_true_differences_below_0():
+    d = rng.normal(0.01, 0.08, 60)
+    t = stats.ttest_1samp(d, 0)
+    assert probability(d.mean(), d.std(ddof=1), 60) == pytest.approx(
+        stats.ttest_1samp(d, 0, alternative="greater").pvalue
+    )
+    assert probability(t.statistic, np.sqrt(60), 60) == pytest.approx(
+        probability(d.mean(), d.std(ddof=1), 60)
+    )
+
+
+def test_sd_of_a_difference_holds_every_value_of_its_box():
+    a, b, r = Interval(0.08, 0.12), Interval(0.1, 0.11), Interval(0.5, 0.95)
+    found = sd_of_difference(a, b, r)
+    x, y, z = (rng.uniform(i.low, i.high, 20_000) for i in (a, b, r))
+    values = np.sqrt(x**2 + y**2 - 2 * z * x * y)
+    assert found.low <= values.min() and values.max() <= found.high
+    assert (found.low, found.high) == pytest.approx((values.min(), values.max()), abs=2e-3)
+
+
+def test_patients_decide_whether_a_claim_is_doubtful(tmp_path):
+    rows = [*pair(), count("patients_test", 60)]  # one image a patient
+    claims = {"claims": [BETTER]}
+    assert found_in(rows, tmp_path, **claims).empty
+    found = found_in([*pair(), count("patients_test", 4)], tmp_path, **claims)
+    found = found[found["rule"] == "chance of a false claim"]
+    assert "60 images of 4 patients" in found["sentence"].iloc[0]
+
+
+def test_a_t_that_favours_the_rival_makes_the_claim_unlikely(tmp_path):
+    tie = pair("-3.10")
+    tie[1]["value"] = simulation.Printed("0.700")  # as printed the two are alike
+    more = [
+        e("Dice", "0.800", **A, n=60),
+        e("Dice", "0.780", model="B", n=60),
+        e("Dice_t_vs_A", "2.80", model="B", unit="t"),
+    ]
+    found = found_in([*tie, *more], tmp_path, claims=[BETTER])
+    chance = found.loc[found["rule"] == "chance of a false claim", "implied"].iloc[0]
+    assert chance.startswith("chance 0.99")
+
+
 # --- no false alarms ---
 
 
@@ -298,6 +357,14 @@ PERCENT = [count("male", 38, n=68), e("male_percent", "55.9", n=68, unit="percen
 GOOD = {"definition": "share of images with IoU > 0.5"}
 BOTH = [e("mIoU", "0.820", **A), e("Dice_mean", "0.880", **A)]
 TWO_CLASSES = [e("IoU", "0.70", **{"class": "x"}), e("IoU", "0.60", **{"class": "y"})]
+BETTER = {
+    "text": "A is better",
+    "greater": [{"metric": "IoU", **A}, {"metric": "IoU", "model": "B"}],
+}
+SCORES = [
+    e("IoU", v, model=m, n=200, sd=simulation.Printed("0.100"))
+    for m, v in (("A", "0.750"), ("B", "0.700"))
+]
 PLANTED = [
     (
         "sums",
@@ -449,6 +516,8 @@ PLANTED = [
     ),
     ("training against test", [e("loss_train", "0.30"), LOSS[0]], {0: "0.02"}, QUESTION, {}),
     ("loss and accuracy", LOSS, {0: "0.05"}, IMPOSSIBLE, {}),
+    ("chance of a false claim", pair(), {2: "1.10"}, QUESTION, {"claims": [BETTER]}),
+    ("chance of a false claim", SCORES, {0: "0.701"}, QUESTION, {"claims": [BETTER]}),
 ]
 
 
@@ -485,7 +554,7 @@ def test_every_rule_has_a_planted_contradiction(tmp_path):
     }
     labels |= set(audit(simulation.write(simulation.paper(3), tmp_path / "paper.yml"))["rule"])
     assert labels <= {p[0] for p in PLANTED}
-    assert len(RULES) == 23 and set(GRADES) == {p[3] for p in PLANTED}
+    assert len(RULES) == 24 and set(GRADES) == {p[3] for p in PLANTED}
 
 
 # --- of two prints of one number, and totals elsewhere ---
@@ -619,6 +688,9 @@ def test_qvum_means_include_the_background_and_claims_are_weighed():
         "mIoU",
         "mPA",
     ]
+    doubtful = findings("phantom", "chance of a false claim", QUESTION)
+    assert sorted(doubtful["metric"]) == ["Dice_mean", "accuracy_pixel", "mPA"]
+    assert doubtful["sentence"].str.contains("BPSegSys is as good or better").all()
     claims = findings("phantom", "claims in the text")
     assert (
         claims.loc[claims["grade"] == QUESTION, "sentence"]

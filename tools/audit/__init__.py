@@ -14,7 +14,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from helpers.errors import StudyError, raise_all
-from tools.audit import claims, comparisons, counts, groups, overlap, p_values
+from tools.audit import claims, comparisons, counts, false_claims, groups, overlap, p_values
 from tools.audit.finding import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, SHARPER, Finding
 from tools.audit.paper import Paper
 from tools.audit.reading import find, read
@@ -44,6 +44,7 @@ RULES = {
         overlap.class_means,
         overlap.jensen,
         claims.claims,
+        false_claims.false_claims,
         claims.gaps,
         claims.loss_floor,
     )

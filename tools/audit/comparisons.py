@@ -58,15 +58,28 @@ def pairs(paper):
             yield Pair(other, ours, t, p)
 
 
+def direction(found):
+    """1 where most t values are of reference minus other, -1 where of other minus reference."""
+    clear = [p for p in found if 0 not in p.gap and 0 not in p.t.value]
+    votes = sum((p.gap.low > 0) == (p.t.value.low > 0) for p in clear)
+    return 1 if votes * 2 >= len(clear) else -1
+
+
+def agrees(pair, way):
+    """Whether t has the sign of the difference, or either may be 0; way: of ``direction``."""
+    if 0 in pair.gap or 0 in pair.t.value:
+        return True
+    return (pair.gap.low > 0) == (way * pair.t.value.low > 0)
+
+
 def t_sign(paper):
     """The sign of t against the difference of the printed values; the order of subtraction is that
     of most pairs.
     """
     found = [p for p in pairs(paper) if 0 not in p.gap and 0 not in p.t.value]
-    votes = sum((p.gap.low > 0) == (p.t.value.low > 0) for p in found)
-    usual = votes * 2 >= len(found)  # True: reference minus other
+    way = direction(found)
     for p in found:
-        ok = ((p.gap.low > 0) == (p.t.value.low > 0)) == usual
+        ok = agrees(p, way)
         values = {
             "reference": p.reference.model,
             "first": p.reference,
@@ -79,7 +92,7 @@ def t_sign(paper):
             "sign of t",
             HOLDS if ok else DEFINITION,
             [p.t, p.reference, p.other],
-            "t " + ("above" if (p.gap.low > 0) == usual else "below") + " 0",
+            "t " + ("above" if way * p.gap.low > 0 else "below") + " 0",
             say("sign of t", "holds" if ok else "fails", **values),
             why("sign of t"),
         )
