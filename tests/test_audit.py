@@ -15,7 +15,7 @@ from scipy import stats
 
 from helpers.errors import StudyError
 from helpers.studies import ROOT
-from tools.audit import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, RULES, audit, read
+from tools.audit import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, RULES, audit, draft, read
 from tools.audit.__main__ import main, text
 from tools.audit.comparisons import implied_n, implied_sd, p_of_t, pairs
 from tools.audit.false_claims import cases, probability, sd_of_difference
@@ -873,3 +873,67 @@ def test_the_manifests_of_one_paper_agree():
             first.checks,
             first.claims,
         ), path
+
+
+# --- a draft from a paper's tables ---
+
+
+TABLES = """
+**Table 1. Patients**
+
+| Characteristics | Total (n = 112) | Training cohort (n = 68) | Test cohort (n = 22) | P value |
+|---|---|---|---|---|
+| Age, years | 51.4 ± 9.3 | 49.5 ± 9.5 | 52.6 ± 8.6 | 0.174 |
+| Male | 62 (55.4) | 38 (55.9%) | 11 (50.0) | |
+
+Table 2
+
+| Model | Dice (%) | IoU | HD95 (mm) | Note |
+|:--|--:|--:|--:|---|
+| Net A | 84.10 | 0.720 | 3.20 (1.10) | ours |
+| Net B* | <80 | 0.70 | – | |
+| Net C | 1 |
+"""
+
+
+def test_a_draft_keeps_the_digits_and_says_what_it_could_not_place(tmp_path):
+    (tmp_path / "paper.md").write_text(TABLES, encoding="utf-8")
+    drafts = [draft.draft(*table) for table in draft.tables(tmp_path / "paper.md")]
+    path = tmp_path / "draft.yml"
+    path.write_text(draft.text("smith2030", drafts), encoding="utf-8")
+    found = {(x.table, x.model or x.structure, x.metric): x for x in read(path).everything}
+    age = found["Table 1. Patients", "total", "Age"]
+    assert (str(age), age.n, age.unit) == ("51.4 ± 9.3", 112, "years")
+    males = found["Table 1. Patients", "training cohort", "Male"]
+    assert (males.value, males.n) == (Interval(38.0, 38.0), 68)
+    assert found["Table 1. Patients", "training cohort", "Male_percent"].text == "55.9"
+    dice = found["Table 2", "Net A", "Dice"]
+    assert (dice.text, dice.unit) == ("84.10", "percent")
+    assert found["Table 2", "Net A", "IoU"].text == "0.720"
+    assert found["Table 2", "Net B", "Dice"].text == "<80"
+    assert found["Table 2", "Net A", "HD95"].sd is None
+    assert len(found) == 3 + 2 * 3 + 3 + 2
+    missing = [line for d in drafts for line in d.missing]
+    for part in (
+        "P value, Age, years: 0.174",
+        "Note: ours",
+        "is it an SD?",
+        "Net C: 2 cells under 5 headings",
+    ):
+        assert sum(part in line for line in missing) == 1, part
+    assert len(missing) == 4
+    assert all(line in path.read_text(encoding="utf-8") for line in missing)
+
+
+def test_a_draft_from_csv_and_files_without_tables(tmp_path, capsys):
+    (tmp_path / "Table 3.csv").write_text("Network,mIoU\nNet A,0.730\n", encoding="utf-8")
+    draft.main([str(tmp_path / "Table 3.csv"), "--paper", "x"])
+    path = tmp_path / "draft.yml"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    (only,) = read(path).everything
+    assert (only.table, only.model, only.metric, only.text) == ("Table 3", "Net A", "mIoU", "0.730")
+    (tmp_path / "empty.md").write_text("no table", encoding="utf-8")
+    with pytest.raises(StudyError, match="no table with printed numbers"):
+        draft.main([str(tmp_path / "empty.md")])
+    with pytest.raises(StudyError, match="cannot be read"):
+        draft.main([str(tmp_path / "none.md")])

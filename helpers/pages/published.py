@@ -13,7 +13,7 @@ ALL = "Every printed number, ours or not, stands with every digit in published_a
 SCATTER = (
     "SD of the image-by-image difference between two networks: implied by the printed t, and in"
     " this run. Congruence: how alike the two networks' scores are from image to image in this run"
-    " (their correlation)."
+    " (their correlation), beside what the audit assumes where a paper prints no t."
 )
 
 

@@ -45,6 +45,7 @@ SPREADS = [
     "implied_high",
     "ours",
     "congruence",
+    "assumed_congruence",
     "images",
 ]
 #: columns of the tables that are numbers; every other one is text, and empty where nothing is known
@@ -209,7 +210,8 @@ def spreads(paper, per_image):
 
     Columns ``SPREADS``: model (the other network), metric, printed_t, n, implied_low, implied_high
     (SD of the paired differences behind the printed t), ours (SD of the same differences over our
-    test images), congruence (their correlation from image to image), images (ours). One row a
+    test images), congruence (of the two networks' scores, their correlation from image to image),
+    assumed_congruence (by the audit, where it has no t), images (ours). One row a
     printed t whose two networks are both in this run; NotComputable where there is none.
     """
     test = per_image[(per_image["fold"] == "main") & (per_image["split"] == "test")]
@@ -232,6 +234,7 @@ def spreads(paper, per_image):
                 pair.implied_high,
                 float(np.std(first - second, ddof=1)) if len(wide) > 1 else np.nan,
                 float(np.corrcoef(first, second)[0, 1]) if alike else np.nan,
+                pair.assumed_congruence,
                 len(wide),
             )
         )

@@ -10,6 +10,7 @@ import pandas as pd
 from helpers.files import write_csv
 from tools.audit import COLUMNS, audit, find
 from tools.audit.comparisons import implied_sd, pairs
+from tools.audit.false_claims import CONGRUENCE
 from tools.audit.words import quantity, structure
 
 PRINTED = [
@@ -38,7 +39,17 @@ PRINTED = [
     "origin",
     "quoted",
 ]
-PAIRS = ["paper", "reference", "model", "metric", "printed_t", "n", "implied_low", "implied_high"]
+PAIRS = [
+    "paper",
+    "reference",
+    "model",
+    "metric",
+    "printed_t",
+    "n",
+    "implied_low",
+    "implied_high",
+    "assumed_congruence",
+]
 ITEMS = ["paper", "item", "shows", "page"]
 AUDIT = ["title", "own", *COLUMNS]
 
@@ -85,15 +96,17 @@ def printed(paper):
 
 def compared(paper):
     """Every printed t whose two scores are printed with n -> DataFrame with ``PAIRS``: the SD of
-    the image-by-image differences that it implies.
+    the image-by-image differences that it implies, and the congruence that the rule of false claims
+    assumes where no t is printed.
     """
+    assumed = f"{CONGRUENCE.low:g} to {CONGRUENCE.high:g}"
     rows = []
     for pair in pairs(paper):
         n = pair.reference.n
         if n and 0 not in pair.t.value:
             sd = implied_sd(pair.gap, pair.t.value, n)
             names = (paper.name, pair.reference.model, pair.other.model, pair.reference.metric)
-            rows.append((*names, pair.t.text, n, sd.low, sd.high))
+            rows.append((*names, pair.t.text, n, sd.low, sd.high, assumed))
     return pd.DataFrame(rows, columns=PAIRS)
 
 
