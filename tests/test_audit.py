@@ -8,6 +8,7 @@ import sys
 from itertools import product
 
 import audit_simulation as simulation
+import jsonschema
 import numpy as np
 import pytest
 import yaml
@@ -23,6 +24,7 @@ from tools.audit.groups import total_sd, weighted_mean
 from tools.audit.interval import Interval, corners, hull, printed
 from tools.audit.overlap import dice_of, iou_of, readings
 from tools.audit.p_values import fit_together, p_of_means
+from tools.audit.reading import SCHEMA
 
 MANIFEST = ROOT / "data_manifest"
 EXAMPLE = ROOT / "examples" / "audit_example.yml"
@@ -716,6 +718,13 @@ def test_huang_and_dmrnet_have_no_contradiction():
 
 
 # --- the file and the command ---
+
+
+def test_the_schema_alone_accepts_every_file_here():
+    for path in [*MANIFEST.glob("*/published.yml"), EXAMPLE]:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 ONE = {"entries": [e("IoU", "0.7")]}

@@ -227,7 +227,7 @@ def spreads(paper, per_image):
         rows.append(
             (
                 pair.model,
-                pair.metric,
+                pair.quantity,
                 pair.printed_t,
                 pair.n,
                 pair.implied_low,

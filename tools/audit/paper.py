@@ -157,21 +157,11 @@ class Paper:
 
 def _sharper(entry, group):
     """The entry with the digits of its sharpest print; itself where it is the sharpest."""
-    for print_ in group:
-        if _width(print_.value) < _width(entry.value) - SLACK:
-            entry = replace(
-                entry,
-                value=entry.value.common(print_.value),
-                text=print_.text,
-                sharper=print_.table,
-            )
-        if entry.sd and print_.sd and _width(print_.sd) < _width(entry.sd) - SLACK:
-            entry = replace(
-                entry,
-                sd=entry.sd.common(print_.sd),
-                sd_text=print_.sd_text,
-                sharper=print_.table,
-            )
+    for other in group:
+        if _width(other.value) < _width(entry.value) - SLACK:
+            entry = replace(entry, value=other.value, text=other.text, sharper=other.table)
+        if entry.sd and other.sd and _width(other.sd) < _width(entry.sd) - SLACK:
+            entry = replace(entry, sd=other.sd, sd_text=other.sd_text, sharper=other.table)
     return entry
 
 

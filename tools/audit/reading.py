@@ -86,8 +86,6 @@ def read(path):
         raise StudyError(
             f"{path}: entries: must be a list with at least one printed number; see AUDIT.md"
         )
-    content = {k: v for k, v in content.items() if v is not None}
-    content["entries"] = [_stated(raw) for raw in content["entries"]]
     validator = jsonschema.Draft202012Validator(SCHEMA)
     problems = [
         line
@@ -98,7 +96,7 @@ def read(path):
         f"{_where(['entries', i], content)}.{line}"
         for i, raw in enumerate(content["entries"])
         if isinstance(raw, dict)
-        for line in _meaning(raw)
+        for line in _meaning(_stated(raw))
     ]
     raise_all(dict.fromkeys(problems), path)
     name = str(content.get("paper") or path.stem)
@@ -106,10 +104,8 @@ def read(path):
         path,
         name,
         str(content.get("title") or path.stem),
-        _named(_entry(raw, name) for raw in content["entries"]),
-        tuple(content.get("claims", ())),
-        tuple(content.get("checks", ())),
-        tuple(content.get("layout", ())),
+        _named(_entry(_stated(raw), name) for raw in content["entries"]),
+        *(tuple(content.get(key) or ()) for key in ("claims", "checks", "layout")),
         content.get("qvum_confusion_matrix_oracle"),
         content.get("same_images") is True,
     )
@@ -117,7 +113,7 @@ def read(path):
 
 def _stated(raw):
     """An entry without the fields that are null: not stated."""
-    return {k: v for k, v in raw.items() if v is not None} if isinstance(raw, dict) else raw
+    return {k: v for k, v in raw.items() if v is not None}
 
 
 # --- problems, in words ---

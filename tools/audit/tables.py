@@ -44,6 +44,7 @@ PAIRS = [
     "reference",
     "model",
     "metric",
+    "quantity",
     "printed_t",
     "n",
     "implied_low",
@@ -105,8 +106,9 @@ def compared(paper):
         n = pair.reference.n
         if n and 0 not in pair.t.value:
             sd = implied_sd(pair.gap, pair.t.value, n)
-            names = (paper.name, pair.reference.model, pair.other.model, pair.reference.metric)
-            rows.append((*names, pair.t.text, n, sd.low, sd.high, assumed))
+            models = (pair.reference.model, pair.other.model)
+            names = (pair.reference.metric, pair.reference.quantity)
+            rows.append((paper.name, *models, *names, pair.t.text, n, sd.low, sd.high, assumed))
     return pd.DataFrame(rows, columns=PAIRS)
 
 
