@@ -72,4 +72,5 @@ class Page:
 
 
 def _sentence(reason):
-    return f"*{str(reason).rstrip('.')}.*"
+    text = str(reason).rstrip(".")
+    return f"*{text}.*" if text else ""  # said already
