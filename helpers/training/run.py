@@ -335,9 +335,10 @@ def count(study, arrays, positions, predictions, model, fold, seed):
     per_image.csv.
     """
     tables = []
+    sides = datasets.spacing(arrays.index)
     for position, prediction in zip(positions, predictions, strict=True):
         image = arrays.index.iloc[position]
-        table = metrics.rows(prediction, arrays.masks[position], study.classes, image["pixel_mm"])
+        table = metrics.rows(prediction, arrays.masks[position], study.classes, sides[position])
         split = image["split"] if fold == "main" else "test"
         first = {
             "study": study.name,
