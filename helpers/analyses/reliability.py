@@ -25,13 +25,15 @@ CHANGES = {
         1.5,
     ),  # shown depth over recorded depth: > 1 makes everything smaller
 }
+#: the level of each change that is the image as recorded
+UNCHANGED = {"noise": 0, "gain": 0, "depth": 1}
 DYNAMIC_RANGE_DB = 60
 LOWEST = 0.05  # probabilities below are left out of calibration: nearly all are plain background
 
 
-def probabilities(network, images, norm, batch=16):
+def probabilities(network, images, norm, batch=16, bf16=False):
     """Softmax of every pixel, float32 (N, classes, H, W). images: uint8 (N, H, W); norm: as
-    recorded in training.
+    recorded in training; bf16: as results are scored (``inference.has_bf16``).
     """
     device = next(network.parameters()).device
     batch = max(1, batch // clip_length(network)) * clip_length(network)
@@ -40,7 +42,9 @@ def probabilities(network, images, norm, batch=16):
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             part = torch.from_numpy(np.array(images[start : start + batch]))[:, None].to(device)
-            parts.append(network(inference.prepare(part, norm)).softmax(1).float().cpu().numpy())
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                logits = network(inference.prepare(part, norm))
+            parts.append(logits.float().softmax(1).cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -125,16 +129,22 @@ def change(images, masks, kind, level, seed=1):
     )
 
 
-def robustness(network, images, masks, norm, classes):
-    """Pooled Dice of every class after each change: columns change, level, class, Dice, IoU."""
-    rows = []
+def robustness(network, images, masks, norm, classes, bf16=False):
+    """Pooled Dice of every class after each change: columns change, level, class, Dice, IoU.
+
+    The image as recorded stands among the levels of every change and is computed once.
+    """
+
+    def scored(changed, reference):
+        drawn = inference.predict(network, torch.from_numpy(np.array(changed)), norm, bf16=bf16)
+        table = pd.DataFrame(metrics.counts(drawn, reference, len(classes)), columns=metrics.COUNTS)
+        table = metrics.scores(table.assign(**{"class": [c.name for c in classes]}))
+        return table.iloc[1:][["class", "Dice", "IoU"]]
+
+    plain, rows = scored(images, masks), []
     for kind, levels in CHANGES.items():
         for level in levels:
-            changed, reference = change(images, masks, kind, level)
-            drawn = inference.predict(network, torch.from_numpy(np.array(changed)), norm)
-            table = pd.DataFrame(
-                metrics.counts(drawn, reference, len(classes)), columns=metrics.COUNTS
-            )
-            scored = metrics.scores(table.assign(**{"class": [c.name for c in classes]})).iloc[1:]
-            rows.append(scored[["class", "Dice", "IoU"]].assign(change=kind, level=level))
+            same = level == UNCHANGED[kind]
+            table = plain if same else scored(*change(images, masks, kind, level))
+            rows.append(table.assign(change=kind, level=level))
     return pd.concat(rows, ignore_index=True)[["change", "level", "class", "Dice", "IoU"]]
