@@ -21,7 +21,6 @@ from torch.utils.flop_counter import flop_registry
 from helpers import models, provenance
 from helpers.models import inference
 
-PAGE = "07_speed"
 #: what is counted, printed under the tables
 COUNTED = (
     "Counted for one image. Multiply-adds (MACs): half the operations of torch.utils.flop_counter"
@@ -47,10 +46,6 @@ class _Count(TorchDispatchMode):
         super().__init__()
         self.operations = self.live = self.peak = 0
         self.seen = {tensor.untyped_storage()._cdata for tensor in known}
-
-    @classmethod
-    def _should_skip_dynamo(cls):  # torch would load its whole compiler, only to skip it here
-        return False
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         result = function(*arguments, **(options or {}))
@@ -98,11 +93,9 @@ def costs(networks, classes, sizes):
 
 
 def _shapes(name, channels, classes, options):
-    """A network without numbers. Moved there, not built there: drawing random weights on the meta
-    device loads the whole compiler first.
-    """
-    network = models.build(name, channels, classes, **options).eval().to("meta")
-    return network.requires_grad_(False)
+    with torch.device("meta"):
+        network = models.build(name, channels, classes, **options)
+    return network.eval().requires_grad_(False)
 
 
 def _count(network, channels, size):
