@@ -26,14 +26,6 @@ from helpers.stats.counts import MIN_UNITS
 
 REFERENCE = "reference"
 VALUES = ("Dice", "hd95_px", "assd_px", "hd95_mm", "assd_mm")
-NOTE = (
-    "Dice and boundary distances are means over images, Fleiss' kappa is over all pixels; 95 %"
-    " intervals from resampled patients (bootstrap-t for the means, percentile for kappa), from"
-    " five patients on. A structure that neither draws is left out, one that only one draws has"
-    " Dice 0 and no distance."
-)
-
-
 ONE_OUTLINE = (
     "One outline an image is all there is, so the agreement between people cannot be measured here."
     " A clinical reader should ask how two experts would differ"
