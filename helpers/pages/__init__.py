@@ -19,6 +19,9 @@ DECLARED = {"class_name": "class"}
 #: the unit that a page is asked for → the test that takes it, where none is named
 UNIT_TESTS = {"patient": "patient_t", "image": "image_t"}
 
+#: option of ``stats.intervals`` → key of study.yml's statistics
+RESAMPLING = {"method": "interval", "draws": "draws", "seed": "seed"}
+
 
 class Page:
     """One page of a study's book.
@@ -65,6 +68,16 @@ class Page:
     def unit(self):
         """What results are counted by: 'patient', or 'image' where patients are unknown."""
         return stats.default_unit(self.rows)
+
+    @property
+    def resampling(self):
+        """How intervals are made, as options of ``stats.intervals``: method, draws, seed."""
+        return {key: self.settings[name] for key, name in RESAMPLING.items()}
+
+    def caveat(self):
+        """What the unit and the split mean for every number of this page, and the study's note."""
+        note = f"\n\n*{self.study.note.strip()}*" if self.study.note else ""
+        return stats.caveat(self.unit, self.study.split) + note
 
     def read(self, *names):
         """Tables that other pages wrote, name → DataFrame; those that are not there are left out.
