@@ -59,9 +59,9 @@ def chosen(fitted, comparator="", sd_between=0.0, sd_within=0.0):
     used = known[known["model"] == comparator] if comparator else _closest(known)
     if used.empty or not used[["between", "residual"]].sum(axis=1).iloc[0] > 0:
         return NotComputable(
-            f"No plan can be made from these results: at least {stats.MIN_UNITS} patients (or images,"
-            " where patients are unknown) and some variation are needed to see how much a difference"
-            f" varies. {give}"
+            f"No plan can be made from these results: at least {stats.MIN_UNITS} patients (images"
+            " where patients are unknown) and some variation are needed to see how much a"
+            f" difference varies. {give}"
         )
     row = used.iloc[0]
     return Spread(row["between"], row["residual"], row["model"], not comparator)
