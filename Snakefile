@@ -115,7 +115,7 @@ rule check:
 rule train:
     input:
         check=f"{RUN}/cache/check.json",  # not ancient(): a step behind one that runs would not be looked at at all
-        code=lambda w: code("helpers/training/run.py", steps.network_file(STUDY, w.training)),
+        code=lambda w: code("helpers/training/loop.py", steps.network_file(STUDY, w.training)),
         page=str(REPOSITORY / "notebooks/03_train.ipynb"),  # itself, not helpers.figures: a colour trains nothing again
     output:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],

@@ -77,7 +77,7 @@ def test_the_same_folder_gives_the_same_files(root, folder, tmp_path):
 def test_a_study_yml_that_exists_is_kept(root, folder, tmp_path):
     form_path = write(tmp_path / "form.yml", FORM)
     make("mine", folder, form_path)
-    path = root / "data_manifest" / "mine" / "studies.yml"
+    path = root / "data_manifest" / "mine" / "study.yml"
     path.write_text(path.read_text().replace("title: mine", "title: by hand"))
     make("mine", folder, form_path)
     assert studies.load("mine").title == "by hand"
@@ -121,7 +121,7 @@ def test_labelme_with_names_of_its_own(root, tmp_path):
             {"classes": [{"name": "nerve", "labels": ["shenjing"]}], "ignored": ["jizhu"]},
         ),
     )
-    content = yaml.safe_load((root / "data_manifest" / "mine" / "studies.yml").read_text())
+    content = yaml.safe_load((root / "data_manifest" / "mine" / "study.yml").read_text())
     assert content["classes"][1]["labels"] == ["shenjing"] and content["ignored"] == ["jizhu"]
     make("bare", data)
     assert [c.name for c in studies.load("bare").classes] == ["background", "jizhu", "shenjing"]

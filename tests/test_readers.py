@@ -93,7 +93,9 @@ def test_a_name_with_a_hash_sign_is_a_name(tmp_path):
     path = save(tmp_path / "a#1.png", grey())
     assert np.array_equal(readers.read_image(path)[0], grey())
     assert files.sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert files.sha256(f"{save(tmp_path / 'b.png', grey())}#0") == files.sha256(tmp_path / "b.png")
+    assert readers.sha256(f"{save(tmp_path / 'b.png', grey())}#0") == files.sha256(
+        tmp_path / "b.png"
+    )
 
 
 def test_dicom_spacing(tmp_path):

@@ -22,7 +22,7 @@ def small(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     data.mkdir()
     content = yaml.safe_load(
-        (provenance.REPOSITORY / "data_manifest/femoral/studies.yml").read_text(encoding="utf-8")
+        (provenance.REPOSITORY / "data_manifest/femoral/study.yml").read_text(encoding="utf-8")
     )
     content["split"]["unit"] = "patient"
     quick = content["protocols"]["quick"]
@@ -30,7 +30,7 @@ def small(tmp_path, monkeypatch):
     content["protocols"] = {
         "quick": quick | {"cross_validation": {"folds": 3, "models": ["femoral_unet"]}}
     }
-    (folder / "studies.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (folder / "study.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
     rng, rows = np.random.default_rng(0), []
     for number, split in enumerate(["train", "train", "val", "val", "test", "test"]):
         image, mask = data / f"i{number}.png", data / f"m{number}.png"
@@ -65,7 +65,7 @@ def small(tmp_path, monkeypatch):
 
 
 def edit_yaml(root, change):
-    path = root / "data_manifest/small/studies.yml"
+    path = root / "data_manifest/small/study.yml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -149,7 +149,7 @@ def test_a_wrong_study_file_names_the_key(small, change, message):
     edit_yaml(small, change)
     with pytest.raises(StudyError, match=message) as error:
         studies.load("small")
-    assert "studies.yml" in str(error.value)
+    assert "study.yml" in str(error.value)
 
 
 def test_all_problems_are_reported_at_once(small):

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from helpers import datasets, files, studies, training
+from helpers import datasets, files, models, studies, training
 from helpers.errors import StudyError
 from helpers.models import inference
-from helpers.training import augment, checkpoint, schedule
+from helpers.training import augment, checkpoint, loop, schedule
 
 PAPER = {
     "name": "warmup_cosine",
@@ -102,7 +102,7 @@ def test_it_learns_and_writes_what_it_should(arrays, phantom, tmp_path):
 def test_the_written_weights_make_the_written_predictions(arrays, phantom, tmp_path):
     training.run(phantom, settings(phantom), "main", 1, tmp_path, arrays, "cpu")
     record = json.loads((tmp_path / "weights.json").read_text())
-    network = training.models.build("femoral_unet", 3, 4)
+    network = models.build("femoral_unet", 3, 4)
     network.load_state_dict(load_file(tmp_path / "weights.safetensors"))
     again = inference.predict(
         network, torch.from_numpy(arrays.images.copy()), record["normalisation"], 8, record["bf16"]
@@ -236,8 +236,8 @@ def test_labels_stay_classes_and_probability_zero_warps_none():
 
 
 def test_batches_cover_once_and_drop_a_short_last():
-    parts = training._batches(10, 4, 1, torch.Generator().manual_seed(0))
+    parts = loop._batches(10, 4, 1, torch.Generator().manual_seed(0))
     assert [len(p) for p in parts] == [4, 4] and len(set(torch.cat(parts).tolist())) == 8
-    assert [len(p) for p in training._batches(3, 4, 1, torch.Generator().manual_seed(0))] == [3]
-    clips = training._batches(8, 4, 2, torch.Generator().manual_seed(0))
+    assert [len(p) for p in loop._batches(3, 4, 1, torch.Generator().manual_seed(0))] == [3]
+    clips = loop._batches(8, 4, 2, torch.Generator().manual_seed(0))
     assert all((p[1::2] - p[::2]).eq(1).all() for p in clips)
