@@ -39,8 +39,8 @@ def scores(study, pooled, dots, ceiling):
         ax.tick_params(axis="x", rotation=30)
     axes[0, 0].set_ylabel("overlap or share (1 is perfect)")
     if line is not None:
-        said = ["Dice that two people reach with each other"]
-        fig.legend([line], said, loc="outside lower center")
+        said = f"Dice that {figures.two_people(study)} reach with each other"
+        fig.legend([line], [said], loc="outside lower center")
     return fig
 
 

@@ -128,7 +128,7 @@ def found_in_words(found):
     return "\n".join(lines)
 
 
-def distance_table(network, people, surface, label):
+def distance_table(network, people, surface, study):
     """One table of distances: the network's and, where people drew, theirs, a row each and class.
 
     network: of ``outlines.distances``; people: of ``raters.between``; surface: of
@@ -137,11 +137,13 @@ def distance_table(network, people, surface, label):
     values = [c for c in network if c.startswith(("hd95", "assd"))]
     if network[values[0]].isna().all() and people.empty:
         raise NotComputable("No test image has both outlines, so there is no distance")
-    own = network.merge(surface, on="class", how="left").assign(between=f"{label} – reference")
+    own = network.merge(surface, on="class", how="left").assign(
+        between=f"{figures.model_label(study.headline)} – reference"
+    )
     parts = [own]
     if len(people):
         theirs = people.reindex(columns=["class", "images", *values])
-        parts.append(theirs.assign(between="any two people"))
+        parts.append(theirs.assign(between=figures.two_people(study)))
     table = pd.concat(parts, ignore_index=True)
     table["without_distance"] = table["without_distance"].astype("Int64")
     order = {name: k for k, name in enumerate(network["class"])}
@@ -161,21 +163,23 @@ def surface_table(each, draws, seed):
     )
 
 
-def distances_in_words(table, label):
-    """How far off the network's outlines lie, beside people's: one sentence, Markdown."""
+def distances_in_words(table, study):
+    """How far off the network's outlines lie, beside people's: one sentence, Markdown. table: of
+    :func:`distance_table`.
+    """
     value = "hd95_mm" if "hd95_mm" in table else "hd95_px"
-    unit = value.rpartition("_")[2]
-    own = table[table["between"] != "any two people"].dropna(subset=value).set_index("class")
-    people = table[table["between"] == "any two people"].set_index("class")[value]
+    unit, who = value.rpartition("_")[2], figures.two_people(study)
+    own = table[table["between"] != who].dropna(subset=value).set_index("class")
+    people = table[table["between"] == who].set_index("class")[value]
     listed = []
     for name, row in own.iterrows():
         text = f"{_plain(name)} {tables.number(row[value], 1)} {unit}"
         if pd.notna(theirs := people.get(name)):
-            text += f" (two people {tables.number(theirs, 1)})"
+            text += f" ({who} {tables.number(theirs, 1)})"
         listed.append(text)
     return (
-        f"All but the worst 5 % of the outline by {label} lies, on average over images, within:"
-        f" {'; '.join(listed)}."
+        f"All but the worst 5 % of the outline by {figures.model_label(study.headline)} lies, on"
+        f" average over images, within: {'; '.join(listed)}."
     )
 
 
