@@ -1,6 +1,7 @@
 """Calibration, risk–coverage and changes of the image, by hand and by construction."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -30,11 +31,11 @@ def test_an_overconfident_forecast_is_found():
 
 def test_risk_falls_when_doubt_is_right_and_ends_at_the_mean():
     dice = np.array([0.9, 0.5, 0.7, 0.1])
-    right = reliability.risk_coverage(dice, dice)
+    right = reliability.risk_coverage(pd.DataFrame({"confidence": dice, "dice": dice}))
     assert right.risk.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.45]) and right.risk.equals(
         right.best
     )
-    wrong = reliability.risk_coverage(-dice, dice)
+    wrong = reliability.risk_coverage(pd.DataFrame({"confidence": -dice, "dice": dice}))
     assert (wrong.risk >= wrong.best - 1e-12).all() and wrong.risk.iloc[-1] == pytest.approx(
         1 - dice.mean()
     )
@@ -83,3 +84,17 @@ def test_robustness_measures_every_change_and_the_plain_images_alike():
     assert len(table) == sum(map(len, reliability.CHANGES.values()))
     plain = table[(table.level == np.where(table.change == "depth", 1, 0))]
     assert plain.Dice.eq(1).all() and table.Dice.min() < 1
+
+
+def test_the_image_as_recorded_is_computed_once(monkeypatch):
+    seen = []
+
+    def predict(network, images, norm, bf16=False):
+        seen.append(bf16)
+        return np.zeros(images.shape, np.uint8)
+
+    monkeypatch.setattr(reliability.inference, "predict", predict)
+    images = np.zeros((2, 24, 24), np.uint8)
+    reliability.robustness(None, images, images, None, CLASSES, bf16=True)
+    changed = sum(map(len, reliability.CHANGES.values())) - len(reliability.CHANGES)
+    assert seen == [True] * (1 + changed)

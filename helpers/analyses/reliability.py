@@ -89,17 +89,16 @@ def confidence(probability):
     return np.array([h[d].mean() if d.any() else 0.0 for h, d in zip(highest, drawn, strict=True)])
 
 
-def risk_coverage(confidence, dice):
+def risk_coverage(scored):
     """What is left of the error when the least sure images go to a human: a row for each number of
     images kept.
 
-    confidence, dice: arrays, one number an image (mean Dice over structures). Columns: coverage
-    (share kept), risk (mean of 1 − Dice over those kept), best (the same if the worst images were
-    known).
+    scored: columns confidence and dice, a row an image. Columns: coverage (share kept), risk (mean
+    of 1 − Dice over those kept), best (the same if the worst images were known).
     """
-    error = 1 - np.asarray(dice, float)
+    error = 1 - scored["dice"].to_numpy(float)
     kept = np.arange(1, len(error) + 1)
-    by_confidence = error[np.argsort(-np.asarray(confidence), kind="stable")]
+    by_confidence = error[np.argsort(-scored["confidence"].to_numpy(float), kind="stable")]
     return pd.DataFrame(
         {
             "coverage": kept / len(error),
