@@ -80,13 +80,14 @@ def calibration(probability, reference, classes, bins=10):
     return pd.DataFrame(rows, columns=["class", "low", "high", "said", "true", "pixels", "ece"])
 
 
-def confidence(probability):
-    """How sure the network is of its outline, a number an image: mean highest probability over the
-    pixels that it drew as a structure; 0 where it drew none. probability: float (N, classes, H, W).
+def confidence(probability, target):
+    """How sure the network is of its outline of one structure, a number an image: its mean
+    probability over the pixels drawn as that structure; 0 where none was.
+
+    probability: float (N, classes, H, W); target: index of the class.
     """
-    drawn = probability.argmax(1) > 0
-    highest = probability.max(1)
-    return np.array([h[d].mean() if d.any() else 0.0 for h, d in zip(highest, drawn, strict=True)])
+    drawn, chance = probability.argmax(1) == target, probability[:, target]
+    return np.array([c[d].mean() if d.any() else 0.0 for c, d in zip(chance, drawn, strict=True)])
 
 
 def risk_coverage(scored):
@@ -128,22 +129,27 @@ def change(images, masks, kind, level, seed=1):
     )
 
 
-def robustness(network, images, masks, norm, classes, bf16=False):
+def robustness(network, images, masks, drawn, norm, classes, bf16=False):
     """Pooled Dice of every class after each change: columns change, level, class, Dice, IoU.
 
-    The image as recorded stands among the levels of every change and is computed once.
+    images, masks: uint8 (N, H, W); drawn: what the network drew on them as recorded, which stands
+    among the levels of every change; norm, bf16: as results were scored.
     """
 
-    def scored(changed, reference):
-        drawn = inference.predict(network, torch.from_numpy(np.array(changed)), norm, bf16=bf16)
-        table = pd.DataFrame(metrics.counts(drawn, reference, len(classes)), columns=metrics.COUNTS)
+    def scored(outlines, reference):
+        table = pd.DataFrame(
+            metrics.counts(outlines, reference, len(classes)), columns=metrics.COUNTS
+        )
         table = metrics.scores(table.assign(**{"class": [c.name for c in classes]}))
         return table.iloc[1:][["class", "Dice", "IoU"]]
 
-    plain, rows = scored(images, masks), []
+    plain, rows = scored(drawn, masks), []
     for kind, levels in CHANGES.items():
         for level in levels:
-            same = level == UNCHANGED[kind]
-            table = plain if same else scored(*change(images, masks, kind, level))
+            table = plain
+            if level != UNCHANGED[kind]:
+                changed, reference = change(images, masks, kind, level)
+                changed = torch.from_numpy(np.array(changed))
+                table = scored(inference.predict(network, changed, norm, bf16=bf16), reference)
             rows.append(table.assign(change=kind, level=level))
     return pd.concat(rows, ignore_index=True)[["change", "level", "class", "Dice", "IoU"]]

@@ -20,37 +20,22 @@ def each(study, function, *given, **options):
     return pd.concat(parts, ignore_index=True)
 
 
-def dice(rows, study):
-    """Dice of the target structure of each image for the headline network, ascending: Series by
-    image_id. Images without a score (absent from both) are left out.
+def worst(scores, study, count=8):
+    """The images of the lowest Dice (list of image_id), worst first; NotComputable where none has
+    one. scores: of ``stats.case_values``.
     """
-    own = rows[rows["model"] == study.headline]
-    found = stats.values(own, "Dice", study.target).set_index("image_id")["value"]
-    return found.dropna().sort_values(kind="stable")
-
-
-def chosen(scores, study):
-    """The best, the typical (median) and the worst image: name → image_id."""
     if scores.empty:
         raise NotComputable(
-            f"No test image has a Dice of {study.target.replace('_', ' ')}, so none can be called"
-            " best or worst"
+            f"No test image has a Dice of {study.target.replace('_', ' ')}, so none is the worst"
         )
-    order = scores.index
-    return {"best": order[-1], "typical": order[len(order) // 2], "worst": order[0]}
-
-
-def worst(scores, study, count=8):
-    """The images of the lowest Dice (list of image_id); NotComputable where none has one."""
-    chosen(scores, study)
-    return list(scores.index[:count])
+    return list(scores.sort_values(kind="stable").index[:count])
 
 
 def in_words(cases, scores, failed, found, study, acceptable):
     """How good the typical and the worst case are, and how many fail, Markdown.
 
-    cases: of :func:`chosen`; scores: of :func:`dice`; failed: of ``stats.failures`` for each
-    structure; found: of ``outlines.found`` for the headline network.
+    cases: of ``stats.telling``; scores: of ``stats.case_values``; failed: of ``stats.failures``
+    for each structure; found: of ``outlines.found`` for the headline network.
     """
     target, label = study.target.replace("_", " "), figures.model_label(study.headline)
     return (
