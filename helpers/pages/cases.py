@@ -51,13 +51,13 @@ def failures_in_words(failed, found, study, acceptable):
     absent = found.set_index("class")
     listed = []
     for c in study.foreground:
-        name, row, gone = c.name.replace("_", " "), own.loc[c.name], absent.loc[c.name]
+        name, row = c.name.replace("_", " "), own.loc[c.name]
+        extra = int(absent.loc[c.name, "drawn_where_none"])
         if row["n"] == 0:
             listed.append(f"{name} is in no test image and was never drawn")
             continue
         text = f"{row['below']} of {row['n']} for {name}"
-        if gone["drawn_where_none"]:
-            text += f" ({gone['drawn_where_none']} drawn where there is none)"
+        text += f" ({extra} drawn where there is none)" if extra else ""
         listed.append(text)
     return f"Outlines with a Dice below {acceptable}: **{'; '.join(listed)}**."
 
