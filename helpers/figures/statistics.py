@@ -2,9 +2,12 @@
 are made here.
 """
 
+from contextlib import contextmanager
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.patches import FancyArrowPatch
 
 GREY = "#5b5b5b"
@@ -92,30 +95,48 @@ def forest(
     return fig
 
 
-def boxes(table: pd.DataFrame, x: str, y: str, ylabel: str = "", width: float = 6.8):
+def boxes(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    ylabel: str = "",
+    width: float = 6.8,
+    panel: str | None = None,
+    title=str,
+):
     """Box plots of column y for each value of x in order of appearance: median, quartiles, whiskers
-    to 1.5 IQR, and every row as a point.
+    to 1.5 IQR, and every row as a point; a panel each value of column `panel`, named by `title`.
     """
+    panels = list(dict.fromkeys(table[panel])) if panel else [""]
     names = list(dict.fromkeys(table[x]))
-    fig, axes = plt.subplots(figsize=(width, 2.8))
-    data = [table.loc[table[x] == name, y].dropna().to_numpy() for name in names]
-    axes.boxplot(
-        data,
-        widths=0.6,
-        patch_artist=True,
-        showfliers=False,
-        medianprops={"color": "black"},
-        boxprops={"facecolor": "#c9d6e2", "edgecolor": GREY},
-    )
-    for at, values in enumerate(data, start=1):
-        aside = np.random.default_rng(at).uniform(-0.25, 0.25, len(values))
-        axes.plot(
-            at + aside, values, ".", color="black", alpha=0.35, markersize=3, markeredgewidth=0
+    fig, grid = plt.subplots(1, len(panels), figsize=(width, 2.8), sharey=True, squeeze=False)
+    for axes, name in zip(grid[0], panels, strict=True):
+        part = table[table[panel] == name] if panel else table
+        common = {"data": part, "x": x, "y": y, "order": names, "ax": axes}
+        seaborn.boxplot(
+            **common, width=0.6, color="#c9d6e2", linecolor=GREY, linewidth=1, showfliers=False
         )
-    axes.set_xticks(range(1, len(names) + 1), names, rotation=0 if len(names) < 9 else 45)
-    axes.set_ylabel(ylabel)
-    axes.spines[["top", "right"]].set_visible(False)
+        with _steady():
+            seaborn.stripplot(**common, color="black", alpha=0.35, size=2, jitter=0.25)
+        axes.set(xlabel="", ylabel=ylabel)
+        axes.set_title(title(name), fontsize=8)
+        crowded = len(names) * len(panels) >= 9
+        axes.tick_params(axis="x", rotation=45 if crowded else 0)
+        axes.spines[["top", "right"]].set_visible(False)
     return fig
+
+
+@contextmanager
+def _steady():
+    """The same scatter of points every time: seaborn draws it from numpy's global state, which is
+    put back as it was.
+    """
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
 
 
 def tukey(table: pd.DataFrame, width: float = 6.8):
@@ -126,25 +147,29 @@ def tukey(table: pd.DataFrame, width: float = 6.8):
 
 
 def folds(
-    table: pd.DataFrame, own: pd.DataFrame, columns=("pooled_IoU", "accuracy"), width: float = 6.8
+    table: pd.DataFrame,
+    own: pd.DataFrame,
+    title=str,
+    columns=("pooled_IoU", "accuracy"),
+    width: float = 6.8,
 ):
     """Huang's Figure 5: one point a fold for each column, joined by a line; dashed: the study's own
-    split, `own`.
+    split, `own`. A panel a network, named by `title`.
     """
-    fig, axes = plt.subplots(figsize=(width, 2.6))
-    at = np.arange(1, len(table) + 1)
-    for column, colour in zip(columns, COLOURS, strict=False):
-        axes.plot(at, table[column], marker="o", color=colour, label=column.replace("_", " "))
-        for value in own[column]:
-            axes.axhline(value, color=colour, linestyle="--", linewidth=1)
-    axes.set(
-        xticks=at,
-        xticklabels=table["fold"],
-        ylim=(0, 1),
-        xlabel="fold (dashed: the study's own test set)",
-    )
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
+    networks = list(dict.fromkeys(table["model"]))
+    fig, grid = plt.subplots(1, len(networks), figsize=(width, 2.6), sharey=True, squeeze=False)
+    for axes, name in zip(grid[0], networks, strict=True):
+        part, mine = table[table["model"] == name], own[own["model"] == name]
+        at = np.arange(1, len(part) + 1)
+        for column, colour in zip(columns, COLOURS, strict=False):
+            axes.plot(at, part[column], marker="o", color=colour, label=column.replace("_", " "))
+            for value in mine[column].dropna():
+                axes.axhline(value, color=colour, linestyle="--", linewidth=1)
+        axes.set(xticks=at, xticklabels=part["fold"], ylim=(0, 1))
+        axes.set_title(title(name), fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0, -1].legend(frameon=False)
+    fig.supxlabel("fold (dashed: the study's own test set)", fontsize=8)
     return fig
 
 

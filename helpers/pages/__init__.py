@@ -4,25 +4,50 @@
 the number (``NotComputable``), by one mechanism for all pages.
 """
 
+import dataclasses
 from functools import cached_property
+from types import SimpleNamespace
 
-from IPython.display import Markdown
+import pandas as pd
+from IPython.display import Markdown, display
 
-from helpers import datasets, figures, stats, studies
-from helpers.errors import NotComputable
+from helpers import datasets, figures, files, stats, studies
+from helpers.errors import NotComputable, StudyError
+
+#: parameter of a page → key of study.yml's statistics
+DECLARED = {"class_name": "class"}
+#: the unit that a page is asked for → the test that takes it, where none is named
+UNIT_TESTS = {"patient": "patient_t", "image": "image_t"}
+
+#: option of ``stats.intervals`` → key of study.yml's statistics
+RESAMPLING = {"method": "interval", "draws": "draws", "seed": "seed"}
 
 
 class Page:
     """One page of a study's book.
 
-    study, protocol: names, as papermill hands them over; split: the images that results are of.
-    Attributes: study (studies.Study), settings (its statistics), headline (its main network).
+    study, protocol: names, as papermill hands them over; split: the images that results are of;
+    name: of the notebook, '05_comparison'; changed: its other parameters, each empty (or 0) where
+    the study's own holds: metric, class_name, test, unit, margin replace what study.yml declares.
+    Attributes: study (studies.Study), settings (its statistics), headline (its main network),
+    trial: what was changed, {} for the study as declared. A trial writes its tables and figures to
+    runs/<study>/tryout/<page>/, so that the study's own stay what they are, and says so.
     """
 
-    def __init__(self, study, protocol, split="test"):
-        self.study, self.split = studies.load(study, protocol), split
-        self.settings, self.headline = self.study.statistics, self.study.headline
+    def __init__(self, study, protocol, split="test", *, name="", **changed):
+        given = studies.load(study, protocol)
+        changed = {DECLARED.get(key, key): value for key, value in changed.items() if value}
+        settings, other = _settings(given.statistics, changed)
+        self.trial = ({} if split == "test" else {"split": split}) | settings | other
+        self.study = dataclasses.replace(given, statistics=given.statistics | settings)
+        self.split, self.settings = split, self.study.statistics
+        self.headline = self.study.headline
+        self._place = given
         figures.use_style()
+        if self.trial:
+            self._place = SimpleNamespace(run=given.run / "tryout" / (name or "page"))
+            files.write_json(self.trial, self._place.run / "parameters.json")
+            display(Markdown(trial_text(given, self.trial, self._place.run)))
 
     @cached_property
     def arrays(self):
@@ -39,6 +64,29 @@ class Page:
         """The rows of this page's split in the main fold."""
         return stats.select(self.every, split=self.split, fold="main")
 
+    @property
+    def unit(self):
+        """What results are counted by: 'patient', or 'image' where patients are unknown."""
+        return stats.default_unit(self.rows)
+
+    @property
+    def resampling(self):
+        """How intervals are made, as options of ``stats.intervals``: method, draws, seed."""
+        return {key: self.settings[name] for key, name in RESAMPLING.items()}
+
+    def caveat(self):
+        """What the unit and the split mean for every number of this page, and the study's note."""
+        note = f"\n\n*{self.study.note.strip()}*" if self.study.note else ""
+        return stats.caveat(self.unit, self.study.split) + note
+
+    def read(self, *names):
+        """Tables that other pages wrote, name → DataFrame; those that are not there are left out.
+
+        The notebook's metadata must name the pages (``study: reads``), so that they run first.
+        """
+        found = {name: self.study.run / "tables" / f"{name}.csv" for name in names}
+        return {name: pd.read_csv(path) for name, path in found.items() if path.is_file()}
+
     def ask(self, function, *given, **options):
         """``function(*given, **options)``, or the NotComputable that it raised or was given."""
         for value in (*given, *options.values()):
@@ -52,7 +100,12 @@ class Page:
     def say(self, text, *given, **options):
         """Markdown: a text, or a function of results that gives one (asked as in ``ask``)."""
         text = self.ask(text, *given, **options) if callable(text) else text
-        return Markdown(_sentence(text) if isinstance(text, NotComputable) else text)
+        return Markdown(sentence(text) if isinstance(text, NotComputable) else text)
+
+    def keep(self, name, frame):
+        """Write a table without showing it; nothing where there is none."""
+        if not isinstance(frame, NotComputable):
+            figures.save_table(frame, self._place, name)
 
     def table(self, name, frame, **options):
         """Write and show a table (``figures.save_table``), or say why there is none.
@@ -60,17 +113,50 @@ class Page:
         name: of the CSV; frame: a DataFrame, or the NotComputable in its place.
         """
         if isinstance(frame, NotComputable):
-            return Markdown(_sentence(frame))
-        return figures.save_table(frame, self.study, name, **options)
+            return Markdown(sentence(frame))
+        return figures.save_table(frame, self._place, name, **options)
 
     def figure(self, name, draw, *given, **options):
         """Write and show the figure that ``draw(*given, **options)`` makes, or say why not."""
         fig = self.ask(draw, *given, **options)
         if isinstance(fig, NotComputable):
-            return Markdown(_sentence(fig))
-        return figures.save(fig, self.study, name)
+            return Markdown(sentence(fig))
+        return figures.save(fig, self._place, name)
 
 
-def _sentence(reason):
+def sentence(reason):
+    """How a page says why a number is not there."""
     text = str(reason).rstrip(".")
     return f"*{text}.*" if text else ""  # said already
+
+
+def _settings(declared, changed):
+    """(what replaces study.yml's statistics, the other changed parameters); those that are as
+    declared are in neither.
+    """
+    changed = dict(changed)
+    unit, test = changed.pop("unit", ""), changed.get("test", "")
+    if unit and unit not in UNIT_TESTS:
+        raise StudyError(f"unit {unit!r} is unknown; it is patient or image, or empty")
+    if unit and unit != _unit_of(test or declared["test"]):
+        if test:
+            raise StudyError(f"test {test!r} counts by {_unit_of(test)}; leave unit={unit!r} out")
+        changed["test"] = UNIT_TESTS[unit]
+    keys = {"metric", "class", "test", "margin"}
+    changed = {key: value for key, value in changed.items() if declared.get(key) != value}
+    other = {key: value for key, value in changed.items() if key not in keys}
+    return {key: value for key, value in changed.items() if key in keys}, other
+
+
+def _unit_of(test):
+    return "image" if test.startswith("image") else "patient"
+
+
+def trial_text(study, trial, folder):
+    """What a page says above everything else when its parameters are not the study's."""
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in trial.items())
+    where = folder.relative_to(studies.ROOT).as_posix()
+    return (
+        f"**A trial, not the study as declared: {said}.** Its tables and figures lie in"
+        f" `{where}/`; those of the study “{study.name}” are untouched."
+    )

@@ -281,91 +281,15 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
     return counts
 
 
-def procedure(study, spec, fold, seed, arrays):
-    """The training procedure as a table (setting, value, meaning): what papers keep in a
-    supplement.
-    """
-    sizes = {split: len(arrays.rows(fold, split)) for split in ("train", "val", "test")}
-    weights = (
-        ", ".join(f"{c.name} {c.weight:g}" for c in study.classes)
-        if spec["class_weights"]
-        else "all 1"
-    )
-
-    def words(value):
-        return (
-            ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
-            if isinstance(value, dict)
-            else str(value)
-        )
-
-    rows = [
-        (
-            "network",
-            models.label(spec["name"])
-            + (f" ({words(spec['options'])})" if spec["options"] else ""),
-            "",
-        ),
-        (
-            "images",
-            f"{sizes['train']} / {sizes['val']} / {sizes['test']}",
-            "training / validation / test",
-        ),
-        (
-            "image size",
-            (
-                f"{arrays.images.shape[1]} × {arrays.images.shape[2]} px, {spec['channels']}"
-                " channel(s)"
-            ),
-            "a grey image is copied to all channels",
-        ),
-        (
-            "intensity",
-            spec["normalise"],
-            "none: 0…1; else minus mean, over SD, of ImageNet or the training images",
-        ),
-        (
-            "encoder starts from",
-            spec["encoder_weights"],
-            "imagenet: weights learned on photographs; none: random",
-        ),
-        (
-            "frozen epochs",
-            spec["freeze_epochs"],
-            "first epochs in which the pretrained encoder is not changed",
-        ),
-        (
-            "augmentation",
-            words(spec["augmentation"]),
-            "random changes to each training image, drawn anew every time",
-        ),
-        ("loss", words(spec["loss"]), "what is made small"),
-        ("class weights", weights, "how much a pixel of each structure counts in the loss"),
-        ("optimiser", words(spec["optimiser"]), "how weights are changed"),
-        ("schedule", words(spec["schedule"]), "how the learning rate changes"),
-        (
-            "epochs, batch",
-            f"{spec['epochs']}, {spec['batch']}",
-            "passes over the images; images a step",
-        ),
-        (
-            "weights kept",
-            spec["checkpoint"],
-            "best: of the lowest validation loss; last: of the last epoch",
-        ),
-        ("seed", seed, "same seed, same machine, same result"),
-    ]
-    return pd.DataFrame(rows, columns=["setting", "value", "meaning"]).astype(str)
-
-
 def count(study, arrays, positions, predictions, model, fold, seed):
     """The per-image rows of predictions (uint8 (N, H, W), one for each position): the columns of
     per_image.csv.
     """
     tables = []
+    sides = datasets.spacing(arrays.index)
     for position, prediction in zip(positions, predictions, strict=True):
         image = arrays.index.iloc[position]
-        table = metrics.rows(prediction, arrays.masks[position], study.classes, image["pixel_mm"])
+        table = metrics.rows(prediction, arrays.masks[position], study.classes, sides[position])
         split = image["split"] if fold == "main" else "test"
         first = {
             "study": study.name,

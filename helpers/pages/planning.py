@@ -1,0 +1,170 @@
+"""Page 10: how many patients, and how many images of each, the next study needs."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from helpers import stats
+from helpers.errors import NotComputable, StudyError
+from helpers.figures import model_label
+from helpers.figures.tables import words
+
+#: what is planned where the page is not asked for anything else
+DIFFERENCES = (0.01, 0.02, 0.05)
+PATIENTS = (10, 15, 22, 30, 45, 60, 90, 120)
+IMAGES = (1, 5, 29)
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much a difference between two networks varies. between, residual: variances between and
+    within patients (metric units squared); rival: the network it was measured against, '' where
+    the variation was given; closest: nobody named it.
+    """
+
+    between: float
+    residual: float
+    rival: str = ""
+    closest: bool = False
+
+    @property
+    def icc(self):
+        """The share of the variance that lies between patients."""
+        return self.between / (self.between + self.residual)
+
+
+def variation(rows, headline, metric, class_):
+    """The variation of each difference, as ``stats.variation``; NotComputable for one network."""
+    if rows["model"].nunique() < 2:
+        raise NotComputable(f"Only {model_label(headline)} has results, so no difference varies")
+    return stats.variation(stats.values(rows, metric, class_), headline)
+
+
+def chosen(fitted, comparator="", sd_between=0.0, sd_within=0.0):
+    """The Spread to plan with: the one that is given, else that of the comparator, else that of the
+    closest rival, whose scores differ least; NotComputable in its place where none is known.
+
+    fitted: as :func:`variation`, or the NotComputable in its place.
+    """
+    if sd_between or sd_within:
+        return Spread(sd_between**2, sd_within**2)
+    give = "Give `sd_between` and `sd_within` from another study above"
+    if isinstance(fitted, NotComputable):
+        return NotComputable(f"No plan can be made from these results: {fitted}. {give}")
+    known = fitted.dropna(subset=["between"])
+    if comparator and comparator not in set(known["model"]):
+        names = ", ".join(known["model"]) or "none"
+        raise StudyError(f"no estimate for comparator {comparator!r}; there are: {names}")
+    used = known[known["model"] == comparator] if comparator else _closest(known)
+    if used.empty or not used[["between", "residual"]].sum(axis=1).iloc[0] > 0:
+        return NotComputable(
+            f"No plan can be made from these results: at least {stats.MIN_UNITS} patients (images"
+            " where patients are unknown) and some variation are needed to see how much a"
+            f" difference varies. {give}"
+        )
+    row = used.iloc[0]
+    return Spread(row["between"], row["residual"], row["model"], not comparator)
+
+
+def _closest(known):
+    return known.sort_values("difference", key=abs).head(1)
+
+
+def images_each(images, unit):
+    """The numbers of images a patient that are tried; one where patients are unknown."""
+    return list(images) if unit == "patient" else [1]
+
+
+def answer(needed, spread, headline, of, unit, power=POWER):
+    """The answer as a Markdown list. needed: as ``stats.patients_needed`` for the differences; of:
+    the metric in words.
+    """
+    text = (
+        f"To find a true difference in {of} with a chance of {100 * power:.0f} % (two-sided test at"
+        " 5 %), the next test set needs\n\n"
+    )
+    for difference, part in needed.groupby("difference", sort=False):
+        each = [
+            f"**{_many(r.patients)} {unit}s**{_with(r.images, unit)}" for r in part.itertuples()
+        ]
+        text += f"- for a difference of **{difference:g}**: {', or '.join(each)}\n"
+    if spread.rival:
+        closest = ", the closest rival here" if spread.closest else ""
+        text += (
+            f"\nThe variation is that of {model_label(headline)} against"
+            f" {model_label(spread.rival)}{closest}."
+        )
+    return text
+
+
+def _many(number):
+    """Patients in words; NaN where even the most that are tried are too few."""
+    return "more than 100,000" if pd.isna(number) else f"{number:.0f}"
+
+
+def _with(images, unit):
+    if unit != "patient":
+        return ""
+    return f" with {images} image{'s' if images > 1 else ''} each"
+
+
+def needs(needed, unit):
+    """``stats.patients_needed`` as a table: a row a goal and difference, a column a number of
+    images each.
+    """
+    each = needed["images"].map(
+        lambda n: f"patients with {n} image(s) each" if unit == "patient" else "images"
+    )
+    wide = needed.assign(each=each).pivot_table(
+        index=["goal", "difference"], columns="each", values="patients", sort=False
+    )
+    return wide.reset_index()
+
+
+def worth(spread, unit, patients=22):
+    """What so many images of so many patients are worth in independent images, by ICC: a frame.
+
+    spread: a Spread, or NotComputable where none was measured.
+    """
+    grid = pd.DataFrame({"images_per_patient": [1, 2, 5, 10, 29, 100, 1000]})
+    grid["images"] = patients * grid["images_per_patient"]
+    known = unit == "patient" and not isinstance(spread, NotComputable)
+    measured = {f"measured ICC {spread.icc:.2f}": spread.icc} if known else {}
+    for name, icc in (measured | {"ICC 0.05": 0.05, "ICC 0.2": 0.2, "ICC 0.5": 0.5}).items():
+        grid[name] = grid["images"] / (1 + (grid["images_per_patient"] - 1) * icc)
+    return grid
+
+
+def joined(needed, not_worse):
+    """What is needed to find a difference, and below it to show that there is none; where no margin
+    is known (NotComputable) the first alone.
+    """
+    if isinstance(needed, NotComputable):
+        return needed
+    parts = [needed] if isinstance(not_worse, NotComputable) else [needed, not_worse]
+    return pd.concat(parts, ignore_index=True)
+
+
+def needs_note(margin, metric, unit, power=POWER):
+    """What stands under the table of patients needed. margin: or the NotComputable in its place."""
+    fewest = f"Fewest {unit}s for a chance of {100 * power:.0f} %"
+    if isinstance(margin, NotComputable):
+        return f"{fewest}. {margin}"
+    return (
+        f"Margin {margin:.3g} {metric}. {fewest}. The difference is the true one: 0 where two"
+        " networks that are truly alike should be shown not to be worse."
+    )
+
+
+def variation_columns(unit):
+    """The columns of ``stats.variation`` that are shown."""
+    return ["model", "difference", "sd_of_patient_mean", *(["icc"] if unit == "patient" else [])]
+
+
+def variation_note(headline, metric, class_):
+    """What stands under the table of the variation."""
+    return (
+        f"{metric} of {words(class_)}, {model_label(headline)} minus the network named. ICC: the"
+        " share of the variance that lies between patients (intraclass correlation)."
+    )

@@ -1,0 +1,111 @@
+"""What every page of the book shares: one study, one place to write to, one way of saying that a
+number cannot be had.
+"""
+
+import json
+import shutil
+
+import matplotlib
+import pandas as pd
+import pytest
+import stats_data
+from conftest import REPOSITORY
+
+from helpers import pages, studies
+from helpers.errors import NotComputable, StudyError
+from helpers.pages import Page
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    shutil.copytree(
+        REPOSITORY / "data_manifest" / "phantom", tmp_path / "data_manifest" / "phantom"
+    )
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    return tmp_path
+
+
+def _fails(*given):
+    raise NotComputable("Too few patients")
+
+
+def test_what_cannot_be_computed_is_a_sentence_wherever_it_is_passed_on(root):
+    page = Page("phantom", "quick")
+    reason = page.ask(_fails)
+    assert isinstance(reason, NotComputable)
+    assert page.ask(len, reason) is reason and page.ask(dict, x=reason) is reason
+    for shown in (
+        page.say(len, reason),
+        page.table("x", reason),
+        page.figure("x", len, reason),
+    ):
+        assert shown.data == "*Too few patients.*"
+    page.keep("x", reason)
+    assert not list(root.glob("runs/**/x.*"))
+
+
+def test_the_study_as_declared_writes_to_its_own_tables(root):
+    declared = studies.load("phantom", "quick").statistics
+    page = Page(
+        "phantom",
+        "quick",
+        name="05_comparison",
+        metric="",
+        class_name=declared["class"],
+        test=declared["test"],
+        unit="patient",
+        margin=0.0,
+    )
+    assert page.trial == {} and page.settings == declared
+    page.keep("t", pd.DataFrame({"a": [1]}))
+    assert (root / "runs/phantom/tables/t.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"split": "val"},
+        {"metric": "IoU"},
+        {"class_name": "EIT"},
+        {"test": "sign_flip"},
+        {"unit": "image"},
+        {"margin": 0.03},
+        {"simulations": 50},
+    ],
+)
+def test_other_parameters_leave_the_studys_tables_alone(root, changed, capsys):
+    page = Page("phantom", "quick", name="05_comparison", **changed)
+    page.keep("t", pd.DataFrame({"a": [1]}))
+    folder = root / "runs/phantom/tryout/05_comparison"
+    assert (folder / "tables/t.csv").is_file() and not (root / "runs/phantom/tables").exists()
+    assert len(json.loads((folder / "parameters.json").read_text())) == 1 == len(page.trial)
+    said = pages.trial_text(page.study, page.trial, folder)
+    assert str(next(iter(page.trial.values()))) in said and "A trial" in said
+
+
+def test_a_unit_names_its_test_and_does_not_contradict_one(root):
+    assert Page("phantom", "quick", unit="image").settings["test"] == "image_t"
+    with pytest.raises(StudyError, match="'sign_flip' counts by patient"):
+        Page("phantom", "quick", test="sign_flip", unit="image")
+    with pytest.raises(StudyError, match="unit 'frame' is unknown"):
+        Page("phantom", "quick", unit="frame")
+
+
+def test_a_page_reads_only_the_tables_that_are_there(root):
+    page = Page("phantom", "quick")
+    page.keep("folds", pd.DataFrame({"a": [1], "b": [2]}))
+    assert list(page.read("folds", "areas")) == ["folds"]
+
+
+def test_rows_are_those_of_the_split(root):
+    results = root / "runs/phantom/results/per_image.csv"
+    results.parent.mkdir(parents=True)
+    stats_data.per_image(patients=3, mean_images=2, models={"qvum": 0.0}).to_csv(
+        results, index=False
+    )
+    page = Page("phantom", "quick")
+    assert set(page.rows["split"]) == {"test"} and page.unit == "patient"
+    with pytest.raises(StudyError, match="no results for split 'val'"):
+        _ = Page("phantom", "quick", "val").rows
