@@ -5,6 +5,7 @@ Its sentences on a comparison are those of the front page, the model card and th
 all are made of the rows of ``stats.declared``.
 """
 
+import numpy as np
 import pandas as pd
 
 from helpers import stats
@@ -126,3 +127,147 @@ def counted_by(tests, unit):
         "The declared test counts images as independent, which they are not: trust the rows by"
         " patient below."
     )
+
+
+def table(tests):
+    """The declared test as it is shown: a row a network, unadjusted and adjusted P."""
+    return tests[["model", "verdict", *SHOWN[2:], "note"]]
+
+
+def table_note(tests, settings):
+    """What stands under the declared test."""
+    first = tests.iloc[0]
+    return (
+        f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
+        f" network named; {first['test']} over {first['n']} {first['unit']}s. P adjusted by"
+        f" {settings['multiplicity'].capitalize()}; the verdict is by the adjusted P, the 95 %"
+        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted. Images left out"
+        f" because a network has no score: {first['dropped_images']:.0f}"
+    )
+
+
+def margin_note(margin, metric):
+    """What stands under a table of equivalence."""
+    return f"Margin {margin:.3g} {metric}. Interval: 90 %, as two one-sided tests at 5 % need."
+
+
+def equivalent(found, margin, metric):
+    """Which networks are surely no further apart than the margin, as a sentence. found: as
+    ``stats.equivalence``.
+    """
+    names = [model_label(m) for m in found.loc[found["p_equivalent"] < 0.05, "model"]]
+    text = f"The difference that is too small to matter (the margin) is {margin:.3g} {metric}."
+    if not names:
+        return f"{text} Against no network is the difference surely smaller than that."
+    each = ", each at 5 % and not adjusted for their number" if len(found) > 1 else ""
+    return f"{text} Surely smaller is the difference from {listed(names)}{each}."
+
+
+def others(every):
+    """The other tests, those that are the same number by algebra in one row a network.
+
+    every: rows of ``stats.compare``. Columns: test, unit, model, difference, low, high, p,
+    p_adjusted.
+    """
+    rows = every[~every["role"].isin(["declared", "declared interval"])]
+    rows = rows.assign(key=rows["test"] + rows["unit"])
+    merged, names = {}, {}
+    for key, part in rows.groupby("key", sort=False):
+        twin = next((k for k, other in merged.items() if _same(part, other)), key)
+        merged.setdefault(twin, part)
+        names.setdefault(twin, []).append(part["test"].iloc[0])
+    if not merged:
+        raise NotComputable("There is no other test to compare with")
+    parts = [part.assign(test=" = ".join(names[key])) for key, part in merged.items()]
+    return pd.concat(parts, ignore_index=True)[["test", "unit", *SHOWN[1:]]]
+
+
+def _same(a, b):
+    """Whether two tests give the same numbers against every network."""
+    columns = ["difference", "low", "high", "p"]
+    a, b = (part.set_index("model")[columns].astype(float).sort_index() for part in (a, b))
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+def others_note(tests):
+    """What stands under the table of the other tests."""
+    first = tests.iloc[0]
+    return (
+        f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
+        " network named. Joined by =: the same number by algebra. P adjusted over the networks,"
+        " each test by itself; intervals are not adjusted. A bootstrap gives an interval only"
+    )
+
+
+def agreement(tests, others):
+    """Whether another test would have given another answer, as a sentence.
+
+    tests: the declared one; others: as :func:`others`.
+    """
+    declared = tests.set_index("model")
+    tested = others.dropna(subset=["p_adjusted"])
+    tested = tested[tested["model"].isin(declared.index[declared["verdict"] != "not tested"])]
+    if tested.empty:
+        return ""
+    other = tested[_sign(tested) != tested["model"].map(_sign(declared))]
+    distinct = tested[["test", "unit"]].drop_duplicates()
+    if other.empty:
+        return f"All other tests agree ({len(distinct)} that differ by more than algebra)."
+    named = [
+        f"{model_label(model)} ({', '.join(part['test'] + ' over ' + part['unit'] + 's')})"
+        for model, part in other.groupby("model", sort=False)
+    ]
+    return f"Another test would have given another answer against: {'; '.join(named)}."
+
+
+def _sign(rows):
+    """1 better, −1 worse, 0 not told apart, by the adjusted P."""
+    return np.sign(rows["difference"]).where(rows["p_adjusted"] < 0.05, 0)
+
+
+def drawn(every):
+    """The rows with an interval, a line a test."""
+    rows = every.dropna(subset=["low"])
+    if rows.empty:
+        raise NotComputable("No difference has an interval, so there is none to draw")
+    return rows.assign(line=rows["test"] + ", " + rows["unit"] + "s")
+
+
+def forest_label(tests, margin):
+    """What stands under the figure of all tests. margin: None for an unknown one."""
+    first = tests.iloc[0]
+    name = model_label(first["headline"])
+    text = (
+        f"{first['metric']} of {words(first['class'])}, {name} minus the other: right of 0 {name} is"
+        f" ahead\n95 % intervals, not adjusted for {len(tests)} networks; each panel has its own"
+        " scale"
+    )
+    if margin is None:
+        return text
+    return f"{text}\nshaded: differences up to {margin:.3g}, too small to matter"
+
+
+def known(margin):
+    """The margin, or None where there is none to draw."""
+    return None if isinstance(margin, NotComputable) else margin
+
+
+def by_patient(rows):
+    """The rows, or NotComputable where a claim cannot be held against patients."""
+    if not stats.has_patients(rows):
+        raise NotComputable(
+            "A claim can only be held against patients, and they are not known here"
+        )
+    return rows
+
+
+def counted(claims):
+    """All claims counted by verdict, as a sentence. claims: as ``stats.claims``."""
+    found = claims["verdict"].value_counts()
+    parts = [f"{found[verdict]} {said}" for verdict, said in CLAIMS.items() if verdict in found]
+    first, *rest = parts
+    first = first.replace(" ", f" of {len(claims)} ", 1)
+    structures = int((claims["claim"] == "structures differ").sum())
+    about = f" Of them {structures} are about structures, not networks." if structures else ""
+    said = "; ".join([first, *rest])
+    return f"Claims of the paper's kind, tested on these results: **{said}**.{about}"
