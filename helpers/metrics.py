@@ -14,7 +14,7 @@ from scipy import ndimage
 COUNTS = ["tp", "fp", "fn", "tn"]
 POLICY = (
     "A structure absent from both reference and prediction has no score and is left out of means; "
-    "absent from only one of them it scores 0."
+    "absent from only one of them it scores 0. Recall, TPR and FNR are of what is there to find."
 )
 #: name → (numerator, denominator) in tp, fp, fn, tn. The rates "over the union" are what Table
 #: 2 of
@@ -125,12 +125,10 @@ def scores(frame):
             where=denominator > 0,
             out=np.full(len(frame), np.nan),
         )
-    # precision and recall are 0, not undefined, where the other mask has pixels: absent from
-    # one
-    # counts 0
-    union = (frame.tp + frame.fp + frame.fn).to_numpy() > 0
-    for name in ("precision", "recall", "TPR"):
-        added[name] = np.where(union & np.isnan(added[name]), 0.0, added[name])
+    # what is there and was missed has precision 0; recall, TPR and FNR share one denominator and
+    # are undefined where there is nothing to find: "drawn where none" says the rest
+    missed = (frame.fn > 0).to_numpy()
+    added["precision"] = np.where(missed & np.isnan(added["precision"]), 0.0, added["precision"])
     return frame.assign(**added)
 
 

@@ -121,7 +121,11 @@ def notebook(study, path, title, figure):
     )
     png = base64.b64encode((study.run / "figures" / f"{figure}.png").read_bytes()).decode()
     outputs = [
-        new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
+        new_output(
+            "display_data",
+            {"image/png": png, "text/plain": "<Figure>"},
+            metadata={"study": {"figure": figure}},
+        ),
         new_output(
             "display_data",
             {"text/html": "<script>alert(1)</script>" + table.to_html(), "text/plain": "table"},

@@ -63,9 +63,12 @@ def test_rates_over_the_union_sum_to_one(pair):
 def test_absent_from_both_is_undefined_absent_from_one_is_zero():
     both = metrics.scores(pd.DataFrame([[0, 0, 0, 9]], columns=metrics.COUNTS)).iloc[0]
     assert both[["IoU", "Dice", "recall", "precision"]].isna().all()
-    for row in ([0, 3, 0, 6], [0, 0, 3, 6]):
-        one = metrics.scores(pd.DataFrame([row], columns=metrics.COUNTS)).iloc[0]
-        assert (one[["IoU", "Dice", "recall", "precision"]] == 0).all()
+    missed = metrics.scores(pd.DataFrame([[0, 0, 3, 6]], columns=metrics.COUNTS)).iloc[0]
+    assert (missed[["IoU", "Dice", "recall", "precision"]] == 0).all() and missed.FNR == 1
+    # drawn although not there: nothing to find, so TPR and FNR are both undefined
+    drawn = metrics.scores(pd.DataFrame([[0, 3, 0, 6]], columns=metrics.COUNTS)).iloc[0]
+    assert (drawn[["IoU", "Dice", "precision"]] == 0).all()
+    assert drawn[["recall", "TPR", "FNR"]].isna().all()
 
 
 def test_pooled_and_per_patient_differ_as_they_should():

@@ -4,6 +4,7 @@ A colour means the same class or network everywhere; every figure is saved as SV
 table as CSV, with the parameters it came from.
 """
 
+import html
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,12 +134,14 @@ def save_table(frame, study, name, note="", digits=3, columns=None):
     made(path)
     frame = frame if columns is None else frame[columns]
     shown, shared = tables.readable(frame.rename(columns=str).reset_index(drop=True), digits, note)
-    styler = shown.style.hide(axis="index").set_table_attributes(
-        f'class="study-table" data-table="{name}"'
+    styler = (
+        shown.style.format(escape="html")
+        .hide(axis="index")
+        .set_table_attributes(f'class="study-table" data-table="{name}"')
     )
     note = note and note.rstrip(".") + "."
     caption = " ".join(filter(None, [note, shared, *tables.stand_ins(frame)]))
-    return styler.set_caption(caption) if caption else styler
+    return styler.set_caption(html.escape(caption, quote=False)) if caption else styler
 
 
 def interval_text(value, low, high, digits=3):

@@ -31,7 +31,7 @@ from helpers.stats.cohort import (
     table1,
     table1_tests,
 )
-from helpers.stats.comparison import claims, compare, declared
+from helpers.stats.comparison import ALPHA, claims, compare, declared, verdict
 from helpers.stats.counts import MIN_UNITS, check, folds, has_patients, read, select
 from helpers.stats.design.false_alarms import ANALYSES, UNEQUAL, Design, curve, false_positives
 from helpers.stats.design.power import patients_needed, power_table, simulate_power, variation
@@ -51,6 +51,7 @@ from helpers.stats.ranks import ORDERS, ranking
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.seeds import training_luck
 from helpers.stats.subgroups import SUBGROUPS, memberships, subgroups
+from helpers.stats.telling import case_values, telling
 from helpers.stats.values import (
     ALL,
     FOREGROUND,

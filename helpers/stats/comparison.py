@@ -5,15 +5,17 @@ left of a claim.
 import numpy as np
 import pandas as pd
 
-from helpers.errors import StudyError
+from helpers.errors import NotComputable, StudyError
 from helpers.stats.adjust import adjust
 from helpers.stats.as_printed import LABEL, anova_classes
+from helpers.stats.counts import MIN_UNITS
 from helpers.stats.intervals import intervals
 from helpers.stats.mixed import mixed_differences, mixed_models
 from helpers.stats.paired import cluster_robust, paired_t, sign_flip, wilcoxon
 from helpers.stats.repeated import rm_anova
 from helpers.stats.values import ALL, OVERALL, default_unit, values, wide
 
+ALPHA = 0.05  #: of every verdict
 TESTS = {  # study.yml's name -> (function of values and headline, needs patients)
     "patient_t": (paired_t, True),
     "patient_wilcoxon": (wilcoxon, True),
@@ -65,16 +67,60 @@ COLUMNS = [
 ]
 
 
-def declared(
-    per_image: pd.DataFrame, headline: str, settings: dict, *, metric=None, class_=None
-) -> pd.DataFrame:
-    """The test that study.yml declares (`statistics: {metric, class, test, multiplicity}`), a row a
-    comparator.
+def verdict(row) -> str:
+    """ "better", "worse" or "not told apart" by the adjusted P of a declared test and the sign of
+    its difference; "not tested" where there is no P. The one rule, for every page.
 
-    Columns: role ("declared"), test, model, headline, class, metric, unit, n, n_images,
-    dropped_images, difference (headline − model), low, high, statistic, df, p, p_adjusted, family,
-    note.
+    row: with difference and p_adjusted.
     """
+    if np.isnan(row["p_adjusted"]):
+        return "not tested"
+    if row["p_adjusted"] >= ALPHA:
+        return "not told apart"
+    return "better" if row["difference"] > 0 else "worse"
+
+
+def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFrame:
+    """What study.yml's statistics say of each comparator: the declared test, the declared interval
+    of the difference whatever the test, and the verdict. A row a comparator.
+
+    Columns: those of :func:`compare`, low and high by ``settings["interval"]``; interval (its
+    name); verdict (:func:`verdict`); why (a sentence where nothing was tested, else ""); differ (a
+    sentence where verdict and interval point different ways, else ""). NotComputable with one
+    network alone.
+    """
+    if per_image["model"].nunique() < 2:
+        raise NotComputable("Only one network was trained, so there is no other to compare it with")
+    out = _tested(per_image, headline, settings)
+    drawn = bootstraps(per_image, headline, settings, methods=())
+    drawn = drawn.set_index("model").loc[out["model"]]
+    out = out.assign(low=drawn["low"].to_numpy(), high=drawn["high"].to_numpy())
+    out["interval"] = drawn["test"].to_numpy()
+    out["verdict"] = [verdict(row) for row in out.to_dict("records")]
+    out["why"] = [_why(row) for row in out.to_dict("records")]
+    out["differ"] = [_differ(row) for row in out.to_dict("records")]
+    return out
+
+
+def _why(row):
+    if row["verdict"] != "not tested":
+        return ""
+    if row["n"] < MIN_UNITS:
+        return f"{row['n']} {row['unit']}s are too few: a test needs at least {MIN_UNITS}"
+    return row["note"] or f"every {row['unit']} has the same difference, so chance has no measure"
+
+
+def _differ(row):
+    clear = row["low"] > 0 or row["high"] < 0
+    if row["verdict"] == "not told apart" and clear:
+        return "The interval alone would leave out 0; the adjusted P value decides"
+    if row["verdict"] in ("better", "worse") and not clear and not np.isnan(row["low"]):
+        return "The interval alone would hold 0; the adjusted P value decides"
+    return ""
+
+
+def _tested(per_image, headline, settings, *, metric=None, class_=None):
+    """The declared test alone, with the interval that belongs to the test; columns COLUMNS."""
     name = settings["test"]
     if name not in TESTS:
         raise StudyError(f"statistics.test {name!r} is unknown; known: {', '.join(TESTS)}")
@@ -95,15 +141,18 @@ def declared(
 
 
 def compare(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFrame:
-    """The declared test, then every other one as sensitivity, the paper's last; columns as
-    :func:`declared`.
+    """The declared test, then every other one as sensitivity, the paper's last, each with its own
+    interval.
+
+    Columns: role, test, model, headline, class, metric, unit, n, n_images, dropped_images,
+    difference (headline − model), low, high, statistic, df, p, p_adjusted, family, note.
 
     Each test is its own family over the comparators. Bootstraps give an interval only, of the mean
     over patients (or images, where patients are unknown).
     """
     v = values(per_image, settings["metric"], settings["class"])
     adjusting = settings.get("multiplicity", "holm")
-    parts = [declared(per_image, headline, settings)]
+    parts = [_tested(per_image, headline, settings)]
     if default_unit(per_image) == "patient":
         tests = [paired_t, wilcoxon, sign_flip, mixed_differences, mixed_models, cluster_robust]
         others = [f(v, headline) for f in tests]
@@ -130,7 +179,7 @@ def bootstraps(
     per_image, headline, settings, methods=("bootstrap_t", "percentile", "bca")
 ) -> pd.DataFrame:
     """Bootstrap intervals of the difference of patient means (declared method first), columns as
-    :func:`declared`.
+    :func:`compare`.
     """
     # the tests compare all networks on the same images; so must the intervals
     kept = wide(values(per_image, settings["metric"], settings["class"]), "image")

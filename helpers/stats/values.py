@@ -31,16 +31,16 @@ def ratio(counts: np.ndarray, metric: str, empty: str = "undefined") -> np.ndarr
 
     A structure absent from reference and prediction has no overlap to measure: IoU, Dice, recall,
     precision and the rates over the union are then `empty` ("undefined" NaN, "zero", "one"). Absent
-    from one only, IoU, Dice, recall and precision are 0; a rate whose own denominator is empty
-    otherwise stays NaN.
+    from one only, IoU and Dice are 0, and so is the precision of one that was missed. Recall, TPR
+    and FNR have one denominator, and are NaN where there is nothing to find.
     """
     numerator, denominator = _known(metric)
     counts = np.asarray(counts, dtype=float)
     top, bottom = counts @ numerator, counts @ denominator
     out = np.full(np.shape(bottom), np.nan)
     np.divide(top, bottom, out=out, where=bottom > 0)
-    if metric in ("recall", "precision", "TPR"):
-        out = np.where((bottom == 0) & (counts[..., :3].sum(-1) > 0), 0.0, out)
+    if metric == "precision":
+        out = np.where((bottom == 0) & (counts[..., 2] > 0), 0.0, out)
     if empty != "undefined" and metric not in ("TNR", "FPR", "accuracy"):
         # for an error rate the best value is 0, so "one" (a perfect score) means 0 there
         perfect = {"zero": 0.0, "one": 0.0 if metric.startswith("F") else 1.0}[empty]

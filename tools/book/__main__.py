@@ -1,10 +1,9 @@
 """Make the book of a study: python -m tools.book --study NAME [--protocol NAME] [--pdf]."""
 
 import argparse
-import sys
 
 from helpers import studies
-from helpers.errors import StudyError
+from helpers.errors import command
 from tools.book.build import build
 
 
@@ -17,11 +16,8 @@ def main(arguments=None):
         "--pdf", action="store_true", help="the whole book as one PDF too; needs Chromium"
     )
     args = parser.parse_args(arguments)
-    try:
-        print(build(studies.load(args.study, args.protocol), args.pdf))
-    except StudyError as error:
-        sys.exit(f"error: {error}")
+    print(build(studies.load(args.study, args.protocol), args.pdf))
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

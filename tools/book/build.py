@@ -3,6 +3,7 @@ into place.
 """
 
 import contextlib
+import html
 import io
 import os
 import re
@@ -18,6 +19,7 @@ from helpers.errors import StudyError
 from helpers.figures import model_label
 from tools.book import cases, claim, pack, pages
 from tools.book.harden import harden
+from tools.book.markup import escaped
 
 ASSETS = Path(__file__).parent / "book"
 SUMMARY = "00_summary"
@@ -33,7 +35,32 @@ def build(study, pdf=False):
     index.html.
 
     Needs every runs/<study>/notebooks/*.ipynb and train/*/*/03_train.ipynb with its record; nothing
-    is executed. Any warning of Sphinx, and any address outside the book in a page, is a StudyError.
+    is executed. The book that stands there is replaced only when all of the new one is made.
+    """
+    place = folder(study)
+    place.mkdir(parents=True, exist_ok=True)
+    for left in place.glob(".book*"):  # of a run that was killed
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(dir=place, prefix=".book") as temporary:
+        out = Path(temporary) / "book"
+        names = make(study, out)
+        pack.write_manifest(study, out)
+        pack.write_zip(out, Path(temporary) / "book.zip")
+        if pdf:
+            on_paper = [name for name in names if name != "cases"]  # its browser needs a screen
+            pack.write_pdf(out, on_paper, Path(temporary) / "book.pdf")
+        pack.write_seal(Path(temporary))
+        _swap(Path(temporary), place)
+    pack.write_shelf()
+    return place / "book" / "index.html"
+
+
+def make(study, out):
+    """Write the whole book to the new folder ``out``; returns the names of its pages in reading
+    order.
+
+    Any warning of Sphinx, a figure without its files, and any address outside the book in a page,
+    is a StudyError.
     """
     notebooks = sorted((study.run / "notebooks").glob("*.ipynb"))
     notebooks = [p for p in notebooks if not p.name.endswith(".failed.ipynb")]
@@ -41,36 +68,24 @@ def build(study, pdf=False):
         raise StudyError(
             f"{study.run / 'notebooks'}: no executed notebook; run `make study STUDY={study.name}`"
         )
-    place = folder(study)
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place, prefix=".book") as temporary:
-        source, out = Path(temporary) / "source", Path(temporary) / "book"
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Path(temporary) / "source"
         source.mkdir()
         names = write_source(study, notebooks, source)
         run_sphinx(study, source, out, Path(temporary) / "doctrees")
-        for name in ("tables", "figures"):
-            if (study.run / name).is_dir():
-                shutil.copytree(study.run / name, out / name, dirs_exist_ok=True)
-        copy_notebooks(notebooks, trainings(study), out / "notebooks")
-        if cases.available(study):
-            cases.write(study, out)
-        (out / "manifest").mkdir()
-        shutil.copy(study.root / "study.yml", out / "manifest" / "study.yml")
-        if (study.run / "results").is_dir():
-            shutil.copytree(study.run / "results", out / "results")
-        harden(out)
-        pack.write_manifest(study, out)
-        _swap(out, place / "book")
-    pack.write_zip(place / "book", place / "book.zip")
-    (place / "book.pdf").unlink(missing_ok=True)
-    if pdf:
-        pages_on_paper = [
-            name for name in names if name != "cases"
-        ]  # the browser of cases needs a screen
-        pack.write_pdf(place / "book", pages_on_paper, place / "book.pdf")
-    pack.write_seal(place)
-    pack.write_shelf()
-    return place / "book" / "index.html"
+    (out / ".buildinfo").unlink()  # of Sphinx: another each time
+    for name in ("tables", "figures"):
+        if (study.run / name).is_dir():
+            shutil.copytree(study.run / name, out / name, dirs_exist_ok=True)
+    copy_notebooks(notebooks, trainings(study), out / "notebooks")
+    if cases.available(study):
+        cases.write(study, out)
+    (out / "manifest").mkdir()
+    shutil.copy(study.root / "study.yml", out / "manifest" / "study.yml")
+    if (study.run / "results").is_dir():
+        shutil.copytree(study.run / "results", out / "results")
+    harden(out)
+    return names
 
 
 def trainings(study):
@@ -83,8 +98,14 @@ def write_source(study, notebooks, source):
     """Write every page of the book and its contents to the folder ``source``; returns their names
     in reading order.
     """
-    made = [pages.make(p, study, "index" if p.stem == SUMMARY else p.stem) for p in notebooks]
-    learned = [pages.make(p, study, pages.slug(p), _training_title(p)) for p in trainings(study)]
+    names = [p.stem for p in notebooks]
+    made = [
+        pages.make(p, study, "index" if p.stem == SUMMARY else p.stem, names=names)
+        for p in notebooks
+    ]
+    learned = [
+        pages.make(p, study, pages.slug(p), _training_title(p), names) for p in trainings(study)
+    ]
     for page in [p for p in made if p.name != "index"] + learned:
         nbformat.write(page.notebook, source / f"{page.name}.ipynb")
     for line in pages.made_twice(notebooks):
@@ -108,7 +129,8 @@ def write_source(study, notebooks, source):
     front = next((p for p in made if p.name == "index"), None)
     if front is None:
         (source / "index.md").write_text(
-            f"# {study.title}\n\n{study.question}\n\n{contents}\n", encoding="utf-8"
+            f"# {escaped(study.title)}\n\n{escaped(study.question)}\n\n{contents}\n",
+            encoding="utf-8",
         )
     else:
         front.notebook.cells.append(new_markdown_cell(contents, id="contents"))
@@ -134,10 +156,10 @@ def run_sphinx(study, source, out, doctrees):
     options = {"project": study.title, "html_title": study.title}
     if study.synthetic:
         options["html_theme_options.announcement"] = (
-            f"<strong>Synthetic data.</strong> {study.note}"
+            f"<strong>Synthetic data.</strong> {html.escape(study.note)}"
         )
     elif study.note:
-        options["html_theme_options.announcement"] = study.note
+        options["html_theme_options.announcement"] = html.escape(study.note)
     warnings = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), docutils_namespace():
         app = Sphinx(
@@ -173,9 +195,12 @@ def copy_notebooks(notebooks, learned, place):
         shutil.copy(path, place / f"{pages.slug(path)}.ipynb")
 
 
-def _swap(new, old):
-    """Put the folder ``new`` where ``old`` is."""
-    aside = new.with_name("replaced")
-    if old.exists():
-        os.replace(old, aside)
-    os.replace(new, old)
+def _swap(new, place):
+    """Put everything in the folder ``new`` where its namesake in ``place`` is."""
+    aside = new / "replaced"
+    aside.mkdir()
+    for name in ("book", "book.zip", "book.pdf", "seal.sha256"):
+        if (place / name).exists():
+            os.replace(place / name, aside / name)
+        if (new / name).exists():
+            os.replace(new / name, place / name)

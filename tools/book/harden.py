@@ -15,6 +15,11 @@ INLINE = re.compile(
     r"<script(?P<attributes>(?:\s(?!src\b)[\w-]+(?:=\"[^\"]*\")?)*)\s*>(?P<code>.*?)</script>",
     re.DOTALL,
 )
+#: a script without a source between the start and the end of an article
+_ARTICLE_SCRIPT = re.compile(
+    r"<article\b(?:(?!</article>).)*?<script(?:\s+(?!src)[\w-]+(?:=\"[^\"]*\")?)*\s*>(.*?)</script>",
+    re.DOTALL,
+)
 ARROW = "Pages of this chapter"
 LOADED = re.compile(
     r"""<(?:script|img|link|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|href|data)\s*=\s*["']?"""
@@ -27,11 +32,14 @@ def harden(book):
     """Rewrite every HTML file below the folder ``book``; StudyError for one that would load from
     elsewhere.
 
-    The scripts are the theme's: cells had theirs taken out before (tools.book.pages.clean).
+    Only the theme's own scripts become files: one inside the article, where a study's words stand,
+    is an error, although cells and manifests were cleaned before (tools.book.markup).
     """
     static = book / "_static"
     for path in sorted(book.rglob("*.html")):
         text = path.read_text(encoding="utf-8")
+        if inside := _ARTICLE_SCRIPT.search(text):
+            raise StudyError(f"{path.name}: holds a script of its own: {inside[1][:80]}")
         up = "../" * len(path.relative_to(book).parent.parts)
 
         def to_file(match, up=up):

@@ -43,7 +43,7 @@ def write_manifest(study, book):
     pages = {
         p.relative_to(book).as_posix(): files.sha256(p)
         for p in sorted(book.rglob("*"))
-        if p.is_file()
+        if p.is_file() and p != book / "manifest.json"
     }
     inputs = {
         Path(os.path.relpath(p, studies.ROOT)).as_posix(): files.sha256(p)

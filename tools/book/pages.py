@@ -15,13 +15,12 @@ from nbformat.v4 import new_markdown_cell, new_output
 from helpers import files, studies
 from helpers.errors import StudyError
 from helpers.models import catalogue
-from tools.book import pictures
+from tools.book import markup
 
-TALL = 30  # rows; a longer table is folded
-#: kinds of output that a page may hold, the first that an output has is shown; scripts are none
-#: of
-#: them
-SHOWN = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
+#: a line break that does not end a block of HTML in Markdown, as an empty line would
+NEWLINE = "&#10;"
+#: kinds of output that a page may hold; the first that an output has is shown
+SHOWN = ("text/html", "image/png", "text/markdown", "text/plain")
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,11 @@ def made_twice(paths):
     ]
 
 
-def make(path, study, name, title=None):
-    """The Page of an executed notebook. title: replaces the notebook's first heading where
-    given.
+def make(path, study, name, title=None, names=()):
+    """The Page of an executed notebook.
+
+    title: replaces the notebook's first heading where given; names: of the book's pages, which
+    sentences link to. StudyError for a picture without a saved figure.
     """
     notebook, record = read(path)
     heading = _first_heading(notebook, path)
@@ -75,22 +76,24 @@ def make(path, study, name, title=None):
             r"^# .*$", lambda _: f"# {title}", heading.source, count=1, flags=re.MULTILINE
         )
     title = re.search(r"^# (.*)$", heading.source, re.MULTILINE)[1].strip()
-    figures = pictures.Figures.of(study, record["files"])
     section = title
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             section = (re.findall(r"^#+ (.*)$", cell.source, re.MULTILINE) or [section])[-1].strip()
+            cell.source = markup.linked(cell.source, names, "[{text}]({name}.ipynb)")
         elif cell.cell_type == "code":
             cell.metadata["tags"] = [
                 *(t for t in cell.metadata.get("tags", []) if "-" not in t),
-                "hide-input",
+                "remove-input" if name == "index" else "hide-input",
             ]
             cell.outputs = [
                 shown
                 for out in _joined(cell.outputs)
-                if (shown := _output(out, study, figures, section, record))
+                if (shown := _output(out, study, section, record, names))
             ]
     notebook.cells = _folded(notebook.cells)
+    if name == "index":  # a clinician's page: its code in one fold at the foot
+        notebook.cells.append(new_markdown_cell(_code(notebook.cells), id="code"))
     notebook.cells.append(new_markdown_cell(origin(study, record, path), id="provenance"))
     notebook.metadata = nbformat.from_dict(
         {
@@ -107,6 +110,15 @@ def _first_heading(notebook, path):
             return cell
     raise StudyError(
         f"{path}: no cell starts with a heading ('# …'), so the page would have no title; add one"
+    )
+
+
+def _code(cells):
+    """The code of all cells as one fold of HTML."""
+    code = "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return (
+        "<details class='study-log'><summary>Show the code of this page</summary>\n"
+        f"<pre>{html.escape(code).replace(chr(10), NEWLINE)}</pre></details>"
     )
 
 
@@ -135,105 +147,42 @@ def _joined(outputs):
     return joined
 
 
-def _output(output, study, figures, section, record):
+def _output(output, study, section, record, names):
     """The output as the page shows it, or None for an empty one. Scripts never pass."""
+    notebook = record["notebook"]
     if output.output_type == "stream":
+        log = html.escape(output.text)
         return (
             _html(
                 '<details class="study-log"><summary>Messages while running</summary>'
-                f"<pre>{html.escape(output.text)}</pre></details>"
+                f"<pre>{log}</pre></details>"
             )
             if output.text.strip()
             else None
         )
     if output.output_type == "error":
-        raise StudyError(
-            f"{record['notebook']}: holds an error ({output.ename}); run `make study` again"
-        )
+        raise StudyError(f"{notebook}: holds an error ({output.ename}); run `make study` again")
     kind = next((k for k in SHOWN if k in output.data), None)
     if kind is None:
         return None
     data = output.data[kind]
-    if kind == "image/png" and (found := figures.match(data)):
-        return _html(figures.figure(found, section, record["notebook"]))
+    if kind == "image/png":
+        figure = output.get("metadata", {}).get("study", {}).get("figure")
+        folder = study.run / "figures"
+        missing = [s for s in ("svg", "png") if not (folder / f"{figure}.{s}").is_file()]
+        if not figure or missing:
+            lost = f"{figure}.{missing[0]} is missing" if figure else "was not saved under a name"
+            raise StudyError(f"{notebook}, section “{section}”: a figure {lost}; run it again")
+        return _html(markup.figure(folder, figure, section, notebook))
     if kind == "text/html":
-        data = _tables(clean(data), study, section, record["notebook"])
-    elif kind == "image/svg+xml":
-        return _html(clean(data))
-    elif kind in ("image/png", "image/jpeg"):
-        return _html(
-            f'<img class="study-picture" alt="{html.escape(section)}"'
-            f' src="data:{kind};base64,{data.strip()}">'
-        )
-    elif kind == "text/markdown":
-        data = re.sub(
-            r"^#+ (.*)$", r"**\1**", data, flags=re.MULTILINE
-        )  # headings belong to the notebook's own cells
+        return _html(markup.tables(markup.clean(data), study, section, notebook))
+    if kind == "text/markdown":
+        return _html(markup.sentences(data, names))
     return new_output("display_data", {kind: data})
 
 
 def _html(text):
     return new_output("display_data", {"text/html": text})
-
-
-def clean(text):
-    """HTML from a cell without scripts, frames, event handlers and addresses outside the book."""
-    text = re.sub(
-        r"<(script|iframe|object|embed)\b.*?(</\1\s*>|/>|$)",
-        "",
-        text,
-        flags=re.IGNORECASE | re.DOTALL,
-    )
-    text = re.sub(r"""\son\w+\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""", "", text, flags=re.IGNORECASE)
-    return re.sub(
-        r"""(src|href|xlink:href)\s*=\s*(["']?)\s*(javascript|https?|//)[^"'>\s]*\2""",
-        "",
-        text,
-        flags=re.IGNORECASE,
-    )
-
-
-def _tables(text, study, section, notebook):
-    """Every table in a frame that scrolls, with a link to its CSV where it is one of the
-    study's.
-    """
-
-    def framed(match):
-        table = re.sub(r">\s*(nan|None|NaT|&lt;NA&gt;)\s*</td>", ">–</td>", match[0])
-        for kind, size in (
-            ("long", "40,"),
-            ("mid", "16,39"),
-        ):  # so that words do not stand one below the other
-            cell = r'<td([^>]*?)class="([^"]*)"([^>]*)>([^<]{' + size + "})</td>"
-            table = re.sub(cell, rf'<td\1class="\2 study-{kind}"\3>\4</td>', table)
-        name = re.search(r'data-table="([A-Za-z0-9_.+-]+)"', table)
-        links = ""
-        if name and (study.run / "tables" / f"{name[1]}.csv").is_file():
-            links = (
-                f'<p class="study-files"><a href="tables/{name[1]}.csv" download>CSV of this'
-                f' table</a> · made by <a href="#origin">{html.escape(notebook)}</a></p>'
-            )
-        label = html.escape(
-            f"Table: {section}" + (f", {name[1].replace('_', ' ')}" if name else "")
-        )
-        frame = (
-            '<div class="study-scroll" tabindex="0" role="region"'
-            f' aria-label="{label}">{table}</div>'
-        )
-        caption = re.search(r"<caption>(.*?)</caption>", table, re.DOTALL)
-        if caption:  # below the frame, as wide as the page and not as the table
-            frame = frame.replace(caption[0], "")
-            links = f'<p class="study-caption">{caption[1]}</p>{links}'
-        rows = table.count("<tr") - 1
-        if rows > TALL:
-            file = f" (tables/{name[1]}.csv)" if name else ""
-            frame = (
-                f'<details class="study-rows"><summary>Table of {rows}'
-                f" rows{file}</summary>{frame}</details>"
-            )
-        return frame + links
-
-    return re.sub(r"<table\b.*?</table>", framed, text, flags=re.DOTALL)
 
 
 def origin(study, record, path):

@@ -1,0 +1,74 @@
+"""What a page may show: nothing that a cell or a manifest says can run, load or leave the book."""
+
+import pytest
+
+from helpers.errors import StudyError
+from tools.book import harden, markup
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<scr<script></script>ipt>alert(1)</scr<script></script>ipt>",
+    '<img src=x onerror="alert(1)">',
+    "<svg><script>alert(1)</script></svg>",
+    '<a href="javascript:alert(1)">x</a>',
+    '<iframe srcdoc="<script>alert(1)</script>"></iframe>',
+    "<math><mtext></p><style><img src=x onerror=alert(1)></style>",
+    '<form action="https://a.b"><button>x</button></form>',
+    '<img src="https://a.b/c.png"><link rel="stylesheet" href="//a.b/c.css">',
+    "<details ontoggle=alert(1) open>x</details>",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("shown", [markup.clean, markup.sentences])
+def test_nothing_that_runs_or_loads_passes(text, shown):
+    made = shown(f"before {text} after")
+    tags = [part.split(">")[0].lower() for part in made.split("<")[1:]]
+    assert not any(tag.split(" ")[0] in ("script", "iframe", "svg", "form", "link") for tag in tags)
+    assert not any(" on" in tag or "javascript:" in tag or "//" in tag for tag in tags)
+    assert "before" in made and ("after" in made or "<style>" in text)  # an open style eats it
+
+
+def test_what_a_page_needs_passes_unchanged():
+    kept = (
+        '<table class="study-table" data-table="a">'
+        '<tbody><tr><td class="x">1</td></tr></tbody></table>'
+    )
+    assert markup.clean(kept) == kept
+    assert markup.clean('<a href="05_comparison.html#x">p</a>') == (
+        '<a href="05_comparison.html#x">p</a>'
+    )
+    assert markup.clean('<img src="data:image/png;base64,AA==" alt="a">').startswith("<img src=")
+
+
+def test_markdown_of_a_cell_shows_raw_html_and_links_pages():
+    pages = ["05_comparison", "10_planning"]
+    assert markup.sentences("**a** <b>b</b>, page 5, page 7", pages) == (
+        '<div class="study-text"><p><strong>a</strong> &lt;b&gt;b&lt;/b&gt;, '
+        '<a href="05_comparison.html">page 5</a>, page 7</p>\n</div>'
+    )
+    assert markup.sentences("# A heading") == (
+        '<div class="study-text"><p><strong>A heading</strong></p>\n</div>'
+    )
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "*a* [b](c) `d` # e ![f](g) {toctree} | 1_2"])
+def test_escaped_text_is_shown_as_it_is(text):
+    import html
+    import re
+
+    shown = markup._MARKDOWN.renderInline(markup.escaped(text))
+    assert not re.search("<[^/]", shown) and html.unescape(shown) == text
+
+
+def test_a_script_in_an_article_is_an_error_and_the_themes_become_files(tmp_path):
+    (tmp_path / "_static").mkdir()
+    page = tmp_path / "index.html"
+    page.write_text("<head></head><script>theme()</script><article class='a'>x</article>")
+    harden.harden(tmp_path)
+    assert "theme()" not in page.read_text() and len(list((tmp_path / "_static").iterdir())) == 1
+    page.write_text("<head></head><article class='a'>x<script>bad()</script></article>")
+    with pytest.raises(StudyError, match=r"index.html: holds a script of its own: bad\(\)"):
+        harden.harden(tmp_path)
+    page.write_text("<head></head><article>x<script src='cases/index.js'></script></article>")
+    harden.harden(tmp_path)
