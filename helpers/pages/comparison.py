@@ -23,11 +23,11 @@ SAID = {
 #: verdict of a claim → how it is counted
 CLAIMS = {
     "holds": "hold, counted by patient too",
-    "reversed": "are reversed: the other network is ahead, by patient too",
-    "does not survive": "hold over images only, and may be chance over patients",
-    "not claimed": "are held over images by the other network, and may be chance over patients",
-    "not shown by either": "are shown neither over images nor over patients",
-    "cannot be tested": "cannot be tested: too few patients, or no variation",
+    "reversed": "reversed (the other network is ahead, by patient too)",
+    "does not survive": "only over images, and perhaps chance over patients",
+    "not claimed": "only over images and for the other network",
+    "not shown by either": "shown neither over images nor over patients",
+    "cannot be tested": "not to be tested: too few patients, or no variation",
 }
 SHOWN = ["test", "model", "difference", "low", "high", "p", "p_adjusted"]
 CLAIMS_NOTE = (
@@ -77,8 +77,13 @@ def size(row, many):
     if pd.notna(row["low"]):
         parts.append(f"95 % interval {signed(row['low'])} to {signed(row['high'])}")
     parts += [p_value(row, many)] if p_value(row, many) else []
-    parts += [row["note"]] if row["note"] else []
+    parts += [row["why"]] if row["why"] else []
     return f"difference {signed(row['difference'])}" + (f" ({'; '.join(parts)})" if parts else "")
+
+
+def aside(row):
+    """A sentence where verdict and interval point different ways, else ''."""
+    return f". {row['differ']}" if row["differ"] else ""
 
 
 def listed(names):
@@ -109,7 +114,7 @@ def answer(tests, settings):
     )
     lines = [
         f"- **{model_label(row['headline'])} is {SAID[row['verdict']]}"
-        f" {model_label(row['model'])}**: {size(row, 1)}"
+        f" {model_label(row['model'])}**: {size(row, 1)}{aside(row)}"
         for row in tests.to_dict("records")
     ]
     text = (
@@ -131,7 +136,7 @@ def counted_by(tests, unit):
 
 def table(tests):
     """The declared test as it is shown: a row a network, unadjusted and adjusted P."""
-    return tests[["model", "verdict", *SHOWN[2:], "note"]]
+    return tests[["model", "verdict", *SHOWN[2:], "why", "differ"]]
 
 
 def table_note(tests, settings):
@@ -238,8 +243,8 @@ def forest_label(tests, margin):
     first = tests.iloc[0]
     name = model_label(first["headline"])
     text = (
-        f"{first['metric']} of {words(first['class'])}, {name} minus the other: right of 0 {name} is"
-        f" ahead\n95 % intervals, not adjusted for {len(tests)} networks; each panel has its own"
+        f"{first['metric']} of {words(first['class'])}, {name} minus the other: right of 0 {name}"
+        f" is ahead\n95 % intervals, not adjusted for {len(tests)} networks; each panel has its own"
         " scale"
     )
     if margin is None:
@@ -263,11 +268,12 @@ def by_patient(rows):
 
 def counted(claims):
     """All claims counted by verdict, as a sentence. claims: as ``stats.claims``."""
-    found = claims["verdict"].value_counts()
-    parts = [f"{found[verdict]} {said}" for verdict, said in CLAIMS.items() if verdict in found]
-    first, *rest = parts
-    first = first.replace(" ", f" of {len(claims)} ", 1)
-    structures = int((claims["claim"] == "structures differ").sum())
-    about = f" Of them {structures} are about structures, not networks." if structures else ""
-    said = "; ".join([first, *rest])
-    return f"Claims of the paper's kind, tested on these results: **{said}**.{about}"
+    parts = []
+    for verdict, said in CLAIMS.items():
+        part = claims[claims["verdict"] == verdict]
+        if len(part):
+            of = f" of {len(claims)}" if not parts else ""
+            about = (part["claim"] == "structures differ").sum()
+            structures = f" ({about} about structures)" if about else ""
+            parts.append(f"{len(part)}{of} {said}{structures}")
+    return f"Claims of the paper's kind, tested on these results: **{'; '.join(parts)}**."

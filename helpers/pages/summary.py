@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import files, runs, stats, studies
-from helpers.errors import NotComputable
+from helpers.errors import NotComputable, StudyError
 from helpers.figures import fullsize, model_label, tables
 from helpers.pages import comparison, cross_validation
 
@@ -53,6 +53,11 @@ def headline(study, rows, tests):
     (the headline's leads), then the differences, then the headline's pooled numbers, its other
     structures, and the share of weak images of every structure.
     """
+    if study.headline not in set(rows["model"]):
+        raise StudyError(
+            f"results/per_image.csv has no rows of the headline network {study.headline!r}; there"
+            f" are {', '.join(sorted(set(rows['model'])))}; run `make study STUDY={study.name}`"
+        )
     settings = study.statistics
     metric, class_, unit = settings["metric"], settings["class"], stats.default_unit(rows)
     options = {"method": settings["interval"], "draws": settings["draws"], "seed": settings["seed"]}
@@ -287,7 +292,7 @@ def rivals(tests, table):
     """
     first = tests.iloc[0]
     rows = [
-        f"{model_label(r['model'])}: {comparison.size(r, len(tests))}"
+        f"{model_label(r['model'])}: {comparison.size(r, len(tests))}{comparison.aside(r)}"
         for r in tests.to_dict("records")
     ]
     text = (
@@ -524,18 +529,9 @@ def made(study, rows, record, when):
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def case_values(study, rows):
-    """Dice of the target of each test image of the headline network: Series by image_id, those
-    without left out.
-    """
-    own = rows[rows["model"] == study.headline]
-    each = stats.values(own, "Dice", study.target).set_index("image_id")["value"]
-    return each.dropna().sort_index()
-
-
 def cases(study, rows, arrays, told):
     """Figure: the worst and the typical test image. told: name → image_id, as ``stats.telling``."""
-    dice = case_values(study, rows)
+    dice = stats.case_values(rows, study.headline, study.target)
     drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
     chosen = {
         f"{name.capitalize()} case, {told[name]}: Dice {dice[told[name]]:.2f}": told[name]
