@@ -36,11 +36,19 @@ CLAIMS_NOTE = (
 )
 
 
-def several(rows, headline):
-    """The rows, or NotComputable where only one network has results."""
+def several(rows, headline, settings):
+    """The rows, or NotComputable where only one network has results, or no image has a score of the
+    declared metric and class for all of them.
+    """
     if rows["model"].nunique() < 2:
         raise NotComputable(
             f"Only {model_label(headline)} has results: there is nothing to compare it with"
+        )
+    metric, class_ = settings["metric"], settings["class"]
+    if stats.wide(stats.values(rows, metric, class_), "image").empty:
+        raise NotComputable(
+            f"No image has a {metric} of {words(class_)} for every network, so they cannot be"
+            " compared on it"
         )
     return rows
 
@@ -188,10 +196,13 @@ def others(every):
 
 
 def _same(a, b):
-    """Whether two tests give the same numbers against every network."""
+    """Whether two tests give the same P and interval against every network. P alone is not enough:
+    two tests of few patients can have the same smallest P by chance.
+    """
     columns = ["difference", "low", "high", "p"]
     a, b = (part.set_index("model")[columns].astype(float).sort_index() for part in (a, b))
-    return a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
+    known = a["low"].notna().any() and a.shape == b.shape
+    return known and np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
 def others_note(tests):

@@ -211,9 +211,8 @@ def structures(study, rows):
     units_below (patients, or images, with such an image).
     """
     own, unit = rows[rows["model"] == study.headline], stats.default_unit(rows)
-    return pd.DataFrame(
-        [_structure(own[own["class"] == c.name], c, unit) for c in study.foreground]
-    )
+    target_first = sorted(study.foreground, key=lambda c: c.name != study.target)
+    return pd.DataFrame([_structure(own[own["class"] == c.name], c, unit) for c in target_first])
 
 
 def _structure(own, c, unit):
@@ -434,9 +433,9 @@ def _doubt(curve):
 def _gates(gates):
     if gates is None:
         return
-    failed = gates[~gates["result"].isin(["passed", "not applicable"])]
+    failed = gates[gates["result"] == "FAILED"]
     for row in failed.to_dict("records"):
-        yield f"**A check of the data {row['result']}**: {row['gate']}, {row['found']} (page 2)."
+        yield f"**A check of the data failed**: {row['gate']}, {row['found']} (page 2)."
 
 
 def _claims(claims):
