@@ -144,13 +144,28 @@ rule results:
         "{PYTHON} -m helpers.workflow.steps results {output} {input} 2>&1 | tee {log}"
 
 
+PRINTED = ("printed", "audit", "printed_pairs", "printed_items")
+
+
+rule printed:
+    input:
+        papers=[f"data_manifest/{p.parent.name}/published.yml" for p in sorted(STUDY.root.parent.glob("*/published.yml"))],
+        format=[str(p) for p in sorted((REPOSITORY / "tools/audit").glob("*.yml"))],
+        code=code("tools/audit/__main__.py"),
+    output:
+        [f"{RUN}/results/{table}.csv" for table in PRINTED],
+    log:
+        f"{RUN}/logs/printed.log",
+    shell:
+        "{PYTHON} -m tools.audit data_manifest/{NAME}/published.yml --out {RUN}/results 2>&1 | tee {log}"
+
+
 rule page:
     input:
         results=lambda w: [f"{RUN}/cache/check.json" if w.page[:2] in EARLY else f"{RUN}/results/per_image.csv"],
         others=lambda w: [f"{RUN}/notebooks/{p}.json" for p in PAGES if p[:2] in AFTER.get(w.page[:2], ())],
         manifest=manifest(".csv", ".yml"),
-        papers=lambda w: [f"data_manifest/{p.parent.name}/published.yml" for p in
-                          sorted(STUDY.root.parent.glob("*/published.yml"))] if w.page[:2] == "09" else [],
+        printed=lambda w: [f"{RUN}/results/{t}.csv" for t in PRINTED] if w.page[:2] in ("07", "09") else [],
         code=lambda w: code(f"notebooks/{w.page}.ipynb"),
     output:
         f"{RUN}/notebooks/{{page}}.json",

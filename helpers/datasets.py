@@ -27,8 +27,9 @@ class Arrays:
     """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: one row an image,
     in the same order.
 
-    index has the columns of images.csv and height_px, width_px (of the file), pixel_mm (of an
-    array pixel, NaN where the spacing is unknown) and cv_fold (0 … folds − 1, or −1 for
+    index has the columns of images.csv and height_px, width_px (of the file), pixel_row_mm and
+    pixel_column_mm (sides of an array pixel, NaN where the spacing is unknown), pixel_mm (the side
+    of a square pixel as large) and cv_fold (0 … folds − 1, or −1 for
     external images and without cross-validation).
     """
 
@@ -167,7 +168,7 @@ def build(study, data):
     raise_all(problems, f"{study.root / 'images.csv'} against {data}")
     leakage.require([leakage.identical(index)], study.root / "images.csv")
     index["height_px"], index["width_px"] = np.array(shapes).T
-    index["pixel_mm"] = [
+    index[["pixel_row_mm", "pixel_column_mm", "pixel_mm"]] = [
         _pixel_mm(*row, size)
         for row in zip(shapes, spacings, index["pixel_spacing_mm"], strict=True)
     ]
@@ -199,11 +200,20 @@ def build(study, data):
 
 
 def _pixel_mm(shape, spacing, declared, size):
-    """Side of an array pixel in mm: geometric mean of both directions after the resize; NaN
-    where unknown.
+    """Height and width of an array pixel in mm after the resize, and the side of a square as large
+    (their geometric mean); NaN where unknown.
     """
     row, column = spacing if spacing is not None else (declared, declared)
-    return float(np.sqrt(row * shape[0] * column * shape[1]) / size)
+    side = float(np.sqrt(row * shape[0] * column * shape[1]) / size)
+    if row * shape[0] == column * shape[1]:
+        return side, side, side
+    return row * shape[0] / size, column * shape[1] / size, side
+
+
+def spacing(index):
+    """Height and width of every array pixel in mm, float (N, 2); NaN where unknown."""
+    sides = [c if c in index else "pixel_mm" for c in ("pixel_row_mm", "pixel_column_mm")]
+    return index[sides].to_numpy(float)
 
 
 def load(study):
@@ -224,6 +234,12 @@ def load(study):
             f"{folder}: images of {images.shape[1]} px, protocol {study.protocol!r} wants"
             f" {study.spec['image_size']}; run `make study STUDY={study.name}"
             f" PROTOCOL={study.protocol}`"
+        )
+    flat = index["height_px"] != index["width_px"]
+    if "pixel_row_mm" not in index and (flat & index["pixel_mm"].notna()).any():
+        raise StudyError(
+            f"{folder}: made by an earlier version, which did not keep the height and width of"
+            f" pixels apart; run `make study STUDY={study.name}` to make it again"
         )
     return Arrays(images, masks, index)
 

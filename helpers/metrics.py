@@ -183,14 +183,26 @@ def rows(prediction, reference, classes, spacing_mm=None):
     hd95_mm, assd_mm.
 
     prediction, reference: uint8 (H, W); classes: the study's; spacing_mm: size of an evaluated
-    pixel or NaN.
+    pixel, (row, column) or one number for both; NaN or None where unknown.
     """
     table = pd.DataFrame(counts(prediction, reference, len(classes)), columns=COUNTS)
     table.insert(0, "class", [c.name for c in classes])
-    pairs = [
-        distances(prediction == c.index, reference == c.index) if c.index else (np.nan, np.nan)
-        for c in classes
+    pairs = [(np.nan,) * 4] + [
+        distances_px_mm(prediction == c.index, reference == c.index, spacing_mm)
+        for c in classes[1:]
     ]
-    table[["hd95_px", "assd_px"]] = pairs
-    scale = np.nan if spacing_mm is None else spacing_mm
-    return table.assign(hd95_mm=table.hd95_px * scale, assd_mm=table.assd_px * scale)
+    table[["hd95_px", "assd_px", "hd95_mm", "assd_mm"]] = pairs
+    return table
+
+
+def distances_px_mm(prediction, reference, spacing_mm=None):
+    """HD95 and ASSD of two binary masks in pixels and in mm: (hd95_px, assd_px, hd95_mm, assd_mm).
+
+    spacing_mm: (row, column) or one number; where the two differ, which is so when an image that
+    was not square was made square, the mm are measured with both, not scaled from pixels.
+    """
+    hd95, assd = distances(prediction, reference)
+    spacing = np.broadcast_to(np.nan if spacing_mm is None else spacing_mm, 2).astype(float)
+    if np.isnan(spacing).any() or spacing[0] == spacing[1]:
+        return hd95, assd, hd95 * spacing[0], assd * spacing[0]
+    return hd95, assd, *distances(prediction, reference, tuple(spacing))

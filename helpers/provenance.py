@@ -68,9 +68,20 @@ def libraries():
     return found
 
 
+def processor():
+    """The processor's name, as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 def hardware():
     """Processor, cores and system in words."""
     return {
+        "processor": processor(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "system": platform.system(),

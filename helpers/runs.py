@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.errors import StudyError
+from helpers.files import write_csv
+from helpers.provenance import made
 
 
 def slug(model):
@@ -31,3 +33,23 @@ def predictions(study, model, seed, fold="main"):
 def history(study, model, seed, fold="main"):
     """The learning history of a training: epoch, lr, train_loss, val_loss, seconds."""
     return pd.read_csv(folder(study, model, fold, seed) / "history.csv")
+
+
+def save_result(frame, study, name):
+    """Write runs/<study>/results/<name>.csv: numbers that other pages read, with every digit."""
+    path = study.run / "results" / f"{name}.csv"
+    write_csv(frame, path)
+    made(path)
+
+
+def result(study, name, page):
+    """Read what a page left by :func:`save_result`. page: the notebook that makes it, named in the
+    StudyError where the file is missing.
+    """
+    path = study.run / "results" / f"{name}.csv"
+    if not path.is_file():
+        raise StudyError(
+            f"{path}: no such file; notebooks/{page}.ipynb makes it, run"
+            f" `make study STUDY={study.name}`"
+        )
+    return pd.read_csv(path)

@@ -57,6 +57,16 @@ def people(rng, digits):
         entry("span_min", rounded(whole.min(), 1), unit="years"),
         entry("span_max", rounded(whole.max(), 1), unit="years"),
     ]
+    shown = {"sd": rounded(whole.std(ddof=1), digits + 1), "n": len(whole), "unit": "years"}
+    rows.append(
+        entry(
+            "age_mean",
+            rounded(whole.mean(), digits + 1),
+            table="Text",
+            **{"class": "total"},
+            **shown,
+        )
+    )
     for name, m, n in [("total", sum(men), sum(sizes)), *zip(COHORTS, men, sizes, strict=True)]:
         for metric, k in (("male", m), ("female", n - m)):
             rows.append(entry(metric, k, n=n, unit="patients", **{"class": name}))
@@ -90,6 +100,8 @@ def people(rng, digits):
             "total": "total",
         }
     ]
+    twins = [{"metric": "age", "class": "total"}, {"metric": "age_mean"}]
+    checks.append({"rule": "same", "entries": twins})
     for other in (1, 2):
         p = {"metric": "sex_p", "class": f"training vs {COHORTS[other]}"}
         checks.append(

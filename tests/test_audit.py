@@ -2,11 +2,13 @@
 contradiction found.
 """
 
+import re
 import subprocess
 import sys
 from itertools import product
 
 import audit_simulation as simulation
+import jsonschema
 import numpy as np
 import pytest
 import yaml
@@ -14,13 +16,15 @@ from scipy import stats
 
 from helpers.errors import StudyError
 from helpers.studies import ROOT
-from tools.audit import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, RULES, audit, read
+from tools.audit import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, RULES, audit, draft, read
 from tools.audit.__main__ import main, text
-from tools.audit.comparisons import implied_n, implied_sd, p_of_t
+from tools.audit.comparisons import implied_n, implied_sd, p_of_t, pairs
+from tools.audit.false_claims import cases, probability, sd_of_difference
 from tools.audit.groups import total_sd, weighted_mean
 from tools.audit.interval import Interval, corners, hull, printed
 from tools.audit.overlap import dice_of, iou_of, readings
 from tools.audit.p_values import fit_together, p_of_means
+from tools.audit.reading import SCHEMA
 
 MANIFEST = ROOT / "data_manifest"
 EXAMPLE = ROOT / "examples" / "audit_example.yml"
@@ -200,6 +204,64 @@ def test_implied_sd_and_n_recover_the_truth():
     assert implied_n(printed("5.00"), printed("0.900")) is None
 
 
+# --- the chance of a false claim (arXiv 2505.04720) ---
+
+
+@pytest.mark.parametrize("congruence", [0.0, 0.5, 0.9])
+def test_chance_of_a_false_claim_is_the_formula_at_icc_0(congruence):
+    a, b, n = (0.86, 0.10), (0.85, 0.12), 80
+    variance = a[1] ** 2 + b[1] ** 2 - 2 * congruence * a[1] * b[1]
+    expected = stats.t.cdf(np.sqrt(n) * (b[0] - a[0]) / np.sqrt(variance), n - 1)
+    sd = sd_of_difference(*(Interval(s, s) for s in (a[1], b[1], congruence)))
+    assert sd.low == sd.high == pytest.approx(np.sqrt(variance))
+    found = probability(a[0] - b[0], sd.low, cases(n, patients=10, icc=0.0))
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert probability(a[0] - b[0], sd.low, cases(n, 10, 0.3)) > expected
+    assert cases(n, 10, 1.0) == 10 and cases(n, None) == cases(n, n) == n
+
+
+def test_chance_of_a_false_claim_is_the_share_of_true_differences_below_0():
+    d = rng.normal(0.01, 0.08, 60)
+    t = stats.ttest_1samp(d, 0)
+    assert probability(d.mean(), d.std(ddof=1), 60) == pytest.approx(
+        stats.ttest_1samp(d, 0, alternative="greater").pvalue
+    )
+    assert probability(t.statistic, np.sqrt(60), 60) == pytest.approx(
+        probability(d.mean(), d.std(ddof=1), 60)
+    )
+
+
+def test_sd_of_a_difference_holds_every_value_of_its_box():
+    a, b, r = Interval(0.08, 0.12), Interval(0.1, 0.11), Interval(0.5, 0.95)
+    found = sd_of_difference(a, b, r)
+    x, y, z = (rng.uniform(i.low, i.high, 20_000) for i in (a, b, r))
+    values = np.sqrt(x**2 + y**2 - 2 * z * x * y)
+    assert found.low <= values.min() and values.max() <= found.high
+    assert (found.low, found.high) == pytest.approx((values.min(), values.max()), abs=2e-3)
+
+
+def test_patients_decide_whether_a_claim_is_doubtful(tmp_path):
+    rows = [*pair(), count("patients_test", 60)]  # one image a patient
+    claims = {"claims": [BETTER]}
+    assert found_in(rows, tmp_path, **claims).empty
+    found = found_in([*pair(), count("patients_test", 4)], tmp_path, **claims)
+    found = found[found["rule"] == "chance of a false claim"]
+    assert "60 images of 4 patients" in found["sentence"].iloc[0]
+
+
+def test_a_t_that_favours_the_rival_makes_the_claim_unlikely(tmp_path):
+    tie = pair("-3.10")
+    tie[1]["value"] = simulation.Printed("0.700")  # as printed the two are alike
+    more = [
+        e("Dice", "0.800", **A, n=60),
+        e("Dice", "0.780", model="B", n=60),
+        e("Dice_t_vs_A", "2.80", model="B", unit="t"),
+    ]
+    found = found_in([*tie, *more], tmp_path, claims=[BETTER])
+    chance = found.loc[found["rule"] == "chance of a false claim", "implied"].iloc[0]
+    assert chance.startswith("chance 0.99")
+
+
 # --- no false alarms ---
 
 
@@ -297,6 +359,14 @@ PERCENT = [count("male", 38, n=68), e("male_percent", "55.9", n=68, unit="percen
 GOOD = {"definition": "share of images with IoU > 0.5"}
 BOTH = [e("mIoU", "0.820", **A), e("Dice_mean", "0.880", **A)]
 TWO_CLASSES = [e("IoU", "0.70", **{"class": "x"}), e("IoU", "0.60", **{"class": "y"})]
+BETTER = {
+    "text": "A is better",
+    "greater": [{"metric": "IoU", **A}, {"metric": "IoU", "model": "B"}],
+}
+SCORES = [
+    e("IoU", v, model=m, n=200, sd=simulation.Printed("0.100"))
+    for m, v in (("A", "0.750"), ("B", "0.700"))
+]
 PLANTED = [
     (
         "sums",
@@ -448,6 +518,8 @@ PLANTED = [
     ),
     ("training against test", [e("loss_train", "0.30"), LOSS[0]], {0: "0.02"}, QUESTION, {}),
     ("loss and accuracy", LOSS, {0: "0.05"}, IMPOSSIBLE, {}),
+    ("chance of a false claim", pair(), {2: "1.10"}, QUESTION, {"claims": [BETTER]}),
+    ("chance of a false claim", SCORES, {0: "0.701"}, QUESTION, {"claims": [BETTER]}),
 ]
 
 
@@ -484,7 +556,83 @@ def test_every_rule_has_a_planted_contradiction(tmp_path):
     }
     labels |= set(audit(simulation.write(simulation.paper(3), tmp_path / "paper.yml"))["rule"])
     assert labels <= {p[0] for p in PLANTED}
-    assert len(RULES) == 23 and set(GRADES) == {p[3] for p in PLANTED}
+    assert len(RULES) == 24 and set(GRADES) == {p[3] for p in PLANTED}
+
+
+# --- of two prints of one number, and totals elsewhere ---
+
+
+COHORTS = [{**x, "table": "Table 1"} for x in AGES]
+TEXT = e("age_mean", "50.60", sd=simulation.Printed("9.44"), n=112, unit="years", table="Text")
+TEXT["class"] = "total"
+SAME = {"rule": "same", "entries": [{"metric": "age", "class": "total"}, {"metric": "age_mean"}]}
+
+
+def found_in(rows, tmp_path, **more):
+    table = audit(simulation.write({"entries": rows, **more}, tmp_path / "paper.yml"))
+    return table[table["grade"] != HOLDS]
+
+
+def test_the_sharper_of_two_prints_is_used_as_well(tmp_path):
+    assert found_in([*COHORTS, TEXT], tmp_path, checks=[SAME]).empty
+    # 9.3 fits the cohorts, whose SD is at least 9.3155; 9.25 does not
+    total = {**COHORTS[0], "sd": simulation.Printed("9.3")}
+    rows = [total, *COHORTS[1:], {**TEXT, "sd": simulation.Printed("9.25")}]
+    found = found_in(rows, tmp_path, checks=[SAME])
+    assert list(found["rule"]) == ["SD of all patients"]
+    assert "9.25 is printed" in found["sentence"].iloc[0]
+    assert found["where"].iloc[0].startswith("Table 1, total, age (with the digits of Text);")
+    assert found_in(rows, tmp_path).empty  # nothing says that they are one number
+
+
+def test_the_sharper_print_under_another_name_of_the_metric(tmp_path):
+    rates = [
+        e("recall", "0.80", table="1", n=50),
+        e("FNR", "0.204", table="1", n=50),
+    ]
+    assert found_in(rates, tmp_path).empty
+    found = found_in([*rates, e("TPR", "0.803", table="2", n=50)], tmp_path)
+    assert list(found["rule"]) == ["rates"] and "0.803" in found["sentence"].iloc[0]
+
+
+def test_prints_that_differ_are_reported_once_and_not_mixed(tmp_path):
+    other = {**TEXT, "value": simulation.Printed("51.60")}
+    assert list(found_in([*COHORTS, other], tmp_path, checks=[SAME])["rule"]) == ["repeats"]
+
+
+@pytest.mark.parametrize(("mean", "rules"), [("50.6", []), ("51.4", ["mean of all patients"])])
+def test_a_total_in_another_table_than_its_parts_is_checked(mean, rules, tmp_path):
+    total = {**COHORTS[0], "value": simulation.Printed(mean), "table": "Abstract"}
+    assert list(found_in([total, *COHORTS[1:]], tmp_path)["rule"]) == rules
+    del total["sd"]  # a mean alone is enough
+    assert list(found_in([total, *COHORTS[1:]], tmp_path)["rule"]) == rules
+
+
+def test_a_total_that_only_repeats_one_is_not_reported_twice(tmp_path):
+    rows = [{**x, "value": simulation.Printed("51.4")} if x is COHORTS[0] else x for x in COHORTS]
+    rows.append({**rows[0], "table": "Abstract"})
+    assert list(found_in(rows, tmp_path)["rule"]) == ["mean of all patients"]
+
+
+def test_counts_and_scores_without_sd_are_no_means(tmp_path):
+    rows = [count("male", k, n=n, **{"class": g}) for g, n, (k, _) in BY_GROUP]
+    scores = [
+        e("IoU", "0.90", n=20, **{"class": "all"}),
+        *(e("IoU", "0.50", n=10, **{"class": c}) for c in "xy"),
+    ]
+    table = audit(simulation.write({"entries": [*rows, *scores]}, tmp_path / "paper.yml"))
+    assert not table["rule"].str.contains("of all patients").any()
+
+
+def test_networks_whose_names_begin_alike_are_told_apart(tmp_path):
+    rows = [
+        e("IoU", "0.700", model="U-Net++", n=60),
+        e("IoU", "0.650", model="U-Net", n=60),
+        e("IoU", "0.680", model="B", n=60),
+        e("IoU_t_vs_UNet", "-3.10", model="B", unit="t"),
+    ]
+    pair = next(iter(pairs(read(simulation.write({"entries": rows}, tmp_path / "p.yml")))))
+    assert pair.reference.model == "U-Net" and pair.t.quantity == "t of IoU against U-Net"
 
 
 # --- the four papers ---
@@ -502,7 +650,11 @@ def test_qvum_table_1_totals_lie_above_their_cohorts():
     found = findings("phantom", "mean of all patients", IMPOSSIBLE)
     assert sorted(found["metric"]) == ["age", "height", "weight"]
     assert (found["printed_low"] > found["possible_high"]).all()
-    assert list(findings("phantom", "SD of all patients")["metric"]) == ["weight"]
+    spread = findings("phantom", "SD of all patients").set_index("metric")
+    assert sorted(spread.index) == ["age", "weight"]
+    # 9.3 in the table fits the cohorts, the 9.25 of the text does not
+    assert "9.25 is printed" in spread.loc["age", "sentence"]
+    assert "Results text" in spread.loc["age", "where"]
 
 
 def test_qvum_p_values_are_students_and_pearsons():
@@ -538,6 +690,9 @@ def test_qvum_means_include_the_background_and_claims_are_weighed():
         "mIoU",
         "mPA",
     ]
+    doubtful = findings("phantom", "chance of a false claim", QUESTION)
+    assert sorted(doubtful["metric"]) == ["Dice_mean", "accuracy_pixel", "mPA"]
+    assert doubtful["sentence"].str.contains("BPSegSys is as good or better").all()
     claims = findings("phantom", "claims in the text")
     assert (
         claims.loc[claims["grade"] == QUESTION, "sentence"]
@@ -563,6 +718,13 @@ def test_huang_and_dmrnet_have_no_contradiction():
 
 
 # --- the file and the command ---
+
+
+def test_the_schema_alone_accepts_every_file_here():
+    for path in [*MANIFEST.glob("*/published.yml"), EXAMPLE]:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        jsonschema.validate(content, SCHEMA, jsonschema.Draft202012Validator)
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 ONE = {"entries": [e("IoU", "0.7")]}
@@ -607,6 +769,18 @@ BAD = [
     ({**ONE, "claims": [{"text": "best", "highest": IOU}]}, r"claims\[0\].*among"),
     ({**ONE, "claims": [{"highest": IOU, "among": [IOU]}]}, r"claims\[0\].*text"),
     ({**ONE, "claims": [{"text": "fast", "at_most": {"entry": IOU}}]}, r"claims\[0\].*value"),
+    ({**ONE, "claims": [{"text": "x", "equal": [IOU], "among": [IOU]}]}, r"claims\[0\].among: unk"),
+    ({**ONE, "claims": "best"}, "claims: must be a list of mappings, found 'best'"),
+    ({**ONE, "checks": ["sum"]}, r"checks\[0\]: must be a mapping with a rule, found 'sum'"),
+    (
+        {**ONE, "checks": [{"rule": "proportion", "parts": [IOU], "ratio": [0]}]},
+        r"ratio\[0\]: must be",
+    ),
+    (
+        {**ONE, "layout": [{"item": "Tab 2", "shows": "x", "page": "04_x"}]},
+        r"layout\[0\].item: must",
+    ),
+    ({**ONE, "same_images": "yes"}, "same_images: must be true or false, found 'yes'"),
 ]
 
 
@@ -663,14 +837,25 @@ def test_the_example_has_findings_of_each_grade_and_checks_that_hold():
 
 
 def test_command_prints_findings_and_writes_the_table(tmp_path, capsys):
-    assert main([str(EXAMPLE), "--csv", str(tmp_path / "out.csv")]) == 0
+    main([str(EXAMPLE), "--csv", str(tmp_path / "out.csv")])
     shown = capsys.readouterr().out
     table = audit(EXAMPLE)
     assert shown.startswith(f"{len(table)} checks") and "not an accusation" in shown
     assert text(table, everything=True).count("\n- ") == len(table) > text(table).count("\n- ")
     assert len((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()) == len(table) + 1
-    assert main([str(tmp_path / "none.yml")]) == 2
-    assert "no such file" in capsys.readouterr().err
+    with pytest.raises(StudyError, match="no such file"):
+        main([str(tmp_path / "none.yml")])
+    main(
+        [str(tmp_path / "none.yml"), "--out", str(tmp_path / "results")]
+    )  # a study without a paper
+    assert (tmp_path / "results" / "printed.csv").read_text(encoding="utf-8").count("\n") == 1
+
+
+def test_helpers_know_nothing_of_the_audit():
+    files = [*(ROOT / "helpers").rglob("*.py"), ROOT / "notebooks" / "09_published.ipynb"]
+    assert len(files) > 50
+    for path in files:
+        assert not re.search(r"(from|import) tools\b", path.read_text(encoding="utf-8")), path
 
 
 def test_neither_the_audit_nor_the_comparison_needs_torch():
@@ -697,3 +882,67 @@ def test_the_manifests_of_one_paper_agree():
             first.checks,
             first.claims,
         ), path
+
+
+# --- a draft from a paper's tables ---
+
+
+TABLES = """
+**Table 1. Patients**
+
+| Characteristics | Total (n = 112) | Training cohort (n = 68) | Test cohort (n = 22) | P value |
+|---|---|---|---|---|
+| Age, years | 51.4 ± 9.3 | 49.5 ± 9.5 | 52.6 ± 8.6 | 0.174 |
+| Male | 62 (55.4) | 38 (55.9%) | 11 (50.0) | |
+
+Table 2
+
+| Model | Dice (%) | IoU | HD95 (mm) | Note |
+|:--|--:|--:|--:|---|
+| Net A | 84.10 | 0.720 | 3.20 (1.10) | ours |
+| Net B* | <80 | 0.70 | – | |
+| Net C | 1 |
+"""
+
+
+def test_a_draft_keeps_the_digits_and_says_what_it_could_not_place(tmp_path):
+    (tmp_path / "paper.md").write_text(TABLES, encoding="utf-8")
+    drafts = [draft.draft(*table) for table in draft.tables(tmp_path / "paper.md")]
+    path = tmp_path / "draft.yml"
+    path.write_text(draft.text("smith2030", drafts), encoding="utf-8")
+    found = {(x.table, x.model or x.structure, x.metric): x for x in read(path).everything}
+    age = found["Table 1. Patients", "total", "Age"]
+    assert (str(age), age.n, age.unit) == ("51.4 ± 9.3", 112, "years")
+    males = found["Table 1. Patients", "training cohort", "Male"]
+    assert (males.value, males.n) == (Interval(38.0, 38.0), 68)
+    assert found["Table 1. Patients", "training cohort", "Male_percent"].text == "55.9"
+    dice = found["Table 2", "Net A", "Dice"]
+    assert (dice.text, dice.unit) == ("84.10", "percent")
+    assert found["Table 2", "Net A", "IoU"].text == "0.720"
+    assert found["Table 2", "Net B", "Dice"].text == "<80"
+    assert found["Table 2", "Net A", "HD95"].sd is None
+    assert len(found) == 3 + 2 * 3 + 3 + 2
+    missing = [line for d in drafts for line in d.missing]
+    for part in (
+        "P value, Age, years: 0.174",
+        "Note: ours",
+        "is it an SD?",
+        "Net C: 2 cells under 5 headings",
+    ):
+        assert sum(part in line for line in missing) == 1, part
+    assert len(missing) == 4
+    assert all(line in path.read_text(encoding="utf-8") for line in missing)
+
+
+def test_a_draft_from_csv_and_files_without_tables(tmp_path, capsys):
+    (tmp_path / "Table 3.csv").write_text("Network,mIoU\nNet A,0.730\n", encoding="utf-8")
+    draft.main([str(tmp_path / "Table 3.csv"), "--paper", "x"])
+    path = tmp_path / "draft.yml"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    (only,) = read(path).everything
+    assert (only.table, only.model, only.metric, only.text) == ("Table 3", "Net A", "mIoU", "0.730")
+    (tmp_path / "empty.md").write_text("no table", encoding="utf-8")
+    with pytest.raises(StudyError, match="no table with printed numbers"):
+        draft.main([str(tmp_path / "empty.md")])
+    with pytest.raises(StudyError, match="cannot be read"):
+        draft.main([str(tmp_path / "none.md")])

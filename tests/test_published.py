@@ -11,14 +11,37 @@ import pytest
 import stats_data
 
 from helpers import metrics, papers, stats, studies
-from helpers.errors import StudyError
+from helpers.errors import NotComputable, StudyError
+from helpers.pages import Page, published
 from helpers.papers import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED, plots, words
 from helpers.papers.ours import MODELS
+from tools.audit import read, tables
+from tools.audit import words as audit_words
 from tools.audit.interval import printed
 
 PHANTOM = studies.load("phantom", "quick")
 FEMORAL = studies.load("femoral", "paper")
 COUNTS = metrics.COUNTS
+MANIFEST = studies.ROOT / "data_manifest"
+
+
+def paper(name):
+    """The paper of a study as page 9 has it, without the files between."""
+    found = read(MANIFEST / name / "published.yml")
+    checks = tables.audits([found], found.name)
+    return papers.Paper(tables.printed(found), checks, tables.compared(found), tables.layout(found))
+
+
+QVUM, HUANG = paper("phantom"), paper("femoral")
+
+
+def oracle():
+    """The confusion matrix that gives every printed Q-VUM figure, as rows of per_image.csv."""
+    found = read(MANIFEST / "phantom" / "published.yml").oracle
+    matrix = np.array(found["matrix"], dtype=np.int64)
+    assert matrix.sum() == 637 * 224 * 224
+    frame = pd.DataFrame(metrics.counts_of(matrix), columns=COUNTS)
+    return frame.assign(**{"class": found["classes"], "model": "qvum", "image_id": "all"})
 
 
 def rows(ids, split, class_counts, model="qvum", fold="main", patients=None):
@@ -62,7 +85,7 @@ def femoral_run(shift=0.0, model="femoral_unet"):
 @pytest.fixture(scope="module")
 def femoral():
     images, run = femoral_run()
-    return papers.compare(FEMORAL, run, images, draws=300), run
+    return papers.compare(FEMORAL, HUANG, run, images, draws=300), run
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +94,7 @@ def phantom():
     image.
     """
     images, patients = studies.images(PHANTOM), studies.patients(PHANTOM)
-    oracle = papers.oracle_counts(PHANTOM)
-    counts = {c: g[COUNTS].to_numpy() for c, g in oracle.groupby("class")}
+    counts = {c: g[COUNTS].to_numpy() for c, g in oracle().groupby("class")}
     test = images[images["split"] == "test"]
     own = [
         rows(test["image_id"], "test", counts, m, patients=test["patient_id"])
@@ -80,11 +102,11 @@ def phantom():
     ]
     run = pd.concat(own, ignore_index=True)
     run.loc[run["model"] == "unet", COUNTS] //= 2  # the same scores, other counts
-    return papers.compare(PHANTOM, run, images, patients, draws=200)
+    return papers.compare(PHANTOM, QVUM, run, images, patients, draws=200)
 
 
 def test_oracle_gives_every_published_qvum_figure():
-    frame = papers.oracle_counts(PHANTOM)
+    frame = oracle()
     classes = metrics.pooled(frame, ["class"]).set_index("class")
     means = metrics.overall(frame).iloc[0]
     names = {
@@ -93,7 +115,7 @@ def test_oracle_gives_every_published_qvum_figure():
         "FPR": "FPR_union",
         "FNR": "FNR_union",
     }
-    table = papers.load(PHANTOM)
+    table = QVUM.numbers
     table = table[
         (table["model"] == "Q-VUM") & (table["unit"] == "fraction") & (table["origin"] == "printed")
     ]
@@ -113,13 +135,8 @@ def test_oracle_gives_every_published_qvum_figure():
     assert textbook.to_numpy().ravel() == pytest.approx([0.006, 0.212, 0.004, 0.187, 0.010, 0.265])
 
 
-def test_oracle_covers_the_test_set():
-    classes, matrix = papers.oracle(PHANTOM)
-    assert matrix.sum() == 637 * 224 * 224 and classes == ["EIT", "QLM", "bone", "background"]
-
-
 def test_load_keeps_the_printed_digits():
-    table = papers.load(PHANTOM)
+    table = QVUM.numbers
     unet = table[(table["model"] == "U-Net") & (table["metric"] == "mIoU")].iloc[0]
     assert (unet["printed"], unet["n"]) == ("0.720", 637) and unet["value"] == pytest.approx(0.72)
     height = table[
@@ -133,14 +150,13 @@ def test_load_keeps_the_printed_digits():
 
 @pytest.mark.parametrize("name", ["phantom", "femoral", "tlf_phantom", "shamrock_phantom", "ubpd"])
 def test_every_manifest_loads(name):
-    study = dataclasses.replace(PHANTOM, name=name)
-    table = papers.load(study)
+    table = paper(name).numbers
     assert len(table) >= 2 and len(set(table["study"])) == 1
     assert (table.loc[table["unit"] == "fraction", "high"].dropna() <= 1.0005).all()
 
 
 def test_every_printed_number_has_one_row(phantom):
-    table = papers.load(PHANTOM)
+    table = QVUM.numbers
     assert len(phantom) == (table["origin"] != "derived").sum()
     assert list(phantom.columns) == papers.COLUMNS
     assert (phantom["why"].str.len() > 5).all()
@@ -188,7 +204,7 @@ def test_settings_are_shown_not_judged(phantom):
 def test_paired_tests_are_shown_as_the_paper_made_them():
     run = stats_data.per_image(models={"qvum": 0.0, "unet": 0.3}, patients=8, mean_images=7)
     images = run.drop_duplicates("image_id")[["image_id", "patient_id", "split"]].assign(device="")
-    table = papers.compare(PHANTOM, run, images, draws=100).set_index(["model", "metric"])
+    table = papers.compare(PHANTOM, QVUM, run, images, draws=100).set_index(["model", "metric"])
     expected = stats.table3(run, "qvum").set_index(["model", "metric"])
     for metric, ours in (("mIoU", "mIoU"), ("Dice_mean", "Dice"), ("accuracy_pixel", "Acc")):
         assert table.loc[("U-Net", f"{metric}_t_vs_QVUM"), "ours"] == pytest.approx(
@@ -238,7 +254,7 @@ def test_real_results_near_the_printed_ones_are_reproduced(femoral):
 
 def test_real_results_far_from_the_printed_ones_are_not():
     images, run = femoral_run(0.2)
-    table = papers.compare(FEMORAL, run, images, draws=200).set_index("metric")
+    table = papers.compare(FEMORAL, HUANG, run, images, draws=200).set_index("metric")
     assert (
         table.loc[["IoU_sum_test", "IoU_image_median_test", "IoU_sum_cv_q3"], "verdict"]
         == NOT_REPRODUCED
@@ -248,14 +264,16 @@ def test_real_results_far_from_the_printed_ones_are_not():
 
 def test_another_network_or_protocol_is_named_not_judged():
     images, run = femoral_run(model="qvum")
-    table = papers.compare(FEMORAL, run, images, draws=100).set_index("metric")
+    table = papers.compare(FEMORAL, HUANG, run, images, draws=100).set_index("metric")
     row = table.loc["IoU_sum_test"]
     assert (row["our_model"], row["verdict"]) == ("qvum", NOT_COMPARABLE) and row["why"].startswith(
         "another network"
     )
     images, run = femoral_run()
     quick = dataclasses.replace(FEMORAL, protocol="quick")
-    row = papers.compare(quick, run, images, draws=100).set_index("metric").loc["IoU_sum_test"]
+    row = (
+        papers.compare(quick, HUANG, run, images, draws=100).set_index("metric").loc["IoU_sum_test"]
+    )
     assert row["why"].startswith("another training") and not np.isnan(row["ours"])
 
 
@@ -275,7 +293,7 @@ def test_sets_of_another_device_are_kept_apart():
             rows(far, "external", dict.fromkeys(names, poor), "tlf_unet", patients=far),
         ]
     )
-    table = papers.compare(study, run, images, draws=50).set_index("metric")
+    table = papers.compare(study, paper("tlf_phantom"), run, images, draws=50).set_index("metric")
     assert table.loc["IoU_mean_test1", "ours"] == pytest.approx(0.9)
     assert table.loc["IoU_mean_test2", "ours"] == pytest.approx(0.5)
     assert (table.loc["images_test1", "ours"], table.loc["images_test2", "ours"]) == (10, 10)
@@ -285,7 +303,7 @@ def test_speed_comes_from_its_table():
     run = stats_data.per_image(models={"qvum": 0.0}, patients=6, mean_images=4)
     images = run.drop_duplicates("image_id")[["image_id", "patient_id", "split"]].assign(device="")
     speed = pd.DataFrame({"model": ["qvum"], "fps": [12.5]})
-    table = papers.compare(PHANTOM, run, images, speed=speed, draws=50)
+    table = papers.compare(PHANTOM, QVUM, run, images, speed=speed, draws=50)
     table = table[table["metric"] == "speed"].set_index("model")["ours"]
     assert table["Q-VUM"] == 12.5 and np.isnan(table["VisTR"])
 
@@ -293,7 +311,7 @@ def test_speed_comes_from_its_table():
 def test_reconstructions_are_never_the_published_network(femoral):
     study = dataclasses.replace(FEMORAL, name="ubpd", headline="dmrnet_r")
     images, run = femoral_run(model="dmrnet_r")
-    table = papers.compare(study, run, images, draws=50)
+    table = papers.compare(study, paper("ubpd"), run, images, draws=50)
     assert set(table["verdict"]) == {NOT_COMPARABLE}
     assert MODELS["DMRNet"].endswith("_r") and MODELS["BPSegSys"].endswith("_r")
 
@@ -308,51 +326,193 @@ def test_words(femoral, phantom):
     shown = words.readable(phantom)
     assert list(shown.columns) == ["table", "what", "printed", "ours", "verdict", "why"]
     assert len(shown) == phantom["ours"].notna().sum()
-    assert set(shown["ours"][shown["what"].str.contains(r"· P of")]) <= {
-        "< 0.001"
-    } and "Q-VUM · all 4 classes · mIoU" in set(shown["what"])
-    assert words.metric_name("mIoU_t_vs_QVUM") == "t of mIoU against QVUM"
-    assert (
-        words.metric_name("TPR_anova_p") == "P of TPR"
-        and words.metric_name("male_percent") == "male %"
-    )
-    audits = papers.audits(papers.library())
-    own = audits[audits["paper"] == "qvum2024"]
+    assert set(shown["ours"][shown["what"].str.contains(r"· P of")]) <= {"< 0.001"}
+    assert "Q-VUM · all 4 classes · mIoU" in set(shown["what"])
     assert shown.set_index("what")["ours"]["input size"] == str(PHANTOM.spec["image_size"])
-    text = words.findings(own)
-    assert (
-        text.count("- **") == (own["grade"] != "holds").sum()
-        and "### Cannot be true as printed (5)" in text
+    text = words.findings(QVUM)
+    assert text.count("- **") == (QVUM.own["grade"] != "holds").sum()
+    assert "### Cannot be true as printed (6)" in text
+    odd = dataclasses.replace(QVUM, checks=QVUM.checks.head(1).assign(sentence="<b>A</b> is <0.05"))
+    assert "**&lt;b&gt;A&lt;/b&gt; is &lt;0.05**" in words.findings(odd)
+    held = dataclasses.replace(QVUM, checks=QVUM.checks[QVUM.checks["grade"] == "holds"])
+    assert words.findings(held) == "*No finding: every check holds.*"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("mIoU_t_vs_QVUM", "t of mIoU against QVUM"),
+        ("TPR_anova_p", "P of TPR"),
+        ("male_percent", "male %"),
+        ("Dice_mean", "mean Dice"),
+        ("images_total", "images in all"),
+        ("IoU_image_q1", "1st quartile of IoU of an image"),
+        ("IoU_sum_cv_median", "median pooled IoU in cross-validation"),
+    ],
+)
+def test_no_key_of_a_file_is_left_in_words(key, said):
+    assert audit_words.metric(key) == said
+
+
+def test_sets_classes_and_rates_in_words():
+    assert audit_words.quantity("Dice", "test1") == "Dice (test set 1)"
+    assert audit_words.quantity("FPR", "", "FP/(TP+FP+FN)") == "FPR (share of the union)"
+    assert audit_words.structure("all4") == "all 4 classes" and audit_words.structure("") == ""
+    said = QVUM.checks[["sentence", "where", "printed", "implied"]].agg(" ".join, axis=1)
+    assert not said.str.contains(r"all4|_|QVUM\b").any()
+
+
+def test_the_paper_stands_beside_ours_line_by_line(phantom):
+    table = words.beside(QVUM, phantom)
+    assert list(table.columns) == words.BESIDE
+    assert list(dict.fromkeys(table["item"])) == [
+        *(f"Table {k}" for k in range(1, 5)),
+        *(f"Figure {k}" for k in range(1, 7)),
+    ]
+    line = table[(table["item"] == "Table 2") & (table["row"] == "Q-VUM · QLM")].iloc[0]
+    assert "FPR (share of the union) 0.126" in line["printed"] and line["page"] == "page 4"
+    assert line["ours"] == line["printed"]  # this run is the oracle
+    tests = table[table["row"] == "U-Net · all 4 classes against Q-VUM"].iloc[0]
+    assert "t of mIoU 29.35" in tests["printed"] and tests["item"] == "Table 3"
+    flow = table[table["item"] == "Figure 1"].iloc[0]
+    assert (flow["verdict"], flow["page"]) == ("to be looked at", "page 1")
+    numbers = phantom["table"].map(words.items_of).map(len).gt(0).sum()
+    shown = table["printed"].str.count(", ").add(1)[table["printed"] != "a picture"].sum()
+    assert numbers == shown  # no printed number of a table or figure is left out
+    with pytest.raises(NotComputable):
+        words.beside(paper("ubpd"), phantom)
+
+
+def test_synthetic_images_give_no_comparison_to_look_at(phantom):
+    phantom = phantom.assign(ours_low=phantom["ours"], ours_high=phantom["ours"])
+    for show in (plots.beside, words.comparable):
+        with pytest.raises(NotComputable, match="synthetic images"):
+            show(phantom)
+
+
+def test_only_what_can_be_compared_is_shown_as_compared(femoral):
+    table = words.comparable(femoral[0])
+    assert set(table["verdict"]) <= {REPRODUCED, NOT_REPRODUCED} and len(table) > 10
+
+
+# --- the tables between the audit and the page ---
+
+
+def study_of(tmp_path, name, monkeypatch):
+    """A study below tmp_path whose tables the audit has written; name: whose printed numbers."""
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    study = dataclasses.replace(PHANTOM, name=name)
+    tables.write(MANIFEST / name / "published.yml", study.run / "results")
+    return study
+
+
+def test_the_tables_hold_what_the_audit_found(tmp_path, monkeypatch):
+    found = papers.paper(study_of(tmp_path, "phantom", monkeypatch))
+    pd.testing.assert_frame_equal(found.numbers, QVUM.numbers)
+    pd.testing.assert_frame_equal(found.items, QVUM.items)
+    own = QVUM.own.reset_index(drop=True)
+    pd.testing.assert_frame_equal(found.own.reset_index(drop=True), own)
+    assert found.title == "Q-VUM (Wang 2024)" and not found.numbers["same_images"].any()
+    titles = list(dict.fromkeys(found.checks["title"]))
+    assert titles[0] == found.title and len(titles) == len(set(titles)) == 4
+    assert found.numbers.loc[found.numbers["metric"] == "mIoU", "printed"].iloc[1] == "0.720"
+
+
+@pytest.mark.parametrize("content", [None, "", "paper: x\nentries: []\n", "entries:\n"])
+def test_a_study_without_a_paper_says_one_sentence(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    path = tmp_path / "data_manifest" / "own" / "published.yml"
+    path.parent.mkdir(parents=True)
+    (path.parent / "study.yml").write_bytes((MANIFEST / "phantom" / "study.yml").read_bytes())
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    assert tables.write(path, tmp_path / "runs" / "own" / "results") is None
+    page = Page("own", "quick")
+    assert page.say(published.opening, page.study).data.startswith(
+        "*This study reproduces no paper"
     )
-    assert words.findings(own[own["grade"] == "holds"]) == "*No finding: every check holds.*"
+    found = page.ask(published.paper, page.study)
+    table = page.ask(papers.compare, page.study, found, pd.DataFrame(), pd.DataFrame())
+    shown = [
+        page.say(published.verdict, found),
+        page.say(words.findings, found),
+        page.figure("audit_checks", plots.checks, found),
+        page.table("paper_beside_ours", page.ask(words.beside, found, table)),
+        page.table("published_scatter", page.ask(papers.spreads, found, pd.DataFrame())),
+    ]
+    assert [output.data for output in shown] == [""] * 5
+    assert not (page.study.run / "tables").exists()
 
 
-def test_a_study_without_a_paper_says_so():
-    with pytest.raises(StudyError, match=r"no_paper.published\.yml: no such file"):
-        papers.load(dataclasses.replace(PHANTOM, name="no_paper"))
-    with pytest.raises(StudyError, match="qvum_confusion_matrix_oracle: missing"):
-        papers.oracle(FEMORAL)
+def test_a_broken_file_of_printed_numbers_is_no_study_without_a_paper(tmp_path):
+    (tmp_path / "published.yml").write_text("entries: [{metric: IoU}]", encoding="utf-8")
+    with pytest.raises(StudyError, match=r"entries\[0\] \(IoU\).value: missing"):
+        tables.write(tmp_path / "published.yml", tmp_path / "out")
+
+
+def test_tables_that_are_not_there_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    with pytest.raises(StudyError, match=r"printed\.csv: no such file.*python -m tools\.audit"):
+        papers.load(PHANTOM)
+
+
+# --- sentences ---
+
+
+def test_answer_of_real_and_synthetic_images(femoral, phantom):
+    done = (femoral[0]["verdict"] == REPRODUCED).sum()
+    text = published.answer(femoral[0], synthetic=False)
+    assert f"**{done} are reproduced, " in text and "Most often because of this: " in text
+    text = published.answer(phantom, synthetic=True, timed=False)
+    assert "none of its numbers can confirm or refute" in text and "reproduced" not in text
+    assert text.endswith("Printed speeds stand without ours: page 7 has measured none.")
+    assert f"for {phantom['ours'].notna().sum()} of {len(phantom)}" in text
+
+
+def test_verdict_on_the_paper_itself():
+    text = published.verdict(QVUM)
+    assert "passes 92 of 120 checks" in text and "6 cannot be true as printed" in text
+    assert "not an accusation" in text
+    held = dataclasses.replace(QVUM, checks=QVUM.checks[QVUM.checks["grade"] == "holds"])
+    assert published.verdict(held) == (
+        "**Read on its own**, the paper passes 92 of 92 checks of its arithmetic."
+    )
+
+
+def test_speeds_that_were_not_measured(phantom):
+    rows = phantom[phantom["metric"] == "speed"]
+    assert rows["ours"].isna().all()
+    assert set(rows["why"]) == {"no speed was measured in this run"}
+
+
+def test_scatter_and_congruence_are_those_of_the_images():
+    run = stats_data.per_image(models={"qvum": 0.0, "unet": 0.3}, patients=8, mean_images=7)
+    table = papers.spreads(QVUM, run).set_index("metric")
+    each = stats.values(run, "IoU", stats.ALL).pivot_table(
+        index="image_id", columns="model", values="value"
+    )
+    assert table.loc["mIoU", "ours"] == pytest.approx((each["qvum"] - each["unet"]).std())
+    assert table.loc["mIoU", "congruence"] == pytest.approx(each.corr().iloc[0, 1])
+    assert table.loc["mIoU", "implied_high"] == pytest.approx(0.0129, abs=1e-4)
+    with pytest.raises(NotComputable, match="no t value"):
+        papers.spreads(HUANG, run)
 
 
 def test_library_has_each_paper_once():
-    names = [p.name for p in papers.library()]
-    assert len(names) == len(set(names)) and {
-        "qvum2024",
-        "huang2019",
-        "bonaldi2025",
-        "dmrnet2026",
-    } <= set(names)
+    names = [p.name for p in tables.library(MANIFEST)]
+    assert len(names) == len(set(names))
+    assert {"qvum2024", "huang2019", "bonaldi2025", "dmrnet2026"} <= set(names)
 
 
 def test_figures(femoral):
-    library = papers.library()
-    audits = papers.audits(library)
-    figures = [plots.beside(femoral[0]), plots.checks(audits, {p.name: p.title for p in library})]
-    figures.append(plots.contradictions(audits[audits["paper"] == "qvum2024"]))
+    figures = [plots.beside(femoral[0]), plots.checks(QVUM), plots.contradictions(QVUM)]
     labels = [t.get_text() for t in figures[2].axes[0].texts]
-    assert "printed 51.4" in labels and any(t.startswith("possible 50.5") for t in labels)
-    assert plots.contradictions(audits[audits["paper"] == "huang2019"]) is None
-    assert plots.beside(femoral[0].iloc[:0]) is None
+    assert {"printed 51.4", "printed 9.25"} <= set(labels)
+    assert any(t.startswith("possible 50.5") for t in labels)
+    with pytest.raises(NotComputable, match="No printed number lies outside"):
+        plots.contradictions(HUANG)
+    with pytest.raises(NotComputable, match="measures none"):
+        plots.beside(femoral[0].iloc[:0])
     for figure in figures:
         figure.canvas.draw()
         plt.close(figure)

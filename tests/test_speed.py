@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import models
+from helpers import models, provenance
 from helpers.analyses import speed
+from helpers.models import inference
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,9 +38,10 @@ def test_arithmetic_at_224(name, channels, classes, gmacs):
 def test_memory_is_counted_as_by_hand():
     network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 4, 3, padding=1)).to("meta")
     x = torch.zeros(1, 1, 64, 64, device="meta")
-    with torch.no_grad(), speed._Peak([*network.parameters(), x]) as memory:
+    with torch.no_grad(), speed._Count([*network.parameters(), x]) as counted:
         network(x)
-    assert memory.peak == (8 + 4) * 64 * 64 * 4  # both outputs are alive while the second is made
+    assert counted.operations == 2 * 64 * 64 * 9 * (1 * 8 + 8 * 4)
+    assert counted.peak == (8 + 4) * 64 * 64 * 4  # both outputs are alive while the second is made
 
 
 def test_speed_is_measured_for_real_and_dummy_images():
@@ -126,3 +128,52 @@ def test_the_benchmark_alone_writes_everything_about_its_run(tmp_path):
     assert absent.returncode == 1 and absent.stderr.startswith(
         "error: no device cuda:7 here; found"
     )
+
+
+def test_the_paper_network_goes_down_and_up():
+    found = speed.convolutions("qvum", 3, 4, 64)
+    assert (
+        found["side_px"].iloc[0] == found["side_px"].iloc[-1] == 64
+        and found["channels"].iloc[-1] == 4
+    )
+    encoder, decoder = found[:13], found[13:]
+    assert encoder["channels"].tolist() == [
+        64,
+        64,
+        128,
+        128,
+        256,
+        256,
+        256,
+        512,
+        512,
+        512,
+        512,
+        512,
+        512,
+    ]
+    assert encoder["side_px"].is_monotonic_decreasing and decoder["side_px"].is_monotonic_increasing
+
+
+def test_costs_of_several_networks_and_sizes_build_each_once():
+    networks = [{"name": n, "channels": 1, "options": {}} for n in ("femoral_unet", "tlf_unet")]
+    table = speed.costs(networks, 2, [32, 64])
+    assert table["model"].tolist() == ["femoral_unet", "tlf_unet"] * 2
+    assert table["size_px"].tolist() == [32, 32, 64, 64]
+    alone = speed.cost("femoral_unet", 1, 2, 64)
+    assert table.iloc[2].to_dict() == alone
+
+
+def test_networks_are_timed_in_the_precision_that_scores_them(monkeypatch):
+    monkeypatch.setattr(inference, "has_bf16", lambda device: True)
+    networks = [{"name": "femoral_unet", "channels": 1, "options": {}}]
+    real = [np.zeros((32, 32), np.uint8)]
+    table = speed.compare(networks, 2, 32, real, [1], 0)
+    assert set(table["precision"]) == {"bfloat16"} and set(table["data"]) == {"real", "dummy"}
+    monkeypatch.setattr(inference, "has_bf16", lambda device: False)
+    assert speed.scored_precision("cpu") == "float32"
+
+
+def test_the_processor_is_described_once():
+    assert provenance.hardware()["processor"] == provenance.processor()
+    assert speed.devices()[-1][1].startswith(provenance.processor())

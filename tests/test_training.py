@@ -2,6 +2,7 @@
 the papers say.
 """
 
+import dataclasses
 import json
 
 import numpy as np
@@ -233,6 +234,56 @@ def test_labels_stay_classes_and_probability_zero_warps_none():
     )
     torch.testing.assert_close(same, image, atol=1e-5, rtol=0)
     assert torch.equal(labels, masks)
+
+
+def interrupted(phantom, spec, arrays, folder, monkeypatch):
+    """A training that was killed when it had written its first state."""
+    real = checkpoint.save_state
+
+    def killed(*given):
+        real(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_state", killed)
+        with pytest.raises(KeyboardInterrupt):
+            training.run(phantom, spec, "main", 5, folder, arrays, "cpu", checkpoint_seconds=0)
+
+
+@pytest.mark.parametrize("what", ["image", "outline", "swap", "weight", "damaged"])
+def test_a_state_of_other_images_or_settings_is_not_gone_on_from(
+    what, arrays, phantom, tmp_path, monkeypatch, capsys
+):
+    spec = settings(phantom, epochs=2)
+    interrupted(phantom, spec, arrays, tmp_path, monkeypatch)
+    images, masks, index = arrays.images.copy(), arrays.masks.copy(), arrays.index.copy()
+    first = arrays.rows("main", "train")[0]
+    if what == "image":
+        images[first, 0, 0] ^= 1
+    elif what == "outline":
+        masks[first, 0, 0] ^= 1
+    elif what == "swap":  # as many images as before, but one of them was a test image
+        index.loc[[first, arrays.rows("main", "test")[0]], "split"] = ["test", "train"]
+    elif what == "weight":
+        classes = [dataclasses.replace(c, weight=c.weight + 1) for c in phantom.classes]
+        phantom = dataclasses.replace(phantom, classes=tuple(classes))
+        spec = spec | {"class_weights": True}
+    else:
+        path = next((tmp_path / "unfinished").glob("state*.safetensors"))
+        path.write_bytes(path.read_bytes()[:100])
+    training.run(phantom, spec, "main", 5, tmp_path, datasets.Arrays(images, masks, index), "cpu")
+    said = capsys.readouterr().out
+    assert "training starts again" in said and "going on after" not in said
+
+
+def test_an_epoch_without_a_number_is_never_the_best(arrays, phantom, tmp_path, monkeypatch):
+    seen = iter([[0.5, 0.9], [float("nan"), 0.9], [0.7, 0.9]])
+    monkeypatch.setattr(loop, "_validate", lambda *_: next(seen))
+    training.run(phantom, settings(phantom, epochs=3), "main", 5, tmp_path, arrays, "cpu")
+    assert json.loads((tmp_path / "weights.json").read_text())["kept_epoch"] == 1
+    monkeypatch.setattr(loop, "_validate", lambda *_: [float("nan")] * 2)
+    with pytest.raises(StudyError, match="validation loss was not a number in any epoch"):
+        training.run(phantom, settings(phantom, epochs=2), "main", 5, tmp_path, arrays, "cpu")
 
 
 def test_batches_cover_once_and_drop_a_short_last():

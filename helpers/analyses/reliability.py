@@ -25,13 +25,15 @@ CHANGES = {
         1.5,
     ),  # shown depth over recorded depth: > 1 makes everything smaller
 }
+#: the level of each change that is the image as recorded
+UNCHANGED = {"noise": 0, "gain": 0, "depth": 1}
 DYNAMIC_RANGE_DB = 60
 LOWEST = 0.05  # probabilities below are left out of calibration: nearly all are plain background
 
 
-def probabilities(network, images, norm, batch=16):
+def probabilities(network, images, norm, batch=16, bf16=False):
     """Softmax of every pixel, float32 (N, classes, H, W). images: uint8 (N, H, W); norm: as
-    recorded in training.
+    recorded in training; bf16: as results are scored (``inference.has_bf16``).
     """
     device = next(network.parameters()).device
     batch = max(1, batch // clip_length(network)) * clip_length(network)
@@ -40,7 +42,9 @@ def probabilities(network, images, norm, batch=16):
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             part = torch.from_numpy(np.array(images[start : start + batch]))[:, None].to(device)
-            parts.append(network(inference.prepare(part, norm)).softmax(1).float().cpu().numpy())
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                logits = network(inference.prepare(part, norm))
+            parts.append(logits.float().softmax(1).cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -76,26 +80,26 @@ def calibration(probability, reference, classes, bins=10):
     return pd.DataFrame(rows, columns=["class", "low", "high", "said", "true", "pixels", "ece"])
 
 
-def confidence(probability):
-    """How sure the network is of its outline, a number an image: mean highest probability over the
-    pixels that it drew as a structure; 0 where it drew none. probability: float (N, classes, H, W).
+def confidence(probability, target):
+    """How sure the network is of its outline of one structure, a number an image: its mean
+    probability over the pixels drawn as that structure; 0 where none was.
+
+    probability: float (N, classes, H, W); target: index of the class.
     """
-    drawn = probability.argmax(1) > 0
-    highest = probability.max(1)
-    return np.array([h[d].mean() if d.any() else 0.0 for h, d in zip(highest, drawn, strict=True)])
+    drawn, chance = probability.argmax(1) == target, probability[:, target]
+    return np.array([c[d].mean() if d.any() else 0.0 for c, d in zip(chance, drawn, strict=True)])
 
 
-def risk_coverage(confidence, dice):
+def risk_coverage(scored):
     """What is left of the error when the least sure images go to a human: a row for each number of
     images kept.
 
-    confidence, dice: arrays, one number an image (mean Dice over structures). Columns: coverage
-    (share kept), risk (mean of 1 − Dice over those kept), best (the same if the worst images were
-    known).
+    scored: columns confidence and dice, a row an image. Columns: coverage (share kept), risk (mean
+    of 1 − Dice over those kept), best (the same if the worst images were known).
     """
-    error = 1 - np.asarray(dice, float)
+    error = 1 - scored["dice"].to_numpy(float)
     kept = np.arange(1, len(error) + 1)
-    by_confidence = error[np.argsort(-np.asarray(confidence), kind="stable")]
+    by_confidence = error[np.argsort(-scored["confidence"].to_numpy(float), kind="stable")]
     return pd.DataFrame(
         {
             "coverage": kept / len(error),
@@ -125,16 +129,27 @@ def change(images, masks, kind, level, seed=1):
     )
 
 
-def robustness(network, images, masks, norm, classes):
-    """Pooled Dice of every class after each change: columns change, level, class, Dice, IoU."""
-    rows = []
+def robustness(network, images, masks, drawn, norm, classes, bf16=False):
+    """Pooled Dice of every class after each change: columns change, level, class, Dice, IoU.
+
+    images, masks: uint8 (N, H, W); drawn: what the network drew on them as recorded, which stands
+    among the levels of every change; norm, bf16: as results were scored.
+    """
+
+    def scored(outlines, reference):
+        table = pd.DataFrame(
+            metrics.counts(outlines, reference, len(classes)), columns=metrics.COUNTS
+        )
+        table = metrics.scores(table.assign(**{"class": [c.name for c in classes]}))
+        return table.iloc[1:][["class", "Dice", "IoU"]]
+
+    plain, rows = scored(drawn, masks), []
     for kind, levels in CHANGES.items():
         for level in levels:
-            changed, reference = change(images, masks, kind, level)
-            drawn = inference.predict(network, torch.from_numpy(np.array(changed)), norm)
-            table = pd.DataFrame(
-                metrics.counts(drawn, reference, len(classes)), columns=metrics.COUNTS
-            )
-            scored = metrics.scores(table.assign(**{"class": [c.name for c in classes]})).iloc[1:]
-            rows.append(scored[["class", "Dice", "IoU"]].assign(change=kind, level=level))
+            table = plain
+            if level != UNCHANGED[kind]:
+                changed, reference = change(images, masks, kind, level)
+                changed = torch.from_numpy(np.array(changed))
+                table = scored(inference.predict(network, changed, norm, bf16=bf16), reference)
+            rows.append(table.assign(change=kind, level=level))
     return pd.concat(rows, ignore_index=True)[["change", "level", "class", "Dice", "IoU"]]

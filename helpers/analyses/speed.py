@@ -3,21 +3,23 @@
 Timed is what a user waits for: uint8 images in memory to class maps in memory (copy to the device,
 division by 255, normalisation, network, argmax, copy back); reading files is left out. Repeats are
 timed one by one after warm-up calls, with the device synchronised, and given as median and
-quartiles; a CUDA device also times itself by events. No pandas: results are lists of dicts.
+quartiles; a CUDA device also times itself by events. The precision is the one that results are
+scored in: bfloat16 where the device is faster with it, else float32.
 """
 
 import math
-import platform
 import time
 import weakref
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
-from helpers import models
+from helpers import models, provenance
+from helpers.models import inference
 
 #: what is counted, printed under the tables
 COUNTED = (
@@ -33,19 +35,22 @@ TIMED = (
 )
 
 
-class _Peak(TorchDispatchMode):
-    """Bytes of live tensor storage made while the mode is on: ``peak`` is the most at one time.
+class _Count(TorchDispatchMode):
+    """What is done while the mode is on: ``operations`` (floating point, by torch's own formulas)
+    and ``peak``, the most bytes of live tensor storage at one time.
 
     known: tensors that do not count (weights, input), nor do views of them.
     """
 
     def __init__(self, known):
         super().__init__()
-        self.live, self.peak = 0, 0
+        self.operations = self.live = self.peak = 0
         self.seen = {tensor.untyped_storage()._cdata for tensor in known}
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         result = function(*arguments, **(options or {}))
+        if formula := flop_registry.get(function._overloadpacket):
+            self.operations += formula(*arguments, **(options or {}), out_val=result)
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor):
                 storage = tensor.untyped_storage()
@@ -71,21 +76,59 @@ def cost(name, channels, classes, size, **options):
 
     Counted on shapes alone, so no arithmetic is done and any size is quick.
     """
+    return {"model": name} | _count(_shapes(name, channels, classes, options), channels, size)
+
+
+def costs(networks, classes, sizes):
+    """The costs of several networks at several sides, DataFrame with a row each (see :func:`cost`).
+
+    networks: dicts with name, channels and options, as a study's models are; classes: how many.
+    """
+    rows = {}
+    for m in networks:
+        network = _shapes(m["name"], m["channels"], classes, m["options"])
+        for size in sizes:
+            rows[size, m["name"]] = {"model": m["name"]} | _count(network, m["channels"], size)
+    return pd.DataFrame([rows[size, m["name"]] for size in sizes for m in networks])
+
+
+def _shapes(name, channels, classes, options):
     with torch.device("meta"):
-        network = models.build(name, channels, classes, **options).eval()
-        images = torch.zeros(1, channels, size, size)
-    network.requires_grad_(False)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(images)
-    with torch.no_grad(), _Peak([*network.parameters(), *network.buffers(), images]) as memory:
+        network = models.build(name, channels, classes, **options)
+    return network.eval().requires_grad_(False)
+
+
+def _count(network, channels, size):
+    images = torch.zeros(1, channels, size, size, device="meta")
+    with torch.no_grad(), _Count([*network.parameters(), *network.buffers(), images]) as counted:
         network(images)
     return {
-        "model": name,
         "size_px": size,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "GMACs": counter.get_total_flops() / 2e9,
-        "activations_MiB": memory.peak / 2**20,
+        "GMACs": counted.operations / 2e9,
+        "activations_MiB": counted.peak / 2**20,
     }
+
+
+def convolutions(name, channels, classes, size, **options):
+    """Every convolution of a network in the order in which it computes: columns layer, channels,
+    side_px.
+
+    name, channels (of the image), classes, options: as ``helpers.models.build``; size: side of the
+    image in pixels. channels, side_px: of what it gives. Nothing is computed.
+    """
+    rows = []
+
+    def note(_layer, _inputs, output):
+        rows.append((len(rows) + 1, output.shape[1], output.shape[-1]))
+
+    network = _shapes(name, channels, classes, options)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            layer.register_forward_hook(note)
+    with torch.no_grad():
+        network(torch.zeros(1, channels, size, size, device="meta"))
+    return pd.DataFrame(rows, columns=["layer", "channels", "side_px"])
 
 
 def devices():
@@ -93,18 +136,12 @@ def devices():
     found = [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         found.append(("mps", "Apple GPU"))
-    return [*found, ("cpu", f"{_processor()}, {torch.get_num_threads()} thread(s)")]
+    return [*found, ("cpu", f"{provenance.processor()}, {torch.get_num_threads()} thread(s)")]
 
 
-def _processor():
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [
-                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
-            ]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
+def scored_precision(device):
+    """ "bfloat16" or "float32": what predictions are made in on this device."""
+    return "bfloat16" if inference.has_bf16(torch.device(device)) else "float32"
 
 
 def _timed(call, device):
@@ -195,7 +232,7 @@ def measure(
     *,
     real=None,
     batches=(1, 2, 4, 8),
-    precision="float32",
+    precision=None,
     compiled=False,
     seconds=1.0,
     least=3,
@@ -206,10 +243,11 @@ def measure(
 
     real: uint8 N×H×W images of the study at ``size``, or None; dummy images (uniform noise) are
     timed too, with real ones at the first batch size alone. Batch sizes grow while images per
-    second still rise by 5 %. Rows: model, device, data, batch, size_px, fps (images per second),
-    precision, compiled, and the entries of ``timings``, its times in ms divided by the batch.
+    second still rise by 5 %. precision: None for the one that results are scored in. Rows: model,
+    device, data, batch, size_px, fps (images per second), precision, compiled, and the entries of
+    ``timings``, its times in ms divided by the batch.
     """
-    device = torch.device(device)
+    device, precision = torch.device(device), precision or scored_precision(device)
     torch.manual_seed(0)
     network = models.build(name, channels, classes, **options).eval()
     network = network.to(device, memory_format=torch.channels_last)
@@ -251,3 +289,27 @@ def measure(
                 break
             best = max(best, fps)
     return rows
+
+
+def compare(networks, classes, size, real, batches, seconds, compiled=False):
+    """Speed of several networks on every device found: DataFrame with the rows of :func:`measure`.
+
+    networks: dicts with name, channels and options; compiled: also with torch.compile.
+    """
+    rows = []
+    for device, _ in devices():
+        for m in networks:
+            for how in [False, True] if compiled else [False]:
+                rows += measure(
+                    m["name"],
+                    m["channels"],
+                    classes,
+                    size,
+                    device,
+                    real=real,
+                    batches=batches,
+                    seconds=seconds,
+                    compiled=how,
+                    **m["options"],
+                )
+    return pd.DataFrame(rows)

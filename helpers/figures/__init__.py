@@ -66,6 +66,13 @@ def class_colours(study):
     return {c.name: c.colour for c in study.foreground}
 
 
+def two_people(study):
+    """Who the raters of a study are: of a synthetic one no people, but rules that stand for
+    them.
+    """
+    return "two simulated raters" if study.synthetic else "two people"
+
+
 def overlay(image, mask, study, alpha=0.45, contour=False):
     """The grey image with classes drawn over it in their colours; float RGB (H, W, 3) in 0…1.
 

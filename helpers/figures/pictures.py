@@ -4,26 +4,8 @@ from files.
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 
-from helpers import figures, metrics, stats
-
-
-def surface_dice(study, arrays, drawn, tolerance_px):
-    """Median normalised surface Dice over the test images, a Series by class. drawn: uint8 (N, H,
-    W), every image; tolerance_px: class → pixels.
-    """
-    test = arrays.rows("main", "test")
-    values = {
-        c.name: [
-            metrics.surface_dice(
-                drawn[i] == c.index, arrays.masks[i] == c.index, tolerance_px[c.name]
-            )
-            for i in test
-        ]
-        for c in study.foreground
-    }
-    return pd.Series({name: np.nanmedian(v) for name, v in values.items()})
+from helpers import figures
 
 
 def _position(arrays, image_id):
@@ -34,7 +16,7 @@ def grid(study, arrays, chosen, panels, dice):
     """A figure with one row a case and one column a panel.
 
     chosen: row name → image_id; panels: column title → masks uint8 (N, H, W), or None for the bare
-    image; dice: Series of the headline's mean Dice by image_id, written beside each row.
+    image; dice: Series of the headline's Dice by image_id, written beside each row.
     """
     width = min(figures.PAGE, 1.75 * len(panels))
     side = width / len(panels)
@@ -86,25 +68,3 @@ def contours(study, arrays, image_ids, masks, dice, columns=4):
         )
     legend(fig, study)
     return fig
-
-
-def bland_altman(ax, rows, c, pixel_mm=None):
-    """Draw areas of one class (difference against reference) into an axes; returns the one-row
-    table behind it.
-
-    rows: per-image counts of one network and seed; c: the class; pixel_mm: Series by image_id.
-    Areas in mm² where the scanner's scale is known for every image, else in % of the image.
-    """
-    areas = stats.areas(rows, c.name, pixel_mm)
-    table = stats.bland_altman(areas)
-    ax.plot(areas["reference"], areas["difference"], ".", color=c.colour, markersize=3)
-    for name in ("bias", "limit_low", "limit_high"):
-        ax.axhline(table[name].iloc[0], color="#444444", ls="--", lw=1)
-    ax.axhline(0, color="#999999", lw=0.8)
-    unit = areas["unit"].iloc[0] if len(areas) else ""
-    ax.set(
-        title=c.name.replace("_", " "),
-        xlabel=f"area in the reference ({unit})",
-        ylabel=f"drawn minus reference ({unit})",
-    )
-    return table.assign(**{"class": c.name})

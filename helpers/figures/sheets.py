@@ -5,6 +5,7 @@ as a figure.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn
 
 from helpers import figures
 
@@ -59,58 +60,71 @@ def pairs(arrays, study, evidence, count=6):
 
 def fingerprint(per_image, per_class, study):
     """Six panels: file sizes, pixel sizes, grey levels; size and place of each structure,
-    images per patient.
+    images per patient. What is not known leaves its panel empty, and the panel says so.
     """
     fig, axes = plt.subplots(2, 3, figsize=(figures.PAGE, figures.PAGE * 0.6), layout="constrained")
-    colours = figures.class_colours(study)
     sizes, pixels, grey, area, place, patients = axes.flat
+    _sizes(sizes, per_image)
+    pixels.hist(per_image["pixel_mm"].dropna(), bins=25, color="#888888")
+    pixels.set(xlabel="side of an evaluated pixel, mm", ylabel="images", title="Depth setting")
+    if per_image["pixel_mm"].isna().all():
+        pixels.set(xticks=[], yticks=[], xlabel="not known")
+    _brightness(grey, per_image)
+    shown = per_class[per_class["area"] > 0].assign(percent=lambda rows: 100 * rows["area"])
+    _places(area, place, shown, figures.class_colours(study))
+    _images_each(patients, per_image)
+    return fig
+
+
+def _sizes(axes, per_image):
     counts = per_image.groupby(["width_px", "height_px"]).size().reset_index(name="images")
     share = counts["images"] / counts["images"].max()
-    sizes.scatter(counts["width_px"], counts["height_px"], s=10 + 90 * share, alpha=0.5)
-    sizes.set(xlabel="width, px", ylabel="height, px", title="Size of the files")
+    axes.scatter(counts["width_px"], counts["height_px"], s=10 + 90 * share, alpha=0.5)
+    axes.set(xlabel="width, px", ylabel="height, px", title="Size of the files")
     if len(counts) == 1:
-        sizes.annotate(
+        axes.annotate(
             f"all {per_image.shape[0]}",
             (counts["width_px"][0], counts["height_px"][0]),
             (6, 6),
             textcoords="offset points",
         )
-    known = per_image["pixel_mm"].dropna()
-    pixels.hist(known, bins=25, color="#888888")
-    pixels.set(xlabel="side of an evaluated pixel, mm", ylabel="images", title="Depth setting")
-    if known.empty:
-        pixels.set(xticks=[], yticks=[], xlabel="not known")
-    splits = [
-        split for split in ("train", "val", "test", "external") if split in set(per_image["split"])
-    ]
-    values = [per_image.loc[per_image["split"] == split, "grey_mean"] for split in splits]
-    grey.boxplot(
-        values,
-        orientation="horizontal",
-        widths=0.6,
-        flierprops={"markersize": 2},
-        medianprops={"color": "black"},
+
+
+def _brightness(axes, per_image):
+    counts = per_image["split"].value_counts()
+    named = {s: f"{s} ({counts[s]})" for s in ("train", "val", "test", "external") if s in counts}
+    seaborn.boxplot(
+        per_image.assign(split=per_image["split"].map(named)),
+        x="grey_mean",
+        y="split",
+        order=list(named.values()),
+        color="white",
+        linecolor="black",
+        width=0.6,
+        fliersize=2,
+        ax=axes,
     )
-    grey.set_yticks(
-        range(1, len(splits) + 1), [f"{x} ({len(v)})" for x, v in zip(splits, values, strict=True)]
+    axes.set(xlabel="mean grey level (0–255)", ylabel="", title="Brightness")
+
+
+def _places(area, place, shown, colours):
+    """Size and centres of the structures that an image shows."""
+    seaborn.boxplot(
+        shown,
+        x="class",
+        y="percent",
+        hue="class",
+        order=list(colours),
+        palette=colours,
+        width=0.6,
+        fliersize=2,
+        ax=area,
     )
-    grey.set(xlabel="mean grey level (0–255)", title="Brightness")
-    grey.invert_yaxis()
-    names = list(colours)
-    for k, name in enumerate(names):
-        mine = per_class[(per_class["class"] == name) & (per_class["area"] > 0)]
-        area.boxplot(
-            100 * mine["area"],
-            positions=[k],
-            widths=0.6,
-            patch_artist=True,
-            flierprops={"markersize": 2},
-            boxprops={"facecolor": colours[name]},
-            medianprops={"color": "black"},
-        )
-        place.scatter(mine["x"], mine["y"], s=4, alpha=0.5, color=colours[name])
-    area.set_xticks(range(len(names)), [n.replace("_", " ") for n in names])
-    area.set(ylabel="area, % of the image", title="Size of the structures")
+    area.set_xticks(range(len(colours)), [name.replace("_", " ") for name in colours])
+    area.set(xlabel="", ylabel="area, % of the image", title="Size of the structures")
+    seaborn.scatterplot(
+        shown, x="x", y="y", hue="class", palette=colours, s=6, alpha=0.5, legend=False, ax=place
+    )
     place.set(
         xlim=(0, 1),
         ylim=(1, 0),
@@ -118,14 +132,16 @@ def fingerprint(per_image, per_class, study):
         ylabel="top – bottom",
         title="Their centres",
     )
+
+
+def _images_each(axes, per_image):
     device = per_image["device"].fillna("device not known")
     images = per_image.groupby([device, "patient_id"]).size()
-    for name, values in images.groupby(level=0):
-        patients.hist(values, bins=np.arange(0.5, images.max() + 1.5), alpha=0.6, label=name)
-    patients.set(xlabel="images of a patient", ylabel="patients", title="Images per patient")
+    axes.set(xlabel="images of a patient", ylabel="patients", title="Images per patient")
     if images.empty:
-        patients.set(xticks=[], yticks=[], xlabel="patients not known")
-    else:
-        patients.margins(y=0.4)  # room for the legend
-        patients.legend()
-    return fig
+        axes.set(xticks=[], yticks=[], xlabel="patients not known")
+        return
+    for name, values in images.groupby(level=0):
+        axes.hist(values, bins=np.arange(0.5, images.max() + 1.5), alpha=0.6, label=name)
+    axes.margins(y=0.4)  # room for the legend
+    axes.legend()

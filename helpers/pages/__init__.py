@@ -126,7 +126,8 @@ class Page:
 
 def sentence(reason):
     """How a page says why a number is not there."""
-    return f"*{str(reason).rstrip('.')}.*"
+    text = str(reason).rstrip(".")
+    return f"*{text}.*" if text else ""  # said already
 
 
 def _settings(declared, changed):

@@ -1,21 +1,20 @@
 """What the paper printed, beside what this run found.
 
-``data_manifest/<study>/published.yml`` holds the printed numbers (format:
-``tools/audit/AUDIT.md``). ``compare`` puts ours beside each one, with the interval of
-``helpers.stats``, and a verdict. Numbers from synthetic images are shown but never called
-reproduced. Nothing here imports torch.
+``python -m tools.audit data_manifest/<study>/published.yml --out runs/<study>/results`` writes the
+printed numbers and their audit as tables; this room reads them. ``compare`` puts ours beside each
+number, with the interval of ``helpers.stats``, and a verdict. Numbers from synthetic images are
+shown but never called reproduced. Nothing here imports torch.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from helpers import metrics, stats
-from helpers.errors import StudyError
+from helpers import stats
+from helpers.errors import NotComputable, StudyError
+from helpers.papers.grades import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION
 from helpers.papers.ours import MODELS, Run
-from helpers.studies import ROOT
-from tools.audit import Paper, audit
-from tools.audit import read as read_paper
-from tools.audit.comparisons import implied_sd, pairs
 
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 COLUMNS = [
@@ -24,6 +23,8 @@ COLUMNS = [
     "model",
     "class",
     "metric",
+    "structure",
+    "quantity",
     "printed",
     "printed_low",
     "printed_high",
@@ -35,148 +36,157 @@ COLUMNS = [
     "verdict",
     "why",
 ]
+SPREADS = [
+    "model",
+    "metric",
+    "printed_t",
+    "n",
+    "implied_low",
+    "implied_high",
+    "ours",
+    "congruence",
+    "assumed_congruence",
+    "images",
+]
+#: columns of the tables that are numbers; every other one is text, and empty where nothing is known
+NUMBERS = (
+    "value",
+    "low",
+    "high",
+    "sd",
+    "n",
+    "implied_low",
+    "implied_high",
+    "printed_low",
+    "printed_high",
+    "possible_low",
+    "possible_high",
+)
+FLAGS = ("same_images", "quoted", "own")
+#: metrics whose mean over images a printed t compares → ours
+PAIRED = {"Dice_mean": "Dice", "accuracy_pixel": "accuracy", "mIoU": "IoU", "mPA": "recall"}
 
 
-def paper(study):
-    """The printed numbers of a study as an audit Paper; StudyError when it has none."""
-    path = study.root / "published.yml"
-    if not path.exists():
+def _read(study, name):
+    """One of the tables that the audit wrote for a study."""
+    path = study.run / "results" / f"{name}.csv"
+    if not path.is_file():
         raise StudyError(
-            f"{path}: no such file; a study without a paper has no printed numbers to compare with"
+            f"{path}: no such file; `python -m tools.audit"
+            f" data_manifest/{study.name}/published.yml --out runs/{study.name}/results` writes it"
         )
-    return read_paper(path)
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    for column in frame.columns:
+        if column in NUMBERS:
+            frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype(float)
+        elif column in FLAGS:
+            frame[column] = frame[column] == "True"
+    return frame.astype({"n": "Int64"}) if "n" in frame else frame
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The paper that a study reproduces, as the audit left it.
+
+    numbers: of ``load``.
+    checks: every check of this paper and of the others here: title, own (is it this study's),
+    paper, rule, grade, where, printed, implied, tolerance, sentence, explanations, metric,
+    quantity and four bounds.
+    pairs: every printed t: reference, model, metric, printed_t, n, implied_low, implied_high.
+    items: its tables and figures: item, shows, page (the notebook that has ours).
+    """
+
+    numbers: pd.DataFrame
+    checks: pd.DataFrame
+    pairs: pd.DataFrame
+    items: pd.DataFrame
+
+    @property
+    def title(self):
+        """How figures and sentences call the paper."""
+        return self.numbers["title"].iloc[0]
+
+    @property
+    def own(self):
+        """The checks of this paper alone."""
+        return self.checks[self.checks["own"]].drop(columns=["own", "title"])
+
+    @property
+    def findings(self):
+        """Those of its checks that do not hold, gravest first."""
+        return self.own[self.own["grade"] != HOLDS]
 
 
 def load(study):
     """Printed numbers as a DataFrame, one row each, in the paper's order.
 
-    Columns: study, table, model, class, metric, printed (text), value (float; NaN for a limit such
-    as <0.05), low, high (rounding interval), sd, n, unit, definition, note, origin (printed |
-    figure | derived). Empty text where the paper says nothing.
+    Columns: paper, title, same_images, study, table, model, class, metric, stem and set (the metric
+    and the images that its name says), structure and quantity (class and metric in words), printed
+    (text), shown (text with SD), value (float; NaN for a limit such as <0.05), low, high (rounding
+    interval), sd, n, unit, definition, note, origin (printed | figure | derived), quoted. Empty
+    text where the paper says nothing. NotComputable where the study reproduces no paper.
     """
-    rows = []
-    for e in paper(study).everything:
-        value = (e.value.low + e.value.high) / 2 if e.value.bounded else np.nan
-        sd = (e.sd.low + e.sd.high) / 2 if e.sd else np.nan
-        rows.append(
-            (
-                e.study,
-                e.table,
-                e.model,
-                e.structure,
-                e.metric,
-                e.text,
-                value,
-                e.value.low,
-                e.value.high,
-                sd,
-                e.n,
-                e.unit,
-                e.definition,
-                e.note,
-                e.published,
-            )
+    numbers = _read(study, "printed")
+    if numbers.empty:
+        raise NotComputable(
+            f"This study reproduces no paper: data_manifest/{study.name}/published.yml holds no"
+            " printed number"
         )
-    columns = [
-        "study",
-        "table",
-        "model",
-        "class",
-        "metric",
-        "printed",
-        "value",
-        "low",
-        "high",
-        "sd",
-        "n",
-        "unit",
-        "definition",
-        "note",
-        "origin",
-    ]
-    return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
+    return numbers
 
 
-def oracle(study):
-    """The confusion matrix that gives every printed Q-VUM figure: (class names, int64 matrix, rows
-    reference).
-    """
-    found = paper(study).oracle
-    if found is None:
-        raise StudyError(f"{study.root / 'published.yml'}: qvum_confusion_matrix_oracle: missing")
-    return list(found["classes"]), np.array(found["matrix"], dtype=np.int64)
+def paper(study):
+    """The Paper that a study reproduces; NotComputable where it reproduces none."""
+    others = ("audit", "printed_pairs", "printed_items")
+    return Paper(load(study), *(_read(study, name) for name in others))
 
 
-def oracle_counts(study):
-    """The same as a frame for ``helpers.metrics``: model, image_id, class, tp, fp, fn, tn; one row
-    a class.
-    """
-    classes, matrix = oracle(study)
-    frame = pd.DataFrame(metrics.counts_of(matrix), columns=metrics.COUNTS)
-    return frame.assign(**{"class": classes, "model": "qvum", "image_id": "all"})
+def speed(study):
+    """The speeds that page 7 measured (model, fps, …), or None where it has not run."""
+    path = study.run / "results" / "speed.csv"
+    return pd.read_csv(path) if path.is_file() else None
 
 
-def compare(study, per_image, images, patients=None, speed=None, draws=None):
+def compare(study, paper, per_image, images, patients=None, speed=None, draws=None):
     """Every printed number with ours beside it -> DataFrame with the columns ``COLUMNS``.
 
-    per_image: rows of per_image.csv; images, patients: frames of ``helpers.studies`` (sets, counts,
-    Table 1); speed: the table of 07_speed (model, fps; first row of a network: one image at a
-    time); draws: resamplings (None: those that study.yml declares). ours_low, ours_high: 95 %
-    interval, patients resampled whole (images where no patient is known), NaN where the number is
-    not a metric. verdict: "reproduced" when the printed digits meet our interval, network, images
-    and protocol being the paper's; "not reproduced" when they do not; else "not comparable", and
-    ``why`` says why.
+    paper: of ``paper``; per_image: rows of per_image.csv; images, patients: frames of
+    ``helpers.studies`` (sets, counts, Table 1); speed: of ``speed`` (first row of a network: one
+    image at a time); draws: resamplings (None: those that study.yml declares). ours_low,
+    ours_high: 95 % interval, patients resampled whole (images where no patient is known), NaN where
+    the number is not a metric. verdict: "reproduced" when the printed digits meet our interval,
+    network, images and protocol being the paper's; "not reproduced" when they do not; else "not
+    comparable", and ``why`` says why.
     """
-    source = paper(study)
+    names = {"class": "structure", "structure": "who"}
+    entries = list(paper.numbers.rename(columns=names).itertuples())
     run = Run(
-        study,
-        source.everything,
-        per_image,
-        images,
-        patients,
-        speed,
-        draws or study.statistics["draws"],
+        study, entries, per_image, images, patients, speed, draws or study.statistics["draws"]
     )
     rows = []
-    for e in source.everything:
-        if e.published == "derived":
+    for e in entries:
+        if e.origin == "derived":
             continue
         ours, low, high, model, missing = run.ours(e)
-        verdict, why = _verdict(study, source, e, model, low, high, missing)
-        rows.append(
-            (
-                source.name,
-                e.table,
-                e.model,
-                e.structure,
-                e.metric,
-                str(e),
-                e.value.low,
-                e.value.high,
-                model,
-                ours,
-                low,
-                high,
-                e.n,
-                verdict,
-                why,
-            )
-        )
+        verdict, why = _verdict(study, e, model, low, high, missing)
+        words = (e.who, e.quantity, e.shown, e.low, e.high)
+        found = (model, ours, low, high, e.n, verdict, why)
+        rows.append((e.paper, e.table, e.model, e.structure, e.metric, *words, *found))
     return pd.DataFrame(rows, columns=COLUMNS).astype(
         {"n": "Int64", "ours": float, "ours_low": float, "ours_high": float}
     )
 
 
-def _verdict(study, source, e, model, low, high, missing):
+def _verdict(study, e, model, low, high, missing):
     """(verdict, why) of one printed number; the first reason against a comparison wins."""
     wanted = MODELS.get(e.model)
     reasons = [
         (e.quoted, "quoted from another paper"),
         (missing is not None, missing),
         (study.synthetic, "synthetic images"),
-        (not source.same_images, "other images than the paper's"),
+        (not e.same_images, "other images than the paper's"),
         (e.unit == "count", "a count, not a result"),
-        (e.published == "figure", "read off a figure, not printed"),
+        (e.origin == "figure", "read off a figure, not printed"),
         (bool(wanted) and wanted.endswith("_r"), "ours is a reconstruction"),
         (bool(wanted) and model != wanted, f"another network: the paper's is {e.model}"),
         (
@@ -189,65 +199,50 @@ def _verdict(study, source, e, model, low, high, missing):
             return NOT_COMPARABLE, why
     if np.isnan(low):
         return NOT_COMPARABLE, "no interval: too few units or no spread"
-    inside = e.value.low <= high and low <= e.value.high
-    return (
-        (REPRODUCED, "printed number within our interval")
-        if inside
-        else (
-            NOT_REPRODUCED,
-            f"printed number {'above' if e.value.low > high else 'below'} our interval",
-        )
-    )
+    if e.low <= high and low <= e.high:
+        return REPRODUCED, "printed number within our interval"
+    side = "above" if e.low > high else "below"
+    return NOT_REPRODUCED, f"printed number {side} our interval"
 
 
-def spreads(study, per_image):
+def spreads(paper, per_image):
     """How much two networks differ from image to image: what a printed t implies, beside this run.
 
-    Columns: model, metric, printed_t, n, implied_low, implied_high (SD of the paired differences
-    behind the printed t), ours (SD of the same differences over our test images), images (ours).
-    One row a printed t whose two networks are both in this run; empty where the paper prints none.
+    Columns ``SPREADS``: model (the other network), metric, printed_t, n, implied_low, implied_high
+    (SD of the paired differences behind the printed t), ours (SD of the same differences over our
+    test images), congruence (of the two networks' scores, their correlation from image to image),
+    assumed_congruence (by the audit, where it has no t), images (ours). One row a
+    printed t whose two networks are both in this run; NotComputable where there is none.
     """
-    names = {"Dice_mean": "Dice", "accuracy_pixel": "accuracy", "mIoU": "IoU", "mPA": "recall"}
     test = per_image[(per_image["fold"] == "main") & (per_image["split"] == "test")]
     rows = []
-    for pair in pairs(paper(study)):
-        ours = [MODELS.get(e.model) for e in (pair.reference, pair.other)]
-        if (
-            not set(ours) <= set(test["model"])
-            or pair.reference.metric not in names
-            or not pair.reference.n
-        ):
+    for pair in paper.pairs.itertuples():
+        ours = [MODELS.get(pair.reference), MODELS.get(pair.model)]
+        if not set(ours) <= set(test["model"]) or pair.metric not in PAIRED:
             continue
-        each = stats.values(test[test["model"].isin(ours)], names[pair.reference.metric], stats.ALL)
+        each = stats.values(test[test["model"].isin(ours)], PAIRED[pair.metric], stats.ALL)
         wide = each.pivot_table(index="image_id", columns="model", values="value").dropna()
-        implied = implied_sd(pair.gap, pair.t.value, pair.reference.n)
+        first, second = wide.reindex(columns=ours).T.to_numpy()
+        alike = len(wide) > 2 and first.std() > 0 and second.std() > 0
         rows.append(
             (
-                pair.other.model,
-                pair.reference.metric,
-                pair.t.text,
-                pair.reference.n,
-                implied.low,
-                implied.high,
-                (wide[ours[0]] - wide[ours[1]]).std(),
+                pair.model,
+                pair.quantity,
+                pair.printed_t,
+                pair.n,
+                pair.implied_low,
+                pair.implied_high,
+                float(np.std(first - second, ddof=1)) if len(wide) > 1 else np.nan,
+                float(np.corrcoef(first, second)[0, 1]) if alike else np.nan,
+                pair.assumed_congruence,
                 len(wide),
             )
         )
-    columns = ["model", "metric", "printed_t", "n", "implied_low", "implied_high", "ours", "images"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def library():
-    """The distinct papers of data_manifest/*/published.yml, each once, in the order of their
-    studies' names.
-    """
-    found = (read_paper(path) for path in sorted((ROOT / "data_manifest").glob("*/published.yml")))
-    return list({p.name: p for p in reversed(list(found))}.values())[::-1]
-
-
-def audits(papers):
-    """The audit of several papers in one table (columns of ``tools.audit.audit``)."""
-    return pd.concat([audit(p) for p in papers], ignore_index=True)
+    if not rows:
+        raise NotComputable(
+            "The paper prints no t value for two networks that are both in this run"
+        )
+    return pd.DataFrame(rows, columns=SPREADS)
 
 
 def summary(table):
@@ -261,18 +256,20 @@ def summary(table):
 
 
 __all__ = [
+    "DEFINITION",
+    "GRADES",
+    "HOLDS",
+    "IMPOSSIBLE",
     "MODELS",
     "NOT_COMPARABLE",
     "NOT_REPRODUCED",
+    "QUESTION",
     "REPRODUCED",
     "Paper",
-    "audits",
     "compare",
-    "library",
     "load",
-    "oracle",
-    "oracle_counts",
     "paper",
+    "speed",
     "spreads",
     "summary",
 ]

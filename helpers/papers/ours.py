@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import stats
+from helpers.errors import NotComputable
 
 #: network as the papers write it → ours
 MODELS = {
@@ -62,7 +63,10 @@ class Run:
         self._cache = {}
 
     def ours(self, e):
-        """(ours, low, high, our model, why nothing is shown or None) for one Entry."""
+        """(ours, low, high, our model, why nothing is shown or None) for one printed number.
+
+        e: a row of ``helpers.papers.load``, its class as the attribute structure.
+        """
         for kind in (
             self._people,
             self._numbers,
@@ -73,7 +77,11 @@ class Run:
             self._image,
             self._pooled,
         ):
-            if (found := kind(e)) is not None:
+            try:
+                found = kind(e)
+            except NotComputable as reason:
+                found = *NOTHING, str(reason)
+            if found is not None:
                 return found
         return *NOTHING, "not measured here"
 
@@ -126,6 +134,8 @@ class Run:
                 name = f"{metric}_union"
         elif metric in MEANS:
             name, where = MEANS[metric], stats.FOREGROUND if "target" in e.structure else stats.ALL
+            if name == "accuracy" and where == stats.FOREGROUND:
+                return *NOTHING, "accuracy of the structures alone is not defined"
         else:
             return None
         model = self._model(e)
@@ -221,6 +231,8 @@ class Run:
             ours = self._cache["table3"].loc[(model, names.get(paired[1], paired[1])), paired[2]]
             return ours, np.nan, np.nan, model, "a test of other images"
         if anova:
+            if len(self.classes) < 3 or self.study.headline not in set(rows["model"]):
+                return *NOTHING, "this run has nothing to compare structures on"
             metric = {"FPR": "FPR_union", "FNR": "FNR_union"}.get(anova[1], anova[1])
             ours = stats.anova_classes(rows, self.study.headline, [metric])["p"].iloc[0]
             return ours, np.nan, np.nan, self.study.headline, "a test of other images"
@@ -295,8 +307,10 @@ class Run:
             return None
         why = "machine and timing not stated"
         model = MODELS.get(e.model, "")
-        if self.speed is None or model not in set(self.speed["model"]):
-            return *NOTHING, why
+        if self.speed is None:
+            return *NOTHING, "no speed was measured in this run"
+        if model not in set(self.speed["model"]):
+            return *NOTHING, f"this run has no {e.model}"
         return (
             float(self.speed.loc[self.speed["model"] == model, "fps"].iloc[0]),
             np.nan,

@@ -6,7 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from helpers import figures
-from tools.audit import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION
+from helpers.errors import NotComputable
+from helpers.papers.grades import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION
+from helpers.papers.words import reason
 
 COLOURS = {HOLDS: "#9ecae1", QUESTION: "#f2c14e", DEFINITION: "#e08214", IMPOSSIBLE: "#b2182b"}
 GREY = "#5b5b5b"
@@ -16,15 +18,19 @@ def beside(table, width=figures.PAGE):
     """Printed numbers (black diamonds) and ours with 95 % intervals (coloured dots), one row a
     printed metric.
 
-    table: of ``published.compare``. Rows without an interval of ours are left out; a quantity
-    printed in several places, or under two names, is drawn once. Hollow dots: not comparable.
-    Returns a figure, or None without rows.
+    table: of ``papers.compare``. Rows without an interval of ours are left out; a quantity printed
+    in several places, or under two names, is drawn once. Hollow dots: not comparable. Returns a
+    figure; NotComputable where no row may be compared at all.
     """
     rows = table.dropna(subset=["ours_low", "ours"]).drop_duplicates(
         ["model", "class", "printed_low", "ours"]
     )
     if rows.empty:
-        return None
+        raise NotComputable("This run measures none of the printed numbers")
+    if (rows["verdict"] == "not comparable").all():
+        raise NotComputable(
+            f"No figure: no printed number can be compared with this run{reason(table)}"
+        )
     fig, axes = plt.subplots(figsize=(width, 0.9 + 0.2 * len(rows)))
     for y, row in enumerate(rows.itertuples()):
         colour = figures.model_colour(row.our_model)
@@ -38,14 +44,8 @@ def beside(table, width=figures.PAGE):
         )
         axes.plot(row.ours, y, "o", color=colour, markersize=5, markerfacecolor=face)
         axes.plot((row.printed_low + row.printed_high) / 2, y, "D", color="black", markersize=4)
-    words = rows.assign(metric=rows["metric"].str.replace("_", " ")).replace(
-        {"class": {"all4": "all 4 classes"}}
-    )
-    told = [
-        "metric",
-        *(c for c in ("class", "model") if rows[c].nunique() > 1),
-    ]  # what tells the rows apart
-    names = [" · ".join(row) for row in words[told].itertuples(index=False)]
+    told = ["quantity", *(c for c in ("structure", "model") if rows[c].nunique() > 1)]
+    names = [" · ".join(row) for row in rows[told].itertuples(index=False)]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel("value (0 to 1)")
@@ -67,17 +67,14 @@ def beside(table, width=figures.PAGE):
     return fig
 
 
-def checks(audits, titles, width=figures.PAGE):
+def checks(paper, width=figures.PAGE):
     """How many checks of each paper hold, and how many findings of each grade: one bar a paper,
     counts written on it.
 
-    audits: rows of ``tools.audit.audit`` of one or more papers; titles: paper key → short title.
-    Returns a figure.
+    Of this paper and the others here. Returns a figure.
     """
-    counts = audits.groupby(["paper", "grade"]).size().unstack(fill_value=0)
-    counts = counts.reindex(columns=list(COLOURS), fill_value=0).reindex(
-        [p for p in titles if p in counts.index]
-    )
+    counts = paper.checks.groupby(["title", "grade"], sort=False).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=list(COLOURS), fill_value=0)
     shares = counts.div(counts.sum(axis=1), axis=0)
     fig, axes = plt.subplots(figsize=(width, 1.0 + 0.5 * len(counts)))
     left = np.zeros(len(counts))
@@ -97,7 +94,7 @@ def checks(audits, titles, width=figures.PAGE):
                     color="white" if dark else "black",
                 )
         left += shares[grade].to_numpy()
-    labels = [f"{titles[p]}\n{n} check{'s' * (n != 1)}" for p, n in counts.sum(axis=1).items()]
+    labels = [f"{title}\n{n} check{'s' * (n != 1)}" for title, n in counts.sum(axis=1).items()]
     axes.set_yticks(range(len(counts)), labels)
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xticks=[])
@@ -109,17 +106,17 @@ def checks(audits, titles, width=figures.PAGE):
     return fig
 
 
-def contradictions(audit, width=figures.PAGE):
+def contradictions(paper, width=figures.PAGE):
     """Each contradiction with one number: a grey bar where the number can lie, a red mark where it
     was printed.
 
-    audit: rows of ``tools.audit.audit`` of one paper. Every row has its own scale: what matters is
-    whether the mark lies on the bar. Returns a figure, or None when no number lies outside its
-    range.
+    Every row has its own scale: what matters is whether the mark lies on the bar. Returns a figure;
+    NotComputable when no number lies outside its range.
     """
-    rows = audit[(audit["grade"] == IMPOSSIBLE) & audit["printed_low"].notna()]
+    rows = paper.own
+    rows = rows[(rows["grade"] == IMPOSSIBLE) & rows["printed_low"].notna()]
     if rows.empty:
-        return None
+        raise NotComputable("No printed number lies outside its possible range")
     fig, axes = plt.subplots(figsize=(width, 0.9 + 0.42 * len(rows)))
     for y, row in enumerate(rows.itertuples()):
         printed = (row.printed_low + row.printed_high) / 2
@@ -146,7 +143,7 @@ def contradictions(audit, width=figures.PAGE):
             color=GREY,
             **text,
         )
-    names = [f"{row.metric.replace('_', ' ')}\n{row.rule}" for row in rows.itertuples()]
+    names = [f"{row.quantity}\n{row.rule}" for row in rows.itertuples()]
     axes.set_yticks(range(len(rows)), names)
     axes.set(ylim=(len(rows) - 0.5, -0.8), xlim=(-0.02, 1.02), xticks=[])
     axes.tick_params(length=0)

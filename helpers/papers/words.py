@@ -1,13 +1,15 @@
-"""The tables of this package for reading: short names, one verdict a line, the findings of an audit
-as prose.
+"""Tables of this room for reading: one verdict a line, the paper's own tables and figures line by
+line, the findings of an audit as prose.
 """
 
 import re
+from html import escape
 
 import pandas as pd
 
 from helpers import figures
-from tools.audit import GRADES
+from helpers.errors import NotComputable
+from helpers.papers.grades import GRADES
 
 WHY = (
     "Ours with 95 % interval where it is a metric. Verdicts: “reproduced” needs the paper's images,"
@@ -15,15 +17,8 @@ WHY = (
     " setting, a speed or a P value of other images is shown beside the printed one but not judged."
 )
 HEADINGS = {grade: grade[0].upper() + grade[1:] for grade in GRADES}
-
-
-def metric_name(metric):
-    """A metric as a reader would say it: 'mIoU_t_vs_QVUM' → 't of mIoU against QVUM'."""
-    if found := re.fullmatch(r"(\w+)_(t|p)_vs_(\w+)", metric):
-        return f"{found[2].replace('p', 'P')} of {found[1].replace('_', ' ')} against {found[3]}"
-    if found := re.fullmatch(r"(\w+?)_(?:anova_)?p", metric):
-        return f"P of {found[1].replace('_', ' ')}"
-    return re.sub(r" percent$", " %", metric.replace("_", " "))
+AGAINST = r"( against .+)$"  # in the name of a test: the network that it compares with
+BESIDE = ["item", "shows", "row", "printed", "ours", "verdict", "page"]
 
 
 def _digits(printed):
@@ -31,75 +26,133 @@ def _digits(printed):
     return len(printed.split(" ")[0].partition(".")[2])
 
 
+def _ours(row, interval=True):
+    """Our number of one row of ``papers.compare``, with as many decimals as the printed one."""
+    if row.quantity.startswith("P of"):
+        return figures.p_text(row.ours)
+    low, high = (row.ours_low, row.ours_high) if interval else (float("nan"),) * 2
+    return figures.interval_text(row.ours, low, high, _digits(row.printed))
+
+
+def comparable(table):
+    """The rows of ``papers.compare`` that can be compared, in words: table, what, printed, ours,
+    verdict, why; NotComputable where there are none.
+    """
+    shown = table[(table["verdict"] != "not comparable") & table["ours"].notna()]
+    if shown.empty:
+        raise NotComputable(f"No printed number can be compared with this run{reason(table)}")
+    return readable(shown)
+
+
+def reason(table):
+    """Why printed numbers cannot be compared, mostly: ': synthetic images', or empty."""
+    why = table.loc[table["ours"].notna() & (table["verdict"] == "not comparable"), "why"]
+    return f": {why.mode()[0]}" if len(why) else ""
+
+
 def readable(table):
-    """``published.compare`` in words: table, what, printed, ours, verdict, why. Rows with ours,
-    what can be compared first.
+    """``papers.compare`` in words: table, what, printed, ours, verdict, why. Rows with ours, what
+    can be compared first.
     """
     shown = table[table["ours"].notna()].sort_values(
         "verdict", key=lambda v: v == "not comparable", kind="stable"
     )
-    what = [
-        " · ".join(
-            x
-            for x in (
-                r.model,
-                {"all4": "all 4 classes"}.get(r.structure, r.structure),
-                metric_name(r.metric),
-            )
-            if x
-        )
-        for r in shown.rename(columns={"class": "structure"}).itertuples()
-    ]
-    digits = [_digits(text) for text in shown["printed"]]
-    cells = zip(shown["ours"], shown["ours_low"], shown["ours_high"], digits, strict=True)
-    names = [figures.model_label(m) for m in shown["our_model"]]
-    ours = [
+    rows = [
         (
-            figures.p_text(cell[0])
-            if name.startswith("P of")
-            else (
-                f"{figures.interval_text(*cell)}"
-                f" {model if why.startswith('another network') else ''}".strip()
-            )
+            row.table,
+            " · ".join(filter(None, (row.model, row.structure, row.quantity))),
+            row.printed,
+            _ours(row) + _stand_in(row),
+            row.verdict,
+            row.why,
         )
-        for cell, name, model, why in zip(
-            cells, map(metric_name, shown["metric"]), names, shown["why"], strict=True
-        )
+        for row in shown.itertuples()
     ]
-    return pd.DataFrame(
-        {
-            "table": shown["table"],
-            "what": what,
-            "printed": shown["printed"],
-            "ours": ours,
-            "verdict": shown["verdict"],
-            "why": shown["why"],
-        }
-    )
+    return pd.DataFrame(rows, columns=["table", "what", "printed", "ours", "verdict", "why"])
 
 
-def findings(audit):
-    """The findings of an audit as Markdown, gravest first: what, where and printed, what follows,
+def _stand_in(row):
+    other = row.why.startswith("another network")
+    return f" {figures.model_label(row.our_model)}" if other else ""
+
+
+def items_of(place):
+    """The tables and figures that a place names: 'Results text/Fig 3' → {'Figure 3'}."""
+    found = re.findall(r"\b(Table|Fig(?:ure)?\.?)\s*(\w*\d\w*)", place)
+    return {f"{'Table' if kind == 'Table' else 'Figure'} {number}" for kind, number in found}
+
+
+def beside(paper, table):
+    """The paper's tables and figures beside ours, a printed line a row: columns ``BESIDE``.
+
+    table: of ``papers.compare``. row: network and structure; printed, ours: the numbers of that
+    line; a figure without printed numbers has one row.
+    NotComputable where the paper's tables and figures are not listed.
+    """
+    if paper.items.empty:
+        raise NotComputable("Which tables and figures the paper has is not written down here")
+    places = table["table"].map(items_of)
+    rows = []
+    for item in paper.items.itertuples():
+        start = (item.item, item.shows)
+        page = f"page {int(item.page[:2])}"
+        lines = table[[item.item in named for named in places]]
+        if lines.empty:
+            rows.append((*start, "", "a picture", "a picture", "to be looked at", page))
+        for row, line in lines.groupby(_line(lines), sort=False):
+            names = line["quantity"].str.replace(AGAINST, "", regex=True)
+            each = list(zip(names, line.itertuples(), strict=True))
+            printed = ", ".join(f"{name} {n.printed}" for name, n in each)
+            ours = ", ".join(f"{name} {_ours(n, interval=False)}" for name, n in each)
+            ours = ours if line["ours"].notna().any() else "–"
+            rows.append((*start, row or "in all", printed, ours, _verdict(line), page))
+    return pd.DataFrame(rows, columns=BESIDE)
+
+
+def _line(lines):
+    """What the line of each number is called: network and structure, and what they are tested
+    against.
+    """
+    who = [" · ".join(filter(None, (row.model, row.structure))) for row in lines.itertuples()]
+    return pd.Series(who, lines.index) + lines["quantity"].str.extract(AGAINST)[0].fillna("")
+
+
+def _verdict(line):
+    """The verdicts of one line, each with its number where there are several, and the one reason
+    where there is one.
+    """
+    counts = line["verdict"].value_counts()
+    if len(counts) > 1:
+        return ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    reasons = line["why"].unique()
+    return counts.index[0] + (f": {reasons[0]}" if len(reasons) == 1 else "")
+
+
+def findings(paper):
+    """The findings about a paper as Markdown, gravest first: what, where and printed, what follows,
     why perhaps.
     """
-    lines = []
+    lines, checks = [], paper.own
     for grade in GRADES:
-        rows = audit[audit["grade"] == grade]
+        rows = checks[checks["grade"] == grade]
         if len(rows):
             lines += [f"### {HEADINGS[grade]} ({len(rows)})", ""]
         for row in rows.itertuples():
             lines += [
-                f"- **{row.sentence}**",
+                f"- **{escape(row.sentence, quote=False)}**",
                 "",
                 '  <details class="study-finding"><summary>Printed, and why perhaps</summary>',
-            ]
-            lines += [
                 "",
-                f"  *Printed:* {row.printed} ({row.where}). *Follows:* {row.implied}; allowing for",
+                "  " + escape(_details(row), quote=False),
+                "",
+                "  </details>",
+                "",
             ]
-            lines += [f"  {row.tolerance}. *Perhaps* {row.explanations}.", "", "  </details>", ""]
+    return "\n".join(lines) if lines else "*No finding: every check holds.*"
+
+
+def _details(row):
     return (
-        re.sub(r"(?<=\w)_(?=\w)", r"\\_", "\n".join(lines))
-        if lines
-        else "*No finding: every check holds.*"
+        f"*Printed:* {row.printed} ({row.where}). *Follows:* {row.implied}; allowing for"
+        f" {row.tolerance}. *Perhaps* {row.explanations}."
     )

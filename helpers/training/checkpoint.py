@@ -4,6 +4,7 @@ import json
 import os
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from helpers import files
@@ -32,16 +33,21 @@ def save_state(folder, network, optimiser, state):
 
 
 def load_state(folder, network, optimiser, key, device):
-    """The state of an interrupted training with the same settings, restored; None where there is
-    none.
+    """The state of an interrupted training with the same key, restored; None where there is none.
+
+    One of another key, or a damaged one, is named in a line and not used.
     """
     path = folder / "state.json"
     if not path.is_file():
         return None
-    state = json.loads(path.read_text(encoding="utf-8"))
-    if state["key"] != key or not (folder / state["file"]).is_file():
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if state["key"] != key:
+            raise ValueError("of other images, settings or code")
+        tensors = load_file(folder / state["file"], device=str(device))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        print(f"{path}: not gone on from, training starts again ({error})", flush=True)
         return None
-    tensors = load_file(folder / state["file"], device=str(device))
     network.load_state_dict(
         {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
     )
@@ -53,6 +59,11 @@ def load_state(folder, network, optimiser, key, device):
     optimiser.load_state_dict(
         {"state": moments, "param_groups": optimiser.state_dict()["param_groups"]}
     )
+    # a fused step walks through memory: moments must lie as their parameter does (channels last)
+    for parameter, values in optimiser.state.items():
+        for field, value in values.items():
+            if value.shape == parameter.shape:
+                values[field] = torch.empty_like(parameter).copy_(value)
     return state
 
 

@@ -5,6 +5,7 @@ The images stay on the device as uint8. Every random draw of an epoch comes from
 alone, so that a resumed training takes the same steps as one that was never interrupted.
 """
 
+import hashlib
 import math
 import os
 import shutil
@@ -65,7 +66,7 @@ def fit(
     )
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
     optimiser = schedule.optimiser(spec["optimiser"], network)
-    key = provenance.digest([spec, seed, len(train), len(val), models.provenance(network)])
+    key = _key(network, arrays, train, val, spec, class_weights, seed)
     folder.mkdir(parents=True, exist_ok=True)
     state = checkpoint.load_state(folder, network, optimiser, key, device)
     if state:
@@ -73,14 +74,15 @@ def fit(
     state = state or {"key": key, "epoch": 0, "best": math.inf, "history": []}
     saved, began, first = time.monotonic(), time.monotonic(), state["epoch"]
 
+    best = None  # weights of the lowest validation loss, where this run has met them
     right = []  # accuracy of each output of the latest step; the last output is the network's own
 
     def watched(logits, y):
-        right.append(float((logits.detach().argmax(1) == y).float().mean()))
+        right.append((logits.detach().argmax(1) == y).float().mean())
         return criterion(logits, y)
 
     def step_on(positions, draw=None):
-        """Loss (tensor) and accuracy (float) of a batch."""
+        """Loss and accuracy of a batch, as tensors: a number would wait for the device."""
         x, y = images[positions][:, None], masks[positions].long()
         if draw is not None and spec["augmentation"]:
             x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
@@ -95,7 +97,7 @@ def fit(
         torch.manual_seed(seed * 100_003 + epoch)  # dropout
         models.freeze_encoder(network, epoch < spec["freeze_epochs"])
         network.train()
-        started, total, correct = time.monotonic(), 0.0, 0.0
+        started, seen = time.monotonic(), []
         parts = _batches(len(train), spec["batch"], clip, draw)
         for step, part in enumerate(parts):
             rate = schedule.learning_rate(
@@ -106,8 +108,9 @@ def fit(
             loss, accuracy = step_on(torch.from_numpy(train[part.numpy()]).to(device), draw)
             loss.backward()
             optimiser.step()
-            total, correct = total + float(loss.detach()), correct + accuracy
-        if not math.isfinite(total):
+            seen.append(torch.stack([loss.detach(), accuracy]))
+        train_loss, train_accuracy = torch.stack(seen).double().mean(0).tolist()
+        if not math.isfinite(train_loss):
             raise StudyError(
                 f"{label}: the loss is not finite in epoch {epoch + 1}; lower optimiser.lr in"
                 " study.yml"
@@ -120,29 +123,54 @@ def fit(
             {
                 "epoch": epoch + 1,
                 "lr": rate,
-                "train_loss": total / len(parts),
-                "train_accuracy": correct / len(parts),
+                "train_loss": train_loss,
+                "train_accuracy": train_accuracy,
                 "val_loss": val_loss,
                 "val_accuracy": val_accuracy,
                 "seconds": seconds,
             }
         )
         state["epoch"] = epoch + 1
-        if spec["checkpoint"] == "best" and not val_loss >= state["best"]:
+        if spec["checkpoint"] == "best" and val_loss < state["best"]:  # never one that is no number
             state["best"] = val_loss
-            checkpoint.save_tensors(network.state_dict(), folder / "best.safetensors")
+            best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         left = (time.monotonic() - began) / (epoch + 1 - first) * (epochs - epoch - 1)
         print(
-            f"{label}: epoch {epoch + 1}/{epochs}, loss {total / len(parts):.4f}, validation"
+            f"{label}: epoch {epoch + 1}/{epochs}, loss {train_loss:.4f}, validation"
             f" {val_loss:.4f}, {seconds:.1f} s, {left / 60:.1f} min left",
             flush=True,
         )
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
+            if best:
+                checkpoint.save_tensors(best, folder / "best.safetensors")
             checkpoint.save_state(folder, network, optimiser, state)
             saved = time.monotonic()
     if spec["checkpoint"] == "best":
-        network.load_state_dict(load_file(folder / "best.safetensors", device=str(device)))
+        if not math.isfinite(state["best"]):
+            raise StudyError(
+                f"{label}: the validation loss was not a number in any epoch; lower optimiser.lr in"
+                " study.yml, and look at the validation images"
+            )
+        kept = best or load_file(folder / "best.safetensors", device=str(device))
+        network.load_state_dict(kept)
     return pd.DataFrame(state["history"]), norm
+
+
+def _key(network, arrays, train, val, spec, class_weights, seed):
+    """Digest of everything a training depends on: settings, weights it starts from, the pixels and
+    outlines it learns and chooses from, and the code. A state of another key is not gone on from.
+    """
+    shown = hashlib.sha256()
+    for positions in (train, val):
+        for array in (arrays.images, arrays.masks):
+            shown.update(f"{len(positions)}".encode() + np.asarray(array)[positions].tobytes())
+    start = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        start.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    code = [files.sha256(provenance.REPOSITORY / f) for f in provenance.sources(__file__)]
+    return provenance.digest(
+        [spec, class_weights, seed, shown.hexdigest(), start.hexdigest(), code]
+    )
 
 
 def _kept(history, spec):
@@ -159,8 +187,8 @@ def _validate(network, step_on, val, batch, clip):
     size = max(1, batch // clip) * clip
     with torch.no_grad():
         parts = [val[i : i + size] for i in range(0, len(val), size)]
-        found = [[float(v) * len(p) for v in step_on(torch.from_numpy(p))] for p in parts]
-    return tuple(sum(column) / len(val) for column in zip(*found, strict=True))
+        found = torch.stack([torch.stack(step_on(torch.from_numpy(p))) * len(p) for p in parts])
+    return (found.double().sum(0) / len(val)).tolist()
 
 
 def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_seconds=60.0):
@@ -253,91 +281,15 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
     return counts
 
 
-def procedure(study, spec, fold, seed, arrays):
-    """The training procedure as a table (setting, value, meaning): what papers keep in a
-    supplement.
-    """
-    sizes = {split: len(arrays.rows(fold, split)) for split in ("train", "val", "test")}
-    weights = (
-        ", ".join(f"{c.name} {c.weight:g}" for c in study.classes)
-        if spec["class_weights"]
-        else "all 1"
-    )
-
-    def words(value):
-        return (
-            ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
-            if isinstance(value, dict)
-            else str(value)
-        )
-
-    rows = [
-        (
-            "network",
-            models.label(spec["name"])
-            + (f" ({words(spec['options'])})" if spec["options"] else ""),
-            "",
-        ),
-        (
-            "images",
-            f"{sizes['train']} / {sizes['val']} / {sizes['test']}",
-            "training / validation / test",
-        ),
-        (
-            "image size",
-            (
-                f"{arrays.images.shape[1]} × {arrays.images.shape[2]} px, {spec['channels']}"
-                " channel(s)"
-            ),
-            "a grey image is copied to all channels",
-        ),
-        (
-            "intensity",
-            spec["normalise"],
-            "none: 0…1; else minus mean, over SD, of ImageNet or the training images",
-        ),
-        (
-            "encoder starts from",
-            spec["encoder_weights"],
-            "imagenet: weights learned on photographs; none: random",
-        ),
-        (
-            "frozen epochs",
-            spec["freeze_epochs"],
-            "first epochs in which the pretrained encoder is not changed",
-        ),
-        (
-            "augmentation",
-            words(spec["augmentation"]),
-            "random changes to each training image, drawn anew every time",
-        ),
-        ("loss", words(spec["loss"]), "what is made small"),
-        ("class weights", weights, "how much a pixel of each structure counts in the loss"),
-        ("optimiser", words(spec["optimiser"]), "how weights are changed"),
-        ("schedule", words(spec["schedule"]), "how the learning rate changes"),
-        (
-            "epochs, batch",
-            f"{spec['epochs']}, {spec['batch']}",
-            "passes over the images; images a step",
-        ),
-        (
-            "weights kept",
-            spec["checkpoint"],
-            "best: of the lowest validation loss; last: of the last epoch",
-        ),
-        ("seed", seed, "same seed, same machine, same result"),
-    ]
-    return pd.DataFrame(rows, columns=["setting", "value", "meaning"]).astype(str)
-
-
 def count(study, arrays, positions, predictions, model, fold, seed):
     """The per-image rows of predictions (uint8 (N, H, W), one for each position): the columns of
     per_image.csv.
     """
     tables = []
+    sides = datasets.spacing(arrays.index)
     for position, prediction in zip(positions, predictions, strict=True):
         image = arrays.index.iloc[position]
-        table = metrics.rows(prediction, arrays.masks[position], study.classes, image["pixel_mm"])
+        table = metrics.rows(prediction, arrays.masks[position], study.classes, sides[position])
         split = image["split"] if fold == "main" else "test"
         first = {
             "study": study.name,

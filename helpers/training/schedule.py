@@ -55,6 +55,8 @@ def optimiser(spec, network):
     groups = [{"params": [], "share": 1.0}, {"params": [], "share": spec.get("encoder_lr", 1.0)}]
     for parameter in network.parameters():
         groups[id(parameter) in encoder]["params"].append(parameter)
+    if spec["name"] != "rmsprop":  # one kernel a step instead of one a parameter
+        options["fused"] = True
     return OPTIMISERS[spec["name"]]([g for g in groups if g["params"]], lr=spec["lr"], **options)
 
 

@@ -56,6 +56,8 @@ def run(path, output, given, minutes=60):
     _check(path, given)
     output.parent.mkdir(parents=True, exist_ok=True)
     part = output.with_name(output.stem + ".failed.ipynb")
+    kernels = [str(Path(__file__).parent), os.environ.get("JUPYTER_PATH", "")]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, kernels))  # helpers.workflow.warm
     paths = [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, paths)

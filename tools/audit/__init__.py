@@ -8,14 +8,16 @@ tools.audit PAPER.yml``. A contradiction is not an accusation: each finding carr
 that would make it innocent.
 """
 
+import re
 from dataclasses import asdict
 
 import pandas as pd
 
 from helpers.errors import StudyError, raise_all
-from tools.audit import claims, comparisons, counts, groups, overlap, p_values
-from tools.audit.finding import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, Finding
-from tools.audit.paper import Paper, read
+from tools.audit import claims, comparisons, counts, false_claims, groups, overlap, p_values
+from tools.audit.finding import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION, SHARPER, Finding
+from tools.audit.paper import Paper
+from tools.audit.reading import find, read
 
 #: every rule by name, in the order of the report; each takes a Paper and yields Findings
 RULES = {
@@ -42,6 +44,7 @@ RULES = {
         overlap.class_means,
         overlap.jensen,
         claims.claims,
+        false_claims.false_claims,
         claims.gaps,
         claims.loss_floor,
     )
@@ -58,18 +61,41 @@ def audit(paper):
     that cannot be read.
     """
     paper = paper if isinstance(paper, Paper) else read(paper)
-    problems, rows = [], []
-    for rule in RULES.values():
-        try:
-            rows += [asdict(f) for f in rule(paper)]
-        except StudyError as error:
-            problems.append(str(error))
-    raise_all(dict.fromkeys(problems), paper.path)
+    found = _run(paper)
+    if sharp := paper.sharpened():
+        found = _sharpest(found, _run(sharp))
+    rows = [asdict(f) for f in found]
     frame = pd.DataFrame(rows, columns=COLUMNS[1:])
     frame.insert(0, "paper", paper.name)
     frame["explanations"] = ["; or ".join(x) for x in frame["explanations"]]
     order = {grade: i for i, grade in enumerate((*GRADES, HOLDS))}
     return frame.sort_values("grade", key=lambda g: g.map(order), kind="stable", ignore_index=True)
+
+
+def _run(paper):
+    """The Findings of every rule; StudyError that lists all that they cannot read."""
+    problems, found = [], []
+    for rule in RULES.values():
+        try:
+            found += rule(paper)
+        except StudyError as error:
+            problems.append(str(error))
+    raise_all(dict.fromkeys(problems), paper.path)
+    return found
+
+
+def _sharpest(plain, sharp):
+    """The checks of the numbers as they stand, and in place of those that hold what the sharpest
+    print of each number gives.
+    """
+    contradicted = {_check(f): f for f in sharp if f.grade != HOLDS}
+    return [contradicted.get(_check(f), f) if f.grade == HOLDS else f for f in plain]
+
+
+def _check(finding):
+    """What a check is about: its rule and its numbers, whichever print their digits are from."""
+    marks = re.escape(SHARPER).replace(r"\{\}", "[^)]*")
+    return finding.rule, finding.metric, re.sub(marks, "", finding.where)
 
 
 __all__ = [
@@ -82,5 +108,6 @@ __all__ = [
     "Finding",
     "Paper",
     "audit",
+    "find",
     "read",
 ]

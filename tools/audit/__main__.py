@@ -1,15 +1,16 @@
 """``python -m tools.audit PAPER.yml [--csv TABLE.csv] [--all]``: the audit of one file of printed
-numbers.
+numbers. ``python -m tools.audit data_manifest/STUDY/published.yml --out FOLDER``: the tables that
+page 9 of a study reads.
 """
 
 import argparse
 import os
 import sys
 import textwrap
-from pathlib import Path
 
-from helpers.errors import StudyError
-from tools.audit import GRADES, HOLDS, audit
+from helpers.errors import command
+from helpers.files import write_csv
+from tools.audit import GRADES, HOLDS, audit, tables
 
 
 def main(arguments=None):
@@ -25,22 +26,25 @@ def main(arguments=None):
     parser.add_argument(
         "--csv", metavar="TABLE.csv", help="also write every check, findings or not, as a table"
     )
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="write the tables that page 9 reads (of this paper and those beside it), print nothing"
+        " of the audit; a study without a paper is no error here",
+    )
     parser.add_argument("--all", action="store_true", help="also list the checks that hold")
     options = parser.parse_args(arguments)
-    try:
-        table = audit(options.paper)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if options.out:
+        paper = tables.write(options.paper, options.out)
+        print(f"{options.out}: {paper.title if paper else 'this study reproduces no paper'}")
+        return
+    table = audit(options.paper)
     if options.csv:
-        temporary = Path(f"{options.csv}.tmp")
-        table.to_csv(temporary, index=False)
-        os.replace(temporary, options.csv)
+        write_csv(table, options.csv)
     try:
         print(text(table, everything=options.all), flush=True)
     except BrokenPipeError:  # the reader has seen enough (| head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def text(table, everything=False):
@@ -86,4 +90,4 @@ def text(table, everything=False):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)

@@ -5,10 +5,11 @@ against accuracy.
 import math
 
 from helpers.errors import StudyError
-from tools.audit.declared import KINDS
 from tools.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, report
 from tools.audit.interval import Interval
+from tools.audit.words import images, metric, structure
 
+KINDS = ("highest", "lowest", "greater", "equal", "at_most", "at_least")
 GAP = 0.05  # a drop from training to test by more than this is worth asking about
 LOSS_RATIO = 2.0  # so is a validation loss more than this many times the training loss
 
@@ -68,11 +69,12 @@ def _ordering(paper, claim, kind, where):
 
 
 def _who(entry, other):
-    """What tells one entry from the other: its model, structure or metric."""
-    for key in ("model", "structure", "metric"):
-        if getattr(entry, key) != getattr(other, key):
-            return getattr(entry, key) or "all"
-    return entry.metric
+    """What tells one entry from the other: its model, structure or quantity."""
+    if entry.model != other.model:
+        return entry.model or "all"
+    if entry.structure != other.structure:
+        return structure(entry.structure) or "all"
+    return entry.quantity
 
 
 def _limit(paper, claim, kind, where):
@@ -110,6 +112,7 @@ def gaps(paper):
         if e.set and e.value.bounded and not {"q1", "q3", "median"} & set(e.stem.split("_"))
     ]
     for train in (e for e in rows if e.set == "train"):
+        what = metric(train.stem)
         others = [
             e
             for e in rows
@@ -121,14 +124,14 @@ def gaps(paper):
                 times = other.value.low / max(train.value.high, 1e-12)
                 bad, implied = times > LOSS_RATIO, f"at least {times:.1f} times"
                 text, limit = (
-                    f"the loss on {other.set} images is {implied} that on training images",
+                    f"the loss on the {images(other.set)} is {implied} that on the training set",
                     f"{LOSS_RATIO:g} times",
                 )
             elif train.unit == "fraction":
                 drop = train.value.low - other.value.high
                 bad, implied = drop > GAP, f"drop of at least {max(drop, 0):.3f}"
                 text, limit = (
-                    f"{train.stem} falls from {train} to {other} on {other.set} images",
+                    f"{what} falls from {train} to {other} on the {images(other.set)}",
                     f"{GAP:g}",
                 )
             else:
@@ -136,7 +139,7 @@ def gaps(paper):
             sentence = (
                 f"Part of what the network learnt does not carry over to new images: {text}."
                 if bad
-                else f"No large gap between training and {other.set} images in {train.stem}."
+                else f"No large gap between training set and {images(other.set)} in {what}."
             )
             why = (
                 "overfitting, usual with few images and no augmentation",
@@ -169,7 +172,7 @@ def loss_floor(paper):
                 floor = (1 - acc.value.high) * math.log(2)
                 ok = loss.value.high >= floor
                 sentence = (
-                    f"Loss and accuracy on the {loss.set} images can stand together."
+                    f"Loss and accuracy on the {images(loss.set)} can stand together."
                     if ok
                     else (
                         f"With {acc} of the pixels right the loss cannot be below {floor:.3f}, yet"

@@ -12,7 +12,8 @@ from scipy import stats
 
 from tools.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION, report
 from tools.audit.interval import Interval
-from tools.audit.paper import Entry
+from tools.audit.paper import Entry, plain
+from tools.audit.words import say, why
 
 #: two networks whose scores differ from image to image by less than this share of the remaining
 #: error are suspect
@@ -37,10 +38,6 @@ class Pair:
         return Interval(a.low - b.high, a.high - b.low)
 
 
-def _plain(name):
-    return "".join(c for c in name.lower() if c.isalnum())
-
-
 def pairs(paper):
     """Every printed t with the two numbers it compares."""
     for t in paper.entries:
@@ -53,7 +50,7 @@ def pairs(paper):
         same = [
             e for e in near if (e.metric, e.structure) == (metric, t.structure) and e.value.bounded
         ]
-        ours = next((e for e in same if _plain(e.model) == _plain(reference)), None)
+        ours = next((e for e in same if plain(e.model) == plain(reference)), None)
         other = next((e for e in same if e.model == t.model), None)
         wanted = (f"{metric}_p_vs_{reference}", t.model, t.structure)
         p = next((e for e in near if (e.metric, e.model, e.structure) == wanted), None)
@@ -61,39 +58,43 @@ def pairs(paper):
             yield Pair(other, ours, t, p)
 
 
+def direction(found):
+    """1 where most t values are of reference minus other, -1 where of other minus reference."""
+    clear = [p for p in found if 0 not in p.gap and 0 not in p.t.value]
+    votes = sum((p.gap.low > 0) == (p.t.value.low > 0) for p in clear)
+    return 1 if votes * 2 >= len(clear) else -1
+
+
+def agrees(pair, way):
+    """Whether t has the sign of the difference, or either may be 0; way: of ``direction``."""
+    if 0 in pair.gap or 0 in pair.t.value:
+        return True
+    return (pair.gap.low > 0) == (way * pair.t.value.low > 0)
+
+
 def t_sign(paper):
     """The sign of t against the difference of the printed values; the order of subtraction is that
     of most pairs.
     """
     found = [p for p in pairs(paper) if 0 not in p.gap and 0 not in p.t.value]
-    votes = sum((p.gap.low > 0) == (p.t.value.low > 0) for p in found)
-    usual = votes * 2 >= len(found)  # True: reference minus other
+    way = direction(found)
     for p in found:
-        ok = ((p.gap.low > 0) == (p.t.value.low > 0)) == usual
-        who = f"{p.reference.model} {p.reference} against {p.other.model} {p.other}"
-        sentence = (
-            f"The sign of t agrees with {who}."
-            if ok
-            else (
-                f"The t value says that {p.other.model} scored higher on {p.other.metric}, the"
-                f" printed scores say the opposite ({who}); the other t values follow the scores."
-            )
-        )
-        why = (
-            "a minus sign too many, or the two networks subtracted the other way round",
-            (
-                "the test compared averages over images while the table shows scores over all"
-                " pixels together"
-            ),
-        )
-        implied = "t " + ("above" if (p.gap.low > 0) == usual else "below") + " 0"
+        ok = agrees(p, way)
+        values = {
+            "reference": p.reference.model,
+            "first": p.reference,
+            "other": p.other.model,
+            "second": p.other,
+            "what": p.other.quantity,
+        }
+        values["who"] = say("sign of t", "who", **values)
         yield report(
             "sign of t",
             HOLDS if ok else DEFINITION,
             [p.t, p.reference, p.other],
-            implied,
-            sentence,
-            why,
+            "t " + ("above" if way * p.gap.low > 0 else "below") + " 0",
+            say("sign of t", "holds" if ok else "fails", **values),
+            why("sign of t"),
         )
 
 
@@ -118,29 +119,20 @@ def t_size(paper):
         full = 100 if p.reference.unit == "percent" else 1
         floor = SAME_ERRORS * (full - p.reference.value.high)
         ok = sd.high >= floor
-        what = f"{p.reference.model} and {p.other.model} on {p.reference.metric}"
-        sentence = (
-            f"The t value of {what} implies differences between images with an SD of {sd}, which is"
-            " plausible."
-            if ok
-            else (
-                f"For this t value the scores of {what} would have to differ by almost the same"
-                f" amount on each of the {n} images (SD at most {sd.high:.4f}); two networks rarely"
-                " agree so closely."
-            )
-        )
-        why = (
-            "the test was run on running totals or batches instead of single images",
-            "the test was run on more units than images, for instance on pixels or repeated runs",
-        )
+        names = {
+            "reference": p.reference.model,
+            "other": p.other.model,
+            "what": p.reference.quantity,
+        }
+        values = {"what": say("size of t", "who", **names), "sd": sd, "n": n, "most": sd.high}
         yield report(
             "size of t",
             HOLDS if ok else QUESTION,
             [p.t, p.reference, p.other],
             f"SD of differences {sd}",
-            sentence,
-            why,
-            f"rounding; flagged below {SAME_ERRORS:.0%} of the remaining error ({floor:.4f})",
+            say("size of t", "holds" if ok else "fails", **values),
+            why("size of t"),
+            say("size of t", "tolerance", share=SAME_ERRORS, floor=floor),
         )
 
 
@@ -157,27 +149,19 @@ def p_and_t(paper):
         if pair.p and pair.reference.n and pair.reference.n > 1:
             implied = p_of_t(pair.t.value, pair.reference.n - 1)
             ok = implied.meets(pair.p.value)
-            sentence = (
-                f"P and t of {pair.other.model} on {pair.other.metric} agree."
-                if ok
-                else (
-                    f"t = {pair.t} over {pair.reference.n} images has P {implied}, but {pair.p} is"
-                    " printed."
-                )
-            )
-            why = (
-                "P comes from another test than t",
-                "the test ran on another number of units than images",
-                "a typing error",
-            )
+            values = _named(pair) | {"n": pair.reference.n, "implied": implied}
             yield report(
                 "P and t",
                 HOLDS if ok else IMPOSSIBLE,
                 [pair.p, pair.t],
                 f"P {implied}",
-                sentence,
-                why,
+                say("P and t", "holds" if ok else "fails", **values),
+                why("P and t"),
             )
+
+
+def _named(pair):
+    return {"other": pair.other.model, "what": pair.other.quantity, "t": pair.t, "p": pair.p}
 
 
 def implied_n(t, p, most=100_000):
@@ -219,28 +203,13 @@ def units(paper):
             continue  # the rule "P and t" reports it
         ok = n[0] <= patients
         top = "any larger number" if n[1] >= 100_000 else str(n[1])
-        sentence = (
-            f"t and P of {pair.other.model} on {pair.other.metric} fit a comparison of patients."
-            if ok
-            else (
-                f"t = {pair.t} and P = {pair.p} belong together only with at least {n[0]}"
-                f" independent units; the test set has {patients}"
-                f" patients{f' and {images} images' if images else ''}, so the images were counted"
-                " as if each came from another patient, which makes chance differences look"
-                " significant."
-            )
-        )
-        why = (
-            (
-                "the test counted images, which is common and too optimistic when each patient"
-                " gives many"
-            ),
-        )
+        among = say("units behind P", "images", images=images) if images else ""
+        values = _named(pair) | {"fewest": n[0], "patients": patients, "images": among}
         yield report(
             "units behind P",
             HOLDS if ok else QUESTION,
             [pair.p, pair.t],
             f"n from {n[0]} to {top}",
-            sentence,
-            why,
+            say("units behind P", "holds" if ok else "fails", **values),
+            why("units behind P"),
         )

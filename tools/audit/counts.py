@@ -7,14 +7,7 @@ import math
 from helpers.errors import StudyError
 from tools.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, report
 from tools.audit.interval import SLACK, Interval
-
-MISCOUNT = (
-    "a typing error in one of the numbers",
-    (
-        "the parts and the total were counted at different moments, for instance before and after"
-        " exclusions"
-    ),
-)
+from tools.audit.words import say, why
 
 
 def sums(paper):
@@ -39,21 +32,14 @@ def sums(paper):
     for total, parts in jobs:
         implied = Interval(sum(e.value.low for e in parts), sum(e.value.high for e in parts))
         ok = implied.meets(total.value)
-        sentence = (
-            f"The parts of {total.metric} add up to the total."
-            if ok
-            else (
-                f"The parts of {total.metric} add up to {implied}, but {total} is printed: some are"
-                " counted twice or are missing."
-            )
-        )
+        values = {"what": total.quantity, "implied": implied, "printed": total}
         yield report(
             "sums",
             HOLDS if ok else IMPOSSIBLE,
             [total, *parts],
             f"sum {implied}",
-            sentence,
-            MISCOUNT,
+            say("sums", "holds" if ok else "fails", **values),
+            why("sums"),
             value=total.value,
             possible=implied,
         )
@@ -73,35 +59,24 @@ def categories(paper):
         for g in groups:
             row = [found[g, m] for m in check["metrics"]]
             if n := row[0].n:
-                yield _adds_up("categories", row, n, f"the categories of {g}", f"n = {n}")
+                yield _adds_up(row, n, say("categories", "row", group=row[0].who), f"n = {n}")
         for m in check["metrics"]:
             column, total = [found[g, m] for g in check["groups"]], found[check["total"], m]
-            yield _adds_up(
-                "categories",
-                [*column, total],
-                total.value.low,
-                f"{m} over the groups",
-                str(total),
-                -1,
-            )
+            what = say("categories", "column", what=total.quantity)
+            yield _adds_up([*column, total], total.value.low, what, str(total), -1)
 
 
-def _adds_up(rule, entries, target, what, shown, last=None):
+def _adds_up(entries, target, what, shown, last=None):
     total = sum(e.value.low for e in entries[:last])
     ok = total == target
-    sentence = (
-        f"Counts agree: {what} give {shown}."
-        if ok
-        else f"{what} give {total:g}, but {shown} is printed."
-    )
-    sentence = sentence[0].upper() + sentence[1:]
+    values = {"what": what, "What": what[0].upper() + what[1:], "printed": shown, "total": total}
     return report(
-        rule,
+        "categories",
         HOLDS if ok else IMPOSSIBLE,
         entries,
         f"sum {total:g}",
-        sentence,
-        MISCOUNT,
+        say("categories", "holds" if ok else "fails", **values),
+        why("categories"),
         "none: counts are exact",
     )
 
@@ -125,23 +100,14 @@ def percentages(paper):
             cut = entry.value.high - entry.value.low + (entry.value.low + entry.value.high) / 2
             ok, cut_off = implied in entry.value, entry.value.low < implied <= cut
             grade = HOLDS if ok else QUESTION if cut_off else IMPOSSIBLE
-            sentence = (
-                f"{count[0]} of {entry.n} is the printed percentage."
-                if ok
-                else f"{count[0]} of {entry.n} is {implied:.2f} %, not the printed {entry} %."
-            )
-            why = (
-                "digits were cut off instead of rounded",
-                "the percentage refers to another total",
-                *MISCOUNT[:1],
-            )
+            values = {"count": count[0], "n": entry.n, "implied": implied, "printed": entry}
             yield report(
                 "percentages",
                 grade,
                 [entry, count[0]],
                 f"{implied:.2f} %",
-                sentence,
-                why,
+                say("percentages", "holds" if ok else "fails", **values),
+                why("percentages"),
                 value=entry.value,
                 possible=Interval(implied, implied),
             )
@@ -163,16 +129,12 @@ def shares(paper):
         low, high = e.value.low / scale * e.n, e.value.high / scale * e.n
         k = math.ceil(low - SLACK)
         if k <= high + SLACK:
-            yield report("shares", HOLDS, [e], f"{k}/{e.n}", f"{e} is {k} of {e.n}.")
+            sentence = say("shares", "holds", printed=e, k=k, n=e.n)
+            yield report("shares", HOLDS, [e], f"{k}/{e.n}", sentence)
         else:
             near = f"{k - 1}/{e.n} = {scale * (k - 1) / e.n:.4g}, {k}/{e.n} = {scale * k / e.n:.4g}"
-            sentence = f"No whole number of {e.n} cases gives {e}: the neighbours are {near}."
-            why = (
-                "some cases were left out of the denominator",
-                "an average of several runs",
-                MISCOUNT[0],
-            )
-            yield report("shares", IMPOSSIBLE, [e], near, sentence, why)
+            sentence = say("shares", "fails", printed=e, n=e.n, near=near)
+            yield report("shares", IMPOSSIBLE, [e], near, sentence, why("shares"))
 
 
 def order(paper):
@@ -187,29 +149,31 @@ def order(paper):
                 "_".join(part if p == middle else p for p in e.metric.split("_"))
                 for part in (low, high)
             ]
-            both = [
-                x
-                for name in names
-                for x in paper.entries
-                if (x.metric, x.model, x.structure, x.table)
-                == (name, e.model, e.structure, e.table)
-            ]
-            if len(both) == 2:
+            both = [_beside(paper, e, name) for name in names]
+            if all(both):
                 ok = both[0].value.low <= e.value.high and e.value.low <= both[1].value.high
-                sentence = (
-                    f"The {middle} lies between {low} and {high}."
-                    if ok
-                    else f"The {middle} {e} lies outside the printed range {both[0]} to {both[1]}."
-                )
-                implied = f"between {both[0]} and {both[1]}"
+                names = {"low": low, "middle": middle, "high": high}
+                values = {k: say("order", part) for k, part in names.items()}
+                values |= {"printed": e, "from_": both[0], "to": both[1]}
                 yield report(
                     "order",
                     HOLDS if ok else IMPOSSIBLE,
                     [e, *both],
-                    implied,
-                    sentence,
-                    MISCOUNT[:1],
+                    f"between {both[0]} and {both[1]}",
+                    say("order", "holds" if ok else "fails", **values),
+                    why("order"),
                 )
+
+
+def _beside(paper, entry, metric):
+    """Another metric of the same thing, of the same table first, else of the same n; or None."""
+    found = [
+        x
+        for x in paper.entries
+        if (x.metric, x.model, x.structure) == (metric, entry.model, entry.structure)
+        and (x.table == entry.table or (entry.n and x.n == entry.n))
+    ]
+    return min(found, key=lambda x: x.table != entry.table, default=None)
 
 
 def proportions(paper):
@@ -226,16 +190,13 @@ def proportions(paper):
             " : ".join(f"{g:.1f}" for g in got),
             ":".join(f"{r:g}" for r in check["ratio"]),
         )
-        sentence = (
-            f"The sets are split {shown} %, " + ("as" if ok else "not as") + f" the stated {ratio}."
-        )
         yield report(
             "proportions",
             HOLDS if ok else QUESTION,
             parts,
             f"{shown} %",
-            sentence,
-            ("the ratio was meant for patients and counted in images, or the other way round",),
+            say("proportions", "holds" if ok else "fails", shown=shown, ratio=ratio),
+            why("proportions"),
             "2 percentage points",
         )
 
@@ -260,11 +221,9 @@ def repeats(paper):
             a.meets(b) for a in sds for b in sds
         )
         shown = " and ".join(str(e) for e in entries)
-        told = "and the same in each." if ok else f"but differently: {shown}."
-        sentence = f"Printed in {len(entries)} places, {told}"
+        sentence = say("repeats", "holds" if ok else "fails", places=len(entries), shown=shown)
         implied = "the same number" if ok else f"one number, not {shown}"
-        why = (MISCOUNT[0], "the two places mean different images")
-        yield report("repeats", HOLDS if ok else grade, entries, implied, sentence, why)
+        yield report("repeats", HOLDS if ok else grade, entries, implied, sentence, why("repeats"))
 
 
 def split_unit(paper):
@@ -287,23 +246,14 @@ def split_unit(paper):
             else float(m <= 1)
         )
         ok, share = m <= 1, "practically all" if alone < 0.001 else f"about {1 - alone:.1%}"
-        sentence = (
-            "Each patient gave one image, so dividing by image divides by patient."
-            if ok
-            else (
-                f"{n} images of {people} patients were divided by image: {share} of the test images"
-                " have another image of the same patient in training, so the test does not show"
-                " how it does on new patients."
-            )
-        )
-        why = ("the division was by patient and the paper does not say so",)
+        values = {"images": n, "patients": people, "share": share}
         yield report(
             "split by image",
             HOLDS if ok else QUESTION,
             [total, train, patients],
             f"{m:.1f} images a patient",
-            sentence,
-            why,
+            say("split by image", "holds" if ok else "fails", **values),
+            why("split by image"),
             "equally many images a patient",
         )
 

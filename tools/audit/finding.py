@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 from math import nan
 
-HOLDS = "holds"
-IMPOSSIBLE = "cannot be true as printed"
-DEFINITION = "true only under another reading"
-QUESTION = "worth asking"
-GRADES = (IMPOSSIBLE, DEFINITION, QUESTION)  # the three grades of a finding, gravest first
+from helpers.papers.grades import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION
 
 
 @dataclass(frozen=True)
@@ -17,8 +13,8 @@ class Finding:
     grade: "holds" or one of GRADES. where, printed: the numbers checked. implied: what the others
     imply. tolerance: the room that rounding (or a stated threshold) leaves. sentence: for a
     clinician. explanations: innocent reasons that would explain it, likeliest first. metric: the
-    name of the number under test. printed_low … possible_high: the printed number and what the
-    others allow it to be, where both are one interval.
+    name of the number under test; quantity: the same in words. printed_low … possible_high: the
+    printed number and what the others allow it to be, where both are one interval.
     """
 
     rule: str
@@ -30,6 +26,7 @@ class Finding:
     sentence: str
     explanations: tuple[str, ...] = ()
     metric: str = ""
+    quantity: str = ""
     printed_low: float = nan
     printed_high: float = nan
     possible_low: float = nan
@@ -37,6 +34,8 @@ class Finding:
 
 
 ROUNDING = "rounding of every printed digit"
+#: after the place of a number whose digits were taken from another of its prints
+SHARPER = " (with the digits of {})"
 
 
 def report(
@@ -55,12 +54,25 @@ def report(
     value, possible: Intervals of the number under test and of what the others allow, for the
     figures.
     """
-    where = "; ".join(dict.fromkeys(e.place for e in entries))
-    shown = "; ".join(dict.fromkeys(f"{e.metric} {e}" for e in entries))
+    where = "; ".join(
+        dict.fromkeys(e.place + (SHARPER.format(e.sharper) if e.sharper else "") for e in entries)
+    )
+    shown = "; ".join(dict.fromkeys(f"{e.quantity} {e}" for e in entries))
     why = () if grade == HOLDS else tuple(explanations)
     ends = (
         (value.low, value.high, possible.low, possible.high) if value and possible else (nan,) * 4
     )
-    return Finding(
-        rule, grade, where, shown, implied, tolerance, sentence, why, entries[0].metric, *ends
-    )
+    name = (entries[0].metric, entries[0].quantity)
+    return Finding(rule, grade, where, shown, implied, tolerance, sentence, why, *name, *ends)
+
+
+__all__ = [
+    "DEFINITION",
+    "GRADES",
+    "HOLDS",
+    "IMPOSSIBLE",
+    "QUESTION",
+    "SHARPER",
+    "Finding",
+    "report",
+]

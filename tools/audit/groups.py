@@ -9,6 +9,7 @@ from scipy import optimize
 
 from tools.audit.finding import HOLDS, IMPOSSIBLE, report
 from tools.audit.interval import Interval, hull
+from tools.audit.reading import EXACT
 
 
 def weighted_mean(means, sizes):
@@ -62,22 +63,41 @@ def total_sd(means, sds, sizes):
     return hull(*both)
 
 
+ALL = ("total", "all", "overall")
+
+
 def _families(paper):
-    """(total, parts) for every quantity given for the class 'total' and for groups whose n add up
-    to its n.
+    """(total, parts) for every quantity given for everybody and for groups whose n add up to its n.
+
+    The groups are those of the total's own table, or else of another one. A total that only
+    repeats one with groups of its own is left to that one.
     """
+    found = []
     for total in paper.entries:
-        if total.structure.lower() in ("total", "all", "overall") and total.n and total.sd:
-            parts = [
-                e
-                for e in paper.entries
-                if e is not total
-                and (e.metric, e.table, e.unit) == (total.metric, total.table, total.unit)
-                and e.n
-                and e.sd
-            ]
-            if len(parts) > 1 and sum(e.n for e in parts) == total.n:
-                yield total, parts
+        if total.structure.lower() not in ALL or not total.n or total.unit in EXACT:
+            continue
+        groups = {}
+        for e in paper.entries:
+            same = (e.metric, e.unit) == (total.metric, total.unit)
+            if same and e.n and e.structure.lower() not in ALL:
+                groups.setdefault(e.table, []).append(e)
+        tables = sorted(groups, key=lambda table, own=total.table: table != own)
+        parts = next((groups[t] for t in tables if _make_up(groups[t], total)), None)
+        if parts:
+            found.append((total, parts))
+    own = [total for total, parts in found if parts[0].table == total.table]
+    for total, parts in found:
+        repeated = any(
+            (t.metric, t.n) == (total.metric, total.n) and t.value.meets(total.value) for t in own
+        )
+        if total in own or not repeated:
+            yield total, parts
+
+
+def _make_up(parts, total):
+    """Whether the groups make up the total: their n add up. A score must be a mean: it has SDs."""
+    means = total.unit != "fraction" or all(e.sd for e in (total, *parts))
+    return means and len(parts) > 1 and sum(e.n for e in parts) == total.n
 
 
 def totals(paper):
@@ -106,11 +126,12 @@ def totals(paper):
                 f"the total row includes the {excluded} people who were excluded, whose mean is"
                 f" then {theirs}"
             )
+        what = total.quantity
         sentence = (
-            f"The mean {total.metric} of all patients is what the cohorts give."
+            f"The mean {what} of all patients is what the cohorts give."
             if ok
             else (
-                f"The cohorts together have a mean {total.metric} of {implied} {total.unit}, yet"
+                f"The cohorts together have a mean {what} of {implied} {total.unit}, yet"
                 f" {total.text} is printed for all of them: an average of all cannot differ from"
                 " the average of its parts."
             )
@@ -125,10 +146,12 @@ def totals(paper):
             value=total.value,
             possible=implied,
         )
+        if not all(e.sd for e in (total, *parts)):
+            continue
         spread = total_sd([e.value for e in parts], [e.sd for e in parts], sizes)
         ok = spread.meets(total.sd)
         sentence = (
-            f"The spread of {total.metric} over all patients is what the cohorts give."
+            f"The spread of {what} over all patients is what the cohorts give."
             if ok
             else (
                 f"The cohorts together have an SD of {spread} {total.unit}, yet {total.sd_text} is"

@@ -28,14 +28,6 @@ class Interval:
     def __contains__(self, value):
         return self.low - SLACK <= value <= self.high + SLACK
 
-    def common(self, other):
-        """The values in both intervals; self where there are none."""
-        return (
-            Interval(max(self.low, other.low), min(self.high, other.high))
-            if self.meets(other)
-            else self
-        )
-
     @property
     def bounded(self):
         """False for a number printed as a limit, such as < 0.05."""

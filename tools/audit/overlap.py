@@ -9,16 +9,9 @@ mean IoU (Jensen, the function is concave), and IoU exceeds neither precision no
 
 from tools.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION, report
 from tools.audit.interval import Interval, corners
+from tools.audit.paper import ALIASES
+from tools.audit.words import images, say, why
 
-ALIASES = {
-    "recall": ("recall", "TPR", "sensitivity"),
-    "precision": ("precision", "PPV"),
-    "TNR": ("TNR", "specificity"),
-    "IoU": ("IoU", "Jaccard"),
-    "Dice": ("Dice", "DSC", "F1"),
-    "FPR": ("FPR",),
-    "FNR": ("FNR",),
-}
 MEANS = {"mIoU": "IoU", "IoU_mean": "IoU", "mPA": "recall", "mDice": "Dice", "Dice_mean": "Dice"}
 
 
@@ -53,76 +46,44 @@ def _pooled(*entries):
 
 def identities(paper):
     """IoU against Dice, and against precision and recall, of one structure."""
-    for (model, structure, *_), m in fractions(paper).items():
-        jobs = []
-        if "IoU" in m and "Dice" in m:
-            top = dice_of(m["IoU"].value)
-            jobs.append(
-                (
-                    [m["Dice"], m["IoU"]],
-                    m["Dice"].value,
-                    top,
-                    Interval(m["IoU"].value.low, top.high),
-                )
-            )
-        if {"IoU", "precision", "recall"} <= m.keys():
-            p, r = m["precision"].value, m["recall"].value
-            limit = Interval(0.0, min(p.high, r.high))
-            jobs.append(
-                ([m["IoU"], m["precision"], m["recall"]], m["IoU"].value, iou_of(p, r), limit)
-            )
-        if {"Dice", "precision", "recall"} <= m.keys():
-            p, r = m["precision"].value, m["recall"].value
-            limit = Interval(0.0, (p.high + r.high) / 2)
-            jobs.append(
-                (
-                    [m["Dice"], m["precision"], m["recall"]],
-                    m["Dice"].value,
-                    dice_of(iou_of(p, r)),
-                    limit,
-                )
-            )
-        for entries, value, pooled, limit in jobs:
-            names = ", ".join(e.stem for e in entries)
+    for m in fractions(paper).values():
+        for entries, value, pooled, limit in _jobs(m):
             if value.meets(pooled):
-                grade, sentence = (
-                    HOLDS,
-                    f"{names} of {structure or model} belong to one set of outlines.",
-                )
+                grade, key = HOLDS, "pooled"
             elif not value.meets(limit):
-                grade = IMPOSSIBLE if _one_set(entries) else QUESTION
-                sentence = (
-                    f"No set of outlines can give the printed {names} of {structure or model}"
-                    " together."
-                )
+                grade, key = IMPOSSIBLE if _one_set(entries) else QUESTION, "fails"
             elif _pooled(*entries):
-                grade = DEFINITION
-                sentence = (
-                    f"{names} of {structure or model} fit as averages over images, not over all"
-                    " pixels."
-                )
+                grade, key = DEFINITION, "averages"
             else:
-                grade, sentence = (
-                    HOLDS,
-                    f"{names} of {structure or model} are possible as averages over images.",
-                )
-            implied = f"{entries[0].stem} {pooled} (all pixels together) or {limit} (averages)"
-            why = (
-                "a typing error",
-                "the numbers belong to different test sets or structures",
-                "one is a mean, the other pooled",
-                "images without the structure count in one of the averages only",
-            )
+                grade, key = HOLDS, "holds"
+            names = ", ".join(e.stem for e in entries)
             yield report(
                 "overlap identities",
                 grade,
                 entries,
-                implied,
-                sentence,
-                why,
+                f"{entries[0].stem} {pooled} (all pixels together) or {limit} (averages)",
+                say("overlap identities", key, names=names, who=entries[0].who),
+                why("overlap identities"),
                 value=value,
                 possible=limit,
             )
+
+
+def _jobs(m):
+    """(entries, the first one's value, what it is if pooled, what it can be as an average)."""
+    if "IoU" in m and "Dice" in m:
+        top = dice_of(m["IoU"].value)
+        limit = Interval(m["IoU"].value.low, top.high)
+        yield [m["Dice"], m["IoU"]], m["Dice"].value, top, limit
+    if "precision" in m and "recall" in m:
+        p, r = m["precision"].value, m["recall"].value
+        both = [m["precision"], m["recall"]]
+        if "IoU" in m:
+            limit = Interval(0.0, min(p.high, r.high))
+            yield [m["IoU"], *both], m["IoU"].value, iou_of(p, r), limit
+        if "Dice" in m:
+            limit = Interval(0.0, (p.high + r.high) / 2)
+            yield [m["Dice"], *both], m["Dice"].value, dice_of(iou_of(p, r)), limit
 
 
 def readings(m):
@@ -133,40 +94,24 @@ def readings(m):
     and FN/union = IoU/recall − IoU.
     """
     out = {"FPR": {}, "FNR": {}}
-    if "TNR" in m:
-        out["FPR"]["FP / (FP + TN), the textbook rate"] = corners(lambda x: 1 - x, m["TNR"].value)
-    if "recall" in m:
-        out["FNR"]["FN / (TP + FN), the textbook rate"] = corners(
-            lambda x: 1 - x, m["recall"].value
-        )
-    if "precision" in m:
-        out["FPR"]["FP / (TP + FP), the false discovery rate"] = corners(
-            lambda x: 1 - x, m["precision"].value
-        )
-    if "IoU" in m and "recall" in m:
-        iou, recall = m["IoU"].value, m["recall"].value
-        out["FPR"]["FP / (TP + FP + FN), the share of the union"] = corners(
-            lambda i, r: 1 - i / r, iou, recall
-        )
-        # increasing in IoU because 1/recall >= 1, falling in recall
-        out["FNR"]["FN / (TP + FP + FN), the share of the union"] = corners(
-            lambda i, r: i / r - i, iou, recall
-        )
+
+    def may_be(rate, reading, function, *of):
+        if all(name in m for name in of):
+            name = say("rates", f"{rate} {reading}")
+            out[rate][name] = corners(function, *(m[name].value for name in of))
+
+    may_be("FPR", "textbook", lambda x: 1 - x, "TNR")
+    may_be("FNR", "textbook", lambda x: 1 - x, "recall")
+    may_be("FPR", "discovery", lambda x: 1 - x, "precision")
+    may_be("FPR", "union", lambda i, r: 1 - i / r, "IoU", "recall")
+    # increasing in IoU because 1/recall >= 1, falling in recall
+    may_be("FNR", "union", lambda i, r: i / r - i, "IoU", "recall")
     return out
-
-
-_TOTALS = {
-    "FPR": (
-        "Of all pixels outside {s}, the share left alone ({kept}) and the share wrongly marked"
-        " ({lost})"
-    ),
-    "FNR": "Of all pixels of {s}, the share found ({kept}) and the share missed ({lost})",
-}
 
 
 def rates(paper):
     """FPR = 1 − TNR and FNR = 1 − TPR; where that fails, the definitions that would fit."""
-    for (_, structure, *_), m in fractions(paper).items():
+    for m in fractions(paper).values():
         options = readings(m)
         for rate, partner in (("FPR", "TNR"), ("FNR", "recall")):
             if rate not in m or partner not in m:
@@ -174,29 +119,30 @@ def rates(paper):
             value = m[rate].value
             fits = [name for name, implied in options[rate].items() if implied.meets(value)]
             textbook = next(iter(options[rate].values()))
-            total = _TOTALS[rate].format(s=structure, kept=m[partner], lost=m[rate])
             if textbook.meets(value):
-                grade, sentence = HOLDS, f"{total} add up to 1, as they must."
+                grade, key = HOLDS, "holds"
             elif fits:
-                grade = DEFINITION
-                sentence = (
-                    f"{total} must add up to 1 and do not. The printed {rate} fits as"
-                    f" {' or as '.join(fits)}; the usual rate would be {textbook}."
-                )
+                grade, key = DEFINITION, "reading"
             else:
-                grade = IMPOSSIBLE if _one_set([m[rate], m[partner]]) else QUESTION
-                sentence = (
-                    f"{total} must add up to 1 and do not, and no other common definition gives"
-                    f" {m[rate]}."
-                )
-            implied = "; ".join(f"{name}: {i}" for name, i in options[rate].items())
-            why = (
-                "the rate was divided by another area than usual, which the paper does not say",
-                "a typing error",
+                grade, key = IMPOSSIBLE if _one_set([m[rate], m[partner]]) else QUESTION, "fails"
+            sentence = say(
+                "rates",
+                key,
+                total=say("rates", rate, who=m[rate].who, kept=m[partner], lost=m[rate]),
+                rate=rate,
+                readings=" or as ".join(fits),
+                textbook=textbook,
+                printed=m[rate],
             )
-            pair = [m[rate], m[partner]]
             yield report(
-                "rates", grade, pair, implied, sentence, why, value=value, possible=textbook
+                "rates",
+                grade,
+                [m[rate], m[partner]],
+                "; ".join(f"{name}: {i}" for name, i in options[rate].items()),
+                sentence,
+                why("rates"),
+                value=value,
+                possible=textbook,
             )
 
 
@@ -214,37 +160,27 @@ def class_means(paper):
         low, high = sum(p.low for p in parts), sum(p.high for p in parts)
         plain = Interval(low / k, high / k)
         extra = Interval((k + 1) * mean.value.low - high, (k + 1) * mean.value.high - low)
-        implied = (
-            f"mean of the {k} printed classes {plain}; with one more class, that class {extra}"
-        )
-        name = check.get("background", "background")
+        values = {
+            "what": mean.quantity,
+            "printed": mean,
+            "k": k,
+            "plain": plain,
+            "extra": extra,
+            "name": check.get("background", "background"),
+        }
         if plain.meets(mean.value):
-            grade, sentence = HOLDS, f"{mean.metric} is the mean of the {k} printed structures."
+            grade, key = HOLDS, "holds"
         elif extra.meets(Interval(0.0, 1.0)):
-            grade = DEFINITION
-            sentence = (
-                f"{mean.metric} {mean} is not the mean of the {k} structures, which is {plain}; it"
-                f" fits when {name} counts as a structure of its own with {extra}. Background is"
-                " easy, which lifts the average."
-            )
+            grade, key = DEFINITION, "reading"
         else:
-            grade = IMPOSSIBLE
-            sentence = (
-                f"{mean.metric} {mean} is not the mean of the {k} structures ({plain}), nor with"
-                f" {name} added."
-            )
-        why = (
-            f"{name} was included in the mean",
-            "classes were weighted by their size",
-            "a typing error",
-        )
+            grade, key = IMPOSSIBLE, "fails"
         yield report(
             "means over classes",
             grade,
             [mean, *of],
-            implied,
-            sentence,
-            why,
+            say("means over classes", "implied", **values),
+            say("means over classes", key, **values),
+            (say("means over classes", "included", **values), *why("means over classes")),
             value=mean.value,
             possible=plain,
         )
@@ -254,39 +190,22 @@ def jensen(paper):
     """Mean Dice between mean IoU m and 2 m / (1 + m): by checks ``jensen`` (iou, dice) and by
     name.
     """
-    jobs = [
-        (paper.select(c["iou"], w), paper.select(c["dice"], w), c.get("classes"))
-        for w, c in paper.declared("jensen")
-    ]
-    dices = [e for e in paper.entries if e.stem in ("Dice_mean", "mDice") and e.value.bounded]
-    for d in dices:
-        same = [
-            e
-            for e in paper.entries
-            if e.stem in ("mIoU", "IoU_mean")
-            and (e.model, e.structure, e.set, e.table) == (d.model, d.structure, d.set, d.table)
-        ]
-        if same and all(d is not x for _, x, _ in jobs):
-            jobs.append((same[0], d, None))
-    for iou, dice, classes in jobs:
+    rule = "IoU and Dice means"
+    for iou, dice, classes in _mean_pairs(paper):
         limit = Interval(iou.value.low, dice_of(iou.value).high)
         ok = dice.value.meets(limit)
-        place = f"{dice.model} {dice.set}".strip()
-        if ok:
+        values = {
+            "place": " ".join(filter(None, [dice.model, dice.set and f"({images(dice.set)})"])),
+            "dice": dice,
+            "iou": iou,
+            "side": "below" if dice.value.high < limit.low else "above",
+            "most": limit.high,
+            "limit": limit,
             # f'' = -4 / (1 + x)^3 is at most -1/2 on [0, 1]: the gap to the bound is at least a
             # quarter of the variance
-            spread = (4 * max(limit.high - dice.value.low, 0)) ** 0.5
-            implied = f"Dice {limit}; the values behind the mean have an SD of at most {spread:.2f}"
-            sentence = f"Mean IoU and mean Dice of {place} can stand together."
-        else:
-            implied = f"Dice {limit}"
-            low = dice.value.high < limit.low
-            sentence = (
-                f"The Dice score of {place} ({dice}) is {'below' if low else 'above'} what an IoU"
-                f" of {iou} allows: on the same outlines Dice is never lower than IoU and here at"
-                f" most {limit.high:.3f}."
-            )
-        why = ["the two were averaged over different structures or images"]
+            "spread": (4 * max(limit.high - dice.value.low, 0)) ** 0.5,
+        }
+        reasons = list(why(rule))
         if not ok and classes:
             one = corners(lambda d: d / (2 - d), dice.value)
             rest = Interval(
@@ -294,20 +213,38 @@ def jensen(paper):
                 (classes * iou.value.high - one.low) / (classes - 1),
             )
             if rest.meets(Interval(0.0, 1.0)):
-                one_only = (
-                    f"the Dice score is that of one of the {classes} structures: its IoU is then"
-                    f" {one}"
-                )
-                why.insert(0, f"{one_only}, the others' {rest}")
-        why.append("a typing error")
-        grade = HOLDS if ok else IMPOSSIBLE
+                reasons.insert(0, say(rule, "one", classes=classes, one=one, rest=rest))
         yield report(
-            "IoU and Dice means",
-            grade,
+            rule,
+            HOLDS if ok else IMPOSSIBLE,
             [dice, iou],
-            implied,
-            sentence,
-            why,
+            say(rule, "spread", **values) if ok else f"Dice {limit}",
+            say(rule, "holds" if ok else "fails", **values),
+            reasons,
             value=dice.value,
             possible=limit,
         )
+
+
+def _mean_pairs(paper):
+    """(mean IoU, mean Dice, number of classes or None): declared ones, then those that one table,
+    or one n, puts together.
+    """
+    jobs = [
+        (paper.select(c["iou"], w), paper.select(c["dice"], w), c.get("classes"))
+        for w, c in paper.declared("jensen")
+    ]
+    for d in paper.entries:
+        if d.stem not in ("Dice_mean", "mDice") or not d.value.bounded:
+            continue
+        same = [
+            e
+            for e in paper.entries
+            if e.stem in ("mIoU", "IoU_mean")
+            and (e.model, e.structure, e.set) == (d.model, d.structure, d.set)
+            and (e.table == d.table or (d.n and e.n == d.n))
+        ]
+        same.sort(key=lambda e, d=d: e.table != d.table)
+        if same and all(d is not x for _, x, _ in jobs):
+            jobs.append((same[0], d, None))
+    return jobs

@@ -9,6 +9,7 @@ from scipy import stats
 
 from tools.audit.finding import DEFINITION, HOLDS, QUESTION, report
 from tools.audit.interval import Interval
+from tools.audit.words import metric, structure
 
 TINY = 1e-12  # an SD printed as 0.0 may be anything up to its rounding, but not 0
 
@@ -83,7 +84,7 @@ def p_means(paper):
         a, b = map(_summary, sides)
         ranges = {test: p_of_means(a, b, equal) for test, equal in TESTS.items()}
         fits = [test for test, interval in ranges.items() if interval.meets(p.value)]
-        what = f"{p.metric[:-2]}, {p.structure}"
+        what = f"{metric(p.metric[:-2])}, {structure(p.structure)}"
         if fits:
             sentence = (
                 f"The P value for {what} is what {' and '.join(fits)}"
@@ -102,28 +103,28 @@ def p_means(paper):
         yield report(
             "P from means and SDs", HOLDS if fits else QUESTION, [p, *sides], implied, sentence, why
         )
-    for table, metrics in families.items():
-        yield _which_test(table, metrics)
+    for table, tested in families.items():
+        yield _which_test(table, tested)
 
 
 def _summary(entry):
     return entry.value, entry.sd, entry.n
 
 
-def _which_test(table, metrics):
+def _which_test(table, tested):
     """Which t test gives all P values of a table at once, those of one quantity jointly."""
     good = {
-        test: [m[:-2] for m, rows in metrics.items() if _together(rows, equal)]
+        test: [metric(m[:-2]) for m, rows in tested.items() if _together(rows, equal)]
         for test, equal in TESTS.items()
     }
-    everything = [test for test, names in good.items() if len(names) == len(metrics)]
+    everything = [test for test, names in good.items() if len(names) == len(tested)]
     implied = "; ".join(f"{t} fits {', '.join(names) or 'none'}" for t, names in good.items())
     sentence = (
         f"The P values for means in {table} are all those of {' and equally of '.join(everything)}."
         if everything
         else f"No single t test gives all P values for means in {table}."
     )
-    entries = [p for rows in metrics.values() for p, _ in rows]
+    entries = [p for rows in tested.values() for p, _ in rows]
     why = ("some variables were tested with another test",)
     return report("which test", HOLDS if everything else QUESTION, entries, implied, sentence, why)
 
@@ -161,7 +162,7 @@ def p_counts(paper):
         tests = _two_by_two([[e.value.low for e in row] for row in cells])
         fits = [name for name, value in tests.items() if value in p.value]
         implied = "; ".join(f"{name} {value:.4f}" for name, value in tests.items())
-        what = f"{p.metric.removesuffix('_p')}, {p.structure}"
+        what = f"{metric(p.metric.removesuffix('_p'))}, {structure(p.structure)}"
         sentence = (
             f"The P value for {what} is that of {fits[0]}."
             if fits

@@ -1,54 +1,32 @@
-"""Reading a file of printed numbers (published.yml); AUDIT.md in this folder describes the
-format.
-"""
+"""The printed numbers of one paper, as the rules see them."""
 
 import re
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 
-import yaml
+from helpers.errors import StudyError
+from tools.audit import words
+from tools.audit.interval import SLACK, Interval
 
-from helpers.errors import StudyError, raise_all
-from tools.audit import declared
-from tools.audit.interval import Interval, printed
-
-FIELDS = (
-    "study",
-    "table",
-    "model",
-    "class",
-    "metric",
-    "value",
-    "sd",
-    "n",
-    "unit",
-    "definition",
-    "note",
-    "published",
-    "seed",
-)
-TOP = (
-    "same_images",
-    "paper",
-    "title",
-    "entries",
-    "claims",
-    "checks",
-    "qvum_confusion_matrix_oracle",
-    "fields",
-    "conventions",
-)
-#: units of numbers that are counted or set, not rounded
-EXACT = {"count", "patients", "images", "pixel", "weight", "mixed", "folds"}
-_SET = re.compile(r"_(train|training|dev|val|validation|test\d*)$")
+SETS = re.compile(r"_(train|training|dev|val|validation|test\d*)$")
 SAME_SET = {"training": "train", "dev": "val", "validation": "val"}
+#: one metric under its several names
+ALIASES = {
+    "recall": ("recall", "TPR", "sensitivity"),
+    "precision": ("precision", "PPV"),
+    "TNR": ("TNR", "specificity"),
+    "IoU": ("IoU", "Jaccard"),
+    "Dice": ("Dice", "DSC", "F1"),
+    "FPR": ("FPR",),
+    "FNR": ("FNR",),
+}
 
 
 @dataclass(frozen=True)
 class Entry:
     """One printed number. value, sd: rounding intervals; n: what was averaged or counted over;
-    text: as printed.
+    text: as printed; sharper: where the same number stands with more digits, if they are used.
     """
 
     study: str
@@ -65,17 +43,29 @@ class Entry:
     definition: str
     note: str
     published: str  # "printed", "figure" or "derived"
+    sharper: str = ""
+    against: str = ""  # the network that a t or P compares with, as the paper writes it
 
     @property
     def stem(self):
         """The metric without the name of the set: IoU_mean_test1 -> IoU_mean."""
-        return _SET.sub("", self.metric)
+        return SETS.sub("", self.metric)
 
     @property
     def set(self):
         """train, val, test, test1, …; empty when the metric names none."""
-        found = _SET.search(self.metric)
+        found = SETS.search(self.metric)
         return SAME_SET.get(found[1], found[1]) if found else ""
+
+    @property
+    def quantity(self):
+        """The metric in words, with its set."""
+        return words.quantity(self.stem, self.set, against=self.against)
+
+    @property
+    def who(self):
+        """The structure, or else the network, in words."""
+        return words.structure(self.structure) or self.model
 
     @property
     def quoted(self):
@@ -85,7 +75,8 @@ class Entry:
     @property
     def place(self):
         """Where it stands, in words."""
-        return ", ".join(x for x in (self.table, self.model, self.structure, self.metric) if x)
+        parts = (self.table, self.model, words.structure(self.structure), self.quantity)
+        return ", ".join(x for x in parts if x)
 
     def __str__(self):
         return f"{self.text} ± {self.sd_text}" if self.sd else self.text
@@ -101,6 +92,7 @@ class Paper:
     everything: tuple[Entry, ...]
     claims: tuple[dict, ...] = ()
     checks: tuple[dict, ...] = ()
+    layout: tuple[dict, ...] = ()  # its tables and figures, and the page that has ours
     oracle: dict | None = None
     same_images: bool = False  # the study has the very images that the paper measured
     entries: tuple[Entry, ...] = field(init=False)  # what the automatic rules look at
@@ -133,138 +125,50 @@ class Paper:
             (f"checks[{i}] ({rule})", c) for i, c in enumerate(self.checks) if c["rule"] == rule
         ]
 
+    def prints(self):
+        """The numbers that are printed more than once, a list of Entries each.
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that keeps the digits of decimals (0.720 stays 0.720) and refuses a key given
-    twice.
-    """
+        Those that a check ``same`` declares, and those of one metric, network, structure and n.
+        """
+        groups = [
+            [self.select(s, where) for s in c["entries"]] for where, c in self.declared("same")
+        ]
+        alike = {}
+        for e in self.entries:
+            name = next((m for m, names in ALIASES.items() if e.stem in names), e.stem)
+            if e.n:
+                alike.setdefault((e.model, e.structure, name, e.set, e.n, e.unit), []).append(e)
+        return [g for g in (*groups, *alike.values()) if len(g) > 1]
 
-    def construct_mapping(self, node, deep=False):
-        keys = [k.value for k, _ in node.value if isinstance(k, yaml.ScalarNode)]
-        for key in {k for k in keys if keys.count(k) > 1}:
-            raise yaml.MarkedYAMLError(
-                problem=f"key {key!r} is given twice", problem_mark=node.start_mark
-            )
-        return super().construct_mapping(node, deep)
+    def sharpened(self):
+        """The paper with each number as sharp as its sharpest print, or None where all are.
 
-
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _decimal(node.value))
-
-
-def _decimal(text):
-    try:
-        return Decimal(text.replace("_", ""))
-    except ArithmeticError:
-        return text  # .nan and .inf: reported below with their key
-
-
-def read(path):
-    """Read a file of printed numbers -> Paper. StudyError lists every problem with its key."""
-    path = Path(path)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
-    except FileNotFoundError:
-        raise StudyError(
-            f"{path}: no such file; give the path of a file of printed numbers"
-        ) from None
-    except IsADirectoryError:
-        raise StudyError(
-            f"{path}: is a folder; give the path of a file of printed numbers"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if (
-        not isinstance(content, dict)
-        or not isinstance(content.get("entries"), list)
-        or not content["entries"]
-    ):
-        raise StudyError(
-            f"{path}: entries: must be a list with at least one printed number; see AUDIT.md"
-        )
-    problems = [
-        f"{key}: unknown key; known are {', '.join(TOP)}" for key in content if key not in TOP
-    ]
-    entries = []
-    for i, raw in enumerate(content["entries"]):
-        try:
-            entries.append(_entry(raw, str(content.get("paper") or path.stem)))
-        except ValueError as error:
-            problems += [f"entries[{i}]{line}" for line in str(error).split("\n")]
-    lists = {}
-    for key in ("claims", "checks"):
-        lists[key] = content.get(key) or []
-        if not isinstance(lists[key], list) or not all(isinstance(x, dict) for x in lists[key]):
-            problems.append(f"{key}: must be a list of mappings")
-            lists[key] = []
-    problems += declared.problems(lists["checks"], lists["claims"])
-    raise_all(problems, path)
-    return Paper(
-        path,
-        str(content.get("paper") or path.stem),
-        str(content.get("title") or path.stem),
-        tuple(entries),
-        tuple(lists["claims"]),
-        tuple(lists["checks"]),
-        content.get("qvum_confusion_matrix_oracle"),
-        content.get("same_images") is True,
-    )
+        Prints that contradict each other are left alone (the rule ``repeats`` reports them).
+        """
+        sharp = {}
+        for group in self.prints():
+            if all(a.value.meets(b.value) for a, b in combinations(group, 2)):
+                for e in group:
+                    sharp[e] = _sharper(sharp.get(e, e), group)
+        sharp = {e: new for e, new in sharp.items() if new is not e}
+        everything = tuple(sharp.get(e, e) for e in self.everything)
+        return replace(self, everything=everything) if sharp else None
 
 
-def _entry(raw, paper):
-    if not isinstance(raw, dict):
-        raise ValueError(
-            f": must be a mapping such as {{metric: IoU, value: 0.720}}, found {raw!r}"
-        )
-    label = f" ({raw['metric']})" if raw.get("metric") else ""
-    problems = [
-        f"{label}.{key}: unknown field; known are {', '.join(FIELDS)}"
-        for key in raw
-        if key not in FIELDS
-    ]
-    problems += [
-        f"{label}.{key}: missing" for key in ("metric", "value") if raw.get(key) in (None, "")
-    ]
-    unit = str(raw.get("unit") or "")
-    value = sd = None
-    for key in ("value", "sd"):
-        if raw.get(key) is not None:
-            try:
-                interval = printed(raw[key], exact=unit in EXACT and isinstance(raw[key], int))
-                value, sd = (interval, sd) if key == "value" else (value, interval)
-            except ValueError as error:
-                problems.append(f"{label}.{key}: {error}")
-    if value and unit == "fraction" and (value.low > 1 or value.high < 0):
-        problems.append(
-            f"{label}.value: {raw['value']} is no fraction between 0 and 1; use unit: percent for"
-            " percentages"
-        )
-    if sd and sd.high < 0:
-        problems.append(f"{label}.sd: {raw['sd']} is negative")
-    n = raw.get("n")
-    if n is not None and (not isinstance(n, int) or isinstance(n, bool) or n < 1):
-        problems.append(f"{label}.n: {n!r} must be a whole number of at least 1, or null")
-    if problems:
-        raise ValueError("\n".join(problems))
-    published = {"False": "derived", "figure": "figure"}.get(
-        str(raw.get("published", True)), "printed"
-    )
-    words = {
-        k: str(raw.get(k) if raw.get(k) is not None else "")
-        for k in ("table", "model", "class", "definition", "note")
-    }
-    return Entry(
-        str(raw.get("study") or paper),
-        words["table"],
-        words["model"],
-        words["class"],
-        str(raw["metric"]),
-        str(raw["value"]),
-        value,
-        sd,
-        str(raw.get("sd") if sd else ""),
-        n,
-        unit,
-        words["definition"],
-        words["note"],
-        published,
-    )
+def _sharper(entry, group):
+    """The entry with the digits of its sharpest print; itself where it is the sharpest."""
+    for other in group:
+        if _width(other.value) < _width(entry.value) - SLACK:
+            entry = replace(entry, value=other.value, text=other.text, sharper=other.table)
+        if entry.sd and other.sd and _width(other.sd) < _width(entry.sd) - SLACK:
+            entry = replace(entry, sd=other.sd, sd_text=other.sd_text, sharper=other.table)
+    return entry
+
+
+def plain(name):
+    """A network's name as metrics carry it: 'Q-VUM' → 'qvum', 'U-Net++' → 'unet++'."""
+    return "".join(c for c in name.lower() if c.isalnum() or c == "+")
+
+
+def _width(interval):
+    return interval.high - interval.low

@@ -1,6 +1,7 @@
 """Calibration, risk–coverage and changes of the image, by hand and by construction."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -30,11 +31,11 @@ def test_an_overconfident_forecast_is_found():
 
 def test_risk_falls_when_doubt_is_right_and_ends_at_the_mean():
     dice = np.array([0.9, 0.5, 0.7, 0.1])
-    right = reliability.risk_coverage(dice, dice)
+    right = reliability.risk_coverage(pd.DataFrame({"confidence": dice, "dice": dice}))
     assert right.risk.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.45]) and right.risk.equals(
         right.best
     )
-    wrong = reliability.risk_coverage(-dice, dice)
+    wrong = reliability.risk_coverage(pd.DataFrame({"confidence": -dice, "dice": dice}))
     assert (wrong.risk >= wrong.best - 1e-12).all() and wrong.risk.iloc[-1] == pytest.approx(
         1 - dice.mean()
     )
@@ -45,7 +46,7 @@ def test_confidence_is_the_mean_over_what_was_drawn_and_zero_for_nothing():
     p[0, 1, 0] = [0.9, 0.7]
     p[0, 0] = 1 - p[0, 1]
     p[1, 0] = 1
-    np.testing.assert_allclose(reliability.confidence(p), [0.8, 0.0])
+    np.testing.assert_allclose(reliability.confidence(p, 1), [0.8, 0.0])
 
 
 def test_changes_do_what_they_say():
@@ -79,7 +80,34 @@ def test_robustness_measures_every_change_and_the_plain_images_alike():
     images = np.zeros((2, 24, 24), np.uint8)
     images[:, 4:12, 8:16] = 120
     masks = (images > 0).astype(np.uint8)
-    table = reliability.robustness(Bright(), images, masks, {"mean": [0.0], "std": [1.0]}, CLASSES)
+    norm = {"mean": [0.0], "std": [1.0]}
+    drawn = reliability.probabilities(Bright(), images, norm).argmax(1)
+    table = reliability.robustness(Bright(), images, masks, drawn, norm, CLASSES)
     assert len(table) == sum(map(len, reliability.CHANGES.values()))
     plain = table[(table.level == np.where(table.change == "depth", 1, 0))]
     assert plain.Dice.eq(1).all() and table.Dice.min() < 1
+
+
+def test_the_image_as_recorded_is_not_computed_again(monkeypatch):
+    seen = []
+
+    def predict(network, images, norm, bf16=False):
+        seen.append(bf16)
+        return np.zeros(images.shape, np.uint8)
+
+    monkeypatch.setattr(reliability.inference, "predict", predict)
+    images = np.zeros((2, 24, 24), np.uint8)
+    images[:, :8], masks = 100, np.zeros_like(images)
+    masks[:, :8] = 1
+    table = reliability.robustness(None, images, masks, masks, None, CLASSES, bf16=True)
+    assert seen == [True] * sum(len(v) - 1 for v in reliability.CHANGES.values())
+    plain = table["level"] == table["change"].map(reliability.UNCHANGED)
+    assert table.loc[plain, "Dice"].eq(1).all() and table.loc[~plain, "Dice"].eq(0).all()
+
+
+def test_confidence_is_of_the_structure_that_is_asked_for():
+    p = np.zeros((1, 3, 2, 2))
+    p[0, 1, 0], p[0, 2, 1] = [0.9, 0.7], [0.6, 0.6]
+    p[0, 0] = 1 - p[0].sum(0)
+    assert reliability.confidence(p, 1)[0] == pytest.approx(0.8)
+    assert reliability.confidence(p, 2)[0] == pytest.approx(0.6)

@@ -1,0 +1,108 @@
+"""What a network's outlines did, image by image: found, missed, drawn where there is nothing, and
+how far off.
+
+Means are over images, their intervals resample whole patients (images where patients are unknown),
+for networks in the same way as for people.
+"""
+
+import numpy as np
+import pandas as pd
+
+from helpers import metrics
+from helpers.stats.bootstrap import Ratios, limits, resample
+from helpers.stats.counts import MIN_UNITS
+
+DISTANCES = ("hd95", "assd")
+
+
+def means(rows, values, draws, seed):
+    """Mean of each column of ``values`` over the rows that have it, with a 95 % bootstrap-t
+    interval over column ``unit``: dict of value, value_low, value_high (NaN below five units).
+    """
+    result = {}
+    for name in values:
+        known = rows.dropna(subset=name)
+        groups = known.groupby("unit")[name]
+        total, count = groups.sum().to_numpy(), groups.size().to_numpy(float)
+        result |= {name: known[name].mean(), f"{name}_low": np.nan, f"{name}_high": np.nan}
+        if len(total) >= MIN_UNITS:
+            drawn = resample(
+                Ratios(total[:, None, None], count[:, None, None], np.ones(1)), draws, seed
+            )
+            low, high, _ = limits(drawn, "bootstrap_t", 0.95, len(total))
+            result |= {f"{name}_low": low[0], f"{name}_high": high[0]}
+    return result
+
+
+def found(rows):
+    """How often a structure was found, missed, or drawn where there is none: a row a class.
+
+    rows: per-image counts of one network and split. Columns: class, outlines (images, each once a
+    training), present, found (some of it drawn), missed (nothing of it drawn), absent (not in the
+    image), drawn_where_none, largest_percent (the largest of those, in % of the image).
+    """
+    rows = rows[rows["class"] != "background"]
+    there = rows["tp"] + rows["fn"] > 0
+    wrong = rows["fp"].where(~there, 0)
+    flags = pd.DataFrame(
+        {
+            "class": rows["class"],
+            "outlines": 1,
+            "present": there,
+            "found": rows["tp"] > 0,
+            "missed": there & (rows["tp"] == 0),
+            "absent": ~there,
+            "drawn_where_none": wrong > 0,
+        }
+    )
+    table = flags.groupby("class", sort=False).sum().astype(int)
+    share = 100 * wrong / rows[metrics.COUNTS].sum(axis=1)
+    table["largest_percent"] = share.where(wrong > 0).groupby(rows["class"]).max()
+    return table.reset_index()
+
+
+def with_unit(rows):
+    """The rows with column ``unit``: the patient, or the image where patients are unknown."""
+    patients = rows["patient_id"].astype(object).where(lambda ids: ids.notna() & (ids != ""))
+    return rows.assign(unit=patients.fillna(rows["image_id"]))
+
+
+def scale(rows, people=None):
+    """ "mm" where the size of a pixel is known for every row that has a distance (and for people's
+    rows), else "px".
+    """
+    measured = rows.dropna(subset="hd95_px")
+    known = len(measured) and measured["hd95_mm"].notna().all()
+    if people is not None and len(people):
+        known = known and people["hd95_mm"].notna().all()
+    return "mm" if known else "px"
+
+
+def distances(rows, unit, draws, seed):
+    """How far outlines lie from the reference: a row a class.
+
+    rows: per-image rows of one network and split, without the background; unit: "px" or "mm".
+    Columns: class, images (with a distance), without_distance (one outline or both are empty), and
+    hd95 and assd in that unit with their intervals.
+    """
+    columns = [f"{name}_{unit}" for name in DISTANCES]
+    out = []
+    for name, own in with_unit(rows).groupby("class", sort=False):
+        known = int(own[columns[0]].notna().sum())
+        counted = {"class": name, "images": known, "without_distance": len(own) - known}
+        out.append(counted | means(own, columns, draws, seed))
+    return pd.DataFrame(out)
+
+
+def surface(study, arrays, drawn, positions, tolerance):
+    """Normalised surface Dice (share of both outlines within ``tolerance`` pixels of the other) of
+    every image and class: columns image_id, patient_id, class, nsd.
+
+    drawn: uint8 (N, H, W) for all of ``arrays``; positions: of the images to measure.
+    """
+    index, rows = arrays.index, []
+    for k in positions:
+        for c in study.foreground:
+            share = metrics.surface_dice(drawn[k] == c.index, arrays.masks[k] == c.index, tolerance)
+            rows.append((index["image_id"].iloc[k], index["patient_id"].iloc[k], c.name, share))
+    return pd.DataFrame(rows, columns=["image_id", "patient_id", "class", "nsd"])

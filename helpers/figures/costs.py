@@ -1,0 +1,79 @@
+"""Figures of networks: their layers, their cost and their speed."""
+
+import matplotlib.pyplot as plt
+import seaborn
+
+from helpers import figures
+
+
+def layers(convolutions, model):
+    """A bar a convolution, from the image to the outlines: height is the side of the picture there,
+    the number its channels. convolutions: of ``speed.convolutions``.
+    """
+    deepest = convolutions.loc[
+        convolutions["side_px"] == convolutions["side_px"].min(), "layer"
+    ].max()
+    way = (convolutions["layer"] <= deepest).map({True: "down", False: "up"})
+    fig, ax = plt.subplots(figsize=(figures.PAGE, 2.4))
+    seaborn.barplot(
+        convolutions.assign(way=way),
+        x="layer",
+        y="side_px",
+        hue="way",
+        palette={"down": figures.model_colour(model), "up": "#E69F00"},
+        width=0.8,
+        ax=ax,
+    )
+    for place, row in enumerate(convolutions.itertuples()):
+        ax.annotate(
+            f" {row.channels}",
+            (place, row.side_px),
+            rotation=90,
+            ha="center",
+            va="bottom",
+            fontsize=6,
+        )
+    ax.set(
+        xlabel=f"convolutions of {figures.model_label(model)} in order",
+        ylabel="side of the picture (px)",
+    )
+    ax.xaxis.set_major_locator(plt.MaxNLocator(12, integer=True))
+    ax.margins(y=0.2)
+    ax.legend(loc="upper center")
+    return fig
+
+
+def speed(live, sums):
+    """Left: time for one image of each network; right: against its arithmetic.
+
+    live: a row a network, columns ms_median, ms_q25, ms_q75, index the network; sums: Series of
+    billion multiply-adds.
+    """
+    colours = {name: figures.model_colour(name) for name in live.index}
+    fig, (left, right) = plt.subplots(1, 2, figsize=(figures.PAGE, 2.8))
+    table = (
+        live.rename_axis("model").reset_index().assign(arithmetic=lambda t: t["model"].map(sums))
+    )
+    options = {"hue": "model", "palette": colours, "legend": False}
+    seaborn.barplot(table, x="ms_median", y="model", ax=left, **options)
+    ends = [live["ms_median"] - live["ms_q25"], live["ms_q75"] - live["ms_median"]]
+    left.errorbar(live["ms_median"], range(len(live)), xerr=ends, fmt="none", color="black", lw=1)
+    left.set_yticks(range(len(live)), [figures.model_label(name) for name in live.index])
+    left.set(xlabel="ms an image (median, quartiles)", ylabel="", title="Time for one image")
+    seaborn.scatterplot(table, x="arithmetic", y="ms_median", ax=right, **options)
+    for row in table.itertuples():
+        right.annotate(
+            figures.model_label(row.model),
+            (row.arithmetic, row.ms_median),
+            textcoords="offset points",
+            xytext=(4, 4),
+            fontsize=7,
+        )
+    right.set(
+        xlabel="multiply-adds an image, billion",
+        ylabel="ms an image",
+        title="Does arithmetic explain it?",
+        ylim=(0, None),
+    )
+    right.margins(x=0.25, y=0.15)
+    return fig

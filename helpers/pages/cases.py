@@ -1,0 +1,120 @@
+"""Page 6, what it looks like and where it fails: sentences and tables as functions of frames."""
+
+import pandas as pd
+
+from helpers import figures, runs, stats
+from helpers.errors import NotComputable
+from helpers.figures import tables
+
+FLAT = -0.5  # a slope of difference on size below it: small ones drawn too large, large too small
+
+
+def each(study, function, *given, **options):
+    """``function(*given, class_=name, **options)`` for every structure, the tables one below the
+    other with column class.
+    """
+    parts = [
+        function(*given, class_=c.name, **options).assign(**{"class": c.name})
+        for c in study.foreground
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def worst(scores, study, count=8):
+    """The images of the lowest Dice (list of image_id), worst first; NotComputable where none has
+    one. scores: of ``stats.case_values``.
+    """
+    if scores.empty:
+        raise NotComputable(
+            f"No test image has a Dice of {study.target.replace('_', ' ')}, so none is the worst"
+        )
+    return list(scores.sort_values(kind="stable").index[:count])
+
+
+def in_words(cases, scores, failed, found, study, acceptable):
+    """How good the typical and the worst case are, and how many fail, Markdown.
+
+    cases: of ``stats.telling``; scores: of ``stats.case_values``; failed: of ``stats.failures``
+    for each structure; found: of ``outlines.found`` for the headline network.
+    """
+    target, label = study.target.replace("_", " "), figures.model_label(study.headline)
+    return (
+        f"On the typical test image {label} reaches a Dice of {target} of"
+        f" **{scores[cases['typical']]:.2f}**; on the worst **{scores[cases['worst']]:.2f}**."
+        f" {failures_in_words(failed, found, study, acceptable)}"
+    )
+
+
+def failures_in_words(failed, found, study, acceptable):
+    """How many outlines of each structure the headline network fails, absent structures said."""
+    own = failed[failed["model"] == study.headline].set_index("class")
+    absent = found.set_index("class")
+    listed = []
+    for c in study.foreground:
+        name, row = c.name.replace("_", " "), own.loc[c.name]
+        extra = int(absent.loc[c.name, "drawn_where_none"])
+        if row["n"] == 0:
+            listed.append(f"{name} is in no test image and was never drawn")
+            continue
+        text = f"{row['below']} of {row['n']} for {name}"
+        text += f" ({extra} drawn where there is none)" if extra else ""
+        listed.append(text)
+    return f"Outlines with a Dice below {acceptable}: **{'; '.join(listed)}**."
+
+
+def predictions(study):
+    """What each network drew on every image in its first training: name → uint8 (N, H, W)."""
+    seed = study.spec["seeds"][0]
+    return {m["name"]: runs.predictions(study, m["name"], seed) for m in study.models}
+
+
+def panels(study, arrays, drawn):
+    """The columns of a figure of cases: title → masks. drawn: name → masks."""
+    named = {figures.model_label(name): masks for name, masks in drawn.items()}
+    return {"image": None, "reference": arrays.masks} | named
+
+
+def rivals(study, arrays, drawn):
+    """The columns of the figure of all networks; NotComputable where there is one."""
+    if len(drawn) < 2:
+        raise NotComputable("One network was trained: there is no other to set beside it")
+    return panels(study, arrays, drawn)
+
+
+def own_rows(rows, study):
+    """The headline network's rows of its first training."""
+    return rows[(rows["model"] == study.headline) & (rows["seed"] == study.spec["seeds"][0])]
+
+
+def limits(areas):
+    """Bias and limits of agreement of each structure (``stats.bland_altman``), column class last;
+    NotComputable where no structure has an area.
+    """
+    if areas.empty:
+        raise NotComputable("No structure is in a test image or was drawn: no area to compare")
+    parts = [
+        stats.bland_altman(own.drop(columns="class")).assign(**{"class": name})
+        for name, own in areas.groupby("class", sort=False)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def areas_in_words(table):
+    """Too much or too little, a sentence a structure, Markdown list. table: of :func:`limits`."""
+    lines = []
+    for row in table.to_dict("records"):
+        way = "too large" if row["bias"] > 0 else "too small"
+        unit = row["unit"]
+        size = tables.number(abs(row["bias"]), 0 if unit == "mm²" else 2)
+        text = f"on average {size} {unit} {way}"
+        if pd.isna(row["low"]):
+            text += " (too few patients for an interval)"
+        elif row["low"] <= 0 <= row["high"]:
+            text += ", which may be chance"
+        if row["slope"] < FLAT:
+            text += (
+                "; small ones are drawn too large and large ones too small, as if every patient had"
+                " the same"
+            )
+        lines.append(f"- **{row['class'].replace('_', ' ')}**: {text}.")
+    return "\n".join(lines)

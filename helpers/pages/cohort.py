@@ -1,0 +1,190 @@
+"""Page 1, who was studied: sentences and tables as functions of the manifest's tables."""
+
+import pandas as pd
+
+from helpers import stats, studies
+from helpers.errors import NotComputable
+
+GROUPS = {"train": "training", "val": "validation", "external": "other data"}
+TRAITS = {
+    "age_years": "age, years",
+    "height_cm": "height, cm",
+    "weight_kg": "weight, kg",
+    "bmi_kg_m2": "BMI, kg/m²",
+}
+#: columns of the recomputed Table 1 that are shown
+PRINTED = ["variable", "group", "p", "printed_p", "difference", "smd", "test"]
+RECOMPUTED = (
+    "Recomputed from the printed means, standard deviations and counts; training against the group"
+    " named."
+)
+WITHOUT_PATIENTS = (
+    "This data set came without any information on patients, so there is no Table 1 and nobody can"
+    " say whether the groups are alike. A clinical reader should ask for age, sex, body size and"
+    " who was excluded before trusting the results"
+)
+
+
+def in_words(flow, images, note=""):
+    """Who was studied, Markdown. flow: of ``stats.flow``; images: of images.csv; note: of
+    study.yml, printed below.
+    """
+    counts = flow[flow["stage"] != "excluded"].set_index("stage")
+    counts = counts[["patients", "images"]].astype("Int64")
+    people, total = counts["patients"], counts.loc["included", "images"]
+    if people["included"] is pd.NA:
+        tested = counts["images"].get("test", 0)
+        text = (
+            f"**{total} images** were studied, {tested} of them to test. Which images belong to the"
+            " same person was not published: nobody can say how many patients these are, whether"
+            " one person is in both training and test, or who they were."
+        )
+    else:
+        text = (
+            f"**{_patients(people['included'])}** with {total} images were studied:"
+            f" {people.get('train', 0)} to learn from, {people.get('val', 0)} to tune and"
+            f" **{people.get('test', 0)} to test**."
+        )
+        if "external" in people:
+            text += f" {people['external']} more come from elsewhere."
+        if out := int(flow.loc[flow["stage"] == "excluded", "patients"].sum()):
+            text += f" {out} people were assessed but left out."
+        text += _shared_in_words(shared(images))
+    return text + (f"\n\n*{note.strip()}*" if note else "")
+
+
+def _patients(count):
+    return f"{count} patient{'s' if count != 1 else ''}"
+
+
+def shared(images):
+    """How many patients have images in more than one split."""
+    pairs = images.dropna(subset="patient_id")[["patient_id", "split"]].drop_duplicates()
+    return len(set(pairs.loc[pairs["patient_id"].duplicated(), "patient_id"]))
+
+
+def _shared_in_words(count):
+    if not count:
+        return " No patient is in two of these groups."
+    return (
+        f" **{count} of them are in more than one group**, because this study is divided by image:"
+        " the test shows how well the network does on other images of people it has learned from,"
+        " not on new people."
+    )
+
+
+def groups(patients, images):
+    """One row a patient and split (``stats.by_split``) under the names that Table 1 has;
+    NotComputable where patients.csv has nobody of these images.
+    """
+    if patients is None:
+        raise NotComputable(WITHOUT_PATIENTS)
+    people = stats.by_split(patients, images)
+    if people.empty:
+        raise NotComputable(
+            "patients.csv describes none of the patients whose images these are, so there is no"
+            " Table 1"
+        )
+    return people.rename(columns=TRAITS).replace({"split": GROUPS})
+
+
+def summary(people):
+    """What Table 1 is made of (``stats.summarise``), from :func:`groups`; NotComputable where
+    nothing is known that it compares.
+    """
+    table = stats.summarise(people, "split", TRAITS.values(), ["sex"])
+    if table.empty:
+        raise NotComputable(
+            "patients.csv has none of age, height, weight, BMI and sex, so there is no Table 1. A"
+            " clinical reader should ask for them before trusting the results"
+        )
+    if "training" not in set(table["group"]):
+        raise NotComputable(
+            "patients.csv describes nobody of the training group, so the groups cannot be compared"
+        )
+    return table
+
+
+def table1(described, images):
+    """Table 1 (``stats.table1``), without P values where groups share patients and without a column
+    of missing values where none is missing.
+    """
+    table = stats.table1(described, "training")
+    if shared(images):
+        table = table.filter(regex="^(?!P,)")
+    return table if missing_values(described) else table.drop(columns="missing")
+
+
+def missing_values(described):
+    """How many values of Table 1 are missing, in all groups together."""
+    rows = described.drop_duplicates(["variable", "group"])
+    return int(rows["missing"].sum())
+
+
+def missing(described):
+    """Table of missing values by group; NotComputable (the good news) where there are none."""
+    if not missing_values(described):
+        raise NotComputable("No value of Table 1 is missing")
+    rows = described.drop_duplicates(["variable", "group"])
+    return rows[["variable", "group", "n", "missing"]]
+
+
+def table1_note(described, images, split):
+    """What stands under Table 1. split: of study.yml; its policy says whether groups were drawn."""
+    lost = "Missing values are left out of their row only." if missing_values(described) else ""
+    if shared(images):
+        said = "No P values: groups that share patients cannot be tested."
+    elif split["policy"].endswith("k-fold"):
+        said = stats.P_VALUES
+    else:
+        said = (
+            "The groups were given, not drawn here. If they were drawn at random, these P values"
+            " test the random numbers; the standardised mean difference says how far apart the"
+            " groups are."
+        )
+    return f"{lost} {said}".strip()
+
+
+def largest(balance):
+    """The largest standardised difference as a sentence. balance: of ``stats.table1_tests``."""
+    known = balance.dropna(subset="smd")
+    if known.empty:
+        raise NotComputable(
+            "No difference between the groups can be measured: too few patients, or no variation"
+        )
+    worst = known.loc[known["smd"].idxmax()]
+    return (
+        f"The largest difference is in **{worst['variable'].split(',')[0]}**, between"
+        f" {worst['reference']} and {worst['group']}: {worst['smd']:.2f} standard deviations."
+    )
+
+
+def devices(images):
+    """Images by ultrasound device: columns device, images."""
+    named = images["device"] if "device" in images else pd.Series(None, images.index, object)
+    counts = named.fillna("not recorded").value_counts()
+    return counts.rename_axis("device").reset_index(name="images")
+
+
+def printed(study):
+    """The Table 1 that the study's paper prints, as ``stats.printed_table1`` gives it: (summary, P
+    values); NotComputable where it prints none.
+    """
+    path = study.root / "published.yml"
+    entries = studies.read_yaml(path)["entries"] if path.is_file() else []
+    table, p_values = stats.printed_table1(entries)
+    if table.empty:
+        raise NotComputable(
+            "The paper of this study prints no table of patients, so there is nothing to recompute"
+        )
+    return table, p_values
+
+
+def recomputed(paper):
+    """The paper's tests from its own means and counts beside the P values it prints. paper: of
+    :func:`printed`.
+    """
+    table, p_values = paper
+    again = stats.table1_tests(table).merge(p_values, on=["variable", "group"])
+    again["difference"] = again["p"] - again["printed_p"]
+    return again.replace({"group": GROUPS})

@@ -1,0 +1,111 @@
+"""Page 12, when can it be trusted: sentences as functions of frames."""
+
+import numpy as np
+import pandas as pd
+
+from helpers import figures
+from helpers.analyses import reliability
+from helpers.errors import NotComputable
+
+HELPS, LITTLE = 0.5, 0.2  # share of the possible gain from which doubt helps, helps a little
+SURE = 0.02  # mean difference of what is said and what is true from which it is too sure
+CALIBRATION = f"Pixels with a probability below {reliability.LOWEST} are left out."
+ROBUSTNESS = (
+    f"Gain: an image of {reliability.DYNAMIC_RANGE_DB} dB dynamic range. Depth: the probe stays at"
+    " the top centre."
+)
+
+
+def test_images(arrays):
+    """The test images and masks (uint8 (N, H, W)) and their ids (list)."""
+    rows = arrays.rows("main", "test")
+    ids = arrays.index["image_id"].iloc[rows].tolist()
+    return np.array(arrays.images[rows]), np.array(arrays.masks[rows]), ids
+
+
+def scored(sure, ids, dice, study):
+    """Certainty and Dice of the images that have a Dice: columns confidence, dice. Images that are
+    rightly empty have none and are no errors.
+
+    sure: of ``reliability.confidence``; ids: the images in its order; dice: Series by image_id.
+    """
+    known = dice.reindex(ids).to_numpy(float)
+    keep = ~np.isnan(known)
+    if keep.sum() < 2:
+        raise NotComputable(
+            f"Fewer than two test images have a Dice of {study.target.replace('_', ' ')}, so"
+            " nothing can be said about which to leave to a human"
+        )
+    return pd.DataFrame({"confidence": np.asarray(sure)[keep], "dice": known[keep]})
+
+
+def doubt_in_words(curve, images, keep, study):
+    """Whether the network's own doubt finds its errors, Markdown.
+
+    curve: of ``reliability.risk_coverage``; images: how many test images there are; keep: share
+    that the network would keep.
+    """
+    at = curve.iloc[(curve["coverage"] - keep).abs().argmin()]
+    whole, empty = curve["risk"].iloc[-1], images - len(curve)
+    gained = (whole - at["risk"]) / max(whole - at["best"], 1e-9)
+    verdict = (
+        "its doubt helps"
+        if gained > HELPS
+        else "it helps a little"
+        if gained > LITTLE
+        else "of little use"
+    )
+    target = study.target.replace("_", " ")
+    left = (
+        f" ({empty} more show no {target}, and none was drawn: rightly empty, and no errors)"
+        if empty
+        else ""
+    )
+    return (
+        f"On {len(curve)} test images{left} the mean error (1 − Dice of {target}) of"
+        f" {figures.model_label(study.headline)} is **{whole:.3f}**. Leaving the {1 - keep:.0%} of"
+        f" which it is least sure to a human brings it to **{at['risk']:.3f}**, knowing the worst"
+        f" ones would bring it to {at['best']:.3f}: **{verdict}**."
+    )
+
+
+def sure_in_words(calibration):
+    """Whether it is too sure of its pixels, Markdown. calibration: of
+    ``reliability.calibration``.
+    """
+    if calibration.empty:
+        raise NotComputable("The network gives no pixel any chance of being a structure")
+    ece = calibration.groupby("class", sort=False)["ece"].first()
+    pixels = calibration["pixels"]
+    gap = ((calibration["said"] - calibration["true"]) * pixels).sum() / pixels.sum()
+    sure = (
+        "too sure of itself"
+        if gap > SURE
+        else "too unsure"
+        if gap < -SURE
+        else "neither too sure nor too unsure"
+    )
+    return f"Of its pixels it is **{sure}** (calibration error {_between(ece)})."
+
+
+def _between(values):
+    low, high = f"{values.min():.2f}", f"{values.max():.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def changes_in_words(robust):
+    """Mean Dice from the images as recorded to the hardest setting of each change, Markdown.
+
+    robust: of ``reliability.robustness``.
+    """
+    mean = robust.groupby(["change", "level"], sort=False)["Dice"].mean()
+    if mean.isna().all():
+        raise NotComputable("No structure is in a test image, so no change can be examined")
+    falls = [
+        f"{kind} {mean[kind, level]:.2f} → {mean[kind].min():.2f}"
+        for kind, level in reliability.UNCHANGED.items()
+    ]
+    return (
+        "Mean Dice over structures, from the images as recorded to the hardest setting tried:"
+        f" **{'; '.join(falls)}**."
+    )

@@ -1,0 +1,208 @@
+"""Page 4, how good is it on each structure: sentences and tables as functions of frames."""
+
+import pandas as pd
+
+from helpers import figures, metrics, stats
+from helpers.analyses import outlines
+from helpers.errors import NotComputable
+from helpers.figures import tables
+
+COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high"]
+STRUCTURES = (
+    f"Pooled: {stats.ESTIMANDS['pooled']}. Per patient: {stats.ESTIMANDS['per_patient']}."
+    f" {metrics.POLICY}"
+)
+RATES = ["class", "TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR"]
+TABLE2 = (
+    "FPR_union = FP/(TP+FP+FN), FNR_union = FN/(TP+FP+FN): as the Q-VUM paper computes. FPR ="
+    " FP/(FP+TN), FNR = FN/(TP+FN): textbook."
+)
+FOUND = (
+    "Found: some of it was drawn; missed: nothing of it. Drawn where none: the image does not show"
+    " the structure, and it was drawn all the same; largest: the largest of those, in % of the"
+    " image."
+)
+DISTANCES = (
+    "Means over images with 95 % intervals (bootstrap-t, whole {unit}s resampled), for the network"
+    " and for people alike. Without distance: one outline or both are empty. NSD: share of the"
+    " outline within {tolerance:.2f} pixels of the other, for every structure alike; it is of the"
+    " first training where there are several."
+)
+CONFUSION = (
+    "Row: class in the reference; cells: percent of its pixels, by what they were drawn as (of the"
+    " first training where there are several)."
+)
+
+
+def names(study):
+    """The structures' names, background left out."""
+    return [c.name for c in study.foreground]
+
+
+def in_words(table, study):
+    """Dice of each structure, Markdown. table: of ``stats.intervals``."""
+    dice = table[(table["estimand"] == "pooled") & (table["metric"] == "Dice")].set_index("class")
+    dice = dice.reindex(names(study))
+    known = dice.dropna(subset="estimate")
+    if known.empty:
+        raise NotComputable(
+            "No test image shows a structure and none was drawn: there is nothing to score"
+        )
+    label, unit = figures.model_label(study.headline), known["unit"].iloc[0]
+    text = ""
+    if len(known) > 1 and known["estimate"].max() > known["estimate"].min():
+        best, worst = known["estimate"].idxmax(), known["estimate"].idxmin()
+        text = f"{label}: highest Dice on **{_plain(best)}**, lowest on **{_plain(worst)}**. "
+    promised = known["low"].notna().all()
+    text += "Dice, pooled over all pixels"
+    if promised:
+        text += f", with the range that other test {unit}s would plausibly give (95 % interval)"
+    listed = [
+        f"{_plain(name)} {figures.interval_text(row.estimate, row.low, row.high, 2)}"
+        for name, row in known.iterrows()
+    ]
+    text += f": {'; '.join(listed)}. "
+    if notes := sorted(set(known["note"].dropna()) - {""}):
+        text += f"No interval: {'; '.join(notes)}. "
+    if absent := [_plain(name) for name in dice.index if name not in known.index]:
+        text += f"Without a score, being in no test image and never drawn: {', '.join(absent)}. "
+    text += stats.caveat(unit)
+    if len(study.foreground) > 1:
+        text += f"\n\nThe structures: {'; '.join(c.title for c in study.foreground)}."
+    return text
+
+
+def _plain(name):
+    return name.replace("_", " ")
+
+
+def dots(rows):
+    """The scores of each patient (image, where patients are unknown) and class, for a figure."""
+    unit = f"{stats.default_unit(rows)}_id"
+    return metrics.per_patient(rows, by=["class", unit])
+
+
+def rates(rows, study):
+    """Table 2: rates pooled over all pixels, a row a structure."""
+    table = metrics.pooled(rows[rows["class"].isin(names(study))], ["class"])
+    return table[RATES]
+
+
+def by_split(rows, study):
+    """The image scores of the headline network on the target, in the order of the splits."""
+    own = rows[(rows["class"] == study.target) & (rows["model"] == study.headline)]
+    own = metrics.scores(own)
+    order = {"train": 0, "val": 1, "test": 2}
+    own = own[own["split"].isin(order) & own["IoU"].notna()]
+    if own.empty:
+        raise NotComputable(f"No image has an IoU of {_plain(study.target)}: nothing to draw")
+    return own.sort_values("split", key=lambda s: s.map(order), kind="stable")
+
+
+def several(rows, study):
+    """The rows, where at least two structures have a score; NotComputable says why not."""
+    if len(study.foreground) < 2:
+        raise NotComputable("This study has one structure: there is nothing to compare it with")
+    own = rows[rows["class"].isin(names(study))]
+    seen = own.groupby("class")[["tp", "fp", "fn"]].sum().sum(axis=1) > 0
+    if seen.sum() < 2:
+        raise NotComputable(
+            "Fewer than two structures are in a test image or were drawn: nothing to compare"
+        )
+    return rows[rows["class"].isin(["background", *seen.index[seen]])]
+
+
+def found_in_words(found):
+    """Found, missed, drawn where there is none: a sentence a structure, Markdown list."""
+    lines = []
+    for row in found.itertuples(index=False):
+        name = _plain(row[0])
+        if row.present:
+            text = f"found in {row.found} of the {row.present} images that show it"
+            text += f", missed in {row.missed}" if row.missed else ", missed in none"
+        else:
+            text = "in no test image, so it can be neither found nor missed"
+        if row.absent:
+            text += f"; drawn in {row.drawn_where_none} of the {row.absent} that do not"
+        lines.append(f"- **{name}**: {text}.")
+    return "\n".join(lines)
+
+
+def distance_table(network, people, surface, study):
+    """One table of distances: the network's and, where people drew, theirs, a row each and class.
+
+    network: of ``outlines.distances``; people: of ``raters.between``; surface: of
+    :func:`surface_table`.
+    """
+    values = [c for c in network if c.startswith(("hd95", "assd"))]
+    if network[values[0]].isna().all() and people.empty:
+        raise NotComputable("No test image has both outlines, so there is no distance")
+    own = network.merge(surface, on="class", how="left").assign(
+        between=f"{figures.model_label(study.headline)} – reference"
+    )
+    parts = [own]
+    if len(people):
+        theirs = people.reindex(columns=["class", "images", *values])
+        parts.append(theirs.assign(between=figures.two_people(study)))
+    table = pd.concat(parts, ignore_index=True)
+    table["without_distance"] = table["without_distance"].astype("Int64")
+    order = {name: k for k, name in enumerate(network["class"])}
+    table = table[table["class"].isin(order)].sort_values(
+        "class", key=lambda c: c.map(order), kind="stable", ignore_index=True
+    )
+    return table[["class", "between", *[c for c in table if c not in ("class", "between")]]]
+
+
+def surface_table(each, draws, seed):
+    """Mean normalised surface Dice with its interval, a row a class. each: of
+    ``outlines.surface``.
+    """
+    groups = outlines.with_unit(each).groupby("class", sort=False)
+    return pd.DataFrame(
+        [{"class": c} | outlines.means(own, ["nsd"], draws, seed) for c, own in groups]
+    )
+
+
+def distances_in_words(table, study):
+    """How far off the network's outlines lie, beside people's: one sentence, Markdown. table: of
+    :func:`distance_table`.
+    """
+    value = "hd95_mm" if "hd95_mm" in table else "hd95_px"
+    unit, who = value.rpartition("_")[2], figures.two_people(study)
+    own = table[table["between"] != who].dropna(subset=value).set_index("class")
+    people = table[table["between"] == who].set_index("class")[value]
+    listed = []
+    for name, row in own.iterrows():
+        text = f"{_plain(name)} {tables.number(row[value], 1)} {unit}"
+        if pd.notna(theirs := people.get(name)):
+            text += f" ({who} {tables.number(theirs, 1)})"
+        listed.append(text)
+    return (
+        f"All but the worst 5 % of the outline by {figures.model_label(study.headline)} lies, on"
+        f" average over images, within: {'; '.join(listed)}."
+    )
+
+
+def confusion_table(matrix, study):
+    """Percent of each class's reference pixels by what they were drawn as: index and columns the
+    classes. matrix: of ``metrics.confusion``; a class without a pixel has an empty row.
+    """
+    listed = [c.name for c in study.classes]
+    total = matrix.sum(axis=1, keepdims=True).astype(float)
+    total[total == 0] = float("nan")
+    return pd.DataFrame(100 * matrix / total, index=listed, columns=listed)
+
+
+def worst_confusion(table):
+    """What structures are most often taken for: a sentence a structure, Markdown."""
+    said = []
+    for name, row in table.drop(index="background").iterrows():
+        wrong = row.drop(name).dropna()
+        if len(wrong) and wrong.max() >= 0.05:
+            said.append(f"{wrong.max():.0f} % of {_plain(name)} as {_plain(wrong.idxmax())}")
+    return f"Most often drawn as something else: {'; '.join(said)}." if said else ""
+
+
+def unlabelled(table):
+    """A table of the paper's tests without the columns that its caption says anyway."""
+    return table.drop(columns=["label", "note"], errors="ignore")

@@ -1,0 +1,199 @@
+"""Page 7, how fast is it and what does it cost: sentences and tables as functions of frames."""
+
+import numpy as np
+import pandas as pd
+
+from helpers import datasets, figures, papers
+from helpers.analyses import speed
+from helpers.errors import NotComputable
+
+#: width of U-Net++'s first level, of which the papers do not say which they took
+WIDTHS = (32, 64)
+TRUSTED = 0.25  # real and random images are computed alike: a larger difference in speed is no fact
+#: column of the measurements → as the table has it; the others follow as they are
+SHOWN = {
+    "model": "model",
+    "fps": "fps",
+    "ms_median": "ms_an_image",
+    "ms_q25": "ms_an_image_low",
+    "ms_q75": "ms_an_image_high",
+    "data": "data",
+    "batch": "images_at_a_time",
+}
+PRINTED = "Paper, here: images a second. Ratio: to {label}; 1 is as fast."
+
+
+def label(name):
+    """How a network is written."""
+    return figures.model_label(name)
+
+
+def cost_table(costs):
+    """The costs with parameters in millions. costs: of ``speed.costs``."""
+    table = costs.copy()
+    table.insert(2, "parameters (million)", table.pop("parameters") / 1e6)
+    return table
+
+
+def at_size(costs, size):
+    """The costs at one side by network: columns millions, GMACs."""
+    own = costs[costs["size_px"] == size].set_index("model")
+    return own.assign(millions=own["parameters"] / 1e6)[["millions", "GMACs"]]
+
+
+def costs_in_words(at, head, size):
+    """Parameters and arithmetic of the headline network beside the others', Markdown. at: of
+    :func:`at_size`.
+    """
+    return (
+        f"**Fewer parameters?** {label(head)} has {at['millions'][head]:.1f} million"
+        f"{_against(at['millions'], head)}.\n\n"
+        f"**Less arithmetic?** An image of {size} × {size} pixels takes {label(head)}"
+        f" {at['GMACs'][head]:.1f} billion multiply-adds{_against(at['GMACs'], head)}."
+    )
+
+
+def _against(values, head):
+    """': fewer than A (2.0); more than B (1.0)', '' where there is one network."""
+    others = values.drop(head)
+    groups = {"fewer": others[others > values[head]], "more": others[others <= values[head]]}
+    parts = [
+        f"{word} than " + ", ".join(f"{label(n)} ({v:.1f})" for n, v in group.items())
+        for word, group in groups.items()
+        if len(group)
+    ]
+    return f": {'; '.join(parts)}" if parts else ""
+
+
+def claim_in_words(at, study):
+    """What becomes of the Q-VUM paper's claim about parameters, Markdown ('' for other papers)."""
+    if study.paper != "qvum2024" or not {"unet", "qvum"} <= set(at.index):
+        return ""
+    plain, wide = (
+        speed.cost("unetpp", 3, len(study.classes), 64, width=w)["parameters"] / 1e6 for w in WIDTHS
+    )
+    holds = "holds" if at["millions"]["qvum"] < at["millions"]["unet"] else "does not hold"
+    return (
+        f'The paper claims fewer parameters than U-Net and "Detailed-UNet". For U-Net this {holds}.'
+        f" U-Net++ is in use in two widths, with {plain:.1f} and {wide:.1f} million; the paper does"
+        " not say which one it took."
+    )
+
+
+def real_images(arrays, size, count=8):
+    """The first images of the study at one side, list of uint8 (size, size)."""
+    return [datasets.resize_image(np.asarray(image), size) for image in arrays.images[:count]]
+
+
+def speed_table(timed):
+    """The measurements as they are shown and kept. timed: of ``speed.compare``."""
+    names = SHOWN | {c: c for c in timed if c not in SHOWN}
+    return timed[list(names)].rename(columns=names)
+
+
+def speed_note(known):
+    """What was timed, on what. known: of ``speed.devices``."""
+    return f"{speed.TIMED} Devices: {'; '.join(f'{name} is {words}' for name, words in known)}."
+
+
+def live(timed, device=None):
+    """One real image at a time on one device (None: the first): a row a network, by network."""
+    device = device or timed["device"].iloc[0]
+    own = timed[(timed["device"] == device) & (timed["data"] == "real") & ~timed["compiled"]]
+    return own[own["batch"] == 1].set_index("model")
+
+
+def speeds_in_words(timed, known, study):
+    """Who is fastest on each device, and whether the timing can be trusted, Markdown.
+
+    timed: of ``speed.compare``; known: of ``speed.devices``.
+    """
+    return "\n\n".join(
+        text for device, words in known for text in _device_in_words(timed, device, words, study)
+    )
+
+
+def _device_in_words(timed, device, words, study):
+    own = timed[(timed["device"] == device) & ~timed["compiled"]]
+    fps = live(timed, device)["fps"].sort_values(ascending=False)
+    if fps.empty:
+        return
+    size, precision = own["size_px"].iloc[0], own["precision"].iloc[0]
+    head = study.headline
+    listed = ", ".join(f"{label(n)} {fps[n]:.1f}" for n in fps.index)
+    text = (
+        f"**How fast?** On {words}, in {precision} (the precision that the results were scored"
+        f" in), one image of {size} × {size} pixels at a time, images a second: {listed}."
+    )
+    if len(fps) > 1:
+        text += f" {label(head)} is number {fps.index.get_loc(head) + 1} of {len(fps)}."
+    yield text
+    mine = own[(own["model"] == head) & (own["data"] == "real")]
+    most = mine.loc[mine["fps"].idxmax()]
+    text = (
+        f"With the best number of images at a time it makes {most['fps']:.1f} a second"
+        f" ({most['batch']} at a time)."
+    )
+    dummy = own[(own["batch"] == 1) & (own["data"] == "dummy")].set_index("model")["fps"]
+    gap = (dummy / fps - 1).abs().max()
+    if pd.notna(gap):
+        text += f" Real and random images differ by at most {100 * gap:.0f} % in speed."
+    if gap > TRUSTED:
+        text += (
+            " **That is more than the images can explain: something else used this machine, and"
+            " these times are not to be trusted.**"
+        )
+    yield text
+    if study.paper == "qvum2024" and len(fps) > 1 and "qvum" in fps:
+        verdict = "is so" if fps.idxmax() == "qvum" else "is not so"
+        yield (
+            f'The paper says "the fastest of the five": at {size} px on this device in {precision},'
+            f" that {verdict}. Other sizes and devices may have another order."
+        )
+
+
+def printed(study, live):
+    """The paper's printed speeds beside ours: columns printed_for, our_model, paper, here and the
+    ratios to the headline network. NotComputable where the paper prints none.
+    """
+    rows = papers.load(study) if (study.root / "published.yml").exists() else None
+    rows = rows[rows["metric"] == "speed"] if rows is not None else pd.DataFrame()
+    if rows.empty:
+        raise NotComputable("This study's paper prints no speeds")
+    table = rows[["model", "value"]].set_axis(["printed_for", "paper"], axis=1)
+    table.insert(1, "our_model", table["printed_for"].map(papers.MODELS))
+    table["here"] = table["our_model"].map(live["fps"])
+    for where in ("paper", "here"):
+        own = table.loc[table["our_model"] == study.headline, where].max()
+        table[f"{where}_ratio"] = table[where] / own
+    return table
+
+
+def printed_in_words(table, at, head):
+    """What the printed speeds can mean, Markdown. table: of :func:`printed`; at: of
+    :func:`at_size`.
+    """
+    both = table.dropna(subset="here").set_index("our_model")
+    if len(both) < 2:
+        raise NotComputable("Fewer than two of the printed networks were timed here")
+    spread, own = (
+        both[f"{who}_ratio"].max() / both[f"{who}_ratio"].min() - 1 for who in ("paper", "here")
+    )
+    text = (
+        f"The printed speeds lie within {100 * spread:.0f} % of each other, ours within"
+        f" {100 * own:.0f} %."
+    )
+    if spread < 0.25 < own:
+        text += (
+            " Networks whose arithmetic differs several times over cannot be this close in speed"
+            " unless something outside them (reading, resizing, drawing) took most of the time: the"
+            " printed order says little."
+        )
+    if "vistr" in both.index:
+        text += (
+            f" VisTR is printed at {both['paper_ratio']['vistr']:.2f} times the speed of"
+            f" {label(head)}; here it runs at {both['here_ratio']['vistr']:.2f} times, with"
+            f" {at['millions']['vistr']:.1f} million parameters and {at['GMACs']['vistr']:.1f}"
+            " billion multiply-adds."
+        )
+    return text

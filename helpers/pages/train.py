@@ -1,0 +1,121 @@
+"""Page 3, how a network learns: sentences and tables as functions of frames."""
+
+import json
+
+import pandas as pd
+
+from helpers import figures, metrics
+
+COLUMNS = ["split", "class", "IoU", "Dice", "precision", "recall"]
+
+
+def history(folder):
+    """The learning history of a training: epoch, lr, losses, accuracies, seconds."""
+    return pd.read_csv(folder / "history.csv")
+
+
+def kept_epoch(folder):
+    """The epoch (from 1) whose weights were kept, as the training's record says."""
+    return json.loads((folder / "weights.json").read_text(encoding="utf-8"))["kept_epoch"]
+
+
+def in_words(curve, model, kept):
+    """How long it learned and which epoch was kept, Markdown.
+
+    curve: epoch, train_loss, val_loss, seconds; kept: the epoch (from 1).
+    """
+    minutes = curve["seconds"].sum() / 60
+    epochs = f"{len(curve)} epoch{'s' if len(curve) > 1 else ''}"
+    text = f"**{figures.model_label(model)}** learned for {epochs}, {minutes:.1f} minutes. "
+    if curve["val_loss"].isna().all():
+        return text + f"No images were set aside to tune it; the weights of epoch {kept} are kept."
+    best = curve.loc[curve["val_loss"].idxmin()]
+    text += (
+        f"The validation loss was lowest ({best['val_loss']:.3f}) after epoch {best['epoch']:.0f};"
+        f" the training loss was {best['train_loss']:.3f} there. "
+    )
+    same = kept == best["epoch"]
+    return text + ("Those weights are kept." if same else f"Kept are those of epoch {kept}.")
+
+
+def pooled(counts):
+    """Scores pooled over all pixels of each split, a row a structure. counts: per-image rows."""
+    own = counts[counts["class"] != "background"]
+    return metrics.pooled(own, ["split", "class"])[COLUMNS]
+
+
+def procedure(study, spec, fold, seed, arrays):
+    """The training procedure as a table (setting, value, meaning): what papers keep in a
+    supplement.
+    """
+    sizes = {split: len(arrays.rows(fold, split)) for split in ("train", "val", "test")}
+    weights = (
+        ", ".join(f"{c.name} {c.weight:g}" for c in study.classes)
+        if spec["class_weights"]
+        else "all 1"
+    )
+
+    def words(value):
+        return (
+            ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
+            if isinstance(value, dict)
+            else str(value)
+        )
+
+    rows = [
+        (
+            "network",
+            figures.model_label(spec["name"])
+            + (f" ({words(spec['options'])})" if spec["options"] else ""),
+            "",
+        ),
+        (
+            "images",
+            f"{sizes['train']} / {sizes['val']} / {sizes['test']}",
+            "training / validation / test",
+        ),
+        (
+            "image size",
+            (
+                f"{arrays.images.shape[1]} × {arrays.images.shape[2]} px, {spec['channels']}"
+                " channel(s)"
+            ),
+            "a grey image is copied to all channels",
+        ),
+        (
+            "intensity",
+            spec["normalise"],
+            "none: 0…1; else minus mean, over SD, of ImageNet or the training images",
+        ),
+        (
+            "encoder starts from",
+            spec["encoder_weights"],
+            "imagenet: weights learned on photographs; none: random",
+        ),
+        (
+            "frozen epochs",
+            spec["freeze_epochs"],
+            "first epochs in which the pretrained encoder is not changed",
+        ),
+        (
+            "augmentation",
+            words(spec["augmentation"]),
+            "random changes to each training image, drawn anew every time",
+        ),
+        ("loss", words(spec["loss"]), "what is made small"),
+        ("class weights", weights, "how much a pixel of each structure counts in the loss"),
+        ("optimiser", words(spec["optimiser"]), "how weights are changed"),
+        ("schedule", words(spec["schedule"]), "how the learning rate changes"),
+        (
+            "epochs, batch",
+            f"{spec['epochs']}, {spec['batch']}",
+            "passes over the images; images a step",
+        ),
+        (
+            "weights kept",
+            spec["checkpoint"],
+            "best: of the lowest validation loss; last: of the last epoch",
+        ),
+        ("seed", seed, "same seed, same machine, same result"),
+    ]
+    return pd.DataFrame(rows, columns=["setting", "value", "meaning"]).astype(str)

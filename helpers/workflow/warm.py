@@ -1,0 +1,185 @@
+"""Notebooks in seconds: a process that has imported the libraries once and forks for each of them.
+
+Importing pandas, torch and matplotlib costs more than most pages compute. ``serve`` imports them,
+and nothing of helpers, so that no code is ever older than its file; every runner of a notebook
+(``python -m helpers notebook``) and every kernel asks it for a fork. Where STUDY_WARM names no
+socket, as on a cluster's nodes, the same command simply starts cold. The server ends by itself.
+
+This module imports the standard library only: its start is what every notebook waits for.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+#: what pages and trainings import; a name that is not installed is left out
+LIBRARIES = (
+    *("numpy", "pandas", "pandera.pandas", "scipy.stats", "scipy.ndimage", "yaml", "jsonschema"),
+    *("PIL.Image", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "seaborn", "imagehash"),
+    *("statsmodels.api", "SimpleITK", "pydicom", "torch", "torchvision", "safetensors.torch"),
+    *("IPython", "ipykernel.kernelapp", "papermill"),
+)
+IDLE = 20.0  # seconds without a fork after which the server ends
+START = 120.0  # seconds that it may take to start on a busy machine
+
+
+def main(module, arguments):
+    """Run ``python -m module arguments`` in a fork of the server, or here where there is none."""
+    path = os.environ.get("STUDY_WARM")
+    if path and hasattr(os, "fork") and (connection := _connect(Path(path))):
+        sys.exit(_ask(connection, module, arguments))
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _connect(path):
+    """A connection to the server, which is started where it does not run; None if it cannot."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    until = time.monotonic() + START
+    with open(path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several that ask at once, one starts it
+        started = None
+        while time.monotonic() < until:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(str(path))
+                return connection
+            except OSError:
+                connection.close()
+            if started is None:
+                command = [sys.executable, "-m", "helpers.workflow.warm", "serve", str(path)]
+                own = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+                started = subprocess.Popen(
+                    command, env=os.environ | own, start_new_session=True, stdin=subprocess.DEVNULL
+                )
+            elif started.poll() is not None:
+                return None
+            time.sleep(0.05)
+    return None
+
+
+def _ask(connection, module, arguments):
+    """The exit code of a fork that runs the module with our streams, folder and environment."""
+    request = {
+        "module": module,
+        "arguments": arguments,
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "path": sys.path,
+    }
+    socket.send_fds(connection, [b"."], [0, 1, 2])
+    connection.sendall(json.dumps(request).encode() + b"\n")
+    answers = connection.makefile()
+    pid = int(answers.readline() or -1)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as if it were our own process
+        signal.signal(number, lambda got, _: _send(pid, got))
+    return int(answers.readline() or 1)
+
+
+def _send(pid, number):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def serve(path):
+    """Fork for every request on the socket; end when nothing was asked for ``IDLE`` seconds.
+
+    A client that is gone takes its fork, and all that the fork has started, with it.
+    """
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    for name in LIBRARIES:
+        try:
+            __import__(name)
+        except ImportError:
+            continue
+    listener = socket.socket(socket.AF_UNIX)
+    path.unlink(missing_ok=True)
+    listener.bind(str(path))
+    listener.listen(64)
+    children, last = {}, time.monotonic()  # pid → the connection of who asked for it
+    while children or time.monotonic() - last < IDLE:
+        ready, _, _ = select.select([listener, *children.values()], [], [], 0.05)
+        if listener in ready:
+            pid, connection = _fork(listener)
+            children[pid] = connection
+        for pid, connection in list(children.items()):
+            if connection in ready and not connection.recv(1):  # the client is gone
+                _kill(pid)
+        for pid in list(children):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                _tell(children.pop(pid), os.waitstatus_to_exitcode(status))
+                last = time.monotonic()
+    for left in (path, path.with_suffix(".lock")):
+        left.unlink(missing_ok=True)
+    path.parent.rmdir()
+
+
+def _fork(listener):
+    """(pid, connection) of a new fork for the next client."""
+    connection, _ = listener.accept()
+    _, streams, _, _ = socket.recv_fds(connection, 1, 3)
+    request = json.loads(connection.makefile().readline())
+    pid = os.fork()
+    if pid:
+        for stream in streams:
+            os.close(stream)
+        _tell(connection, pid)
+        return pid, connection
+    code = 1
+    try:
+        listener.close()
+        connection.close()
+        os.setsid()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        code = _run(request)
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+
+
+def _run(request):
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[:] = request["path"]
+    sys.argv = [request["module"], *request["arguments"]]
+    if (threads := os.environ.get("OMP_NUM_THREADS")) and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(int(threads))  # read once, when torch was imported
+    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _kill(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _tell(connection, number):
+    with contextlib.suppress(OSError):
+        connection.sendall(f"{number}\n".encode())
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(Path(sys.argv[2]))
+    else:
+        main(sys.argv[1], sys.argv[2:])
