@@ -103,7 +103,8 @@ def root(tmp_path, monkeypatch):
         few = re.sub(r"draws: \d+", "draws: 300", path.read_text(encoding="utf-8"))
         path.write_text(few, encoding="utf-8")
     monkeypatch.setattr(studies, "ROOT", tmp_path)
-    return tmp_path
+    with matplotlib.rc_context():  # a page sets the study's style
+        yield tmp_path
 
 
 def run(page, parameters):
