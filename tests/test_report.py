@@ -137,7 +137,7 @@ def test_case_browser_holds_every_test_image(study, book):
     assert {"patient", "sex", "age", "bmi", "device", "scores"} <= set(first)
     rows = stats.select(stats.read(study))
     assert first["scores"]["qvum"]["QLM"][0] == pytest.approx(
-        summary.case_values(study, rows).get(first["id"], np.nan), abs=1e-4
+        stats.case_values(rows, "qvum", "QLM").get(first["id"], np.nan), abs=1e-4
     )
     for case in content["cases"]:
         assert (book / "cases" / f"{case['id']}.webp").stat().st_size < 20_000
@@ -261,37 +261,16 @@ def test_headline_says_where_and_how_much(study, monkeypatch, capsys):
     )
 
 
-def test_summary_of_a_study_with_patients(study):
-    rows = stats.select(stats.read(study))
-    table = summary.headline(study, rows)
-    assert list(table.columns) == summary.COLUMNS and table["value"].notna().all()
-    first = table.iloc[0]
-    assert first["low"] < first["value"] < first["high"] and "8 patients" in first["how"]
-    text = summary.answer(study, rows, table)
-    assert f"{first['value']:.2f}" in text and "U-Net" in text and "patients" in text
-    assert "hardly learned" in summary.against(study, table.assign(value=table["value"] * 0.1))
-    claims = study.run / "tables" / "claims.csv"
-    kept = claims.read_bytes() if claims.is_file() else None
-    claims.write_text("verdict,sentence\nholds,yes.\nreversed,U-Net beats Q-VUM on mPA.\n")
-    assert summary.against(study, table).startswith(
-        " Against it (page 5): U-Net beats Q-VUM on mPA (the mean"
-    )
-    claims.unlink() if kept is None else claims.write_bytes(kept)
-    told, dice = summary.telling(study, rows), summary.case_values(study, rows)
-    assert dice[told["best"]] == dice.max() and dice[told["worst"]] == dice.min()
-    assert "no patient in two groups" in summary.studied(study)
-
-
 def test_summary_page_runs_without_patients(tmp_path, monkeypatch):
     study = fabricate(tmp_path, "femoral", monkeypatch)
     names = execute(study, "00_summary")
-    rows = names["rows"]
+    rows = names["page"].rows
     assert "each image counts as independent" in summary.limits(study, rows)
     assert "outlined the femoral nerve block region" in summary.answer(
         study, rows, names["numbers"]
     )
     assert "was not published" in summary.studied(study)
-    for name in ("numbers", "best", "typical", "worst"):
+    for name in ("cases", "rivals", "numbers"):
         assert (study.run / "figures" / f"summary_{name}.svg").is_file()
     with open(study.run / "tables" / "headline.csv", encoding="utf-8") as file:
         assert next(csv.reader(file)) == summary.COLUMNS

@@ -2,6 +2,7 @@
 are made here.
 """
 
+import textwrap
 from contextlib import contextmanager
 
 import matplotlib.pyplot as plt
@@ -67,31 +68,37 @@ def forest(
     title=str,
     margin: float | None = None,
     xlabel: str = "",
+    heading: str = "",
     width: float = 6.8,
 ):
     """Differences with intervals: a line each value of column `by`, a panel (and scale) each value
     of column `panel`.
 
-    `table` needs columns `by`, difference, low, high; `colour` and `title` take a panel's value.
-    Differences up to ± `margin` are shaded.
+    `table` needs columns `by`, difference, low, high; `colour` and `title` take a panel's value, or
+    a line's where there are no panels. Differences up to ± `margin` are shaded. A heading says what
+    was found.
     """
     panels = list(dict.fromkeys(table[panel])) if panel else [""]
     names = list(dict.fromkeys(table[by]))
-    height = 0.8 + 0.22 * len(names) + 0.15 * (xlabel.count("\n") + 1)
+    height = 0.8 + 0.22 * len(names) + 0.15 * (xlabel.count("\n") + 1) + (0.3 if heading else 0)
     fig, grid = plt.subplots(1, len(panels), figsize=(width, height), sharey=True, squeeze=False)
     for axes, name in zip(grid[0], panels, strict=True):
         part = table[table[panel] == name] if panel else table
         y = [-names.index(value) for value in part[by]]
+        colours = [colour(name if panel else value) for value in part[by]]
         if margin:
             axes.axvspan(-margin, margin, color="#e3e3e3", linewidth=0)
         axes.axvline(0, color="black", linewidth=0.8)
-        axes.hlines(y, part["low"], part["high"], color=colour(name), linewidth=1.6)
-        axes.plot(part["difference"], y, "o", color=colour(name), markersize=4)
-        axes.set_title(title(name), fontsize=8)
-        axes.locator_params(axis="x", nbins=2)
+        axes.hlines(y, part["low"], part["high"], color=colours, linewidth=1.6)
+        axes.scatter(part["difference"], y, color=colours, s=16, zorder=3)
+        axes.set_title(title(name) if panel else "", fontsize=8)
+        axes.set_ylim(0.6 - len(names), 0.6)
+        axes.locator_params(axis="x", nbins=2 if panel else 5)
         axes.spines[["top", "right"]].set_visible(False)
-    grid[0, 0].set_yticks(-np.arange(len(names)), names)
+    grid[0, 0].set_yticks(-np.arange(len(names)), names if panel else [title(n) for n in names])
     fig.supxlabel(xlabel, fontsize=8)
+    if heading:
+        fig.suptitle(textwrap.fill(heading, int(14 * width)), fontsize=9)
     return fig
 
 
@@ -123,6 +130,34 @@ def boxes(
         crowded = len(names) * len(panels) >= 9
         axes.tick_params(axis="x", rotation=45 if crowded else 0)
         axes.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def strips(
+    points: pd.DataFrame,
+    means: pd.DataFrame,
+    colour=lambda name: GREY,
+    title=str,
+    xlabel: str = "",
+    heading: str = "",
+    width: float = 5.2,
+):
+    """A line a name: every value as a grey point, the mean as a diamond, its interval as a bar.
+
+    points: columns name, value; means: columns name, value, low, high, in the order to draw.
+    """
+    names = list(means["name"])
+    fig, axes = plt.subplots(figsize=(width, 0.9 + 0.5 * len(names)))
+    with _steady():
+        seaborn.stripplot(
+            points, x="value", y="name", order=names, ax=axes, color="#9a9a9a", size=3, jitter=0.25
+        )
+    for y, row in enumerate(means.to_dict("records")):
+        own = {"color": colour(row["name"]), "zorder": 3}
+        axes.plot([row["low"], row["high"]], [y, y], linewidth=4, **own)
+        axes.plot(row["value"], y, "D", markersize=7, **own)
+    axes.set(xlim=(0, 1), xlabel=xlabel, ylabel="", title=heading)
+    axes.set_yticks(range(len(names)), [title(name) for name in names])
     return fig
 
 

@@ -1,25 +1,37 @@
-"""The front page: the headline numbers with their intervals, the answer in words, who was
-studied, telling cases.
+"""The front page: what was found on each structure, what should worry the reader, whether the
+network is better than its rivals, who was studied.
 
-Everything is made from per_image.csv, the manifest and the cached images; nothing here imports
-torch.
+Everything is made from per_image.csv, the manifest, the cached images and the tables of other
+pages; nothing here imports torch.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from helpers import figures, runs, stats, studies
-from helpers.figures import model_label, pictures, tables
+from helpers import files, runs, stats, studies
+from helpers.errors import NotComputable, StudyError
+from helpers.figures import fullsize, model_label, tables
+from helpers.pages import comparison, cross_validation
 
 COLUMNS = ["what", "value", "low", "high", "unit", "how"]
 SIZE = 5.2  # inches, width of the front page's figures: readable on a phone
 HARDLY = 0.2  # a mean below it: the network hardly learned
+WEAK = 0.5  # a Dice below it: an outline of little use
+DROP = 0.05  # a fall of the Dice that is worth a sentence
 MEANS = {
     "mIoU": "the mean IoU of all classes",
     "mPA": "the mean share found of each class, background included",
 }
-WEAK = 0.5  # a Dice below it: an outline of little use
+NOT_NAMED = ("", "unpublished", "none")  # a citation that names nothing
+#: table of another page → what is missing where it is missing
+SOURCES = {
+    "folds": "other divisions of the images (page 8)",
+    "robustness": "noise, gain and depth (page 12)",
+    "risk_coverage": "whether the network's own doubt finds its failures (page 12)",
+    "rater_agreement": "how far people agree (page 2)",
+}
+#: change of the images → how it is said
+CHANGES = {"noise": "more noise", "gain": "another gain", "depth": "another depth"}
 
 
 def order(study, rows):
@@ -30,52 +42,46 @@ def order(study, rows):
     ]
 
 
-def headline(study, rows):
-    """The study's main numbers: DataFrame with what, value, low, high, unit, how; NaN limits:
-    no interval.
+# --- the table of the main numbers ---------------------------------------------------------------
 
-    rows: test rows of fold main of per_image.csv. First the declared metric of the declared
-    class for each network (the headline's leads), then the differences by the declared test,
-    then the headline's pooled numbers and the count of weak images.
+
+def headline(study, rows, tests):
+    """The study's main numbers: DataFrame with what, value, low, high, unit, how; NaN: not there.
+
+    rows: test rows of fold main of per_image.csv; tests: ``stats.declared`` of them, or the
+    NotComputable in its place. First the declared metric of the declared class for each network
+    (the headline's leads), then the differences, then the headline's pooled numbers, its other
+    structures, and the share of weak images of every structure.
     """
+    if study.headline not in set(rows["model"]):
+        raise StudyError(
+            f"results/per_image.csv has no rows of the headline network {study.headline!r}; there"
+            f" are {', '.join(sorted(set(rows['model'])))}; run `make study STUDY={study.name}`"
+        )
     settings = study.statistics
     metric, class_, unit = settings["metric"], settings["class"], stats.default_unit(rows)
     options = {"method": settings["interval"], "draws": settings["draws"], "seed": settings["seed"]}
-    main = stats.intervals(rows, [metric], [class_], [f"per_{unit}"], **options).set_index("model")
-    how = f"mean over {main['n_units'].iloc[0]} {unit}s, {_interval(settings, unit)}"
+    asked = [metric], [class_], [f"per_{unit}"]
+    main = stats.intervals(rows, *asked, **options).set_index("model")
+    how = _interval(settings, unit)
     lines = [
-        _line(f"{metric} of {class_}, {model_label(m)}", main.loc[m], how)
+        _line(f"{metric} of {class_}, {model_label(m)}", main.loc[m], _over(main.loc[m], unit, how))
         for m in order(study, rows)
     ]
-    lines += _differences(study, rows)
-    own = rows[rows["model"] == study.headline]
-    parts = [
+    lines += _differences(study, rows, tests)
+    own, name = rows[rows["model"] == study.headline], model_label(study.headline)
+    pooled = [
         stats.intervals(own, ["IoU"], [class_, stats.ALL], ["pooled"], **options),
         stats.intervals(own, ["accuracy"], [stats.ALL], ["pooled"], **options),
     ]
-    for row in pd.concat(parts).to_dict("records"):
-        over = class_ if row["class"] == class_ else "all classes, background included"
-        what = (
-            "share of pixels in their right class"
-            if row["metric"] == "accuracy"
-            else f"{row['metric']} of {over}"
-        )
-        how = f"pixels of all {row['n_images']} images pooled, {_interval(settings, unit)}"
-        lines.append(_line(f"{what}, {model_label(study.headline)}", row, how))
-    weak = stats.failures(own, "Dice", study.target, WEAK).iloc[0]
-    lines.append(
-        {
-            "what": (
-                f"share of images with Dice of {study.target} below {WEAK},"
-                f" {model_label(study.headline)}"
-            ),
-            "value": weak["share"],
-            "low": weak["low"],
-            "high": weak["high"],
-            "unit": "",
-            "how": f"{weak['below']} of {weak['n']} images, 95 % interval by Wilson",
-        }
-    )
+    for row in pd.concat(pooled).to_dict("records"):
+        lines.append(_line(f"{_pooled(row, class_)}, {name}", row, _images(row, how)))
+    others = [c.name for c in study.foreground if c.name != class_]
+    for other in others:
+        row = stats.intervals(own, [metric], [other], [f"per_{unit}"], **options).iloc[0]
+        lines.append(_line(f"{metric} of {other}, {name}", row, _over(row, unit, how)))
+    weak = [c.name for c in study.foreground if c.name != study.target]
+    lines += [_weak(own, each, name) for each in (*weak, study.target)]
     for line in lines:
         line["what"] = line["what"].replace("_", " ")
     return pd.DataFrame(lines, columns=COLUMNS)
@@ -85,27 +91,53 @@ def _interval(settings, unit):
     return f"95 % interval by {settings['interval'].replace('_', '-')}, whole {unit}s resampled"
 
 
+def _over(row, unit, how):
+    return f"mean over {row['n_units']} {unit}s, {how}"
+
+
+def _images(row, how):
+    return f"pixels of all {row['n_images']} images pooled, {how}"
+
+
+def _pooled(row, class_):
+    over = class_ if row["class"] == class_ else "all classes, background included"
+    if row["metric"] == "accuracy":
+        return "share of pixels in their right class"
+    return f"{row['metric']} of {over}"
+
+
 def _line(what, row, how):
+    note = row["note"] or ("no score on any image" if pd.isna(row["estimate"]) else "")
     return {
         "what": what,
         "value": row["estimate"],
         "low": row["low"],
         "high": row["high"],
         "unit": "",
-        "how": how if not row["note"] else f"{how.split(',')[0]}; {row['note']}",
+        "how": how if not note else f"{how.split(',')[0]}; {note}",
     }
 
 
-def _differences(study, rows):
-    """One line a comparator: headline − comparator by the test that study.yml declares."""
-    if rows["model"].nunique() < 2:
+def _weak(own, class_, name):
+    row = stats.failures(own, "Dice", class_, WEAK).iloc[0]
+    return {
+        "what": f"share of images with Dice of {class_} below {WEAK}, {name}",
+        "value": row["share"],
+        "low": row["low"],
+        "high": row["high"],
+        "unit": "",
+        "how": f"{row['below']} of {row['n']} images, 95 % interval by Wilson",
+    }
+
+
+def _differences(study, rows, tests):
+    """One line a comparator: headline − comparator, as ``stats.declared`` has it."""
+    if isinstance(tests, NotComputable):
         return
-    names = order(study, rows)[1:]
-    tested = stats.declared(rows, study.headline, study.statistics).set_index("model")
-    for name in names:
-        row = tested.loc[name]
-        p = tables.p_text(row["p_adjusted"])
-        p = "no test" if p == "–" else f"P {p if '<' in p else '= ' + p}, adjusted for {len(names)}"
+    rivals = tests.set_index("model", drop=False)
+    for name in order(study, rows)[1:]:
+        row = rivals.loc[name]
+        p = comparison.p_value(row, len(tests)) or "no test"
         yield {
             "what": (
                 f"{row['metric']} of {row['class']}, {model_label(study.headline)} minus"
@@ -115,102 +147,315 @@ def _differences(study, rows):
             "low": row["low"],
             "high": row["high"],
             "unit": "",
-            "how": f"{row['test'].replace('_', ' ')} over {row['n']} {row['unit']}s, {p}",
+            "how": f"{row['verdict']}, {row['test']} over {row['n']} {row['unit']}s, {p}",
         }
 
 
-def case_values(study, rows):
-    """Dice of the target class of each test image for the headline network: Series by image_id,
-    undefined left out.
-    """
-    own = rows[rows["model"] == study.headline]
-    return (
-        stats.values(own, "Dice", study.target).set_index("image_id")["value"].dropna().sort_index()
-    )
+# --- sentences -----------------------------------------------------------------------------------
 
 
-def telling(study, rows):
-    """The best, the typical (median) and the worst test image of the headline network: name →
-    image_id.
-    """
-    dice = case_values(study, rows).sort_values(kind="stable")
-    return {"best": dice.index[-1], "typical": dice.index[len(dice) // 2], "worst": dice.index[0]}
+def question(study):
+    """What the study asks."""
+    return f"**{study.question or study.title}**"
 
 
 def answer(study, rows, table):
-    """The answer in three sentences, Markdown. table: as :func:`headline` gives it."""
+    """How good the headline network is on the declared class, one sentence. table: as
+    :func:`headline`.
+    """
     first, unit = table.iloc[0], stats.default_unit(rows)
-    title = next(c.title for c in study.classes if c.name == study.statistics["class"])
-    name, metric = model_label(study.headline), study.statistics["metric"]
+    settings = study.statistics
+    name, title = model_label(study.headline), _title(study, settings["class"])
+    if pd.isna(first["value"]):
+        return f"No test image shows the {title}, so nothing can be said of how {name} outlines it."
     n = rows["patient_id"].nunique() if unit == "patient" else rows["image_id"].nunique()
-    seen = "that it had never seen"
-    if study.split.get("unit") == "image" and unit == "patient":
-        seen = "of whom it had seen other images"
-    elif study.split.get("unit") == "image":
-        seen = "(it may have seen others of the same people)"
-    text = f"On {n} {unit}s {seen}, **{name}** outlined the {title} with a mean {metric} of "
-    text += f"**{_with_interval(first)}**, where 1 is a perfect outline and 0 none at all.\n\n"
-    text += _compared(study, rows, table) + "\n\n"
-    weak = table.iloc[-1]
     return (
-        text
-        + f"In {weak['how'].partition(',')[0]} the outline was of little use (Dice below {WEAK}; "
-        f"95 % interval {100 * weak['low']:.0f} to {100 * weak['high']:.0f} %)."
+        f"On {n} {unit}s {_seen(study, unit)}, **{name}** outlined the {title} with a mean"
+        f" {settings['metric']} of **{_with_interval(first)}**, where 1 is a perfect outline and 0"
+        " none at all."
     )
 
 
-def against(study, table):
-    """What speaks against the headline network, as sentences ('' for nothing): claims of page 5
-    that came out the other way, and rivals that hardly learned, so that being better than them
-    says little. table: as :func:`headline`.
+def _seen(study, unit):
+    if study.split.get("unit") != "image":
+        return "that it had never seen"
+    if unit == "patient":
+        return "of whom it had seen other images"
+    return "(it may have seen others of the same people)"
+
+
+def _title(study, class_):
+    return next((c.title for c in study.classes if c.name == class_), f"mean of {class_} classes")
+
+
+def _short(study, class_):
+    """The title without what stands in brackets."""
+    return _title(study, class_).partition(" (")[0]
+
+
+def _with_interval(row, digits=2):
+    if pd.isna(row["low"]):
+        return tables.number(row["value"], digits)
+    value, low, high = (tables.number(row[k], digits) for k in ("value", "low", "high"))
+    return f"{value} (95 % interval {low} to {high})"
+
+
+def structures(study, rows):
+    """What was found of each structure by the headline network: DataFrame, a row a structure.
+
+    rows: test rows of per_image.csv. Columns: class, title, images, units, shown (images in which
+    the reference has it), missed (of these), drawn_absent (images without it in which it was
+    drawn), border, border_unit (mean distance of the outlines where both are there: images of a
+    patient averaged, then patients; mm, or px of the evaluated image), area_percent (drawn area
+    against the true one), below (images of those with a Dice that lie below WEAK), scored,
+    units_below (patients, or images, with such an image).
     """
-    path = study.run / "tables" / "claims.csv"
-    claims = pd.read_csv(path) if path.is_file() else pd.DataFrame({"verdict": [], "sentence": []})
-    said = claims.loc[claims["verdict"] == "reversed", "sentence"].to_list()
-    text = f" Against it (page 5): {' '.join(said)}" if said else ""
-    for short, long in MEANS.items():
-        text = text.replace(short, f"{short} ({long})", 1)
-    means = table[table["how"].str.startswith("mean over") & (table["value"] < HARDLY)]
-    names = [what.rpartition(", ")[2] for what in means["what"]]
+    own, unit = rows[rows["model"] == study.headline], stats.default_unit(rows)
+    target_first = sorted(study.foreground, key=lambda c: c.name != study.target)
+    return pd.DataFrame([_structure(own[own["class"] == c.name], c, unit) for c in target_first])
+
+
+def _structure(own, c, unit):
+    sums = own.groupby("image_id")[["tp", "fp", "fn"]].sum()
+    shown = sums["tp"] + sums["fn"] > 0
+    dice = stats.values(own, "Dice", c.name).set_index("image_id")["value"].reindex(sums.index)
+    owner = own.assign(unit=own[f"{unit}_id"]).groupby("image_id")["unit"].first()
+    true, drawn = (sums["tp"] + sums["fn"]).sum(), (sums["tp"] + sums["fp"]).sum()
+    border, border_unit = _border(own, unit)
+    weak = dice < WEAK
+    return {
+        "class": c.name,
+        "title": c.title,
+        "images": len(sums),
+        "units": owner.nunique(),
+        "shown": int(shown.sum()),
+        "missed": int((shown & (sums["tp"] == 0)).sum()),
+        "drawn_absent": int((~shown & (sums["fp"] > 0)).sum()),
+        "border": border,
+        "border_unit": border_unit,
+        "area_percent": 100 * (drawn / true - 1) if true else np.nan,
+        "below": int(weak.sum()),
+        "scored": int(dice.notna().sum()),
+        "units_below": int(owner[weak[weak].index].nunique()),
+    }
+
+
+def _border(own, unit):
+    """(mean distance of the outlines, its unit): mm where every image with a distance has them."""
+    known = own.dropna(subset=["assd_px"])
+    in_mm = len(known) and known["assd_mm"].notna().all()
+    column = "assd_mm" if in_mm else "assd_px"
+    each = known.assign(unit=known[f"{unit}_id"]).groupby(["unit", "image_id"])[column].mean()
+    return each.groupby(level="unit").mean().mean(), "mm" if in_mm else "px"
+
+
+def found(table, unit):
+    """A line a structure in plain words, Markdown list. table: as :func:`structures`."""
+    return "\n".join(f"- **{_capital(r.title)}**: {_found(r, unit)}" for r in table.itertuples())
+
+
+def _found(r, unit):
+    if not r.shown:
+        drawn = f"; it was drawn in {r.drawn_absent} of them" if r.drawn_absent else ""
+        return f"in none of the {r.images} test images, so nothing can be said of it{drawn}."
+    parts = [
+        f"found in all {r.shown} images that show it"
+        if not r.missed
+        else f"missed in {r.missed} of {r.shown} images that show it"
+    ]
+    if r.drawn_absent:
+        parts.append(f"drawn in {r.drawn_absent} of {r.images - r.shown} that do not")
+    if pd.notna(r.border):
+        parts.append(f"its border {r.border:.1f} {r.border_unit} off on average")
+    if pd.notna(r.area_percent):
+        parts.append(_area(r.area_percent))
+    of = f"{r.below} of {r.scored} images"
+    if r.below and unit == "patient":
+        of += f" ({r.units_below} of {r.units} patients)"
+    return f"{', '.join(parts)}. Of little use (Dice below {WEAK}) in {of}."
+
+
+def _area(percent):
+    if abs(percent) < 0.5:
+        return "neither too large nor too small on the whole"
+    return f"drawn {abs(percent):.0f} % too {'large' if percent > 0 else 'small'} on the whole"
+
+
+def _capital(text):
+    return text[:1].upper() + text[1:]
+
+
+def rivals(tests, table):
+    """Is it better than the others, in a sentence or two. tests: ``stats.declared``; table: as
+    :func:`headline`.
+    """
+    first = tests.iloc[0]
+    rows = [
+        f"{model_label(r['model'])}: {comparison.size(r, len(tests))}{comparison.aside(r)}"
+        for r in tests.to_dict("records")
+    ]
+    text = (
+        f"**{model_label(first['headline'])} was {comparison.finding(tests)}**, by the test that"
+        f" study.yml declares ({first['test']} over {first['n']} {first['unit']}s).\n\n"
+        + "\n".join(f"- {row}" for row in rows)
+    )
+    names = hardly(table)
     if names:
         text += (
-            f" {' and '.join(names)} hardly learned under this protocol; being better than that"
-            " says little."
+            f"\n\n{comparison.listed(names)} hardly learned under this protocol; being better than"
+            " that says little."
         )
     return text
 
 
-def _with_interval(row, digits=2, before=" (", after=")"):
-    if pd.isna(row["low"]):
-        return tables.number(row["value"], digits)
-    value, low, high = (tables.number(row[k], digits) for k in ("value", "low", "high"))
-    return f"{value}{before}95 % interval {low} to {high}{after}"
+def hardly(table):
+    """The networks (as written) that hardly learned. table: as :func:`headline`."""
+    rows = table[table["how"].str.startswith("mean over") & (table["value"] < HARDLY)]
+    rows = rows[rows["what"].str.startswith(table["what"].iloc[0].rpartition(", ")[0])]
+    return [what.rpartition(", ")[2] for what in rows["what"]]
 
 
-def _compared(study, rows, table):
-    names = order(study, rows)[1:]
-    if not names:
-        return "No other network was trained, so nothing can be said about which is better."
-    found = {"better than": [], "worse than": [], "not shown to differ from": []}
-    for name, row in zip(
-        names, table.iloc[len(names) + 1 : 2 * len(names) + 1].to_dict("records"), strict=True
-    ):
-        kind = (
-            "better than"
-            if row["low"] > 0
-            else "worse than"
-            if row["high"] < 0
-            else "not shown to differ from"
+# --- what should worry the reader ----------------------------------------------------------------
+
+
+def worries(study, table, found):
+    """What speaks against trusting the headline number: Markdown list.
+
+    table: as :func:`structures`; found: name → table of other pages, those that there are.
+    """
+    said = [
+        *_failures(table),
+        *_area_bias(study, found.get("areas")),
+        *_folds(study, found.get("folds")),
+        *_people(study, found.get("rater_agreement")),
+        *_robustness(study, found.get("robustness")),
+        *_doubt(found.get("risk_coverage")),
+        *_gates(found.get("gates")),
+        *_claims(found.get("claims")),
+    ]
+    missing = [what for name, what in SOURCES.items() if name not in found]
+    if missing:
+        said.append(f"Not examined in this run: {comparison.listed(missing)}.")
+    return "\n".join(f"- {text}" for text in said)
+
+
+def _failures(table):
+    bad = [
+        f"the {r.title.partition(' (')[0]} in {r.below} of {r.scored}"
+        for r in table.itertuples()
+        if r.below
+    ]
+    if bad:
+        yield f"**It fails** (Dice below {WEAK}) on {comparison.listed(bad)} images (page 6)."
+    unseen = [r.title.partition(" (")[0] for r in table.itertuples() if not r.shown]
+    if unseen:
+        yield f"**Never tested**: no test image shows the {comparison.listed(unseen)}."
+
+
+def _area_bias(study, areas):
+    if areas is None:
+        return
+    own = areas[areas["model"] == study.headline] if "model" in areas else areas
+    sure = own[(own["low"] > 0) | (own["high"] < 0)]
+    parts = [
+        f"the {_short(study, r['class'])} by {abs(r['bias']):.3g} {r['unit']} too"
+        f" {'large' if r['bias'] > 0 else 'small'} (95 % interval"
+        f" {comparison.signed(r['low'], 0)} to {comparison.signed(r['high'], 0)})"
+        for r in sure.to_dict("records")
+    ]
+    if parts:
+        yield f"**Areas are off**: it draws {comparison.listed(parts)} (page 6)."
+
+
+def _folds(study, folds):
+    if folds is None:
+        return
+    for model, part in folds.groupby("model", sort=False):
+        own = part["fold"] == cross_validation.OWN
+        here, others = part.loc[own, "pooled_IoU"], part.loc[~own, "pooled_IoU"]
+        if len(here) and cross_validation.place(here.iloc[0], others) == "above":
+            yield (
+                f"**The test set may be a lucky one**: pooled IoU of the"
+                f" {_short(study, study.target)} is {here.iloc[0]:.2f} there, above all"
+                f" {len(others)} folds of the cross-validation ({others.min():.2f} to"
+                f" {others.max():.2f}, {model_label(model)}; page 8)."
+            )
+
+
+def _people(study, agreement):
+    if agreement is None:
+        return
+    between = agreement[
+        (agreement["kind"] == "between raters") & (agreement["class"] == study.target)
+    ]
+    if len(between) and pd.notna(between["Dice"].iloc[0]):
+        people = "two programs that stand for people" if study.synthetic else "two people"
+        yield (
+            f"**The reference is uncertain itself**: {people} who outline the"
+            f" {_short(study, study.target)} agree to a Dice of {between['Dice'].iloc[0]:.2f}"
+            " (page 2)."
         )
-        found[kind].append(f"{model_label(name)} (difference {_with_interval(row, 3, ', ', '')})")
-    said = [f"{kind} {' and '.join(items)}" for kind, items in found.items() if items]
-    return f"It was {'; it was '.join(said)}."
+
+
+def _robustness(study, robustness):
+    if robustness is None:
+        return
+    rows = robustness[robustness["class"] == study.target]
+    parts = []
+    for change, part in rows.groupby("change", sort=False):
+        usual = part.loc[part["level"] == (1.0 if change == "depth" else 0.0), "Dice"]
+        if len(usual) and usual.iloc[0] - part["Dice"].min() >= DROP:
+            parts.append(
+                f"{CHANGES.get(change, change)} ({usual.iloc[0]:.2f} to {part['Dice'].min():.2f})"
+            )
+    if parts:
+        yield (
+            f"**Other machines**: the Dice of the {_short(study, study.target)} falls under"
+            f" {comparison.listed(parts)}, at the strongest change tried (page 12)."
+        )
+
+
+def _doubt(curve):
+    """risk: mean error of the images kept, by coverage; a doubt that finds failures lowers it."""
+    if curve is None or curve.empty:
+        return
+    half = curve.loc[(curve["coverage"] - 0.5).abs().idxmin()]
+    whole = curve.loc[curve["coverage"].idxmax()]
+    possible, gained = whole["risk"] - half["best"], whole["risk"] - half["risk"]
+    if possible > 0 and gained < possible / 2:
+        yield (
+            "**It does not know when it fails**: without the half of the images that it is least"
+            f" sure of, the mean error (1 − Dice) is {half['risk']:.3f} instead of"
+            f" {whole['risk']:.3f}; a perfect doubt would leave {half['best']:.3f} (page 12)."
+        )
+
+
+def _gates(gates):
+    if gates is None:
+        return
+    failed = gates[gates["result"] == "FAILED"]
+    for row in failed.to_dict("records"):
+        yield f"**A check of the data failed**: {row['gate']}, {row['found']} (page 2)."
+
+
+def _claims(claims):
+    if claims is None:
+        return
+    said = claims.loc[claims["verdict"] == "reversed", "sentence"]
+    if len(said):
+        text = " ".join(said)
+        for short, long in MEANS.items():
+            text = text.replace(short, f"{short} ({long})", 1)
+        yield f"**Where it lost**: {text} (page 5)"
+
+
+# --- who was studied, and what it does not show --------------------------------------------------
 
 
 def studied(study):
     """Who was studied, Markdown sentences from images.csv and patients.csv."""
     images, patients = studies.images(study), studies.patients(study)
-    counts = images["split"].value_counts()
+    counts = images["split"].value_counts().reindex(["train", "val", "test"], fill_value=0)
     sizes = f"{counts['train']} to learn from, {counts['val']} to tune, {counts['test']} to test"
     if images["patient_id"].isna().any():
         return (
@@ -219,6 +464,7 @@ def studied(study):
             " they were."
         )
     groups = images.groupby("split")["patient_id"].nunique()
+    groups = groups.reindex(["train", "val", "test"], fill_value=0)
     kept = images["patient_id"].nunique()
     text = (
         f"{kept} {'synthetic ' if study.synthetic else ''}patients with {len(images)} images"
@@ -232,11 +478,11 @@ def studied(study):
         return text + " Nothing else is known about them."
     people = patients[patients["patient_id"].isin(images["patient_id"])]
     parts = []
-    if "age_years" in people:
+    if "age_years" in people and people["age_years"].notna().any():
         parts.append(
             f"Mean age {people['age_years'].mean():.0f} years (SD {people['age_years'].std():.0f})"
         )
-    if "sex" in people:
+    if "sex" in people and people["sex"].notna().any():
         parts.append(
             f"{(people['sex'] == 'female').sum()} women and {(people['sex'] == 'male').sum()} men"
         )
@@ -253,10 +499,10 @@ def limits(study, rows):
             "Each network was trained once on this split; another random start would move the"
             " numbers, and the intervals do not include that."
         )
-    size = spec["image_size"]
+    side = spec["image_size"]
     epochs = " or ".join(map(str, sorted({m["epochs"] for m in study.models})))
     items.append(
-        f"Protocol “{study.protocol}”: images of {size} × {size} pixels, {epochs} epochs"
+        f"Protocol “{study.protocol}”: images of {side} × {side} pixels, {epochs} epochs"
         + (f" ({spec['describe'].rstrip('.')})" if spec.get("describe") else "")
         + "."
     )
@@ -266,53 +512,78 @@ def limits(study, rows):
     return "\n".join(f"- {item}" for item in items)
 
 
-def case_figure(study, arrays, rows, image_id, label):
-    """Figure of one case: the image, the reference, the headline network's outline, with its
-    Dice.
-    """
+def made(study, rows, record, when):
+    """What the page was made from. record: ``provenance.record``; when: the time, as text."""
+    text, results = "", files.sha256(study.run / "results" / "per_image.csv")
+    if study.citation.strip().rstrip(".").lower() not in NOT_NAMED:
+        text = f"After: {study.citation.strip()}\n\n"
+    return (
+        f"{text}Study “{study.name}”, protocol “{study.protocol}”, code {record['code']}, {when}."
+        f" {rows['image_id'].nunique()} test images, {rows['model'].nunique()} networks. Every"
+        " number on this page is read from `results/per_image.csv` when it is made (sha256"
+        f" {results[:16]}…); list of images sha256 {record['manifest_sha256'][:16]}…"
+    )
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def cases(study, rows, arrays, told):
+    """Figure: the worst and the typical test image. told: name → image_id, as ``stats.telling``."""
+    dice = stats.case_values(rows, study.headline, study.target)
     drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
-    panels = {
-        "image": None,
-        "true outline" if study.synthetic else "drawn by hand": arrays.masks,
-        model_label(study.headline): drawn,
+    chosen = {
+        f"{name.capitalize()} case, {told[name]}: Dice {dice[told[name]]:.2f}": told[name]
+        for name in ("worst", "typical")
     }
-    return pictures.grid(
-        study, arrays, {f"{label}\n{image_id}": image_id}, panels, case_values(study, rows)
-    )
+    return fullsize.cases(study, arrays, chosen, drawn, SIZE)
 
 
-def number_figure(study, rows, table):
-    """Figure: the declared metric of each network with its interval, a point a patient (or
-    image) behind it.
+def means(study, rows, table):
+    """What :func:`helpers.figures.statistics.strips` draws: (points, means), a network in order.
+
+    points: columns name, value (one a patient or image); means: columns name, value, low, high.
     """
-    names, metric, class_ = (
-        order(study, rows),
-        study.statistics["metric"],
-        study.statistics["class"],
-    )
-    unit = stats.default_unit(rows)
-    each = stats.values(rows, metric, class_)
+    names, unit = order(study, rows), stats.default_unit(rows)
+    settings = study.statistics
+    each = stats.values(rows, settings["metric"], settings["class"])
     each = each.groupby(["model", f"{unit}_id"], sort=True)["value"].mean().reset_index()
-    fig, ax = plt.subplots(figsize=(SIZE, 0.9 + 0.5 * len(names)))
-    scatter = np.random.default_rng(0)
-    for y, name in enumerate(names):
-        values, row = each.loc[each["model"] == name, "value"].dropna(), table.iloc[y]
-        ax.plot(
-            values,
-            y + scatter.uniform(-0.25, 0.25, len(values)),
-            "o",
-            ms=3,
-            color="#9a9a9a",
-            alpha=0.6,
-        )
-        if not pd.isna(row["low"]):
-            ax.plot([row["low"], row["high"]], [y, y], color=figures.model_colour(name), lw=4)
-        ax.plot(row["value"], y, "D", color=figures.model_colour(name), ms=7)
-    ax.set(
-        xlim=(0, 1),
-        ylim=(len(names) - 0.5, -0.5),
-        xlabel=f"{metric} of {class_.replace('_', ' ')} (1: perfect)",
-        title=f"Each grey point is one {unit}; the diamond is the mean,\nthe bar its 95 % interval",
+    means = table.iloc[: len(names)].assign(name=names)
+    return each.rename(columns={"model": "name"})[["name", "value"]], means
+
+
+def scale(settings):
+    """The name of the axis of the declared metric."""
+    return f"{settings['metric']} of {tables.words(settings['class'])} (1: perfect)"
+
+
+def drawn_rivals(tests, table):
+    """The comparisons worth drawing side by side: without those that hardly learned, unless that
+    leaves none, and those without an interval.
+    """
+    known = tests.dropna(subset=["low"])
+    learned = known[~known["model"].map(model_label).isin(hardly(table))]
+    shown = learned if len(learned) else known
+    if shown.empty:
+        raise NotComputable("No difference has an interval, so there is none to draw")
+    return shown
+
+
+def rivals_heading(tests):
+    """The finding as the title of a figure."""
+    first = tests.iloc[0]
+    return f"{model_label(first['headline'])}: {comparison.finding(tests)}"
+
+
+def rivals_label(tests, shown):
+    """What stands under the figure of the rivals."""
+    first = tests.iloc[0]
+    left = [m for m in tests["model"] if m not in set(shown["model"])]
+    text = (
+        f"{first['metric']} of {tables.words(first['class'])}, {model_label(first['headline'])}"
+        f" minus the other; right of 0 {model_label(first['headline'])} is ahead"
     )
-    ax.set_yticks(range(len(names)), [model_label(m) for m in names])
-    return fig
+    if left:
+        names = comparison.listed(map(model_label, left))
+        text += f"\nnot drawn, far off or without an interval: {names}"
+    return text

@@ -33,9 +33,10 @@ def lines(study):
 
 def numbers(row):
     """'0.734 (0.701 to 0.760), how' from a row of headline.csv; the value alone where there is no
-    interval.
+    interval, 'no number' where there is no value.
     """
-
+    if not row["value"]:
+        return "no number" + (f", {row['how']}" if row["how"] else "")
     interval = f" ({float(row['low']):.3f} to {float(row['high']):.3f})" if row["low"] else ""
     unit = f" {row['unit']}" if row["unit"] else ""
     return f"{float(row['value']):.3f}{interval}{unit}" + (f", {row['how']}" if row["how"] else "")

@@ -1,0 +1,86 @@
+"""Cases at the full resolution of their files, outlines over them, a scale bar where the scale is
+known.
+"""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from helpers import readers, studies
+
+BARS_CM = (10, 5, 2, 1, 0.5)
+
+
+def cases(study, arrays, chosen, drawn, width=5.2):
+    """A figure with a row a case: the image, and beside it the image with the reference in white
+    and the network's outline in the colour of its class.
+
+    chosen: heading → image_id; drawn: uint8 (N, H, W) of the network, in the order of ``arrays``.
+    """
+    side = width / 2
+    fig, axes = plt.subplots(
+        len(chosen), 2, figsize=(width, (side + 0.35) * len(chosen)), squeeze=False
+    )
+    for (plain, outlined), (heading, image_id) in zip(axes, chosen.items(), strict=True):
+        place = int(np.flatnonzero(arrays.index["image_id"] == image_id)[0])
+        row, image = arrays.index.iloc[place], _image(study, arrays, place)
+        size = _size(row, arrays.masks.shape[-1], image.shape)
+        for ax in (plain, outlined):
+            ax.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(0, size[1], size[0], 0))
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        plain.set_title(heading, fontsize=8)
+        _outlines(outlined, study, arrays.masks[place], size, reference=True)
+        _outlines(outlined, study, drawn[place], size)
+        if _scale_known(row):
+            _bar(plain, size)
+    return fig
+
+
+def _image(study, arrays, place):
+    """The image as its file has it; as the networks saw it where the file is no longer there."""
+    check = study.run / "cache" / "check.json"
+    data = json.loads(check.read_text(encoding="utf-8")).get("data") if check.is_file() else None
+    path = studies.ROOT / (data or study.run / "data") / arrays.index["image"].iloc[place]
+    return readers.read_image(path)[0] if Path(path).is_file() else arrays.images[place]
+
+
+def _scale_known(row):
+    return np.isfinite(row["pixel_mm"])
+
+
+def _size(row, side, shape):
+    """Height and width of what is shown, in mm where the scale is known, else in pixels.
+
+    pixel_mm is that of the array, side × side, into which the file was resized.
+    """
+    if not _scale_known(row):
+        return shape
+    if "pixel_row_mm" in row:
+        return row["pixel_row_mm"] * side, row["pixel_column_mm"] * side
+    mm = row["pixel_mm"] * side / np.sqrt(row["height_px"] * row["width_px"])
+    return mm * row["height_px"], mm * row["width_px"]
+
+
+def _outlines(ax, study, mask, size, reference=False):
+    rows, columns = (
+        (np.arange(n) + 0.5) * length / n for n, length in zip(mask.shape, size, strict=True)
+    )
+    for c in study.foreground:
+        if (mask == c.index).any():
+            colour = "white" if reference else c.colour
+            ax.contour(
+                columns, rows, mask == c.index, levels=[0.5], colors=[colour], linewidths=1.1
+            )
+
+
+def _bar(ax, size):
+    """A scale bar of a round number of centimetres, at most a third of the width."""
+    fitting = [cm for cm in BARS_CM if 10 * cm <= size[1] / 3]
+    if not fitting:
+        return
+    cm, at = fitting[0], 0.95 * size[0]
+    ax.plot([0.05 * size[1], 0.05 * size[1] + 10 * cm], [at, at], color="white", linewidth=2)
+    ax.text(0.05 * size[1], 0.93 * size[0], f"{cm:g} cm", color="white", fontsize=7)

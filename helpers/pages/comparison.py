@@ -1,0 +1,290 @@
+"""Page 5: is the headline network better than the others, by the declared test, and does the answer
+depend on the test?
+
+Its sentences on a comparison are those of the front page, the model card and the terminal too:
+all are made of the rows of ``stats.declared``.
+"""
+
+import numpy as np
+import pandas as pd
+
+from helpers import stats
+from helpers.errors import NotComputable
+from helpers.figures import model_label
+from helpers.figures.tables import number, p_text, words
+
+#: verdict of ``stats.declared`` → how it is said of the headline network
+SAID = {
+    "better": "better than",
+    "worse": "worse than",
+    "not told apart": "not shown to differ from",
+    "not tested": "not tested against",
+}
+#: verdict of a claim → how it is counted
+CLAIMS = {
+    "holds": "hold, counted by patient too",
+    "reversed": "reversed (the other network is ahead, by patient too)",
+    "does not survive": "only over images, and perhaps chance over patients",
+    "not claimed": "only over images and for the other network",
+    "not shown by either": "shown neither over images nor over patients",
+    "cannot be tested": "not to be tested: too few patients, or no variation",
+}
+SHOWN = ["test", "model", "difference", "low", "high", "p", "p_adjusted"]
+CLAIMS_NOTE = (
+    "Overall metrics are means over all structures and the background. By patient: paired t, or"
+    " repeated-measures analysis of variance (ANOVA) for structures."
+)
+
+
+def several(rows, headline, settings):
+    """The rows, or NotComputable where only one network has results, or no image has a score of the
+    declared metric and class for all of them.
+    """
+    if rows["model"].nunique() < 2:
+        raise NotComputable(
+            f"Only {model_label(headline)} has results: there is nothing to compare it with"
+        )
+    metric, class_ = settings["metric"], settings["class"]
+    if stats.wide(stats.values(rows, metric, class_), "image").empty:
+        raise NotComputable(
+            f"No image has a {metric} of {words(class_)} for every network, so they cannot be"
+            " compared on it"
+        )
+    return rows
+
+
+def enough(table, unit):
+    """Units × networks, or NotComputable for fewer units than a test or a ranking needs."""
+    if len(table) < stats.MIN_UNITS:
+        raise NotComputable(
+            f"Results of {len(table)} {unit}s; this needs at least {stats.MIN_UNITS}"
+        )
+    return table
+
+
+def signed(value, digits=3):
+    """A difference with its sign, '+0.027', '−0.004'."""
+    text = number(value, digits)
+    return text if text.startswith(("−", "–")) else f"+{text}"
+
+
+def p_value(row, many):
+    """'P = 0.005, adjusted for 4 comparisons', or '' where nothing was tested."""
+    if pd.isna(row["p_adjusted"]):
+        return ""
+    p = p_text(row["p_adjusted"])
+    adjusted = f", adjusted for {many} comparisons" if many > 1 else ""
+    return f"P {p if p.startswith('<') else f'= {p}'}{adjusted}"
+
+
+def size(row, many):
+    """'difference +0.027 (95 % interval +0.011 to +0.043; P = 0.005, …)' of a row of
+    ``stats.declared``; what is not there is left out.
+    """
+    parts = []
+    if pd.notna(row["low"]):
+        parts.append(f"95 % interval {signed(row['low'])} to {signed(row['high'])}")
+    parts += [p_value(row, many)] if p_value(row, many) else []
+    parts += [row["why"]] if row["why"] else []
+    return f"difference {signed(row['difference'])}" + (f" ({'; '.join(parts)})" if parts else "")
+
+
+def aside(row):
+    """A sentence where verdict and interval point different ways, else ''."""
+    return f". {row['differ']}" if row["differ"] else ""
+
+
+def listed(names):
+    """'a, b and c'."""
+    names = list(names)
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def finding(tests):
+    """The verdicts in one phrase: 'better than BPSegSys-R and VisTR; not shown to differ from
+    U-Net'. tests: rows of ``stats.declared``.
+    """
+    parts = [
+        f"{said} {listed(map(model_label, tests.loc[tests['verdict'] == verdict, 'model']))}"
+        for verdict, said in SAID.items()
+        if (tests["verdict"] == verdict).any()
+    ]
+    return "; ".join(parts)
+
+
+def answer(tests, settings):
+    """Page 5 in words: the declared test, then a line a network. tests: of ``stats.declared``."""
+    first, many = tests.iloc[0], len(tests)
+    how = (
+        f"P adjusted for {many} comparisons by {settings['multiplicity'].capitalize()}"
+        if many > 1
+        else "one comparison"
+    )
+    lines = [
+        f"- **{model_label(row['headline'])} is {SAID[row['verdict']]}"
+        f" {model_label(row['model'])}**: {size(row, 1)}{aside(row)}"
+        for row in tests.to_dict("records")
+    ]
+    text = (
+        f"Compared on {first['n']} {first['unit']}s by the test that study.yml declares"
+        f" ({first['test']}, {first['metric']} of {words(first['class'])}; {how}).\n\n"
+    )
+    return text + "\n".join(lines)
+
+
+def counted_by(tests, unit):
+    """A warning where the declared test counts images although patients are known; else ''."""
+    if tests["unit"].iloc[0] == unit:
+        return ""
+    return (
+        "The declared test counts images as independent, which they are not: trust the rows by"
+        " patient below."
+    )
+
+
+def table(tests):
+    """The declared test as it is shown: a row a network, unadjusted and adjusted P."""
+    return tests[["model", "verdict", *SHOWN[2:], "why", "differ"]]
+
+
+def table_note(tests, settings):
+    """What stands under the declared test."""
+    first = tests.iloc[0]
+    return (
+        f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
+        f" network named; {first['test']} over {first['n']} {first['unit']}s. P adjusted by"
+        f" {settings['multiplicity'].capitalize()}; the verdict is by the adjusted P, the 95 %"
+        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted. Images left out"
+        f" because a network has no score: {first['dropped_images']:.0f}"
+    )
+
+
+def margin_note(margin, metric):
+    """What stands under a table of equivalence."""
+    return f"Margin {margin:.3g} {metric}. Interval: 90 %, as two one-sided tests at 5 % need."
+
+
+def equivalent(found, margin, metric):
+    """Which networks are surely no further apart than the margin, as a sentence. found: as
+    ``stats.equivalence``.
+    """
+    names = [model_label(m) for m in found.loc[found["p_equivalent"] < 0.05, "model"]]
+    text = f"The difference that is too small to matter (the margin) is {margin:.3g} {metric}."
+    if not names:
+        return f"{text} Against no network is the difference surely smaller than that."
+    each = ", each at 5 % and not adjusted for their number" if len(found) > 1 else ""
+    return f"{text} Surely smaller is the difference from {listed(names)}{each}."
+
+
+def others(every):
+    """The other tests, those that are the same number by algebra in one row a network.
+
+    every: rows of ``stats.compare``. Columns: test, unit, model, difference, low, high, p,
+    p_adjusted.
+    """
+    rows = every[~every["role"].isin(["declared", "declared interval"])]
+    rows = rows.assign(key=rows["test"] + rows["unit"])
+    merged, names = {}, {}
+    for key, part in rows.groupby("key", sort=False):
+        twin = next((k for k, other in merged.items() if _same(part, other)), key)
+        merged.setdefault(twin, part)
+        names.setdefault(twin, []).append(part["test"].iloc[0])
+    if not merged:
+        raise NotComputable("There is no other test to compare with")
+    parts = [part.assign(test=" = ".join(names[key])) for key, part in merged.items()]
+    return pd.concat(parts, ignore_index=True)[["test", "unit", *SHOWN[1:]]]
+
+
+def _same(a, b):
+    """Whether two tests give the same P and interval against every network. P alone is not enough:
+    two tests of few patients can have the same smallest P by chance.
+    """
+    columns = ["difference", "low", "high", "p"]
+    a, b = (part.set_index("model")[columns].astype(float).sort_index() for part in (a, b))
+    known = a["low"].notna().any() and a.shape == b.shape
+    return known and np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+def others_note(tests):
+    """What stands under the table of the other tests."""
+    first = tests.iloc[0]
+    return (
+        f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
+        " network named. Joined by =: the same number by algebra. P adjusted over the networks,"
+        " each test by itself; intervals are not adjusted. A bootstrap gives an interval only"
+    )
+
+
+def agreement(tests, others):
+    """Whether another test would have given another answer, as a sentence.
+
+    tests: the declared one; others: as :func:`others`.
+    """
+    declared = tests.set_index("model")
+    tested = others.dropna(subset=["p_adjusted"])
+    tested = tested[tested["model"].isin(declared.index[declared["verdict"] != "not tested"])]
+    if tested.empty:
+        return ""
+    other = tested[_sign(tested) != tested["model"].map(_sign(declared))]
+    distinct = tested[["test", "unit"]].drop_duplicates()
+    if other.empty:
+        return f"All other tests agree ({len(distinct)} that differ by more than algebra)."
+    named = [
+        f"{model_label(model)} ({', '.join(part['test'] + ' over ' + part['unit'] + 's')})"
+        for model, part in other.groupby("model", sort=False)
+    ]
+    return f"Another test would have given another answer against: {'; '.join(named)}."
+
+
+def _sign(rows):
+    """1 better, −1 worse, 0 not told apart, by the adjusted P."""
+    return np.sign(rows["difference"]).where(rows["p_adjusted"] < 0.05, 0)
+
+
+def drawn(every):
+    """The rows with an interval, a line a test."""
+    rows = every.dropna(subset=["low"])
+    if rows.empty:
+        raise NotComputable("No difference has an interval, so there is none to draw")
+    return rows.assign(line=rows["test"] + ", " + rows["unit"] + "s")
+
+
+def forest_label(tests, margin):
+    """What stands under the figure of all tests. margin: None for an unknown one."""
+    first = tests.iloc[0]
+    name = model_label(first["headline"])
+    text = (
+        f"{first['metric']} of {words(first['class'])}, {name} minus the other: right of 0 {name}"
+        f" is ahead\n95 % intervals, not adjusted for {len(tests)} networks; each panel has its own"
+        " scale"
+    )
+    if margin is None:
+        return text
+    return f"{text}\nshaded: differences up to {margin:.3g}, too small to matter"
+
+
+def known(margin):
+    """The margin, or None where there is none to draw."""
+    return None if isinstance(margin, NotComputable) else margin
+
+
+def by_patient(rows):
+    """The rows, or NotComputable where a claim cannot be held against patients."""
+    if not stats.has_patients(rows):
+        raise NotComputable(
+            "A claim can only be held against patients, and they are not known here"
+        )
+    return rows
+
+
+def counted(claims):
+    """All claims counted by verdict, as a sentence. claims: as ``stats.claims``."""
+    parts = []
+    for verdict, said in CLAIMS.items():
+        part = claims[claims["verdict"] == verdict]
+        if len(part):
+            of = f" of {len(claims)}" if not parts else ""
+            about = (part["claim"] == "structures differ").sum()
+            structures = f" ({about} about structures)" if about else ""
+            parts.append(f"{len(part)}{of} {said}{structures}")
+    return f"Claims of the paper's kind, tested on these results: **{'; '.join(parts)}**."

@@ -1,0 +1,262 @@
+"""Page 13: what few readers need: other tests and effects, ranks, every number, the paper's own
+analyses, false alarms, subgroups.
+"""
+
+import pandas as pd
+
+from helpers import figures, stats, studies
+from helpers.errors import NotComputable
+from helpers.figures import model_label
+from helpers.figures.tables import words
+
+SIMULATIONS = 2000  # studies simulated for each design
+METRICS = ("Dice", "IoU", "recall", "precision", "accuracy")
+#: ICC of the differences → design, for the chance of a false winner among five
+WINNERS = {icc: stats.Design(icc=icc) for icc in (0.0, 0.2, 0.5)}
+EFFECTS = (
+    "dz: difference in units of its spread. Hedges g: the same, corrected for few patients."
+    " rank-biserial: 1 if better on all, −1 if worse on all. share better: of those tested. next"
+    " better: the chance on a new one. 95 % intervals: exact for dz and g, Wilson for the share,"
+    " bootstrap for rank-biserial."
+)
+PAIRS = (
+    "a minus b. P values adjusted over all pairs; Nemenyi's test, the most cautious, does so by"
+    " itself."
+)
+WINNERS_NOTE = (
+    "Five equal networks, %: how often any of four comparisons with one of them is significant, and"
+    " how often the best of the five beats all others. Columns: ICC of the differences."
+)
+
+
+def p_by_test(tests):
+    """Adjusted P of every test, a column a network; tests: rows of ``stats.compare``."""
+    tested = tests.dropna(subset=["p"])
+    if tested.empty:
+        raise NotComputable(
+            f"A test needs {stats.MIN_UNITS} patients, or images where none are known"
+        )
+    mark = {"declared": " (declared)", stats.LABEL: " (as in the paper)"}
+    tested = tested.assign(
+        test=tested["test"] + ", " + tested["unit"] + "s" + tested["role"].map(mark).fillna(""),
+        network=tested["model"].map(model_label),
+        P=tested["p_adjusted"].map(figures.p_text),
+    )
+    return _crossed(tested, "test", "network", "P")
+
+
+def p_note(tests, headline):
+    """What stands under :func:`p_by_test`."""
+    left_out = tests["dropped_images"].max()
+    return (
+        f"P, {model_label(headline)} against each network, adjusted within a row. Images left out"
+        f" because a network has no score: {left_out:.0f}."
+    )
+
+
+def spread(differences, unit):
+    """A sentence where the differences from one network vary much more than from another; '' where
+    they do not. differences: units × networks, as ``stats.differences``.
+    """
+    sd = differences.std()
+    if len(sd) < 2 or not sd.max() > 2 * sd.min():
+        return ""
+    wild, calm = model_label(sd.idxmax()), model_label(sd.idxmin())
+    return (
+        f"Differences from {wild} vary {sd.max() / sd.min():.1f} times as much between {unit}s as"
+        f" those from {calm}. Methods that assume one spread for all networks (*mixed model, all"
+        f" networks*; Conover's test below) spread that of {wild} over all: the others' intervals"
+        " get wider."
+    )
+
+
+def several_seeds(rows):
+    """The rows, or NotComputable where each network was trained once."""
+    if rows["seed"].nunique() < 2:
+        raise NotComputable(
+            "Each network was trained from one random start, so the luck of the start is in no"
+            " interval"
+        )
+    return rows
+
+
+def three_networks(table):
+    """Units × networks, or NotComputable for two: there the declared comparison says it all."""
+    if table.shape[1] < 3:
+        raise NotComputable("With two networks the declared comparison is the whole answer")
+    return table
+
+
+def omnibus(anova, ranks):
+    """Do the networks differ at all: a row a test, of ``stats.rm_table``, ``stats.friedman``."""
+    ranks = ranks.iloc[0]
+    df = f"{anova['df1'] * anova['epsilon']:.1f} and {anova['df2'] * anova['epsilon']:.1f}"
+    names = ["test", "statistic", "df", "p", "effect"]
+    corrected = "repeated-measures ANOVA, Greenhouse–Geisser"
+    both = [
+        (corrected, anova["statistic"], df, anova["p_gg"], anova["eta2_partial"]),
+        ("Friedman", ranks["statistic"], str(ranks["df"]), ranks["p"], ranks["W"]),
+    ]
+    return pd.DataFrame(both, columns=names)
+
+
+def all_pairs(by_t, nemenyi, conover):
+    """Every network against every other, by three tests (``stats.pairs``) side by side."""
+    return by_t.rename(columns={"p_adjusted": "P, paired t"}).assign(
+        **{"P, Nemenyi": nemenyi["p_adjusted"], "P, Conover": conover["p_adjusted"]}
+    )
+
+
+def first_again(ranks, headline):
+    """How often the headline network is first if others had been tested, as a sentence."""
+    first = ranks[ranks["model"] == headline]
+    low, high = 100 * first["p_first"].min(), 100 * first["p_first"].max()
+    return (
+        f"{model_label(headline)} is first in {low:.0f} % to {high:.0f} % of resampled test sets"
+        f" (lowest and highest of {len(first)} ways of ranking)."
+    )
+
+
+def dice_by_structure(scores, unit):
+    """Dice with its interval, a row a network, a column a structure; of ``stats.intervals``."""
+    shown = scores[
+        (scores["metric"] == "Dice")
+        & (scores["estimand"] == f"per_{unit}")
+        & (scores["class"] != "background")
+    ]
+    cells = [figures.interval_text(r.estimate, r.low, r.high, 2) for r in shown.itertuples()]
+    shown = shown.assign(cell=cells, network=shown["model"].map(model_label))
+    return _crossed(shown, "network", "class", "cell")
+
+
+def table3(printed, scores):
+    """``stats.table3`` with the interval of each pooled value, from ``stats.intervals``."""
+    names = {metric: name for name, metric in stats.OVERALL.items()}
+    pooled = scores[(scores["estimand"] == "pooled") & (scores["class"] == "all")]
+    pooled = pooled.assign(
+        metric=pooled["metric"].map(names), pooled_low=pooled["low"], pooled_high=pooled["high"]
+    )
+    pooled = pooled[["model", "metric", "pooled_low", "pooled_high"]]
+    return printed.merge(pooled, on=["model", "metric"], how="left")
+
+
+def tukey_p(tukey):
+    """P of Tukey's test, a row a pair of networks, a column an overall metric."""
+    pair = tukey["a"].map(model_label) + " − " + tukey["b"].map(model_label)
+    return _crossed(
+        tukey.assign(pair=pair, P=tukey["p"].map(figures.p_text)), "pair", "metric", "P"
+    )
+
+
+def icc_of_differences(icc):
+    """The mean ICC of the differences, cut to what a simulation can draw; icc: ``stats.icc``."""
+    found = icc.loc[icc["what"] == "difference", "icc"].dropna()
+    if found.empty:
+        raise NotComputable("No differences between networks, so they have no ICC")
+    return found.clip(0, 0.95).mean()
+
+
+def designs(rows, icc):
+    """The studies to simulate, name → Design; "this study" where patients and the ICC are known.
+
+    icc: a number, or NotComputable.
+    """
+    made = {
+        "ICC 0.5": stats.Design(),
+        "unequal": stats.Design(images=stats.UNEQUAL),
+        "skewed": stats.Design(skewed=True),
+    }
+    if isinstance(icc, NotComputable):
+        return made
+    sizes = tuple(int(n) for n in rows.groupby("patient_id")["image_id"].nunique())
+    if len(sizes) >= stats.MIN_UNITS:
+        made["this study"] = stats.Design(len(sizes), sizes, icc)
+    return made
+
+
+def simulated(function, designs, *given):
+    """``function(design, *given)`` of every design, joined, with the design's name."""
+    parts = [function(design, *given).assign(design=name) for name, design in designs.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def false_alarms(alarms, icc):
+    """How often the paper's test calls equal networks different, as a sentence."""
+    paper = alarms[alarms["analysis"] == alarms["analysis"].iloc[0]].set_index("design")["rate"]
+    text = (
+        "With the paper's 22 patients, 29 images each and an ICC of 0.5, its test calls"
+        f" {100 * paper['ICC 0.5']:.0f} of 100 studies of equal networks significant."
+    )
+    if "this study" in paper:
+        text += (
+            f" With the patients, images and mean ICC of the differences ({icc:.2f}) of this study"
+            f" it is {100 * paper['this study']:.0f} of 100."
+        )
+    return text
+
+
+def alarms_note(simulations):
+    """What stands under the table of false alarms."""
+    return (
+        f"False alarms, %, in {simulations} simulated studies of 22 patients, 29 images each."
+        " Unequal: 8 to 61 images; skewed: a patient effect far from bell-shaped, where tests over"
+        " patients exceed 5 % too: no test is exempt."
+    )
+
+
+def percent(frame, index, columns):
+    """Rates as per cent, crossed."""
+    table = frame.assign(rate=100 * frame["rate"])
+    return table.pivot_table(index=index, columns=columns, values="rate", sort=False).reset_index()
+
+
+def where_empty(policies):
+    """The means under each rule for empty outlines, or NotComputable where no rule is needed."""
+    if not policies["absent_both"].any():
+        raise NotComputable(
+            "No image lacks the structure in both outlines: the rule for empty outlines changes"
+            " nothing here"
+        )
+    return policies
+
+
+def groups(study, rows):
+    """Subgroups of the patients that were tested (``stats.memberships``)."""
+    patients = studies.patients(study)
+    if patients is None or not stats.has_patients(rows):
+        raise NotComputable("Without patients there are no subgroups to compare")
+    found = stats.memberships(patients[patients["patient_id"].isin(rows["patient_id"])])
+    if found.empty:
+        raise NotComputable("The patients tested are alike in all that is known of them")
+    return found
+
+
+def _crossed(frame, index, columns, values):
+    table = frame.pivot_table(
+        index=index, columns=columns, values=values, aggfunc="first", sort=False
+    )
+    return table.reset_index()
+
+
+def what(metric, class_):
+    """'Dice of QLM', in words."""
+    return f"{metric} of {words(class_)}"
+
+
+def two_of(*names):
+    """The names, each once."""
+    return list(dict.fromkeys(names))
+
+
+def with_curve(alarms, curve):
+    """The false alarms of every design and the curve against the ICC, one table."""
+    return pd.concat([alarms, curve.assign(design="curve")])
+
+
+def patients(rows):
+    """The rows, or NotComputable where patients are unknown."""
+    if not stats.has_patients(rows):
+        raise NotComputable(
+            "Patients are not known, so how alike the images of one are cannot be said"
+        )
+    return rows
