@@ -71,6 +71,18 @@ def test_a_structure_that_is_nowhere_is_said_and_stops_nothing():
         segmentation.in_words(measured(results(nerve=EMPTY), ["nerve"]), study("nerve"))
 
 
+def test_too_few_images_or_patients_to_compare_structures():
+    both = study("nerve", "bone")
+    with pytest.raises(NotComputable, match="a score in two test images or more"):
+        segmentation.several(results(patients=1, each=1, nerve=GOOD, bone=BAD), both)
+    rows = results(patients=3, nerve=[GOOD, BAD], bone=GOOD)
+    means = stats.by_class(segmentation.several(rows, both), "qvum", "Dice")
+    with pytest.raises(NotComputable, match="3 of 3 have every structure; a comparison within"):
+        segmentation.complete(means)
+    many = stats.by_class(results(nerve=[GOOD, BAD], bone=GOOD), "qvum", "Dice")
+    assert segmentation.complete(many) is many
+
+
 def test_several_structures_leave_out_the_absent_one():
     rows = results(nerve=GOOD, bone=BAD, artery=EMPTY, background=GOOD)
     kept = segmentation.several(rows, study("nerve", "bone", "artery"))
