@@ -17,6 +17,7 @@ TABLE2 = (
     "FPR_union = FP/(TP+FP+FN), FNR_union = FN/(TP+FP+FN): as the Q-VUM paper computes. FPR ="
     " FP/(FP+TN), FNR = FN/(TP+FN): textbook."
 )
+PAIRS = "Difference of Dice, a minus b, over {unit}s."
 FOUND = (
     "Found: some of it was drawn; missed: nothing of it. Drawn where none: the image does not show"
     " the structure, and it was drawn all the same; largest: the largest of those, in % of the"
