@@ -24,7 +24,8 @@ def root(tmp_path, monkeypatch):
         REPOSITORY / "data_manifest" / "phantom", tmp_path / "data_manifest" / "phantom"
     )
     monkeypatch.setattr(studies, "ROOT", tmp_path)
-    return tmp_path
+    with matplotlib.rc_context():  # a page sets the study's style
+        yield tmp_path
 
 
 def _fails(*given):

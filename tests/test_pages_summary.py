@@ -189,7 +189,7 @@ def test_what_should_worry_is_made_of_what_other_pages_found(study):
             }
         ),
         "risk_coverage": pd.DataFrame(
-            {"coverage": [0.5, 1.0], "risk": [0.19, 0.2], "best": [0.1, 0.2]}
+            {"coverage": [0.8, 1.0], "risk": [0.19, 0.2], "best": [0.1, 0.2]}
         ),
         "gates": pd.DataFrame({"gate": ["a", "b"], "result": ["passed", "FAILED"], "found": "3"}),
         "claims": pd.DataFrame(
@@ -258,3 +258,9 @@ def test_points_and_means_of_the_figure_are_those_of_the_table(study):
     assert list(means["name"]) == ["qvum", "unet"] and len(points) == 16
     mean = points[points["name"] == "qvum"]["value"].mean()
     assert means["value"].iloc[0] == pytest.approx(mean)
+
+
+def test_little_is_on_the_front_page_what_it_is_on_page_12():
+    from helpers.pages import reliability  # imports torch
+
+    assert summary.LITTLE == reliability.LITTLE

@@ -54,7 +54,7 @@ def several(rows, headline, settings):
 
 
 def enough(table, unit):
-    """Units × networks, or NotComputable for fewer units than a test or a ranking needs."""
+    """What has a row a unit, or NotComputable for fewer than a test or a ranking needs."""
     if len(table) < stats.MIN_UNITS:
         raise NotComputable(
             f"Results of {len(table)} {unit}s; this needs at least {stats.MIN_UNITS}"

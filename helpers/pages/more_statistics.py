@@ -8,11 +8,15 @@ from helpers import figures, stats, studies
 from helpers.errors import NotComputable
 from helpers.figures import model_label
 from helpers.figures.tables import words
+from helpers.pages import comparison
 
 SIMULATIONS = 2000  # studies simulated for each design
 METRICS = ("Dice", "IoU", "recall", "precision", "accuracy")
 #: ICC of the differences → design, for the chance of a false winner among five
 WINNERS = {icc: stats.Design(icc=icc) for icc in (0.0, 0.2, 0.5)}
+SUBGROUPS = ["variable", "group", "n", "mean", "low", "high", "p_interaction", "p_adjusted", "note"]
+PAIR_COLUMNS = ["a", "b", "difference", "low", "high", "P, paired t", "P, Nemenyi", "P, Conover"]
+TABLE3 = ["metric", "model", "pooled", "pooled_low", "pooled_high", "difference", "t", "df", "p"]
 EFFECTS = (
     "dz: difference in units of its spread. Hedges g: the same, corrected for few patients."
     " rank-biserial: 1 if better on all, −1 if worse on all. share better: of those tested. next"
@@ -105,6 +109,12 @@ def all_pairs(by_t, nemenyi, conover):
     return by_t.rename(columns={"p_adjusted": "P, paired t"}).assign(
         **{"P, Nemenyi": nemenyi["p_adjusted"], "P, Conover": conover["p_adjusted"]}
     )
+
+
+def rankable(rows, unit):
+    """The rows, or NotComputable for fewer patients (or images) than a ranking needs."""
+    comparison.enough(rows[f"{unit}_id"].unique(), unit)
+    return rows
 
 
 def first_again(ranks, headline):
