@@ -37,12 +37,10 @@ def test_what_cannot_be_computed_is_a_sentence_wherever_it_is_passed_on(root):
     reason = page.ask(_fails)
     assert isinstance(reason, NotComputable)
     assert page.ask(len, reason) is reason and page.ask(dict, x=reason) is reason
-    for shown in (
-        page.say(len, reason),
-        page.table("x", reason),
-        page.figure("x", len, reason),
-    ):
-        assert shown.data == "*Too few patients.*"
+    for other in (reason, NotComputable("Too few images"), NotComputable("No spacing")):
+        ways = (page.say, len), (page.table, "x"), (page.figure, "x", len)
+        shown = [way(*given, other) for way, *given in ways]
+        assert shown[0].data == f"*{other}.*" and shown[1:] == [None, None]  # said once
     page.keep("x", reason)
     assert not list(root.glob("runs/**/x.*"))
 

@@ -6,7 +6,7 @@ import pytest
 
 from helpers import stats
 from helpers.errors import NotComputable
-from helpers.pages import cohort
+from helpers.pages import Page, cohort
 
 
 def images(splits="train train val test test", patients="a b c d e"):
@@ -92,3 +92,11 @@ def test_devices():
     assert cohort.devices(images())["device"].tolist() == ["not recorded"]
     named = images().assign(device=["x", "x", "x", "y", None])
     assert cohort.devices(named)["images"].tolist() == [3, 1, 1]
+
+
+def test_a_page_gives_a_reason_once():
+    page = Page("phantom", "quick")
+    why, other = NotComputable("No patients."), NotComputable("No pixels")
+    assert page.table("table1", why).data == "*No patients.*"
+    assert page.table("balance", why) is None and page.say(str, why) is None
+    assert page.figure("figure", len, other).data == "*No pixels.*"

@@ -42,7 +42,7 @@ class Page:
         self.study = dataclasses.replace(given, statistics=given.statistics | settings)
         self.split, self.settings = split, self.study.statistics
         self.headline = self.study.headline
-        self._place = given
+        self._place, self._reasons = given, set()
         figures.use_style()
         if self.trial:
             self._place = SimpleNamespace(run=given.run / "tryout" / (name or "page"))
@@ -100,7 +100,7 @@ class Page:
     def say(self, text, *given, **options):
         """Markdown: a text, or a function of results that gives one (asked as in ``ask``)."""
         text = self.ask(text, *given, **options) if callable(text) else text
-        return Markdown(sentence(text) if isinstance(text, NotComputable) else text)
+        return self._why(text) if isinstance(text, NotComputable) else Markdown(text)
 
     def keep(self, name, frame):
         """Write a table without showing it; nothing where there is none."""
@@ -113,15 +113,23 @@ class Page:
         name: of the CSV; frame: a DataFrame, or the NotComputable in its place.
         """
         if isinstance(frame, NotComputable):
-            return Markdown(sentence(frame))
+            return self._why(frame)
         return figures.save_table(frame, self._place, name, **options)
 
     def figure(self, name, draw, *given, **options):
         """Write and show the figure that ``draw(*given, **options)`` makes, or say why not."""
         fig = self.ask(draw, *given, **options)
         if isinstance(fig, NotComputable):
-            return Markdown(sentence(fig))
+            return self._why(fig)
         return figures.save(fig, self._place, name)
+
+    def _why(self, reason):
+        """The reason as Markdown, the first time that this page gives it; nothing from then on."""
+        text = sentence(reason)
+        if text in self._reasons:
+            return None
+        self._reasons.add(text)
+        return Markdown(text)
 
 
 def sentence(reason):

@@ -23,6 +23,11 @@ def test_images(arrays):
     return np.array(arrays.images[rows]), np.array(arrays.masks[rows]), ids
 
 
+def target(study):
+    """Index of the most important structure."""
+    return next(c.index for c in study.classes if c.name == study.target)
+
+
 def scored(sure, ids, dice, study):
     """Certainty and Dice of the images that have a Dice: columns confidence, dice. Images that are
     rightly empty have none and are no errors.
@@ -55,14 +60,14 @@ def doubt_in_words(curve, images, keep, study):
         if gained > LITTLE
         else "of little use"
     )
-    target = study.target.replace("_", " ")
+    name = study.target.replace("_", " ")
     left = (
-        f" ({empty} more show no {target}, and none was drawn: rightly empty, and no errors)"
+        f" ({empty} more show no {name}, and none was drawn: rightly empty, and no errors)"
         if empty
         else ""
     )
     return (
-        f"On {len(curve)} test images{left} the mean error (1 − Dice of {target}) of"
+        f"On {len(curve)} test images{left} the mean error (1 − Dice of {name}) of"
         f" {figures.model_label(study.headline)} is **{whole:.3f}**. Leaving the {1 - keep:.0%} of"
         f" which it is least sure to a human brings it to **{at['risk']:.3f}**, knowing the worst"
         f" ones would bring it to {at['best']:.3f}: **{verdict}**."

@@ -17,6 +17,7 @@ TABLE2 = (
     "FPR_union = FP/(TP+FP+FN), FNR_union = FN/(TP+FP+FN): as the Q-VUM paper computes. FPR ="
     " FP/(FP+TN), FNR = FN/(TP+FN): textbook."
 )
+PAIRS = "Difference of Dice, a minus b, over {unit}s."
 FOUND = (
     "Found: some of it was drawn; missed: nothing of it. Drawn where none: the image does not show"
     " the structure, and it was drawn all the same; largest: the largest of those, in % of the"
@@ -100,16 +101,29 @@ def by_split(rows, study):
 
 
 def several(rows, study):
-    """The rows, where at least two structures have a score; NotComputable says why not."""
+    """The rows, of structures that have a score in two images or more; NotComputable says why
+    there are not two such structures.
+    """
     if len(study.foreground) < 2:
         raise NotComputable("This study has one structure: there is nothing to compare it with")
-    own = rows[rows["class"].isin(names(study))]
-    seen = own.groupby("class")[["tp", "fp", "fn"]].sum().sum(axis=1) > 0
-    if seen.sum() < 2:
+    scored = rows[rows[["tp", "fp", "fn"]].sum(axis=1) > 0]
+    images = scored.groupby("class")["image_id"].nunique().reindex(names(study), fill_value=0)
+    if (images > 1).sum() < 2:
         raise NotComputable(
-            "Fewer than two structures are in a test image or were drawn: nothing to compare"
+            "Fewer than two structures have a score in two test images or more: nothing to compare"
         )
-    return rows[rows["class"].isin(["background", *seen.index[seen]])]
+    return rows[rows["class"].isin(["background", *images.index[images > 1]])]
+
+
+def complete(means):
+    """The table of ``stats.by_class``, where enough units have every structure for a test."""
+    whole = len(means.dropna())
+    if whole < stats.MIN_UNITS:
+        raise NotComputable(
+            f"{whole} of {len(means)} have every structure; a comparison within them needs"
+            f" {stats.MIN_UNITS}"
+        )
+    return means
 
 
 def found_in_words(found):

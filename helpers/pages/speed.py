@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from helpers import datasets, figures, papers
+from helpers import datasets, figures, studies
 from helpers.analyses import speed
 from helpers.errors import NotComputable
+from helpers.papers import MODELS
 
 #: width of U-Net++'s first level, of which the papers do not say which they took
 WIDTHS = (32, 64)
@@ -156,12 +157,13 @@ def printed(study, live):
     """The paper's printed speeds beside ours: columns printed_for, our_model, paper, here and the
     ratios to the headline network. NotComputable where the paper prints none.
     """
-    rows = papers.load(study) if (study.root / "published.yml").exists() else None
-    rows = rows[rows["metric"] == "speed"] if rows is not None else pd.DataFrame()
-    if rows.empty:
+    path = study.root / "published.yml"
+    entries = studies.read_yaml(path)["entries"] if path.is_file() else []
+    rows = [(e["model"], float(e["value"])) for e in entries if e["metric"] == "speed"]
+    if not rows:
         raise NotComputable("This study's paper prints no speeds")
-    table = rows[["model", "value"]].set_axis(["printed_for", "paper"], axis=1)
-    table.insert(1, "our_model", table["printed_for"].map(papers.MODELS))
+    table = pd.DataFrame(rows, columns=["printed_for", "paper"])
+    table.insert(1, "our_model", table["printed_for"].map(MODELS))
     table["here"] = table["our_model"].map(live["fps"])
     for where in ("paper", "here"):
         own = table.loc[table["our_model"] == study.headline, where].max()
