@@ -1,41 +1,48 @@
-# Every target is one line that calls Snakemake or one entry point of helpers. `make study` does all the set-up.
+# Every target is one line that calls Snakemake or one entry point. `make study` does all the set-up.
 STUDY    ?= phantom
 PROTOCOL ?= quick
 PROFILE  ?= local
 JOBS     ?= all
-DATA     ?=
 PYTHON   ?= python3
-PY       := .venv/bin/python
+OUT      ?= predictions
 # where real images may lie beside the repository, and ImageNet weights of VGG16 (downloaded where they do not)
-export QVUM_DATA       ?= ../shared/data
-export ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
-SNAKE     = .venv/bin/snakemake --profile profiles/$(PROFILE) $(if $(filter-out all,$(JOBS)),--cores $(JOBS)) \
-            --config study=$(STUDY) protocol=$(PROTOCOL) data=$(DATA)
-WHO       = --study $(STUDY) --protocol $(PROTOCOL)
+QVUM_DATA ?= ../shared/data
+ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
 
-.PHONY: env study plan book keep test lab bench verify audit anonymous manifest data predict lock clean
+# What a variable holds reaches the recipes as environment, "$$NAME": neither make nor a shell reads it as anything else
+NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS
+$(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
+export $(NAMES)
+
+PY    := .venv/bin/python
+SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
+SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
+WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
+
+.PHONY: env study plan book keep test check lab bench verify audit anonymous manifest data predict lock sbom clean
 env: .venv/.ready
 .venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
-	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip --version > /dev/null 2>&1 || { rm -rf .venv && $(PYTHON) -m venv .venv; }
 	@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > .venv/uv.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 	@echo "installing the locked environment into .venv" && .venv/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements.lock
-	@$(PY) -c "import pathlib, site; pathlib.Path(site.getsitepackages()[0], 'study.pth').write_text('$(CURDIR)')"
+	@$(PY) -c 'import os, pathlib, site; pathlib.Path(site.getsitepackages()[0], "study.pth").write_text(os.getcwd())'
 	@touch $@
 
-study: env ; @$(SNAKE) && $(PY) -m helpers.workflow.headline $(WHO)
+study: env ; @$(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
 plan: env ; @$(SNAKE) --dry-run
-book: env ; @$(SNAKE) --forcerun book && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers.workflow.headline $(WHO)
-keep: env ; @$(PY) -m helpers.workflow.keep $(WHO)
+book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
+keep: env ; @$(PY) -m helpers keep $(WHO)
 test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
+check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy helpers && $(PY) -m pytest -m "not slow"
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
-verify: env ; @$(PY) -m tools.book.verify $(WHO)
-audit: env ; @$(PY) -m tools.audit $(PAPER)
-anonymous: env ; @$(PY) -m tools.intake.anonymous --data $(DATA) --out $(OUT) --key $(KEY) $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(FORM),--form $(FORM))
-manifest: env ; @$(PY) -m tools.intake --study $(STUDY) --data $(DATA) $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(FORM),--form $(FORM))
-data: env ; @$(PY) -m tools.intake.fetch --study $(STUDY) $(if $(DATA),--out $(DATA))
-predict: env ; @$(PY) -m tools.predict --model $(MODEL) --images $(IMAGES) --out $(or $(OUT),predictions)
+verify: env ; @$(PY) -m tools.book.verify $(WHO) $(if $(QUICK),--quick)
+audit: env ; @$(PY) -m tools.audit "$$PAPER"
+anonymous: env ; @$(PY) -m tools.intake.anonymous --data "$$DATA" --out "$$OUT" --key "$$KEY" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
+manifest: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
+data: env ; @$(PY) -m tools.intake.fetch --study "$$STUDY" $${DATA:+--out "$$DATA"}
+predict: env ; @$(PY) -m tools.predict --model "$$MODEL" --images "$$IMAGES" --out "$$OUT"
 lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
-clean: ; @rm -rf runs/$(STUDY) reports/$(STUDY)/book
+clean: ; @$(PYTHON) -m helpers clean --study "$$STUDY"

@@ -1,38 +1,46 @@
-"""The study as a graph of steps: rules only, the work is in helpers/ and notebooks/.
+"""The study as a graph of steps: rules only, the work is in helpers/, tools/ and notebooks/.
 
-A step runs again when a file that it reads, a module that it imports or a parameter that it uses has changed, or
-when something that it made is gone. Trainings depend on their own settings, not on the whole study.yml.
+A step runs again when a file that it reads, a module that it imports or a parameter that it uses has
+changed, or when something that it made is gone or has other bytes. Trainings depend on their own
+settings, not on the whole study.yml; which pages depend on which stands in the notebooks' metadata.
+Names reach the shell quoted (:q), and only such as studies.NAME allows.
 """
 
-import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
-from helpers import provenance, runs
-from helpers.workflow import steps
+from helpers import provenance, runs, studies
+from helpers.workflow import settings
 
 REPOSITORY = Path(workflow.basedir)
-STUDY, DATA, GENERATED = steps.begin(config.get("study", "phantom"), config.get("protocol", "quick"), config.get("data"))
-NAME, PROTOCOL, RUN = STUDY.name, STUDY.protocol, f"runs/{STUDY.name}"
+STUDY, DATA, GENERATED = settings.begin(
+    os.environ.get("STUDY") or "phantom", os.environ.get("PROTOCOL") or "quick", os.environ.get("DATA")
+)
+NAME, RUN = STUDY.name, f"runs/{STUDY.name}"
 BOOK = f"reports/{NAME}/book/index.html"
-MINUTES = STUDY.spec["time_limit_min"]
-WHO = f"--study {NAME} --protocol {PROTOCOL}"
-NOTEBOOK = f"-p study {NAME} -p protocol {PROTOCOL}"
+WHO = ["--study", NAME, "--protocol", STUDY.protocol]
+NOTEBOOK = ["-p", "study", NAME, "-p", "protocol", STUDY.protocol, "--minutes", str(STUDY.spec["time_limit_min"])]
 
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+os.environ.setdefault("STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm")
 PYTHON = sys.executable
-steps.forget_incomplete(STUDY)
+if "--dry-run" not in sys.argv:  # a plan writes nothing
+    for line in settings.forget_changed(STUDY):
+        print(line, file=sys.stderr)
 
 TRAININGS = [f"{runs.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]
-PAGES = [p.stem for p in sorted((REPOSITORY / "notebooks").glob("*.ipynb")) if p.stem not in steps.BY_HAND]
-EARLY = ("01", "07")  # need the images but no result
-AFTER = {"00": [p[:2] for p in PAGES if p[:2] != "00"], "04": ["02"], "05": ["02"], "09": ["07"], "10": ["02"]}  # pages read by other pages
+ABOUT = settings.pages(REPOSITORY / "notebooks")
+PAGES = [page for page, said in ABOUT.items() if "run" not in said]
+PRINTED = ("printed", "audit", "printed_pairs", "printed_items")
+PAPERS = sorted(STUDY.root.parent.glob("*/published.yml"))
+TRAINED = ("03_train.json", "counts.csv", "history.csv", "predictions.npy", "weights.safetensors", "weights.json")
 
 
 def code(*files):
     """The given files of the repository and every module that they import."""
-    return [str(REPOSITORY / f) for f in provenance.sources(*(REPOSITORY / f for f in files))]
+    return provenance.sources(*(REPOSITORY / f for f in files))
 
 
 def manifest(*suffixes):
@@ -44,9 +52,6 @@ def manifest(*suffixes):
 wildcard_constraints:
     training=r"[^/]+/[^/]+",
     page="|".join(PAGES),
-
-
-TRAINED = ("03_train.json", "counts.csv", "history.csv", "predictions.npy", "weights.safetensors", "weights.json")
 
 
 rule all:  # names every file, not the book alone: a lost one is made again although the book is still there
@@ -65,15 +70,16 @@ rule book:
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
         expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAININGS),
         code=code("tools/book/__main__.py"),
-        style=[str(p) for p in sorted((REPOSITORY / "tools/book").glob("*/*")) if p.is_file()],
+        style=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/book").glob("*/*")) if p.is_file()],
     output:
         BOOK,
     params:
-        study=steps.settings(STUDY),
+        study=settings.settings(STUDY),
+        who=WHO,
     log:
         f"{RUN}/logs/book.log",
     shell:
-        "{PYTHON} -m tools.book {WHO} 2>&1 | tee {log}"
+        "{PYTHON:q} -m tools.book {params.who:q} 2>&1 | tee {log:q}"
 
 
 rule phantom:
@@ -83,13 +89,15 @@ rule phantom:
     output:
         f"{RUN}/data.json",
     params:
-        subset=f"--images-per-patient {k}" if (k := STUDY.spec.get("images_per_patient")) else "",
+        data=DATA,
+        name=NAME,
+        subset=["--images-per-patient", str(k)] if (k := STUDY.spec.get("images_per_patient")) else [],
     threads: workflow.cores
     log:
         f"{RUN}/logs/phantom.log",
     shell:
-        "{PYTHON} -m tools.phantom --study {NAME} --out {DATA} {params.subset} 2>&1 | tee {log} && "
-        "{PYTHON} -m helpers.workflow.steps made {output} {DATA}"
+        "{{ {PYTHON:q} -m tools.phantom --study {params.name:q} --out {params.data:q} {params.subset:q} && "
+        "{PYTHON:q} -m helpers made {output:q} {params.data:q}; }} 2>&1 | tee {log:q}"
 
 
 rule check:
@@ -103,82 +111,86 @@ rule check:
         f"{RUN}/cache/masks.npy",
         f"{RUN}/cache/index.csv",
     params:
-        files="" if GENERATED else steps.folder_state(STUDY, DATA),
-        settings=steps.cache_settings(STUDY),
+        files="" if GENERATED else settings.folder_state(STUDY, DATA),
+        settings=settings.cache_settings(STUDY),
+        who=[*WHO, "--data", DATA],
     threads: workflow.cores
     log:
         f"{RUN}/logs/check.log",
     shell:
-        "{PYTHON} -m helpers.datasets {WHO} --data {DATA:q} 2>&1 | tee {log}"
+        "{PYTHON:q} -m helpers check {params.who:q} 2>&1 | tee {log:q}"
 
 
 rule train:
     input:
         check=f"{RUN}/cache/check.json",  # not ancient(): a step behind one that runs would not be looked at at all
-        code=lambda w: code("helpers/training/loop.py", steps.network_file(STUDY, w.training)),
-        page=str(REPOSITORY / "notebooks/03_train.ipynb"),  # itself, not helpers.figures: a colour trains nothing again
+        code=lambda w: code("helpers/training/loop.py", settings.network_file(STUDY, w.training)),
+        page="notebooks/03_train.ipynb",  # itself, not helpers.figures: a colour trains nothing again
     output:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
     params:
-        spec=lambda w: steps.training_settings(STUDY, w.training),
-        which=lambda w: steps.training_parameters(STUDY, w.training),
+        spec=lambda w: settings.training_settings(STUDY, w.training),
+        which=lambda w: [*NOTEBOOK, *settings.training_parameters(STUDY, w.training)],
+        notebook=f"{RUN}/train/{{training}}/03_train.ipynb",
     threads: max(1, workflow.cores // 2)  # two side by side: one starts or counts while the other computes
     resources:
-        gpu=steps.gpus_wanted(),
+        gpu=settings.gpus_wanted(),
     log:
         f"{RUN}/logs/train/{{training}}.log",
     shell:
-        "OMP_NUM_THREADS={threads} {PYTHON} -m helpers.workflow.notebook {REPOSITORY}/notebooks/03_train.ipynb "
-        "{RUN}/train/{wildcards.training}/03_train.ipynb {NOTEBOOK} {params.which} --minutes {MINUTES} 2>&1 | tee {log}"
+        "OMP_NUM_THREADS={threads} {PYTHON:q} -m helpers notebook {REPOSITORY:q}/notebooks/03_train.ipynb "
+        "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"
 
 
 rule results:
     input:
         expand(f"{RUN}/train/{{training}}/counts.csv", training=TRAININGS),
-        code=code("helpers/workflow/steps.py"),
+        code=code("helpers/workflow/results.py"),
     output:
         f"{RUN}/results/per_image.csv",
     log:
         f"{RUN}/logs/results.log",
     shell:
-        "{PYTHON} -m helpers.workflow.steps results {output} {input} 2>&1 | tee {log}"
-
-
-PRINTED = ("printed", "audit", "printed_pairs", "printed_items")
+        "{PYTHON:q} -m helpers results {output:q} {input:q} 2>&1 | tee {log:q}"
 
 
 rule printed:
     input:
-        papers=[f"data_manifest/{p.parent.name}/published.yml" for p in sorted(STUDY.root.parent.glob("*/published.yml"))],
-        format=[str(p) for p in sorted((REPOSITORY / "tools/audit").glob("*.yml"))],
+        papers=[f"data_manifest/{p.parent.name}/published.yml" for p in PAPERS],
+        format=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/audit").glob("*.yml"))],
         code=code("tools/audit/__main__.py"),
     output:
         [f"{RUN}/results/{table}.csv" for table in PRINTED],
+    params:
+        paper=f"data_manifest/{NAME}/published.yml",
+        out=f"{RUN}/results",
     log:
         f"{RUN}/logs/printed.log",
     shell:
-        "{PYTHON} -m tools.audit data_manifest/{NAME}/published.yml --out {RUN}/results 2>&1 | tee {log}"
+        "{PYTHON:q} -m tools.audit {params.paper:q} --out {params.out:q} 2>&1 | tee {log:q}"
 
 
 rule page:
     input:
-        results=lambda w: [f"{RUN}/cache/check.json" if w.page[:2] in EARLY else f"{RUN}/results/per_image.csv"],
-        others=lambda w: [f"{RUN}/notebooks/{p}.json" for p in PAGES if p[:2] in AFTER.get(w.page[:2], ())],
+        results=lambda w: f"{RUN}/cache/check.json" if ABOUT[w.page].get("needs") == "images" else f"{RUN}/results/per_image.csv",
+        printed=[f"{RUN}/results/{table}.csv" for table in PRINTED],
+        others=lambda w: [f"{RUN}/notebooks/{page}.json" for page in ABOUT[w.page].get("reads", ())],
         manifest=manifest(".csv", ".yml"),
-        printed=lambda w: [f"{RUN}/results/{t}.csv" for t in PRINTED] if w.page[:2] in ("07", "09") else [],
         code=lambda w: code(f"notebooks/{w.page}.ipynb"),
     output:
         f"{RUN}/notebooks/{{page}}.json",
     params:
-        study=steps.settings(STUDY),
-    threads: lambda w: workflow.cores if w.page.startswith("07") else 1  # speed is measured on a quiet machine
+        study=lambda w: settings.settings(STUDY, ABOUT[w.page].get("without", ())),
+        which=NOTEBOOK,
+        notebook=f"{RUN}/notebooks/{{page}}.ipynb",
+    threads: lambda w: workflow.cores if ABOUT[w.page].get("threads") == "all" else 1  # a quiet machine
     log:
         f"{RUN}/logs/{{page}}.log",
     shell:
-        "OMP_NUM_THREADS={threads} {PYTHON} -m helpers.workflow.notebook {REPOSITORY}/notebooks/{wildcards.page}.ipynb "
-        "{RUN}/notebooks/{wildcards.page}.ipynb {NOTEBOOK} --minutes {MINUTES} 2>&1 | tee {log}"
+        "OMP_NUM_THREADS={threads} {PYTHON:q} -m helpers notebook {REPOSITORY:q}/notebooks/{wildcards.page}.ipynb "
+        "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"
 
 
 onerror:
-    for line in steps.errors(log):
+    for line in settings.errors(log):
         print(line, file=sys.stderr)

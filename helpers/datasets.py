@@ -5,9 +5,9 @@ Nothing is cached, and so nothing trains, unless every file of the manifest pass
 """
 
 import argparse
+import json
 import os
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,6 +225,13 @@ def load(study):
         raise StudyError(
             f"{folder}: no checked images yet; run `make study STUDY={study.name}` first"
         )
+    known = json.loads((folder / "check.json").read_text(encoding="utf-8"))["sha256"]
+    for name, digest in known.items():
+        if not (folder / name).is_file() or files.sha256(folder / name) != digest:
+            raise StudyError(
+                f"{folder / name}: is not what was checked; delete {folder / 'check.json'} and run"
+                f" `make study STUDY={study.name}`, which makes it again"
+            )
     images, masks = (np.load(folder / name, mmap_mode="r") for name in ("images.npy", "masks.npy"))
     index = pd.read_csv(
         folder / "index.csv", dtype={"image_id": str, "patient_id": str, "device": str}
@@ -245,19 +252,12 @@ def load(study):
 
 
 def main(arguments=None):
-    """Command line: check and cache a study. python -m helpers.datasets --study NAME --data
+    """Command line: check and cache a study. python -m helpers check --study NAME --data
     FOLDER.
     """
-    parser = argparse.ArgumentParser(prog="helpers.datasets", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="helpers check", description=main.__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--protocol", default="quick")
     parser.add_argument("--data", required=True)
     args = parser.parse_args(arguments)
-    try:
-        build(studies.load(args.study, args.protocol), args.data)
-    except StudyError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()
+    build(studies.load(args.study, args.protocol), args.data)

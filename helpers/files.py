@@ -38,3 +38,32 @@ def write_csv(frame, path):
     """Write a table whole or not at all. Floats keep every digit."""
     with whole(path) as part:
         frame.to_csv(part, index=False, lineterminator="\n")
+
+
+def write_record(about, made, path, base):
+    """Write the record of a step as JSON: about, files (relative to ``base``, in order), of each
+    its size, its time and the digest of its bytes.
+    """
+    states = {name: [*_state(Path(base, name)), sha256(Path(base, name))] for name in made}
+    write_json(about | {"files": list(made), "states": states}, path)
+
+
+def changed(record, base):
+    """Files of a step's record that are gone or hold other bytes (list of str).
+
+    A file of the same size and time is taken as it is; of any other the bytes are compared.
+    """
+    content = json.loads(Path(record).read_text(encoding="utf-8"))
+    found = []
+    for name in content["files"]:
+        path, known = Path(base, name), content.get("states", {}).get(name)
+        if not path.is_file() or (
+            known and [*_state(path)] != known[:2] and sha256(path) != known[2]
+        ):
+            found.append(name)
+    return found
+
+
+def _state(path):
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns

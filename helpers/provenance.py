@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -111,9 +112,10 @@ def made(*paths):
             file.writelines(f"{path}\n" for path in paths)
 
 
+@cache
 def _imports(path):
     """Files of helpers and tools that a file imports by name (paths); lazy imports count too."""
-    text = path.read_text(encoding="utf-8")
+    found, text = [], path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
         lines = "\n".join("".join(source) for source in cells).splitlines()
@@ -130,9 +132,10 @@ def _imports(path):
         for target in targets:
             if target.split(".")[0] in (PACKAGE.name, "tools"):
                 place = REPOSITORY.joinpath(*target.split("."))
-                yield from (
+                found += [
                     p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()
-                )
+                ]
+    return found
 
 
 def sources(*starts):

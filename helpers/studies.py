@@ -5,7 +5,9 @@ protocols), ``images.csv`` (one row an image) and, where they are known, ``patie
 ``annotations.csv``. Everything wrong with them is reported at once, with file, row and key.
 """
 
+import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from helpers.errors import StudyError, raise_all
 from helpers.schemas import ANNOTATIONS, IMAGES, PATIENTS, SPLITS, read_csv
 
 #: where data_manifest/, runs/ and reports/ lie; STUDY_ROOT moves them (the tests do)
+#: what a study may be called
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent)
 SCHEMA = yaml.safe_load((Path(__file__).parent / "study.schema.yml").read_text(encoding="utf-8"))
 DEFAULTS = {
@@ -131,10 +135,36 @@ def names():
     return sorted(p.parent.name for p in (ROOT / "data_manifest").glob("*/study.yml"))
 
 
+class _Strict(yaml.SafeLoader):
+    """Safe YAML in which a key stands once, and every number is one."""
+
+
+def _mapping(loader, node, deep=False):
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"key {twice[0]!r} is given twice", node.start_mark
+        )
+    return loader.construct_mapping(node, deep)
+
+
+def _number(loader, node):
+    value = loader.construct_yaml_float(node)
+    if not math.isfinite(value):
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{node.value} is not a number to compute with", node.start_mark
+        )
+    return value
+
+
+_Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Strict.add_constructor("tag:yaml.org,2002:float", _number)
+
+
 def read_yaml(path):
     """The YAML file as a dict; StudyError with the line when it cannot be read."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Strict)
     except FileNotFoundError:
         raise StudyError(
             f"{path}: no such file. Studies here: {', '.join(names()) or 'none'}"
@@ -190,19 +220,46 @@ def _meaning_problems(content):
                 )
 
 
+def _changed(spec, change, headline):
+    """A protocol with one change from the command line: size=96, epochs=10 or models=qvum+unet."""
+    key, _, value = change.partition("=")
+    if key == "models":
+        wanted, own = value.split("+"), [m["name"] for m in spec["models"]]
+        if missing := [m for m in wanted if m not in own]:
+            raise StudyError(f"MODELS: no {', '.join(missing)} in the protocol; it has {own}")
+        if headline not in wanted:
+            raise StudyError(f"MODELS: keep {headline}, which the study is about")
+        folds = spec.get("cross_validation", {"models": []})
+        folds = folds | {"models": [m for m in folds["models"] if m in wanted]}
+        kept = {k: v for k, v in spec.items() if k != "cross_validation"}
+        kept |= {"cross_validation": folds} if folds["models"] else {}
+        return kept | {"models": [m for m in spec["models"] if m["name"] in wanted]}
+    keys = {"size": ("image_size", 16, 2048), "epochs": ("epochs", 1, 100_000)}
+    if key not in keys:
+        raise StudyError(f"PROTOCOL: {change!r} is no change; give size=, epochs= or models=")
+    name, least, most = keys[key]
+    if not value.isdecimal() or not least <= int(value) <= most:
+        raise StudyError(f"{key.upper()}={value}: a whole number from {least} to {most}, please")
+    models = [{k: v for k, v in m.items() if k != name} for m in spec["models"]]
+    return spec | {name: int(value), "models": models}
+
+
 def load(name, protocol="quick"):
     """Read and validate data_manifest/<name>/study.yml under one protocol; StudyError lists every
     problem.
     """
+    if not re.fullmatch(NAME, name):
+        raise StudyError(f"STUDY={name!r}: a study's name has letters, digits, _ . - only")
     path = ROOT / "data_manifest" / name / "study.yml"
     content = read_yaml(path)
     raise_all(_schema_problems(content), path)
     raise_all(_meaning_problems(content), path)
-    if protocol not in content["protocols"]:
-        raise StudyError(
-            f"{path}: no protocol {protocol!r}; it has {', '.join(content['protocols'])}"
-        )
-    spec = DEFAULTS | content["protocols"][protocol]
+    base, *changes = protocol.split(",")
+    if base not in content["protocols"]:
+        raise StudyError(f"{path}: no protocol {base!r}; it has {', '.join(content['protocols'])}")
+    spec = DEFAULTS | content["protocols"][base]
+    for change in changes:
+        spec = _changed(spec, change, content["headline"])
     training = {k: v for k, v in spec.items() if k not in NOT_TRAINING}
     models = tuple(
         training | m | {"options": training["options"] | m.get("options", {})}

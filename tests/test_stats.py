@@ -5,7 +5,6 @@ calculations.
 import numpy as np
 import pandas as pd
 import pytest
-import scikit_posthocs
 import stats_data
 from scipy import stats as scipy_stats
 from statsmodels.stats import anova as sm_anova
@@ -100,11 +99,13 @@ def test_huang_and_bonaldi(rows):
 
 
 def test_holm_and_fdr_leave_nan_out_of_the_family():
-    assert stats.holm([0.01, np.nan, 0.03]) == pytest.approx([0.02, np.nan, 0.03], nan_ok=True)
-    assert stats.fdr([0.01, np.nan, 0.03]) == pytest.approx([0.02, np.nan, 0.03], nan_ok=True)
+    assert stats.adjusted([0.01, np.nan, 0.03]) == pytest.approx([0.02, np.nan, 0.03], nan_ok=True)
+    assert stats.adjusted([0.01, np.nan, 0.03], "fdr") == pytest.approx(
+        [0.02, np.nan, 0.03], nan_ok=True
+    )
     rng = np.random.default_rng(0)
     p = rng.random(50)
-    assert stats.fdr(p) == pytest.approx(scipy_stats.false_discovery_control(p))
+    assert stats.adjusted(p, "fdr") == pytest.approx(scipy_stats.false_discovery_control(p))
 
 
 def test_sign_flip_enumerates_small_samples():
@@ -155,13 +156,19 @@ def test_repeated_measures_and_rank_tests_against_peers(rows):
     peer = sm_anova.AnovaRM(long, "y", "patient_id", within=["model"]).fit().anova_table
     ours = stats.rm_table(table)
     assert ours["statistic"] == pytest.approx(peer["F Value"].iloc[0], rel=1e-8)
-    for method, peer in [
-        ("nemenyi", scikit_posthocs.posthoc_nemenyi_friedman),
-        ("conover", scikit_posthocs.posthoc_conover_friedman),
-    ]:
-        matrix = peer(table.round(2))
-        for row in stats.pairs(table.round(2), method).itertuples():
-            assert row.p == pytest.approx(matrix.loc[row.a, row.b], rel=1e-6, abs=1e-12)
+
+
+def test_pairs_by_ranks_are_the_textbooks(rows):
+    table = stats.by_model(rows, "Dice", "QLM").round(2)  # with ties
+    ranks, (n, k) = table.rank(axis=1), table.shape
+    sums, df = ranks.sum(), (n - 1) * (k - 1)
+    spread = 2 * (n * (ranks**2).to_numpy().sum() - (sums**2).sum()) / df
+    for row in stats.pairs(table, "nemenyi").itertuples():  # Demšar 2006, section 3.2.2
+        q = abs(ranks[row.a].mean() - ranks[row.b].mean()) / np.sqrt(k * (k + 1) / (12 * n))
+        assert row.p == pytest.approx(scipy_stats.studentized_range.sf(q, k, np.inf), rel=1e-6)
+    for row in stats.pairs(table, "conover").itertuples():  # Conover 1999, section 5.8
+        t = abs(sums[row.a] - sums[row.b]) / np.sqrt(spread)
+        assert row.p == pytest.approx(2 * scipy_stats.t.sf(t, df), rel=1e-6)
 
 
 def test_equivalence_is_statsmodels(dice):

@@ -7,7 +7,6 @@ DataFrame whose columns its docstring lists. Nothing here imports torch.
 
 # ruff: noqa: F401, the imports are what this package offers
 
-from helpers.stats.adjust import adjust, fdr, holm
 from helpers.stats.agreement import areas, bland_altman, empty_policies, failures
 from helpers.stats.as_printed import (
     LABEL,
@@ -39,6 +38,7 @@ from helpers.stats.design.winners import winners
 from helpers.stats.effects import effect_sizes, equivalence
 from helpers.stats.intervals import ESTIMANDS, METRICS, Cube, intervals
 from helpers.stats.mixed import mixed_differences, mixed_models, reml
+from helpers.stats.multiplicity import adjust, adjusted
 from helpers.stats.paired import (
     cluster_robust,
     differences,

@@ -3,7 +3,6 @@ for what holds).
 """
 
 import itertools
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from scipy import stats
 
 from helpers import metrics
 from helpers.errors import StudyError
-from helpers.stats.adjust import adjust
+from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import paired_t
 from helpers.stats.values import ALL, OVERALL, values, wide
 
@@ -66,34 +65,24 @@ def anova_classes(
     return pd.DataFrame(rows)
 
 
-@lru_cache
-def _range_quantile(level: float, k: int, df: float) -> float:
-    return float(stats.studentized_range.ppf(level, k, df))  # slow, and the same for every metric
-
-
 def _tukey(groups: dict, level: float) -> list[dict]:
-    """Tukey–Kramer: differences of means with the studentised range of k groups and N − k degrees
-    of freedom.
-    """
-    sizes = {name: len(x) for name, x in groups.items()}
-    df, k = sum(sizes.values()) - len(groups), len(groups)
-    square = sum(((x - x.mean()) ** 2).sum() for x in groups.values()) / df
+    """Tukey–Kramer between all pairs of groups (name → values), a − b; no P without variation."""
+    varied = any(np.ptp(x) > 0 for x in groups.values())
+    found = stats.tukey_hsd(*groups.values()) if varied else None
+    limits = found.confidence_interval(level) if varied else None
     rows = []
-    for a, b in itertools.combinations(groups, 2):
-        se = np.sqrt(square / 2 * (1 / sizes[a] + 1 / sizes[b]))
+    for (i, a), (j, b) in itertools.combinations(enumerate(groups), 2):
         d = groups[a].mean() - groups[b].mean()
-        half = _range_quantile(level, k, df) * se
-        p = stats.studentized_range.sf(abs(d) / se, k, df) if se > 0 else np.nan
         rows.append(
             {
                 "a": a,
                 "b": b,
                 "difference": d,
-                "low": d - half,
-                "high": d + half,
-                "p": p,
-                "n_a": sizes[a],
-                "n_b": sizes[b],
+                "low": limits.low[i, j] if varied else d,
+                "high": limits.high[i, j] if varied else d,
+                "p": found.pvalue[i, j] if varied else np.nan,
+                "n_a": len(groups[a]),
+                "n_b": len(groups[b]),
                 "label": LABEL,
             }
         )

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from helpers.errors import NotComputable, StudyError
-from helpers.stats.adjust import adjust
 from helpers.stats.as_printed import LABEL, anova_classes
 from helpers.stats.counts import MIN_UNITS
 from helpers.stats.intervals import intervals
 from helpers.stats.mixed import mixed_differences, mixed_models
+from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import cluster_robust, paired_t, sign_flip, wilcoxon
 from helpers.stats.repeated import rm_anova
 from helpers.stats.values import ALL, OVERALL, default_unit, values, wide

@@ -7,8 +7,8 @@ import pandas as pd
 from scipy import optimize, special, stats
 
 from helpers.errors import StudyError
-from helpers.stats.adjust import adjust
 from helpers.stats.counts import MIN_UNITS
+from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import CONSTANT, FEW, differences, paired_t
 
 

@@ -8,6 +8,7 @@ headline.
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 
 from helpers.errors import StudyError
 from helpers.stats.counts import MIN_UNITS
@@ -135,6 +136,7 @@ def sign_flip(
     :func:`paired_t`.
 
     All 2**n patterns up to 16 units, else `draws` random ones with p = (b + 1)/(draws + 1).
+    Not scipy's permutation_test: the seed's P values, which reports quote, would be others.
     statistic: mean difference. Exact when the differences are symmetric about 0 under the null
     hypothesis.
     """
@@ -168,20 +170,18 @@ def cluster_robust(values: pd.DataFrame, headline: str, level: float = 0.95) -> 
     out = paired_t(values, headline, "patient", level).assign(test="cluster-robust t (CR1)")
     for i, model in enumerate(out["model"]):
         d = per_image[model].to_numpy()
-        sums = np.bincount(index, d - d.mean(), minlength=g)
         out.loc[i, ["difference", "sd"]] = d.mean(), d.std(ddof=1)
         if out.loc[i, "note"]:
             continue
-        n = len(d)
-        se = np.sqrt(g / (g - 1) * (sums**2).sum()) / n
-        t = d.mean() / se
-        half = stats.t.ppf((1 + level) / 2, g - 1) * se
+        robust = {"groups": index, "use_correction": True, "df_correction": True}
+        fit = OLS(d, np.ones(len(d))).fit(cov_type="cluster", cov_kwds=robust, use_t=True)
+        low, high = fit.conf_int(1 - level)[0]
         out.loc[i, ["statistic", "df", "p", "low", "high"]] = (
-            t,
+            fit.tvalues[0],
             g - 1,
-            2 * stats.t.sf(abs(t), g - 1),
-            d.mean() - half,
-            d.mean() + half,
+            fit.pvalues[0],
+            low,
+            high,
         )
     return out
 

@@ -8,11 +8,12 @@ import itertools
 
 import numpy as np
 import pandas as pd
+import scikit_posthocs
 from scipy import stats
 
 from helpers.errors import StudyError
-from helpers.stats.adjust import adjust
 from helpers.stats.counts import MIN_UNITS
+from helpers.stats.multiplicity import adjust
 from helpers.stats.values import default_unit, values, wide
 
 
@@ -117,25 +118,11 @@ def friedman(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([out])
 
 
-def _nemenyi(ranks, a, b):
-    n, k = ranks.shape
-    q = abs(ranks[a].mean() - ranks[b].mean()) / np.sqrt(k * (k + 1) / (12 * n))
-    return stats.studentized_range.sf(q, k, np.inf)
-
-
-def _conover(ranks, a, b):
-    """Conover 1999, Practical Nonparametric Statistics, 5.8: t on the rank sums, (n − 1)(k − 1)
-    degrees of freedom.
-    """
-    n, k = ranks.shape
-    sums = ranks.sum()
-    spread = 2 * (n * (ranks**2).to_numpy().sum() - (sums**2).sum()) / ((n - 1) * (k - 1))
-    if not spread > 0:
-        return np.nan
-    return 2 * stats.t.sf(abs(sums[a] - sums[b]) / np.sqrt(spread), (n - 1) * (k - 1))
-
-
-RANKS = {"nemenyi": _nemenyi, "conover": _conover}
+#: pairwise tests on ranks after Friedman's test
+RANKS = {
+    "nemenyi": scikit_posthocs.posthoc_nemenyi_friedman,
+    "conover": scikit_posthocs.posthoc_conover_friedman,
+}
 
 
 def pairs(
@@ -154,12 +141,13 @@ def pairs(
         raise StudyError(f"{len(y)} units: fewer than {MIN_UNITS}, no comparison of pairs")
     rows = []
     ranks = y.rank(axis=1)
+    by_ranks = RANKS[method](y) if method in RANKS else None
     for a, b in itertools.combinations(y.columns, 2):
         row = {"a": a, "b": b, "method": method, "n": len(y), "low": np.nan, "high": np.nan}
         if method in RANKS:
             row |= {
                 "difference": ranks[a].mean() - ranks[b].mean(),
-                "p": RANKS[method](ranks, a, b),
+                "p": by_ranks.loc[a, b],
             }
         else:
             d = (y[a] - y[b]).to_numpy()

@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import stats
 
 from helpers.errors import StudyError
-from helpers.stats.adjust import adjust
 from helpers.stats.counts import MIN_UNITS
+from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import differences
 from helpers.stats.values import values, wide
 

@@ -5,7 +5,6 @@ intervals.
 import argparse
 import csv
 import os
-import sys
 from pathlib import Path
 
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
@@ -44,13 +43,9 @@ def numbers(row):
 
 def main(arguments=None):
     """Print the path of a study's book and its headline numbers."""
-    parser = argparse.ArgumentParser(prog="helpers.workflow.headline", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="helpers headline", description=main.__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument(
         "--protocol", default="quick", help="accepted so that every step takes the same two options"
     )
     print("\n".join(lines(parser.parse_args(arguments).study)))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

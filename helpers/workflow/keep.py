@@ -28,7 +28,7 @@ def keep(study):
     """Copy the telling tables of a long run to reports/<study>/results, with the record of each
     main training.
 
-    Numbers only, no images and no weights. Returns the files (list of paths); SystemExit when the
+    Numbers only, no images and no weights. Returns the files (list of paths); StudyError when the
     run is not finished.
     """
     run, folder = studies.ROOT / "runs" / study, studies.ROOT / "reports" / study / "results"
@@ -52,13 +52,9 @@ def keep(study):
 
 def main(arguments=None):
     """Keep the numbers of a study and name the files."""
-    parser = argparse.ArgumentParser(prog="helpers.workflow.keep", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="helpers keep", description=main.__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument(
         "--protocol", default="quick", help="accepted so that every step takes the same two options"
     )
     print("\n".join(str(path) for path in keep(parser.parse_args(arguments).study)))
-
-
-if __name__ == "__main__":
-    main()

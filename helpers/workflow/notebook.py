@@ -111,13 +111,13 @@ def _finish(part, output, log, record):
         os.path.relpath(name, studies.ROOT)
         for name in [str(output.resolve()), *dict.fromkeys(listed)]
     ]
-    record |= {"finished": provenance.now(), "code": provenance.code_version(), "files": made}
-    files.write_json(record, output.with_suffix(".json"))
+    record |= {"finished": provenance.now(), "code": provenance.code_version()}
+    files.write_record(record, made, output.with_suffix(".json"), studies.ROOT)
 
 
 def main(arguments=None):
-    """Command line: python -m helpers.workflow.notebook IN OUT [-p name value]… [--minutes N]."""
-    parser = argparse.ArgumentParser(prog="helpers.workflow.notebook", description=main.__doc__)
+    """Command line: python -m helpers notebook IN OUT [-p name value]… [--minutes N]."""
+    parser = argparse.ArgumentParser(prog="helpers notebook", description=main.__doc__)
     parser.add_argument("notebook")
     parser.add_argument("output")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
@@ -128,15 +128,15 @@ def main(arguments=None):
     for noisy in ("traitlets", "papermill.translators", "blib2to3"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     logging.getLogger("papermill").addFilter(_only_output)
-    try:
-        run(
-            args.notebook,
-            args.output,
-            {name: yaml.safe_load(value) for name, value in args.p},
-            args.minutes,
-        )
-    except StudyError as error:
-        sys.exit(f"error: {error}")
+    run(args.notebook, args.output, _typed(args.notebook, args.p), args.minutes)
+
+
+def _typed(path, given):
+    """Parameters from the command line: text where the notebook's default is text ("2024" is a
+    study's name), else read as YAML.
+    """
+    known = parameters(path) if Path(path).is_file() else {}
+    return {n: v if isinstance(known.get(n), str) else yaml.safe_load(v) for n, v in given}
 
 
 def _only_output(record):
@@ -147,7 +147,3 @@ def _only_output(record):
     return bool(text) and not text.startswith(
         ("Executing ", "Ending Cell", "Input Notebook", "Output Notebook", "<", "Working")
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -33,13 +33,30 @@ IDLE = 20.0  # seconds without a fork after which the server ends
 START = 120.0  # seconds that it may take to start on a busy machine
 
 
-def main(module, arguments):
-    """Run ``python -m module arguments`` in a fork of the server, or here where there is none."""
+def wanted():
+    """True in a process that STUDY_WARM sends to a server, and that is not a fork of it already."""
     path = os.environ.get("STUDY_WARM")
-    if path and hasattr(os, "fork") and (connection := _connect(Path(path))):
-        sys.exit(_ask(connection, module, arguments))
+    return bool(path) and hasattr(os, "fork") and os.environ.get("STUDY_FORKED") != path
+
+
+def ask(module, arguments):
+    """Run ``python -m module arguments`` in a fork of the server and return its exit code; here,
+    where no server can be had.
+    """
+    if connection := _connect(Path(os.environ["STUDY_WARM"])):
+        return _ask(connection, module, arguments)
     sys.argv = [module, *arguments]
+    del os.environ["STUDY_WARM"]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+    return 0
+
+
+def kernel(arguments):
+    """A notebook's kernel: in a fork where there is a server, else as ipykernel starts it."""
+    if os.environ.get("STUDY_WARM") and hasattr(os, "fork"):
+        sys.exit(ask("ipykernel_launcher", arguments))
+    sys.argv = ["ipykernel_launcher", *arguments]
+    runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
 
 
 def _connect(path):
@@ -160,6 +177,7 @@ def _run(request):
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    os.environ["STUDY_FORKED"] = os.environ["STUDY_WARM"]
     sys.path[:] = request["path"]
     sys.argv = [request["module"], *request["arguments"]]
     if (threads := os.environ.get("OMP_NUM_THREADS")) and "torch" in sys.modules:
@@ -182,4 +200,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(Path(sys.argv[2]))
     else:
-        main(sys.argv[1], sys.argv[2:])
+        kernel(sys.argv[1:])

@@ -28,7 +28,7 @@ import pandas as pd
 from helpers import datasets, files, metrics, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.readers import locate, sha256
-from helpers.workflow import steps
+from helpers.workflow import results
 from tools.book.build import folder, make
 from tools.book.pack import input_files
 
@@ -171,7 +171,7 @@ def counted(study):
     with tempfile.TemporaryDirectory() as temporary:
         joined = Path(temporary) / "per_image.csv"
         with contextlib.redirect_stdout(io.StringIO()):
-            steps.collect([place / "counts.csv" for place in folders], joined)
+            results.collect([place / "counts.csv" for place in folders], joined)
         table = study.run / "results" / "per_image.csv"
         if joined.read_bytes() != table.read_bytes():
             yield f"{table}: is not the counts of the trainings joined"
@@ -237,7 +237,8 @@ def _again(study, page, record, own, root):
     command = [
         sys.executable,
         "-m",
-        "helpers.workflow.notebook",
+        "helpers",
+        "notebook",
         str(provenance.REPOSITORY / f"notebooks/{page}.ipynb"),
         str(run / "notebooks" / f"{page}.ipynb"),
         *given,

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers.stats.adjust import METHODS
 from helpers.stats.design.false_alarms import Design
+from helpers.stats.multiplicity import METHODS
 
 
 def _wishart(runs: int, k: int, df: int, rng: np.random.Generator) -> np.ndarray:

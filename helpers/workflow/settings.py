@@ -1,8 +1,5 @@
-"""What the workflow asks about a study: which settings a step depends on, which files it made, what
-went wrong.
-"""
+"""What the workflow asks about a study: which settings a step depends on, what went wrong."""
 
-import argparse
 import json
 import os
 import re
@@ -11,13 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from helpers import files, provenance, runs, studies
 from helpers.errors import StudyError
-
-#: notebooks that run only by hand, or once a training
-BY_HAND = ("03_train", "11_ablation")
 
 
 def begin(name, protocol, data):
@@ -49,9 +41,9 @@ def _which(study, training):
 
 
 def training_parameters(study, training):
-    """Command-line parameters of 03_train for one training."""
+    """Command-line parameters of 03_train for one training (list of str)."""
     model, fold, seed = _which(study, training)
-    return f"-p model {model} -p fold {fold} -p seed {seed}"
+    return ["-p", "model", model, "-p", "fold", fold, "-p", "seed", str(seed)]
 
 
 def training_settings(study, training):
@@ -71,9 +63,32 @@ def cache_settings(study):
     return json.dumps([[study.spec.get(k) for k in keys], folds, study.split.get("seed"), classes])
 
 
-def settings(study):
-    """Digest of the whole study under its protocol: what the pages depend on."""
+def pages(folder):
+    """What each notebook of a folder says of itself in its metadata, under "study": stem → dict.
+
+    run: "a training" or "by hand" (not a page of the workflow); needs: "images" (no results);
+    reads: notebooks whose numbers it shows; without: keys of study.yml that it does not use, such
+    as "statistics" or "statistics.test"; threads: "all" where it measures the machine.
+    """
+    found = {}
+    for path in sorted(Path(folder).glob("*.ipynb")):
+        said = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("study", {})
+        if unknown := set(said) - {"run", "needs", "reads", "without", "threads"}:
+            raise StudyError(f"{path}: metadata.study holds {', '.join(sorted(unknown))}")
+        found[path.stem] = said
+    for name, said in found.items():
+        if unknown := set(said.get("reads", ())) - set(found):
+            raise StudyError(f"{name}: reads {', '.join(sorted(unknown))}, which is no notebook")
+    return found
+
+
+def settings(study, without=()):
+    """Digest of the whole study under its protocol, without some keys: what a page depends on."""
     fields = {k: v for k, v in vars(study).items() if k != "classes"}
+    for key in without:
+        first, _, second = key.partition(".")
+        inside = {k: v for k, v in fields[first].items() if k != second} if second else None
+        fields[first] = inside
     return provenance.digest([fields, [vars(c) for c in study.classes]])
 
 
@@ -112,40 +127,20 @@ def gpus_wanted():
     return int(listed.returncode == 0 and "GPU 0" in listed.stdout)
 
 
-def forget_incomplete(study):
-    """Remove the record of every step whose files are no longer all there, so that the workflow
-    makes them again.
+def forget_changed(study):
+    """Remove the record of every step whose files are no longer what the step made, so that the
+    workflow makes them again. Returns one line a record, for the reader.
     """
+    said = []
     for record in [
         study.run / "data.json",
         *study.run.glob("notebooks/*.json"),
         *study.run.glob("train/*/*/03_train.json"),
     ]:
-        if record.is_file():
-            made = json.loads(record.read_text(encoding="utf-8"))["files"]
-            if any(not (studies.ROOT / name).is_file() for name in made):
-                record.unlink()
-
-
-def made(record, base):
-    """Write the record of a step: every file below ``base`` (a folder), relative to the study's
-    root.
-    """
-    found = sorted(os.path.relpath(p, studies.ROOT) for p in Path(base).rglob("*") if p.is_file())
-    if not found:
-        raise StudyError(f"{base}: no file was made")
-    files.write_json({"files": found}, record)
-
-
-def collect(paths, output):
-    """Join the counts of all trainings into per_image.csv; returns the DataFrame."""
-    tables = [pd.read_csv(p, dtype={"patient_id": str, "image_id": str}) for p in paths]
-    if not tables:
-        raise StudyError("no training has finished, so there are no results; run `make study`")
-    table = pd.concat(tables, ignore_index=True)
-    files.write_csv(table, output)
-    print(f"{len(table)} rows: {table.model.nunique()} networks, {table.image_id.nunique()} images")
-    return table
+        if record.is_file() and (changed := files.changed(record, studies.ROOT)):
+            said.append(f"{changed[0]} is not as it was made; {record.stem} is made again")
+            record.unlink()
+    return said
 
 
 def errors(log):
@@ -153,29 +148,9 @@ def errors(log):
     (list).
     """
     text = "".join(Path(name).read_text(encoding="utf-8", errors="replace") for name in log)
-    for name in dict.fromkeys(re.findall(r"tee (\S+\.log)' returned non-zero", text)):
+    for name in dict.fromkeys(re.findall(r"tee '?([^']+?\.log)'+ returned non-zero", text)):
         if Path(name).is_file():
             lines = Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
             start = next((i for i, line in enumerate(lines) if line.startswith("error: ")), None)
             if start is not None:
                 yield "\n".join(["", *lines[start:], f"  log: {name}"])
-
-
-def main(arguments=None):
-    """Command line of the workflow: ``made RECORD FOLDER`` and ``results OUTPUT COUNTS…``."""
-    parser = argparse.ArgumentParser(prog="helpers.workflow.steps", description=main.__doc__)
-    parser.add_argument("step", choices=["made", "results"])
-    parser.add_argument("output")
-    parser.add_argument("inputs", nargs="+")
-    args = parser.parse_args(arguments)
-    try:
-        if args.step == "made":
-            made(args.output, args.inputs[0])
-        else:
-            collect([p for p in args.inputs if p.endswith("counts.csv")], args.output)
-    except StudyError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

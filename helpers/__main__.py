@@ -1,0 +1,33 @@
+"""The command line of the study, python -m helpers COMMAND …, as workflow and Makefile call it."""
+
+import sys
+from importlib import import_module
+
+from helpers.errors import StudyError, command
+from helpers.workflow import warm
+
+#: command → module and function
+COMMANDS = {
+    "check": ("helpers.datasets", "main"),
+    "made": ("helpers.workflow.results", "record"),
+    "results": ("helpers.workflow.results", "main"),
+    "notebook": ("helpers.workflow.notebook", "main"),
+    "keep": ("helpers.workflow.keep", "main"),
+    "headline": ("helpers.workflow.headline", "main"),
+    "clean": ("helpers.workflow.clean", "main"),
+}
+
+
+def main(arguments=None):
+    """Run one command; each says with --help what it takes."""
+    name, *rest = sys.argv[1:] if arguments is None else arguments or [""]
+    if name not in COMMANDS:
+        raise StudyError(f"no command {name!r}; there are {', '.join(COMMANDS)}")
+    module, function = COMMANDS[name]
+    getattr(import_module(module), function)(rest)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["notebook"] and warm.wanted():
+        sys.exit(warm.ask("helpers", sys.argv[1:]))
+    command(main)

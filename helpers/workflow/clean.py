@@ -1,0 +1,31 @@
+"""Remove what one study has computed; its manifest and its kept numbers stay."""
+
+import argparse
+import os
+import re
+import shutil
+from pathlib import Path
+
+from helpers.errors import StudyError
+
+ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
+
+
+def clean(name):
+    """Remove runs/<name> and the book of a study; returns the paths that were there (list)."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise StudyError(f"STUDY={name!r}: name one study; its runs and its book are removed")
+    report = ROOT / "reports" / name
+    parts = ("book", "book.zip", "book.pdf", "seal.sha256")
+    found = [p for p in (ROOT / "runs" / name, *(report / part for part in parts)) if p.exists()]
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    return found
+
+
+def main(arguments=None):
+    """Remove what a study has computed."""
+    parser = argparse.ArgumentParser(prog="helpers clean", description=main.__doc__)
+    parser.add_argument("--study", required=True)
+    found = clean(parser.parse_args(arguments).study)
+    print("\n".join(f"removed {path}" for path in found) or "nothing to remove")
