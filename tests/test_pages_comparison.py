@@ -68,6 +68,13 @@ def test_another_answer_of_another_test_is_named():
     assert comparison.agreement(_tests(unet="not tested"), _others("unet", 0.02)) == ""
 
 
+def test_a_test_that_was_asked_for_by_hand_is_not_called_declared(rows):
+    tests = stats.declared(rows, "qvum", SETTINGS)
+    assert "by the test that study.yml declares" in comparison.answer(tests, SETTINGS)
+    trial = comparison.answer(tests, SETTINGS, {"test": "sign_flip"})
+    assert "by the test asked for in this trial" in trial and "declares" not in trial
+
+
 def test_findings_in_one_phrase():
     tests = _tests(unet="better", vistr="better", unetpp="not told apart", bpsegsys_r="not tested")
     assert comparison.finding(tests) == (

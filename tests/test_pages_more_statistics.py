@@ -28,6 +28,7 @@ def test_p_of_every_test_crossed_with_the_networks(rows, settings):
     assert (
         wide["test"].iloc[0].endswith("(declared)") and "as in the paper" in wide["test"].iloc[-1]
     )
+    assert more.p_by_test(tests, {"test": "mixed"})["test"].iloc[0].endswith("(asked for)")
     few = stats.compare(rows[rows["patient_id"].isin(["p00", "p01"])], "qvum", settings)
     with pytest.raises(NotComputable, match="A test needs 5 patients"):
         more.p_by_test(few[few["unit"] == "patient"])

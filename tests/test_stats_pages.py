@@ -32,7 +32,7 @@ EXECUTED = [
     ("13_more_statistics", "three patients"),
     ("13_more_statistics", "no patients"),
 ]
-PROGRAM = {"FunctionDef", "Lambda", "If", "IfExp", "For", "While", "comprehension", "Try"}
+PROGRAM = {"FunctionDef", "Lambda", "If", "IfExp", "For", "While", "Try"}
 FEMORAL = {"nerve_block_region": 0.1}
 
 

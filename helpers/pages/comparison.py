@@ -112,7 +112,12 @@ def finding(tests):
     return "; ".join(parts)
 
 
-def answer(tests, settings):
+def asked(trial):
+    """Who asked for a test. trial: ``Page.trial``, what was changed by hand."""
+    return "the test asked for in this trial" if trial else "the test that study.yml declares"
+
+
+def answer(tests, settings, trial=()):
     """Page 5 in words: the declared test, then a line a network. tests: of ``stats.declared``."""
     first, many = tests.iloc[0], len(tests)
     how = (
@@ -126,7 +131,7 @@ def answer(tests, settings):
         for row in tests.to_dict("records")
     ]
     text = (
-        f"Compared on {first['n']} {first['unit']}s by the test that study.yml declares"
+        f"Compared on {first['n']} {first['unit']}s by {asked(trial)}"
         f" ({first['test']}, {first['metric']} of {words(first['class'])}; {how}).\n\n"
     )
     return text + "\n".join(lines)

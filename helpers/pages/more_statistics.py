@@ -33,14 +33,19 @@ WINNERS_NOTE = (
 )
 
 
-def p_by_test(tests):
-    """Adjusted P of every test, a column a network; tests: rows of ``stats.compare``."""
+def p_by_test(tests, trial=()):
+    """Adjusted P of every test, a column a network; tests: rows of ``stats.compare``; trial: what
+    was changed by hand, then the first test is not the declared one.
+    """
     tested = tests.dropna(subset=["p"])
     if tested.empty:
         raise NotComputable(
             f"A test needs {stats.MIN_UNITS} patients, or images where none are known"
         )
-    mark = {"declared": " (declared)", stats.LABEL: " (as in the paper)"}
+    mark = {
+        "declared": " (asked for)" if trial else " (declared)",
+        stats.LABEL: " (as in the paper)",
+    }
     tested = tested.assign(
         test=tested["test"] + ", " + tested["unit"] + "s" + tested["role"].map(mark).fillna(""),
         network=tested["model"].map(model_label),

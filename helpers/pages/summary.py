@@ -425,9 +425,9 @@ def _doubt(curve):
     possible, gained = whole - kept["best"], whole - kept["risk"]
     if possible > 0 and gained <= LITTLE * possible:
         yield (
-            f"**It does not know when it fails**: without the {1 - KEEP:.0%} of the images that it"
-            f" is least sure of, the mean error (1 − Dice) is {kept['risk']:.3f} instead of"
-            f" {whole:.3f}; a perfect doubt would leave {kept['best']:.3f} (page 12)."
+            f"**It does not know when it fails**: without the {100 * (1 - KEEP):.0f} % of the"
+            f" images that it is least sure of, the mean error (1 − Dice) is {kept['risk']:.3f}"
+            f" instead of {whole:.3f}; a perfect doubt would leave {kept['best']:.3f} (page 12)."
         )
 
 
