@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from helpers.stats.design.false_alarms import Design
-from helpers.stats.multiplicity import METHODS
+from helpers.stats.multiplicity import holm
 
 
 def _wishart(runs: int, k: int, df: int, rng: np.random.Generator) -> np.ndarray:
@@ -72,7 +72,7 @@ def winners(
     rows = []
     for unit, p in [("image", image), ("patient", patient)]:
         named = p[:, 0, 1:]
-        adjusted = np.apply_along_axis(METHODS["holm"], 1, named)
+        adjusted = np.apply_along_axis(holm, 1, named)
         others = p[np.arange(runs), best].copy()
         others[np.arange(runs), best] = 0  # itself: no condition
         claims = [
