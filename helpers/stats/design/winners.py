@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from helpers.stats.design.false_alarms import Design
-from helpers.stats.multiplicity import holm
+from helpers.stats.multiplicity import adjusted
 
 
 def _wishart(runs: int, k: int, df: int, rng: np.random.Generator) -> np.ndarray:
@@ -72,12 +72,12 @@ def winners(
     rows = []
     for unit, p in [("image", image), ("patient", patient)]:
         named = p[:, 0, 1:]
-        adjusted = np.apply_along_axis(holm, 1, named)
+        sure = np.apply_along_axis(adjusted, 1, named)
         others = p[np.arange(runs), best].copy()
         others[np.arange(runs), best] = 0  # itself: no condition
         claims = [
             ("any", "none", (named < alpha).any(1)),
-            ("any", "holm", (adjusted < alpha).any(1)),
+            ("any", "holm", (sure < alpha).any(1)),
             ("best beats all", "none", (others < alpha).all(1)),
         ]
         for claim, adjustment, hit in claims:
