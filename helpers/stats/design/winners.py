@@ -7,7 +7,6 @@ import pandas as pd
 from scipy import stats
 
 from helpers.stats.design.false_alarms import Design
-from helpers.stats.multiplicity import METHODS
 
 
 def _wishart(runs: int, k: int, df: int, rng: np.random.Generator) -> np.ndarray:
@@ -72,12 +71,13 @@ def winners(
     rows = []
     for unit, p in [("image", image), ("patient", patient)]:
         named = p[:, 0, 1:]
-        adjusted = np.apply_along_axis(METHODS["holm"], 1, named)
+        # some P stays below alpha after Holm where the smallest, times their number, does
+        smallest = named.shape[1] * named.min(1)
         others = p[np.arange(runs), best].copy()
         others[np.arange(runs), best] = 0  # itself: no condition
         claims = [
             ("any", "none", (named < alpha).any(1)),
-            ("any", "holm", (adjusted < alpha).any(1)),
+            ("any", "holm", smallest < alpha),
             ("best beats all", "none", (others < alpha).all(1)),
         ]
         for claim, adjustment, hit in claims:
