@@ -39,17 +39,24 @@ def shrink(root, study="phantom"):
     content = yaml.safe_load((source / "study.yml").read_text(encoding="utf-8"))
     quick = content["protocols"]["quick"]
     quick |= {"image_size": 32, "images_per_patient": 2, "epochs": 1, "batch": 4, "seeds": [1]}
-    quick["models"] = [{"name": "qvum"}, {"name": "unet"}]
-    quick["cross_validation"] = {"folds": 3, "models": ["unet"]}
+    quick["models"] = [{"name": "femoral_unet"}, {"name": "tlf_unet", "options": {"width": 8}}]
+    quick["cross_validation"] = {"folds": 3, "models": ["femoral_unet"]}
+    content["headline"] = "femoral_unet"
     content["statistics"]["draws"] = 200
     content["protocols"] = {"quick": quick}
     (target / "study.yml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    for room in (
+        "helpers",
+        "tools",
+        "notebooks",
+    ):  # the workflow names its code as a clone holds it
+        (root / room).symlink_to(REPOSITORY / room)
     return root
 
 
-def workflow(root, *arguments, study="phantom", data=""):
-    """Run the workflow on the study below ``root``, as the Makefile does; returns the finished
-    process.
+def workflow(root, *arguments, study="phantom", protocol="quick", data=""):
+    """Run the workflow on the study below ``root``, as the Makefile does: what is asked for travels
+    in the environment. Returns the finished process.
     """
     command = [
         sys.executable,
@@ -61,13 +68,10 @@ def workflow(root, *arguments, study="phantom", data=""):
         str(REPOSITORY / "profiles/local"),
         "--directory",
         str(root),
-        "--config",
-        f"study={study}",
-        "protocol=quick",
-        f"data={data}",
         *arguments,
     ]
-    environment = os.environ | {"STUDY_ROOT": str(root), "PYTHONPATH": str(REPOSITORY)}
+    asked = {"STUDY": study, "PROTOCOL": protocol, "DATA": data}
+    environment = os.environ | asked | {"STUDY_ROOT": str(root), "PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(
         command,
         cwd=root,

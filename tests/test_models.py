@@ -1,6 +1,10 @@
-"""Every network through one tester: shapes, gradients, sizes, channels, files, compilation,
-published size.
+"""Every network through one tester: shapes, gradients, sizes, channels, published size; those
+that a study trains also files, precision, compilation and learning.
+
+Shapes are computed on the meta device, where no number is: they do not depend on weights.
 """
+
+import copy
 
 import pytest
 import torch
@@ -45,8 +49,22 @@ class NetworkTests:
         torch.manual_seed(0)
         return models.build(self.name, channels, classes, **self.options | options)
 
-    def test_gradients_reach_every_parameter(self):
-        network = self.build()
+    @pytest.fixture(scope="class")
+    def cached(self):
+        """The class's network in evaluation mode, built once; ``network`` is for who changes it."""
+        return self.build().eval()
+
+    @pytest.fixture
+    def network(self, cached):
+        return copy.deepcopy(cached)
+
+    def shape(self, channels, classes, *size):
+        """Shape of the logits for two images, computed without a number."""
+        with torch.device("meta"):
+            return self.build(channels, classes).eval()(torch.zeros(2, channels, *size)).shape
+
+    def test_gradients_reach_every_parameter(self, network):
+        network.train()
         with torch.no_grad():  # parts that start at exactly zero would hide what lies behind them
             for parameter in network.parameters():
                 if not parameter.any():
@@ -57,77 +75,25 @@ class NetworkTests:
         assert [n for n in without if n not in self.no_gradient] == []
         assert all(p.grad.isfinite().all() for p in network.parameters())
 
-    @pytest.mark.parametrize(("height", "width"), [(32, 32), (37, 50), (65, 33)])
-    def test_any_size(self, height, width):
+    def test_any_size(self, cached):
+        with torch.device("meta"):
+            network = self.build().eval()
+            for size in ((32, 32), (37, 50), (65, 33)):
+                assert network(torch.zeros(2, 1, *size)).shape == (2, 3, *size)
         with torch.no_grad():
-            logits = self.build().eval()(images(1, height, width))
-        assert logits.shape == (2, 3, height, width)
+            logits = cached(images(1, 37, 50))
+        assert logits.shape == (2, 3, 37, 50)
         assert logits.isfinite().all()
 
-    @pytest.mark.parametrize(("channels", "classes"), [(1, 1), (3, 2), (3, 8)])
-    def test_channels_and_classes(self, channels, classes):
-        with torch.no_grad():
-            logits = self.build(channels, classes).eval()(images(channels))
-        assert logits.shape == (2, classes, 32, 32)
-
     def test_one_to_eight_classes(self):
-        for channels in (1, 3):
-            for classes in range(1, 9):
-                with torch.device("meta"):  # shapes alone
-                    logits = self.build(channels, classes).eval()(torch.zeros(1, channels, 64, 64))
-                assert logits.shape == (1, classes, 64, 64)
+        for classes in range(1, 9):
+            assert self.shape(1, classes, 64, 64) == (2, classes, 64, 64)
+        for classes in (1, 2, 8):
+            assert self.shape(3, classes, 64, 64) == (2, classes, 64, 64)
 
-    def test_wrong_channels_are_named(self):
-        with pytest.raises(ValueError, match="N×3×H×W"):
-            self.build(3).eval()(images(1))
-
-    def test_training_mode_changes_only_normalisation_and_dropout(self):
-        network = self.build().train()
-        for module in network.modules():
-            if isinstance(module, NORMS):
-                module.eval()
-            if isinstance(module, nn.MultiheadAttention):
-                module.dropout = 0.0
-            if hasattr(module, "frozen"):
-                module.frozen = True
-        with torch.no_grad():
-            training = network(images(1))
-            torch.testing.assert_close(training, network.eval()(images(1)))
-
-    def test_weights_survive_a_file(self, tmp_path):
-        network, other = self.build().eval(), self.build().eval()
-        with torch.no_grad():
-            for parameter in other.parameters():
-                parameter.add_(0.1)
-            save_file(
-                {k: v.contiguous() for k, v in network.state_dict().items()},
-                tmp_path / "w.safetensors",
-            )
-            other.load_state_dict(load_file(tmp_path / "w.safetensors"))
-            assert torch.equal(network(images(1)), other(images(1)))
-
-    def test_compiles_in_one_graph(self):
-        network = self.build().eval()
-        torch._dynamo.reset()
-        with torch.no_grad():
-            compiled = torch.compile(network, backend="eager", fullgraph=True)
-            for size in ((32, 32), (37, 50)):
-                torch.testing.assert_close(compiled(images(1, *size)), network(images(1, *size)))
-
-    def test_channels_last_changes_nothing(self):
-        network = self.build().eval()
-        with torch.no_grad():
-            expected = network(images(1))
-            found = network.to("cpu", memory_format=torch.channels_last)(images(1))
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
-
-    def test_bfloat16(self):
-        network = self.build().eval()
-        with torch.no_grad():
-            exact = network(images(1)).softmax(1)
-            with torch.autocast("cpu", torch.bfloat16):
-                close = network(images(1)).float().softmax(1)
-        assert (exact - close).abs().mean() < 0.02
+    def test_wrong_channels_are_named(self, cached):
+        with pytest.raises(ValueError, match="N×1×H×W"):
+            cached(images(3))
 
     def test_published_size(self):
         published = catalogue.entry(self.name).parameters
@@ -140,6 +106,56 @@ class NetworkTests:
     def test_unknown_option_is_named(self):
         with pytest.raises(StudyError, match="wdith"):
             models.build(self.name, 1, 2, wdith=3)
+
+
+class TrainedTests(NetworkTests):
+    """Also inherited by every network that a protocol of data_manifest trains."""
+
+    def test_training_mode_changes_only_normalisation_and_dropout(self, network):
+        network.train()
+        for module in network.modules():
+            if isinstance(module, NORMS):
+                module.eval()
+            if isinstance(module, nn.MultiheadAttention):
+                module.dropout = 0.0
+            if hasattr(module, "frozen"):
+                module.frozen = True
+        with torch.no_grad():
+            training = network(images(1))
+            torch.testing.assert_close(training, network.eval()(images(1)))
+
+    def test_weights_survive_a_file(self, network, tmp_path):
+        other = copy.deepcopy(network)
+        with torch.no_grad():
+            for parameter in other.parameters():
+                parameter.add_(0.1)
+            save_file(
+                {k: v.contiguous() for k, v in network.state_dict().items()},
+                tmp_path / "w.safetensors",
+            )
+            other.load_state_dict(load_file(tmp_path / "w.safetensors"))
+            assert torch.equal(network(images(1)), other(images(1)))
+
+    def test_channels_last_changes_nothing(self, network):
+        with torch.no_grad():
+            expected = network(images(1))
+            found = network.to("cpu", memory_format=torch.channels_last)(images(1))
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+    def test_bfloat16(self, cached):
+        network = cached
+        with torch.no_grad():
+            exact = network(images(1)).softmax(1)
+            with torch.autocast("cpu", torch.bfloat16):
+                close = network(images(1)).float().softmax(1)
+        assert (exact - close).abs().mean() < 0.02
+
+    def test_compiles_in_one_graph(self, network):
+        torch._dynamo.reset()
+        with torch.no_grad():
+            compiled = torch.compile(network, backend="eager", fullgraph=True)
+            for size in ((32, 32), (37, 50)):
+                torch.testing.assert_close(compiled(images(1, *size)), network(images(1, *size)))
 
     def test_learns_four_images_by_heart(self):
         torch.manual_seed(0)
@@ -161,28 +177,12 @@ class NetworkTests:
                     return
         raise AssertionError(f"Dice {dice:.3f} after 300 steps")
 
-    def test_exports_to_onnx(self, tmp_path):
-        import onnxruntime
 
-        network, x = self.build().eval(), images(1)
-        with torch.no_grad():
-            program = torch.export.export(network, (x,))
-            torch.testing.assert_close(program.module()(x), network(x))
-            torch.onnx.export(
-                program, f=str(tmp_path / "n.onnx"), dynamo=True, optimize=False, verbose=False
-            )
-            session = onnxruntime.InferenceSession(
-                tmp_path / "n.onnx", providers=["CPUExecutionProvider"]
-            )
-            (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
-            torch.testing.assert_close(torch.from_numpy(found), network(x), atol=1e-4, rtol=1e-4)
-
-
-class TestQVUM(NetworkTests):
+class TestQVUM(TrainedTests):
     name = "qvum"
 
 
-class TestUNet(NetworkTests):
+class TestUNet(TrainedTests):
     name, options = "unet", {"width": 8}
     learning_rate = 1e-2
 
@@ -195,7 +195,7 @@ class TestUNetValid(NetworkTests):
     name, options = "unet_valid", {"width": 8}
 
 
-class TestUNetPlusPlus(NetworkTests):
+class TestUNetPlusPlus(TrainedTests):
     name, options = "unetpp", {"width": 8}
 
 
@@ -203,11 +203,11 @@ class TestUNetPlusPlusKeras(NetworkTests):
     name, options = "unetpp", {"width": 8, "layout": "keras"}
 
 
-class TestBPSegSysR(NetworkTests):
+class TestBPSegSysR(TrainedTests):
     name = "bpsegsys_r"
 
 
-class TestVisTR(NetworkTests):
+class TestVisTR(TrainedTests):
     name, options = "vistr", {"backbone": "resnet50"}
     learning_rate = 1e-3
     # the first decoder layer attends over zeros: its self-attention weights cannot matter yet
@@ -222,7 +222,7 @@ class TestVisTRClips(TestVisTR):
     options = {"backbone": "resnet50", "clip_length": 3}  # noqa: RUF012
 
 
-class TestFemoralUNet(NetworkTests):
+class TestFemoralUNet(TrainedTests):
     name = "femoral_unet"
 
 
@@ -230,7 +230,7 @@ class TestKerasStarter(NetworkTests):
     name, options = "keras_starter", {"width": 8}
 
 
-class TestTLFUNet(NetworkTests):
+class TestTLFUNet(TrainedTests):
     name, options = "tlf_unet", {"width": 8}
 
 
@@ -238,7 +238,7 @@ class TestDilatedUNetR(NetworkTests):
     name, options = "dilated_unet_r", {"width": 8}
 
 
-class TestDMRNetR(NetworkTests):
+class TestDMRNetR(TrainedTests):
     name = "dmrnet_r"
 
 

@@ -2,16 +2,23 @@
 
 import json
 import os
+import re
 import shutil
+import types
+from unittest import mock
 
 import pandas as pd
 import pytest
+import yaml
 from conftest import REPOSITORY, workflow
 
-from helpers import files, provenance
-from helpers.workflow import steps
+from helpers import files, provenance, studies
+from helpers.errors import StudyError
+from helpers.workflow import clean, settings
 
-STEPS = ("phantom", "check", "train", "results", "page", "book")
+STEPS = ("phantom", "check", "train", "results", "printed", "page", "book")
+ABOUT = settings.pages(REPOSITORY / "notebooks")
+PAGES = [page for page, said in ABOUT.items() if "run" not in said]
 
 
 def planned(root):
@@ -26,13 +33,18 @@ def test_the_study_runs_from_images_to_a_report(tiny):
     run = tiny / "runs/phantom"
     assert (tiny / "reports/phantom/book/index.html").is_file()
     table = pd.read_csv(run / "results/per_image.csv")
-    assert set(table.model) == {"qvum", "unet"} and set(table.fold) == {"main", "cv1", "cv2", "cv3"}
+    assert set(table.model) == {"femoral_unet", "tlf_unet"} and set(table.fold) == {
+        "main",
+        "cv1",
+        "cv2",
+        "cv3",
+    }
     assert not table.duplicated(["model", "fold", "seed", "image_id", "class"]).any()
     assert table[["tp", "fp", "fn", "tn"]].sum(axis=1).eq(32 * 32).all()
-    for page in (REPOSITORY / "notebooks").glob("*.ipynb"):
-        if page.stem not in steps.BY_HAND:
-            record = json.loads((run / "notebooks" / f"{page.stem}.json").read_text())
-            assert all((tiny / name).is_file() for name in record["files"]), page.stem
+    for page in PAGES:
+        record = json.loads((run / "notebooks" / f"{page}.json").read_text())
+        assert record["files"], page
+        assert all((tiny / name).is_file() for name in record["files"]), page
     assert (run / "tables/table2.csv").is_file() and (run / "figures/fig5_cases.svg").is_file()
 
 
@@ -54,10 +66,9 @@ def test_a_lost_table_remakes_only_its_page_and_what_hangs_on_it(tiny):
 def test_a_changed_setting_remakes_what_uses_it(tiny):
     path = tiny / "data_manifest/phantom/study.yml"
     text = path.read_text()
-    pages = len(list((REPOSITORY / "notebooks").glob("*.ipynb"))) - len(steps.BY_HAND)
     try:
         path.write_text(text.replace("title: Quadratus", "title: A Quadratus"))
-        assert planned(tiny) == {"page": pages, "book": 1}
+        assert planned(tiny) == {"page": len(PAGES), "book": 1}
         assert "lr: 0.0005" in text
         path.write_text(text.replace("lr: 0.0005", "lr: 0.0006"))
         assert planned(tiny)["train"] == 5 and "check" not in planned(tiny)
@@ -106,6 +117,51 @@ def test_statistics_and_figures_need_no_torch():
             if source.endswith(".py"):
                 text = (REPOSITORY / source).read_text(encoding="utf-8")
                 assert "import torch" not in text, f"{page} needs torch through {source}"
+
+
+def test_another_declared_test_remakes_only_the_pages_that_use_it(tiny):
+    path = tiny / "data_manifest/phantom/study.yml"
+    text = path.read_text()
+    apart = [
+        p for p in PAGES if {"statistics", "statistics.test"} & set(ABOUT[p].get("without", ()))
+    ]
+    assert apart
+    test = yaml.safe_load(text)["statistics"]["test"]
+    other = "patient_wilcoxon" if test != "patient_wilcoxon" else "sign_flip"
+    try:
+        assert f"test: {test}" in text
+        path.write_text(text.replace(f"test: {test}", f"test: {other}"))
+        assert planned(tiny) == {"page": len(PAGES) - len(apart), "book": 1}
+    finally:
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["tables/table2.csv", "figures/fig5_cases.svg", "train/*/*/weights.safetensors"]
+)
+def test_one_changed_byte_is_noticed(tiny, pattern):
+    run = tiny / "runs/phantom"
+    path = next(run.glob(pattern))
+    text = path.read_bytes()
+    owner = next(
+        r
+        for r in [*run.glob("notebooks/*.json"), *run.glob("train/*/*/03_train.json")]
+        if str(path.relative_to(tiny)) in json.loads(r.read_text())["files"]
+    )
+    record = owner.read_bytes()
+    times = os.stat(path)
+    study = types.SimpleNamespace(run=run)
+    try:
+        path.write_bytes(text[:-1] + bytes([text[-1] ^ 1]))
+        with mock.patch.object(settings.studies, "ROOT", tiny):
+            (said,) = settings.forget_changed(study)
+        assert path.name in said and not owner.exists()
+    finally:
+        path.write_bytes(text)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        times = os.stat(path)
+        owner.write_bytes(record)
+        os.utime(owner, ns=(times.st_mtime_ns + 10**9, times.st_mtime_ns + 10**9))
 
 
 @pytest.fixture
@@ -171,24 +227,73 @@ def test_a_lost_phantom_image_is_drawn_again_and_gives_the_same_results(copy):
 def test_a_wrong_request_ends_in_one_line(name, protocol, data, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # where no study has been run
     with pytest.raises(SystemExit, match=message) as stop:
-        steps.begin(name, protocol, data)
+        settings.begin(name, protocol, data)
     assert "\n" not in str(stop.value)
 
 
 def test_folder_state_sees_every_file(tmp_path):
-    from types import SimpleNamespace
-
     frame = pd.DataFrame({"image": ["a"], "mask": ["b"]})
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
-    original = steps.studies.images
-    steps.studies.images = lambda study: frame
+    original = settings.studies.images
+    settings.studies.images = lambda study: frame
     try:
-        first = steps.folder_state(SimpleNamespace(), tmp_path)
+        first = settings.folder_state(types.SimpleNamespace(), tmp_path)
         os.utime(tmp_path / "b", (1, 1))
-        second = steps.folder_state(SimpleNamespace(), tmp_path)
+        second = settings.folder_state(types.SimpleNamespace(), tmp_path)
         (tmp_path / "a").unlink()
-        third = steps.folder_state(SimpleNamespace(), tmp_path)
+        third = settings.folder_state(types.SimpleNamespace(), tmp_path)
     finally:
-        steps.studies.images = original
+        settings.studies.images = original
     assert len({first, second, third}) == 3
+
+
+def test_a_folder_is_a_name_whatever_it_holds(tiny, tmp_path):
+    """Blank, umlaut, quote and a command in DATA: planned as they stand, nothing is run."""
+    odd = tmp_path / "Bilder von 'Jürgen' $(touch x) ;touch x"
+    odd.mkdir()
+    done = workflow(tiny, "--dry-run", "--printshellcmds", data=str(odd))
+    assert done.returncode == 0, done.stderr
+    assert not (tiny / "x").exists() and not (REPOSITORY / "x").exists()
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "a;b", "../phantom", "a b", "Ü"])
+def test_a_name_that_a_shell_would_read_is_refused(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="error: "):
+        settings.begin(name, "quick", "")
+    assert not (tmp_path / "x").exists()
+
+
+def test_another_size_length_and_choice_of_networks_are_a_protocol_of_their_own(tiny, monkeypatch):
+    monkeypatch.setattr(studies, "ROOT", tiny)
+    study = studies.load("phantom", "quick,size=48,epochs=3,models=tlf_unet")
+    assert study.protocol == "quick,size=48,epochs=3,models=tlf_unet"
+    assert (study.spec["image_size"], study.spec["epochs"]) == (48, 3)
+    # the network that the study is about is always among them
+    assert "tlf_unet" in {m["name"] for m in study.models}
+    plain = studies.load("phantom", "quick")
+    assert settings.settings(study) != settings.settings(plain)
+    assert settings.cache_settings(study) != settings.cache_settings(plain)
+
+
+@pytest.mark.parametrize("line", ["title: twice", "target: .nan"])
+def test_a_key_said_twice_or_no_number_is_refused(tiny, tmp_path, monkeypatch, line):
+    shutil.copytree(tiny / "data_manifest", tmp_path / "data_manifest")
+    path = tmp_path / "data_manifest/phantom/study.yml"
+    text = path.read_text()
+    if line.endswith(".nan"):
+        text = re.sub(r"lr: [\d.]+", "lr: .nan", text)
+        assert ".nan" in text
+    else:
+        text += line + "\n"
+    path.write_text(text)
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    with pytest.raises(StudyError, match=r"study\.yml"):
+        studies.load("phantom")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "*"])
+def test_clean_removes_one_named_study_only(name):
+    with pytest.raises(StudyError, match="name one study"):
+        clean.clean(name)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from helpers.errors import StudyError
+from helpers.errors import StudyError, command
 from helpers.studies import ROOT
 from tools.phantom.make import make, write_manifest
 from tools.phantom.recipes import recipe
 from tools.phantom.sheet import contact_sheet
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit status."""
+def main(arguments: list[str] | None = None) -> None:
+    """Command line; StudyError for what is wrong with the request."""
     parser = argparse.ArgumentParser(prog="python -m tools.phantom", description=__doc__)
     parser.add_argument("--study", required=True, help="phantom, or another study with a generator")
     parser.add_argument("--out", type=Path, help="data folder; files that are there are left alone")
@@ -29,29 +28,23 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     folder = ROOT / "data_manifest" / options.study
-    try:
-        recipe(options.study)
-        if options.manifest:
-            write_manifest(options.study, folder)
-        elif options.sheet:
-            contact_sheet(options.study, options.sheet)
-        elif options.out is None:
-            raise StudyError(
-                "--out is missing: say where the images go, such as --out"
-                f" runs/{options.study}/data"
-            )
-        else:
-            drawn = make(options.study, options.out, folder, options.images_per_patient)
-            print(
-                f"{options.out}: {drawn} images drawn"
-                if drawn
-                else f"{options.out}: nothing was missing"
-            )
-    except StudyError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    recipe(options.study)
+    if options.manifest:
+        write_manifest(options.study, folder)
+    elif options.sheet:
+        contact_sheet(options.study, options.sheet)
+    elif options.out is None:
+        raise StudyError(
+            f"--out is missing: say where the images go, such as --out runs/{options.study}/data"
+        )
+    else:
+        drawn = make(options.study, options.out, folder, options.images_per_patient)
+        print(
+            f"{options.out}: {drawn} images drawn"
+            if drawn
+            else f"{options.out}: nothing was missing"
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)
