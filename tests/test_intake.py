@@ -396,7 +396,7 @@ def test_what_is_refused_is_on_the_page(root, folder, tmp_path):
     assert len(images(root)) == 17 and "Refused (3)" in text
     for reason in (
         "is empty (0 bytes); copy it again",
-        "no mask found; looked for a file of the same name",
+        "no mask found: no other file is called 1_1 or 1_1_mask",
         "masks/2_0.png: the mask has 41 rows × 60 columns, its image 40 × 60",
     ):
         assert reason in text

@@ -26,7 +26,7 @@ def test_masks_are_found_by_name():
         "readme",
         "1.2.840.7",
     ]
-    chosen = find.images(files, form.Form())
+    chosen, _ = find.images(files, form.Form())
     assert chosen == ["a/x_1.png", "b/y 2.jpg", "z.dcm", "z.nii.gz", "q.jpg", "1.2.840.7"]
     chosen.remove("z.nii.gz")
     pairs, refused = find.pair(files, chosen, form.Form())
@@ -42,9 +42,7 @@ def test_masks_are_found_by_name():
 def test_several_masks_are_not_guessed():
     files = ["a.png", "masks/a.png", "a.json"]
     _, refused = find.pair(files, ["a.png"], form.Form())
-    assert (
-        refused[0].reason == "2 masks could be its own: a.json, masks/a.png; say which in the form"
-    )
+    assert refused[0].reason.startswith("2 masks could be its own: a.json, masks/a.png; unite them")
 
 
 def test_same_name_in_two_folders():

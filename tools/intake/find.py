@@ -179,7 +179,7 @@ def _folders(file):
 
 
 def pair(files, chosen, form, data=None):
-    """(pairs, refused, sentences): every image with its mask, by the form's patterns or by its
+    """(pairs, refused): every image with its mask, by the form's patterns or by its
     name. A mask that would serve several images serves none.
     """
     told = {i: _told(i, form) for i in chosen}

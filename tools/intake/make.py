@@ -196,9 +196,11 @@ def found_pairs(data, form):
     if not chosen:
         wanted = f"match {', '.join(form.images)}" if form.images else "are images by their ending"
         anywhere = [f for f in files if any(find.matches(f"**/{p}", f) for p in form.images)]
-        advice = f'; {anywhere[0]} lies deeper, write images: ["**/{form.images[0]}"]'
+        advice = ""
+        if anywhere:
+            advice = f'; {anywhere[0]} lies deeper, write images: ["**/{form.images[0]}"]'
         raise StudyError(
-            f"DATA={data}: none of its {len(files)} files {wanted}{advice * bool(anywhere)};"
+            f"DATA={data}: none of its {len(files)} files {wanted}{advice};"
             " nothing was written"
         )
     pairs, refused = find.pair(files, chosen, form, data)

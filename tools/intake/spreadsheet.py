@@ -14,6 +14,7 @@ from helpers.errors import StudyError, raise_all
 
 #: encodings that are tried where the text is not UTF-8; the first is Excel's in western Europe
 ENCODINGS = ["cp1252", "cp1250", "gb18030", "big5", "shift_jis", "cp949", "cp1251", "mac_roman"]
+EUROPEAN = ("cp1252", "cp1250", "mac_roman")
 SPOKEN = {"cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows-1251"}
 WORD = re.compile(r"[^\W\d_]+")
 
@@ -30,6 +31,8 @@ def read(path):
         rows, notes = _excel(path)
     else:
         text, notes = decoded(raw)
+        if "\0" in text:
+            raise StudyError(f"{path}: is no text; save the table as 'CSV UTF-8' or .xlsx")
         if not text.strip():
             raise StudyError(f"{path}: is empty; give one row a patient")
         rows = _rows(text)
@@ -70,20 +73,25 @@ def decoded(raw):
 
 
 def _chosen(raw, guess):
-    """The guess, unless the text is mostly ASCII words with single other letters in them: that is a
-    European text, which an East Asian encoding reads as well, two letters as one sign.
+    """The encoding of a text that is not UTF-8.
+
+    Single letters among ASCII ones are a European text, which East Asian encodings read as well,
+    two letters as one sign; a guess from a handful of letters is worth less than that Chinese
+    tables are mostly GB18030.
     """
-    single = re.findall(rb"(?<![\x80-\xff])[\xc0-\xff](?![\x80-\xff])", raw)
-    other = re.findall(rb"[\x80-\xff]+", raw)
-    european = len(single) > 0.8 * len(other)
-    if european and guess not in ("cp1250", "cp1252", "cp1251", "mac_roman"):
-        guess = "cp1252"
-    for encoding in dict.fromkeys([guess or "cp1252", "cp1252", "latin-1"]):
+    runs = re.findall(rb"[\x80-\xff]+", raw)
+    if sum(len(r) == 1 for r in runs) > len(runs) / 2:
+        order = [guess, "cp1252"] if guess in EUROPEAN else ["cp1252", guess]
+    elif sum(map(len, runs)) < 200:
+        order = ["gb18030", guess, "cp1252"]
+    else:
+        order = [guess, "gb18030", "cp1252"]
+    for encoding in filter(None, order):
         try:
             raw.decode(encoding)
-            return encoding
         except UnicodeDecodeError:
             continue
+        return encoding
     return "latin-1"
 
 
@@ -102,7 +110,7 @@ def _rows(text):
 
 def _excel(path):
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        book = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
     except (
         zipfile.BadZipFile,
         KeyError,
