@@ -195,13 +195,13 @@ def found_pairs(data, form):
     chosen, notes = find.images(files, form, data)
     if not chosen:
         wanted = f"match {', '.join(form.images)}" if form.images else "are images by their ending"
-        anywhere = [f for f in files if any(find.matches(f"**/{p}", f) for p in form.images)]
+        deeper = [f"**/{p}" for p in form.images]
+        anywhere = [f for f in files if any(find.matches(p, f) is not None for p in deeper)]
         advice = ""
         if anywhere:
             advice = f'; {anywhere[0]} lies deeper, write images: ["**/{form.images[0]}"]'
         raise StudyError(
-            f"DATA={data}: none of its {len(files)} files {wanted}{advice};"
-            " nothing was written"
+            f"DATA={data}: none of its {len(files)} files {wanted}{advice}; nothing was written"
         )
     pairs, refused = find.pair(files, chosen, form, data)
     raise_unusable(data, pairs, refused)
