@@ -518,3 +518,29 @@ def test_ledger_names_the_tool_of_a_file_that_is_not_read(root, data):
 def images_of(root, data):
     make("mine", data)
     return studies.read_csv(root / "data_manifest" / "mine" / "images.csv", studies.IMAGES)
+
+
+def test_a_hole_drawn_as_a_shape_is_refused(root, data, tmp_path):
+    for k in range(7):
+        save(data / f"p{k}.png", grey(seed=k))
+        hole = [("_background_", [[12, 8], [20, 8], [20, 12]])] if k == 2 else []
+        labelme(data / f"p{k}.json", [("nerve", BOX), *hole])
+    content = {"classes": [{"name": "nerve"}], "ignored": ["_background_"]}
+    text = make("mine", data, write(tmp_path / "f.yml", content)).read_text()
+    assert len(images(root)) == 6 and "is called &#x27;_background_&#x27;, a hole" in text
+
+
+def test_masks_in_jpeg_are_refused_by_name(data):
+    put(data, [f"images/p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"masks/p{k}.jpg" for k in range(6)], lambda k: labels())
+    with pytest.raises(StudyError, match=r"its mask masks/p0\.jpg is JPEG, whose losses smear"):
+        make("mine", data)
+
+
+def test_two_pictures_on_one_screen_both_count():
+    pixels, mask = fan()
+    screen = np.zeros((96, 300), np.uint8)
+    screen[:, :96], screen[20:84, 200:264] = pixels, pixels[20:84, 20:84]
+    outline = np.zeros_like(screen)
+    outline[20:84, 200:264] = mask[20:84, 20:84]
+    assert agreement.doubts(screen, outline, form.labels([{"name": "nerve"}])) == []

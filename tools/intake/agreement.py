@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 OUTSIDE = 0.2  # share of an outlined area on black beside the ultrasound
+SMALL = 0.1  # of the largest bright part of a screen: less is text or a scale
 THIN = 0.1  # a line loses more than 90 % of its area when one pixel is taken from its border
 BETTER = 1.2  # times the edge strength of the given outline, in the median of the set
 ALIKE = 0.7  # share of the pictures that must agree on it
@@ -23,13 +24,16 @@ TURNS = {
 
 def inside(pixels):
     """Where the ultrasound is, bool (rows, columns): between the first and last bright pixel of its
-    row and of its column (vessels in it are black too).
+    row or of its column (vessels in it are black too). Two pictures side by side both count, small
+    parts such as text do not.
     """
     bright = ndimage.uniform_filter(pixels.astype(np.float32), 5) >= 4
     parts, count = ndimage.label(bright)
     if not count:
         return np.ones(pixels.shape, bool)
-    bright = parts == np.argmax(np.bincount(parts.ravel())[1:]) + 1
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    bright = np.isin(parts, np.flatnonzero(sizes >= SMALL * sizes.max()))
 
     def between(axis):
         ahead = np.maximum.accumulate(bright, axis)

@@ -15,8 +15,11 @@ from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import labels
 from tools.intake import agreement, find
+from tools.intake.discover import spelled
 from tools.intake.find import Refused
 
+#: what people call a shape that shall be cut out of another
+HOLES = ("background", "hole", "loch", "hintergrund", "trou", "fond", "hueco", "fondo", "buco")
 THUMBNAIL = 256  # px, longer side, for the page
 
 
@@ -65,6 +68,8 @@ def read(pair, data, classes, form):
 def _read(pair, data, classes, form):
     picture = readers.one_picture(data / pair.image)
     pixels, spacing = picture.pixels[0], picture.spacing_mm
+    for name in (pair.mask, *pair.raters.values()):
+        _no_holes(data / name)
     mask = readers.read_mask(data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape)
     for name in pair.raters.values():
         readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
@@ -96,6 +101,21 @@ def _read(pair, data, classes, form):
         tuple(_few(pixels) + agreement.doubts(pixels, mask, classes)),
         agreement.turned(pixels, mask),
     )
+
+
+def _no_holes(path):
+    """StudyError where a Labelme file draws a hole as a shape of its own: it would be filled."""
+    if readers.suffix(path) != ".json":
+        return
+    content = labels.load_json(readers.locate(path)[0])[0]
+    shapes = content.get("shapes") if isinstance(content, dict) else None
+    drawn = [str(s.get("label")) for s in shapes or () if isinstance(s, dict)]
+    if holes := [label for label in drawn if spelled(label).strip("_ ") in HOLES]:
+        raise StudyError(
+            f"{path}: {len(holes)} of its shapes is called {holes[0]!r}, a hole, which no outline"
+            " can hold; export this picture's mask as PNG (Labelme: labelme_export_json), or draw"
+            " the outline around the hole"
+        )
 
 
 def _few(pixels):

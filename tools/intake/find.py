@@ -224,6 +224,9 @@ def pair(files, chosen, form, data=None):
             refused.append(Refused(image, reason))
         elif len(found) > 1:
             refused.append(Refused(image, _several(found, form)))
+        elif readers.suffix(found[0]) in (".jpg", ".jpeg"):
+            lossy = f"its mask {found[0]} is JPEG, whose losses smear the labels; export PNG"
+            refused.append(Refused(image, lossy))
         else:
             pairs.append(Pair(ids[image], image, shared.linked(found[0], image), {}, told[image]))
     serving = defaultdict(list)
