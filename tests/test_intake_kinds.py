@@ -1,6 +1,7 @@
 """Folders as people hand them over: each kind of fault with its right answer."""
 
 import json
+import subprocess
 import unicodedata
 
 import numpy as np
@@ -13,10 +14,12 @@ from PIL import Image
 
 from helpers import studies
 from helpers.errors import StudyError
+from tools.intake import __main__ as command
 from tools.intake import (
     agreement,
     discover,
     find,
+    first,
     form,
     layouts,
     ledger,
@@ -544,3 +547,31 @@ def test_two_pictures_on_one_screen_both_count():
     outline = np.zeros_like(screen)
     outline[20:84, 200:264] = mask[20:84, 20:84]
     assert agreement.doubts(screen, outline, form.labels([{"name": "nerve"}])) == []
+
+
+# --- folder to report in one line
+
+
+def test_the_first_study_follows_and_ends_with_what_to_decide(root, tmp_path, monkeypatch, capsys):
+    data, asked = ten_patients(tmp_path / "my scans \u00fc"), []
+
+    def ran(command, **_):
+        asked.append(command)
+        (root / "reports" / "mine" / "book").mkdir(parents=True)
+        (root / "reports" / "mine" / "book" / "index.html").touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(first.subprocess, "run", ran)
+    command.main(["--study", "mine", "--data", str(data), "--first"])
+    assert asked[0][-1] == f"data={data}" and "study=mine" in asked[0]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-5].endswith("book/index.html") and lines[-6].endswith("intake.html")
+    assert [line[:5] for line in lines[-3:]] == ["  1. ", "  2. ", "  3. "]
+    assert "nothing says it" in lines[-2] and "the structure that counts is class_1" in lines[-1]
+
+
+def test_a_first_study_that_does_not_end_says_so(monkeypatch):
+    failed = subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr(first.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(StudyError, match="the first study of mine did not end"):
+        first.run("mine", "/a folder")
