@@ -196,6 +196,28 @@ def test_one_coco_file_is_found_and_linked_by_name(root, data):
     assert [c.name for c in studies.load("mine").classes] == ["background", "nerve"]
 
 
+def test_nnunet_names_its_classes_in_a_file_of_its_own(root, data):
+    put(data, [f"imagesTr/bp_{k}_0000.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"labelsTr/bp_{k}.png" for k in range(6)], lambda k: labels())
+    told = {"labels": {"background": 0, "nerve": 1, "soft tissue": 2, "artery": 3}}
+    (data / "dataset.json").write_text(json.dumps(told))
+    make("mine", data)
+    loaded = studies.load("mine")
+    assert [c.name for c in loaded.foreground] == ["nerve", "soft_tissue", "artery"]
+
+
+def test_roboflow_has_a_coco_file_in_each_split(root, data):
+    for n, split in enumerate(("train", "valid", "test")):
+        put(data, [f"{split}/{k}.png" for k in range(4)], lambda k, n=n: grey(seed=k + 10 * n))
+        coco(data / split / "_annotations.coco.json", [[[8, 5, 30, 5, 30, 15]]], images=4)
+    make("mine", data)
+    frame = images(root)
+    mask = frame["image"].str.replace("/", "/_annotations.coco.json#")
+    assert frame["mask"].tolist() == mask.tolist() and len(frame) == 12
+    wanted = frame["image"].str.split("/").str[0].replace("valid", "val")
+    assert frame["split"].tolist() == wanted.tolist()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "tool"),
     [

@@ -120,6 +120,8 @@ def classes_of(pairs, data, form):
         entries, notes = _of_names(spellings)
     elif found.colours and not values:
         entries, notes = _of_colours(found.colours), []
+    elif described := nnunet_labels(data):
+        entries, notes = described, ["The classes are named as dataset.json names them."]
     else:
         entries, notes = _of_values(values), []
     if not entries and found.names == set() and _only_tables(pairs):
@@ -132,6 +134,26 @@ def classes_of(pairs, data, form):
     known = forms.labels(entries)
     named = ", ".join(c.name for c in known[1:])
     return known, [f"No form names the classes; they were taken from the masks: {named}.", *notes]
+
+
+def nnunet_labels(data):
+    """The classes that nnU-Net's dataset.json names, in the order of their values, or None."""
+    path = Path(data) / "dataset.json"
+    try:
+        told = labels.load_json(path)[0].get("labels") if path.is_file() else None
+    except (StudyError, AttributeError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    pairs = [(k, v) if str(v).isdecimal() else (v, k) for k, v in told.items()]  # both are used
+    named = {int(v): str(n) for n, v in pairs if str(v).isdecimal()}
+    named.pop(0, None)
+    if sorted(named) != list(range(1, len(named) + 1)):
+        return None
+    safe = {v: re.sub(r"[^A-Za-z0-9_+-]+", "_", n).strip("_") for v, n in named.items()}
+    if len(set(safe.values()) - {"", "background"}) < len(named):
+        return None
+    return [{"name": safe[v], "title": named[v]} for v in sorted(named)]
 
 
 def spelled(label):
