@@ -168,6 +168,7 @@ LAYOUTS = {
     "patients": ("images/patient{k}/frame_0.png", "masks/patient{k}/frame_0.png"),
     "CAMUS": ("patient{k}/patient{k}_ED.png", "patient{k}/patient{k}_ED_gt.png"),
     "BUSI": ("benign/benign ({k}).png", "benign/benign ({k})_mask.png"),
+    "the folder above says it": ("A segmentation/images/{k}.png", "A segmentation/masks/{k}.png"),
     "other suffix": ("p{k}.jpg", "p{k}_label.tif"),
 }
 

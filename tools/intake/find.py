@@ -146,14 +146,18 @@ def few_values(path):
 
 
 def masklike(file):
-    """Whether a file's name or folder says that it is a mask."""
-    path = PurePosixPath(file)
-    name = stem(file)
-    return (
-        any(MASK_FOLDER.match(part) for part in path.parts[:-1])
-        or bool(MASK_ENDING.search(name) or MASK_START.search(name))
-        or path.name.lower().endswith(".seg.nrrd")
-    )
+    """Whether a file's name or folder says that it is a mask; of several folders the deepest
+    speaks ('My segmentation/images' holds pictures).
+    """
+    path, name = PurePosixPath(file), stem(file)
+    if MASK_ENDING.search(name) or MASK_START.search(name):
+        return True
+    for part in reversed(path.parts[:-1]):
+        if MASK_FOLDER.match(part):
+            return True
+        if IMAGE_FOLDER.match(part) and part.lower() not in ("data", "raw"):
+            return False
+    return path.name.lower().endswith(".seg.nrrd")
 
 
 def core(file):
@@ -266,7 +270,9 @@ def _several(found, form):
     if form.masks:
         return (
             f"{len(found)} masks are found by the form: {listed}; one mask a picture is needed."
-            " Unite the structures or lesions in one file, or write one pattern that finds one file"
+            " Unite the structures or lesions in one file, or write a pattern that finds one file,"
+            ' such as images: ["images/{patient}/{frame}.png"] and masks:'
+            ' "masks/{patient}/{frame}.png"'
         )
     return (
         f"{len(found)} masks could be its own: {listed}; unite them in one file if each holds a"
