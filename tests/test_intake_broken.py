@@ -254,7 +254,7 @@ def test_broken_table_of_patients(tmp_path, kind):
 
 def test_table_in_another_encoding(tmp_path):
     (tmp_path / "p.csv").write_bytes("id\t备注\tsex\n1\tx\t女\n\n2\ty\t\n".encode("gb18030"))
-    frame, notes = patients.read(tmp_path / "p.csv")
+    frame, notes = patients.opened(tmp_path / "p.csv")
     assert frame["sex"].fillna("").tolist() == ["female", ""]
     assert frame["备注"].tolist() == ["x", "y"] and "read as GB18030" in notes[0]
 

@@ -26,7 +26,7 @@ def test_masks_are_found_by_name():
         "readme",
         "1.2.840.7",
     ]
-    chosen, _ = find.images(files, form.Form())
+    chosen = find.images(files, form.Form())
     assert chosen == ["a/x_1.png", "b/y 2.jpg", "z.dcm", "z.nii.gz", "q.jpg", "1.2.840.7"]
     chosen.remove("z.nii.gz")
     pairs, refused = find.pair(files, chosen, form.Form())

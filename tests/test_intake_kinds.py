@@ -154,7 +154,7 @@ def test_one_mask_for_many_pictures_is_nobodys(data, tmp_path):
 def find_pairs(data, content, tmp_path):
     told = form.read(write(tmp_path / "f.yml", content))
     files = find.everything(data)
-    chosen, notes = find.images(files, told, data)
+    chosen, notes = find.pictures_in(files, told, data)
     return *find.pair(files, chosen, told, data), notes
 
 
@@ -340,7 +340,7 @@ def table(path, text, encoding="utf-8"):
     ],
 )
 def test_tables_as_offices_write_them(tmp_path, text, encoding):
-    frame, notes = patients.read(table(tmp_path / "p.csv", text, encoding))
+    frame, notes = patients.opened(table(tmp_path / "p.csv", text, encoding))
     row = frame.iloc[0]
     assert (row["patient_id"], row["age_years"], row["sex"], row["height_cm"], row["Gerät"]) == (
         *("1", 41.5, "female", 170.0),
@@ -355,7 +355,7 @@ def test_excel_is_read(tmp_path):
     book.active.append([7, 41.0, "M", "left"])
     book.create_sheet("more").append(["x"])
     book.save(tmp_path / "p.xlsx")
-    frame, notes = patients.read(tmp_path / "p.xlsx")
+    frame, notes = patients.opened(tmp_path / "p.xlsx")
     assert frame.iloc[0][["patient_id", "age_years", "sex", "Side"]].tolist() == [
         "7",
         41,

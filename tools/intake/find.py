@@ -79,6 +79,11 @@ def everything(data):
 
 
 def images(files, form, data=None):
+    """The files that are images, as ``pictures_in`` finds them."""
+    return pictures_in(files, form, data)[0]
+
+
+def pictures_in(files, form, data=None):
     """(images, sentences): by the form's patterns, else by ending and content; what looks like a
     mask is no image, and that is said where a form would have it.
     """

@@ -133,7 +133,7 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
         )
     folder = studies.ROOT / "data_manifest" / name
     form = forms.read(form_path)
-    people, assumed = patients.read(Path(patients_path)) if patients_path else (None, [])
+    people, assumed = patients.opened(Path(patients_path)) if patients_path else (None, [])
     mm, mm_file = spacing.told(form, data, form_path)
     pairs, refused, notes = found_pairs(data, form)
     assumed += notes
@@ -192,7 +192,7 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
 def found_pairs(data, form):
     """(pairs, refused, sentences): what the folder holds; StudyError where nothing is usable."""
     files = find.everything(data)
-    chosen, notes = find.images(files, form, data)
+    chosen, notes = find.pictures_in(files, form, data)
     if not chosen:
         wanted = f"match {', '.join(form.images)}" if form.images else "are images by their ending"
         deeper = [f"**/{p}" for p in form.images]

@@ -49,6 +49,11 @@ def respelled(names, like=()):
 
 
 def read(path):
+    """The frame of ``opened``."""
+    return opened(path)[0]
+
+
+def opened(path):
     """(patients.csv as a frame, sentences) from a CSV or an Excel file.
 
     Columns are known by their usual names in several languages (``variables``). StudyError lists
