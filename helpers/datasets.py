@@ -112,15 +112,11 @@ def read_row(row, data, classes, ignored=()):
             if kind == "image":
                 arrays[0], spacing = read_image(path)
             else:
-                arrays[1] = read_mask(path, classes, ignored=ignored)
+                shape = None if arrays[0] is None else arrays[0].shape
+                arrays[1] = read_mask(path, classes, ignored=ignored, shape=shape)
         except (StudyError, OSError, ValueError) as error:
             problems.append(f"{where}: {kind} cannot be read: {error}")
     image, mask = arrays
-    if image is not None and mask is not None and image.shape != mask.shape:
-        problems.append(
-            f"{where}: mask {row.mask} is {mask.shape[1]}×{mask.shape[0]}, image"
-            f" {image.shape[1]}×{image.shape[0]}; draw the mask on this image"
-        )
     return image, mask, spacing, problems
 
 

@@ -282,7 +282,8 @@ def test_names_of_people_stay_out_of_the_manifest(root, folder, tmp_path):
         "bmi",
         "excluded",
     ]
-    assert "that name people were left out: Name, Date of birth, 姓名." in text
+    assert "left out, because they might name a person: Name (no known study variable), " in text
+    assert "Date of birth (no known study variable), 姓名 (no known study variable)." in text
     assert not any(
         b"Meier" in p.read_bytes() or b"1961" in p.read_bytes() for p in root.rglob("*.[chy]*")
     )
@@ -395,7 +396,7 @@ def test_what_is_refused_is_on_the_page(root, folder, tmp_path):
     assert len(images(root)) == 17 and "Refused (3)" in text
     for reason in (
         "is empty (0 bytes); copy it again",
-        "no mask found; looked for a file of the same name",
+        "no mask found: no other file is called 1_1 or 1_1_mask",
         "masks/2_0.png: the mask has 41 rows × 60 columns, its image 40 × 60",
     ):
         assert reason in text

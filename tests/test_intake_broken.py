@@ -8,7 +8,7 @@ from pictures import coco, grey, labelme, save
 
 from helpers.errors import StudyError
 from tools.intake import __main__ as command
-from tools.intake import check, find, form, patients
+from tools.intake import discover, find, form, patients
 from tools.intake.make import make
 
 
@@ -89,8 +89,10 @@ BROKEN = {
     ),
     "no masks": (
         "DATA={data}: no usable image, nothing was written: 2 problems\n"
-        "  - photos/10_0.png: no mask found; looked for a file of the same name\n"
-        "  - photos/10_1.png: no mask found; looked for a file of the same name"
+        "  - photos/10_0.png: no mask found: no other file is called 10_0 or 10_0_mask, and no COCO"
+        " or VIA file names it; outline it, or write in the form where its mask lies, such as"
+        ' masks: "masks/{{stem}}.png"\n'
+        "  - photos/10_1.png: no mask found: no other file is called 10_1 or 10_1_mask, and no COCO"
     ),
     "patient not in the path": (
         "DATA={data}: no usable image, nothing was written: 1 problem\n"
@@ -136,7 +138,7 @@ def test_broken_folder(root, folder, tmp_path, kind):
         make("mine", folder, form_path, table)
     wanted = BROKEN[kind].format(data=folder, form=form_path, root=root)
     assert str(raised.value) == wanted or (
-        kind == "patient in two given splits" and str(raised.value).startswith(wanted)
+        kind in ("patient in two given splits", "no masks") and str(raised.value).startswith(wanted)
     )
     assert state(tmp_path) == before
 
@@ -225,10 +227,17 @@ TABLES = {
         "patient_id,age\n1,nan\n",
         "{path}: 1 problem\n  - row 2: age_years 'nan' is no number from 0 to 120",
     ),
-    "spreadsheet": (b"PK\x03\x04....", "{path}: is a spreadsheet, not CSV; save it as 'CSV UTF-8'"),
+    "spreadsheet": (
+        b"PK\x03\x04....",
+        "{path}: is no readable .xlsx (File is not a zip file); save it again",
+    ),
+    "old spreadsheet": (
+        b"\xd0\xcf\x11\xe0....",
+        "{path}: is an old spreadsheet (.xls); save it as .xlsx or 'CSV UTF-8'",
+    ),
     "no text": (
-        b"patient_id\n\xff\xff\n",
-        "{path}: neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'",
+        b"patient_id\n\x00\xff\n",
+        "{path}: is no text; save the table as 'CSV UTF-8' or .xlsx",
     ),
 }
 
@@ -244,12 +253,10 @@ def test_broken_table_of_patients(tmp_path, kind):
 
 
 def test_table_in_another_encoding(tmp_path):
-    (tmp_path / "p.csv").write_bytes("id\t性别\tsex\n1\tx\t女\n\n2\ty\t\n".encode("gb18030"))
-    frame = patients.read(tmp_path / "p.csv")
-    assert frame["sex"].fillna("").tolist() == ["female", ""] and frame["性别"].tolist() == [
-        "x",
-        "y",
-    ]
+    (tmp_path / "p.csv").write_bytes("id\t备注\tsex\n1\tx\t女\n\n2\ty\t\n".encode("gb18030"))
+    frame, notes = patients.opened(tmp_path / "p.csv")
+    assert frame["sex"].fillna("").tolist() == ["female", ""]
+    assert frame["备注"].tolist() == ["x", "y"] and "read as GB18030" in notes[0]
 
 
 @pytest.mark.parametrize(
@@ -287,11 +294,13 @@ def test_command_line(root, folder, tmp_path, capsys):
     assert "intake.html" in capsys.readouterr().out and images(root)["patient_id"].notna().all()
 
 
-def test_coco_labels_are_discovered(tmp_path):
-    coco(tmp_path / "a.json", [])
+def test_labels_are_discovered(tmp_path):
+    coco(tmp_path / "a.json", [[[8, 5, 30, 5, 30, 15]]])
+    coco(tmp_path / "c.json", [], category="root")  # a category that no outline uses is no class
     labelme(tmp_path / "b.json", [("vein", [[0, 0], [1, 0], [1, 1]])])
-    pairs = [find.Pair(n, f"{n}.png", f"{n}.json", {}) for n in "ab"]
-    assert check.discover(pairs, tmp_path) == ({"nerve", "vein"}, [])
+    pairs = [find.Pair(n, f"{n}.png", f"{n}.json", {}) for n in "abc"]
+    found = discover.look(pairs, tmp_path)
+    assert (found.names, found.values) == ({"nerve", "vein"}, set())
 
 
 def test_too_many_values_are_no_classes(folder):

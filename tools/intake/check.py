@@ -5,7 +5,7 @@ look at first.
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,10 +13,13 @@ from PIL import Image
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import labels, pictures
-from tools.intake import find
+from helpers.readers import labels
+from tools.intake import agreement, find
+from tools.intake.discover import spelled
 from tools.intake.find import Refused
 
+#: what people call a shape that shall be cut out of another
+HOLES = ("background", "hole", "loch", "hintergrund", "trou", "fond", "hueco", "fondo", "buco")
 THUMBNAIL = 256  # px, longer side, for the page
 
 
@@ -24,7 +27,8 @@ THUMBNAIL = 256  # px, longer side, for the page
 class Record:
     """A usable pair. areas: share of each foreground class; picture, drawn: thumbnails uint8;
     pixels: hash of the grey values; drawn_on: the image that the annotation names, if it names one;
-    notes: what the reader did.
+    notes: what the reader did; doubts: what makes the outlines implausible; turned: how much better
+    they would fit when turned or mirrored.
     """
 
     pair: find.Pair
@@ -38,24 +42,38 @@ class Record:
     pixels: str
     drawn_on: str | None
     notes: tuple
+    doubts: tuple = ()
+    turned: dict = field(default_factory=dict, compare=False)
 
 
 def read(pair, data, classes, form):
-    """Open one pair: a Record, or Refused with the reader's words (paths as seen from DATA)."""
-    data = Path(data)
+    """Open one pair: a Record, or Refused with the reader's words (paths as seen from DATA).
+
+    Each file is on its own: one that breaks a library is refused as any other, by name.
+    """
     try:
-        picture = readers.one_picture(data / pair.image)
-        pixels, spacing = picture.pixels[0], picture.spacing_mm
-        mask = readers.read_mask(
-            data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape
-        )
-        for name in pair.raters.values():
-            readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
-        patient, device = (f(pair.image, data, form) for f in (find.patient, find.device))
+        return _read(pair, Path(data), classes, form)
     except StudyError as error:
-        return Refused(
-            pair.image, str(error).replace(f"{data}{os.sep}", "").removeprefix(f"{pair.image}: ")
+        reason = str(error).replace(f"{Path(data)}{os.sep}", "")
+    except (
+        *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
+        *(OSError, RuntimeError, TypeError, ValueError),
+    ) as error:
+        reason = (
+            f"cannot be read ({type(error).__name__}: {error}); export it again or leave it out"
         )
+    return Refused(pair.image, reason.removeprefix(f"{pair.image}: "))
+
+
+def _read(pair, data, classes, form):
+    picture = readers.one_picture(data / pair.image)
+    pixels, spacing = picture.pixels[0], picture.spacing_mm
+    for name in (pair.mask, *pair.raters.values()):
+        _no_holes(data / name)
+    mask = readers.read_mask(data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape)
+    for name in pair.raters.values():
+        readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
+    patient = find.patient(pair.image, data, form, pair.told)
     notes = list(picture.notes)
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
@@ -67,23 +85,46 @@ def read(pair, data, classes, form):
                 f"pixels of {spacing[0]:.4g} × {spacing[1]:.4g} mm are not square; their mean size"
                 " is noted"
             )
-    areas = tuple(
-        float(a) for a in np.bincount(mask.ravel(), minlength=len(classes))[1:] / mask.size
-    )
-    digest = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+    shares = np.bincount(mask.ravel(), minlength=len(classes))[1:] / mask.size
     return Record(
         pair,
         patient,
-        device,
+        find.device(pair.image, data, form),
         mm,
         pixels.shape,
-        areas,
+        tuple(float(a) for a in shares),
         _small(pixels, Image.Resampling.BILINEAR),
         _small(mask, Image.Resampling.NEAREST),
-        digest,
+        hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest(),
         _named(data / pair.mask),
         tuple(notes),
+        tuple(_few(pixels) + agreement.doubts(pixels, mask, classes)),
+        agreement.turned(pixels, mask),
     )
+
+
+def _no_holes(path):
+    """StudyError where a Labelme file draws a hole as a shape of its own: it would be filled."""
+    if readers.suffix(path) != ".json":
+        return
+    content = labels.load_json(readers.locate(path)[0])[0]
+    shapes = content.get("shapes") if isinstance(content, dict) else None
+    drawn = [str(s.get("label")) for s in shapes or () if isinstance(s, dict)]
+    if holes := [label for label in drawn if spelled(label).strip("_ ") in HOLES]:
+        raise StudyError(
+            f"{path}: {len(holes)} of its shapes is called {holes[0]!r}, a hole, which no outline"
+            " can hold; export this picture's mask as PNG (Labelme: labelme_export_json), or draw"
+            " the outline around the hole"
+        )
+
+
+def _few(pixels):
+    """Whether a picture may be a mask: list of one sentence, or none."""
+    levels = np.flatnonzero(np.bincount(pixels.ravel()))
+    if len(levels) > find.FEW_VALUES:
+        return []
+    held = ", ".join(map(str, levels))
+    return [f"only {len(levels)} grey values ({held}): is it a mask, not a picture?"]
 
 
 def _small(pixels, how):
@@ -116,32 +157,6 @@ def read_all(pairs, data, classes, form):
     return records, refused
 
 
-def discover(pairs, data):
-    """What masks hold for which no form names classes: (set of label names, sorted list of values
-    above 0).
-    """
-    names, values = set(), set()
-    for pair in pairs:
-        path = readers.locate(Path(data) / pair.mask)[0]
-        try:
-            if readers.kind(path) == "JSON":
-                content = labels.load_json(path)[0]
-                names |= {str(s.get("label")) for s in content.get("shapes", [])}
-                names |= {str(c["name"]) for c in content.get("categories", [])}
-            elif readers.kind(path) == "NIfTI":
-                if described := labels.descriptions(path):
-                    names |= {name for value, name in described.items() if value}
-                else:
-                    values |= set(np.unique(pictures.open_nifti(path)[0]).tolist())
-            else:
-                with Image.open(path) as picture:
-                    if picture.mode in ("L", "P", "1"):
-                        values |= set(np.unique(np.asarray(picture)).tolist())
-        except (StudyError, OSError, AttributeError, KeyError):
-            continue  # this file is refused with its own message when it is read
-    return names, sorted(int(v) for v in values if v and np.isfinite(v))
-
-
 def exclude(records, form):
     """image_id → reason: those the form names, and copies of a picture that came before."""
     reasons, first = dict(form.exclude), {}
@@ -153,6 +168,14 @@ def exclude(records, form):
             reasons[name] = f"same picture as {first[record.pixels]}"
         first.setdefault(record.pixels, name)
     return reasons
+
+
+def turned_words(turn, ratio):
+    """What a set says whose outlines fit its pictures better turned, in words for a clinician."""
+    return (
+        f"the outlines of this set follow the pictures' edges {ratio:.1f} times better {turn}:"
+        " were the masks saved that way?"
+    )
 
 
 def suspicious(records, classes):
@@ -180,6 +203,11 @@ def suspicious(records, classes):
         twins.setdefault(r.pixels, r)
         if not any(r.areas):
             found.append((3, r, None, "nothing is outlined"))
+        found += [(-1, r, None, reason) for reason in r.doubts]
+        if fits := agreement.of_one(r):
+            found.append((2, r, None, fits))
+    if of_set := agreement.of_the_set(records):
+        found += [(-2, r, None, turned_words(*of_set)) for r in records[:6]]
     for k, c in enumerate(classes[1:]):
         shown = [r for r in records if r.areas[k] > 0]
         logs = np.log([r.areas[k] for r in shown])

@@ -14,19 +14,7 @@ SCHEMA = yaml.safe_load((Path(__file__).parent / "form.schema.yml").read_text(en
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2", "#999999")
 
 
-@dataclass(frozen=True)
-class Label:
-    """One structure as the readers want it; labels: its names in annotation files."""
-
-    index: int
-    name: str
-    title: str
-    colour: str
-    weight: float = 1.0
-    labels: tuple = ()
-
-
-BACKGROUND = Label(0, "background", "background", "#000000")
+BACKGROUND = studies.Class(0, "background", "background", "#000000", 1.0)
 
 
 @dataclass(frozen=True)
@@ -35,12 +23,14 @@ class Form:
 
     title: str = ""
     question: str = ""
-    citation: str = "unpublished"
+    citation: str = ""
     images: tuple = ()
     masks: tuple | dict = ()
     reference: str | None = None
     patient: dict = field(default_factory=dict)
     device: dict = field(default_factory=dict)
+    spacing_mm: float | str | None = None
+    columns: tuple = ()
     classes: tuple | None = None
     ignored: tuple = ()
     exclude: dict = field(default_factory=dict)
@@ -76,7 +66,7 @@ def read(path):
 
 
 def labels(entries):
-    """Class entries of a form as Labels with indices from 1, background first."""
+    """Class entries of a form as classes with indices from 1, background first."""
     found = [BACKGROUND]
     for k, entry in enumerate(entries, 1):
         title, colour = (
@@ -84,7 +74,7 @@ def labels(entries):
             entry.get("colour", COLOURS[(k - 1) % len(COLOURS)]).lower(),
         )
         found.append(
-            Label(
+            studies.Class(
                 k,
                 entry["name"],
                 title,

@@ -16,62 +16,29 @@ from helpers import studies
 from helpers.errors import StudyError, raise_all
 from helpers.files import write_csv
 from helpers.readers import sha256
-from tools.intake import check, find, page, patients, splits
+from tools.intake import check, find, ledger, page, patients, protocols, spacing, splits
 from tools.intake import form as forms
+from tools.intake.discover import classes_of
 from tools.intake.tables import image_table
 
-DRAFT = Path(__file__).parent / "draft.yml"
 NOBODY = (
     "nothing says whose it is, as the other images do; say in the form how to read the patient, or"
     " split by image"
 )
 
 
-def classes_of(pairs, data, form):
-    """(labels, sentences): the form's classes, else what the masks hold, named as there."""
-    if form.classes:
-        return form.classes, []
-    names, values = check.discover(pairs, data)
-    if names and values:
-        raise StudyError(
-            f"classes: some masks name their classes ({', '.join(sorted(names))}), others number"
-            f" them ({', '.join(map(str, values))}); say in a form which number is which"
-        )
-    if names:
-        entries = [
-            {
-                "name": re.sub(r"[^A-Za-z0-9_+-]+", "_", n).strip("_") or f"class_{k}",
-                "title": n,
-                "labels": [n],
-            }
-            for k, n in enumerate(sorted(names - set(form.ignored)), 1)
-        ]
-    elif values in ([255], [1]):
-        entries = [{"name": "structure"}]
-    else:
-        entries = [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
-    if not entries or len(entries) > 20:
-        raise StudyError(
-            f"classes: the masks hold {len(entries)} different labels; name the classes in a form,"
-            " each with its labels"
-        )
-    found = forms.labels(entries)
-    return found, [
-        "No form names the classes; they were taken from the masks:"
-        f" {', '.join(c.name for c in found[1:])}."
-    ]
-
-
-def study_yml(name, form, classes, by_patient):
-    """The content of a drafted study.yml (dict)."""
-    target, unit = classes[1].name, "patient" if by_patient else "image"
+def study_yml(name, form, classes, by_patient, target, draft, authors):
+    """The content of a drafted study.yml (dict). target: name of a class that is drawn; draft: what
+    ``protocols.drafted`` gives; authors: whether the split is theirs.
+    """
+    unit = "patient" if by_patient else "image"
     if form.split.get("policy") == "image k-fold":
         unit = "image"
     content = {
         "title": form.title or name.replace("_", " "),
         **({"question": form.question} if form.question else {}),
         "citation": form.citation,
-        **yaml.safe_load(DRAFT.read_text(encoding="utf-8")),
+        **draft,
         "classes": [
             {
                 "index": c.index,
@@ -89,6 +56,7 @@ def study_yml(name, form, classes, by_patient):
             "unit": unit,
             "folds": form.split.get("folds", 5),
             "seed": form.split.get("seed", 42),
+            **({"reason": "the folders of those who made the set"} if authors else {}),
         },
         "target": target,
         "statistics": {
@@ -107,7 +75,7 @@ def study_yml(name, form, classes, by_patient):
     return content
 
 
-def tables(records, reasons, form, data, previous):
+def tables(records, reasons, form, data, previous, authors=None):
     """(images, annotations or None) as written, from the usable records and image_id → reason of
     the excluded.
     """
@@ -132,7 +100,7 @@ def tables(records, reasons, form, data, previous):
     frame["split"] = "excluded"
     areas = np.array([r.areas for r in records])[used]
     frame.loc[used, "split"] = splits.draw(
-        frame[used].reset_index(drop=True), areas, form.split, previous
+        frame[used].reset_index(drop=True), areas, form.split, previous, authors
     )
     images = image_table(frame.astype(object).where(frame.notna(), None).to_dict("records"), data)
     drawn = [
@@ -165,32 +133,26 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
         )
     folder = studies.ROOT / "data_manifest" / name
     form = forms.read(form_path)
-    people = patients.read(Path(patients_path)) if patients_path else None
-    files = find.everything(data)
-    chosen = find.images(files, form)
-    if not chosen:
-        wanted = f"match {', '.join(form.images)}" if form.images else "are images by their ending"
-        raise StudyError(
-            f"DATA={data}: none of its {len(files)} files {wanted}; nothing was written"
-        )
-    pairs, refused = find.pair(files, chosen, form)
-    raise_unusable(data, pairs, refused)
-    pairs = find.frames(pairs, data)
-    classes, assumed = classes_of(pairs, data, form)
+    people, assumed = patients.opened(Path(patients_path)) if patients_path else (None, [])
+    mm, mm_file = spacing.told(form, data, form_path)
+    pairs, refused, notes = found_pairs(data, form)
+    assumed += notes
+    classes, notes = classes_of(pairs, data, form)
+    assumed += notes
     records, more = check.read_all(pairs, data, classes, form)
     refused += more
     raise_unusable(data, records, refused)
+    records = [
+        r if r.spacing_mm is not None else replace(r, spacing_mm=mm(r.pair.image)) for r in records
+    ]
     unknown = sorted(
         set(form.exclude) - {p.image_id for p in pairs} - {find.stem(r.file) for r in refused}
     )
     raise_all((f"exclude: no image is called {n!r}" for n in unknown), form_path)
     reasons, previous = check.exclude(records, form), previous_split(folder, redraw)
-    named = patients.respelled([r.patient for r in records])
-    alias = dict(
-        sorted((r.patient, n) for r, n in zip(records, named, strict=True) if r.patient != n)
-    )
-    assumed += [f"Patients {old!r} and {new!r} were taken as one." for old, new in alias.items()]
-    records = [replace(r, patient=n) for r, n in zip(records, named, strict=True)]
+    records, notes = with_patients(records, form)
+    assumed += notes
+    named = [r.patient for r in records]
     if any(named) and form.split.get("policy") not in ("given", "image k-fold"):
         refused += [find.Refused(r.pair.image, NOBODY) for r in records if not r.patient]
         records = [r for r in records if r.patient]
@@ -198,18 +160,82 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
         people["patient_id"] = patients.respelled(people["patient_id"], named)
         out = set(people.loc[people["excluded"].notna(), "patient_id"])
         reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
-    images, drawn = tables(records, reasons, form, data, previous)
+        records, people = patients.spacings(records, people)
+    authors = splits.by_folder([r.pair.image for r in records]) if not form.split else None
+    images, drawn = tables(records, reasons, form, data, previous, authors)
     by_patient = images["patient_id"].notna().any()
-    assumed += sentences(records, by_patient, previous)
+    assumed += sentences(records, by_patient, previous, authors)
     written = {"images.csv": images, "annotations.csv": drawn}
     if people is not None:
         pictured = set(images["patient_id"].dropna())
         used = set(images.loc[images["split"] != "excluded", "patient_id"].dropna())
-        people, notes = patients.match(people, pictured, used)
+        people, notes = patients.match(people, pictured, used, form.columns)
         written["patients.csv"], assumed = people, assumed + notes
-    content = study_yml(name, form, classes, by_patient)
+    kept = images[images["split"] != "excluded"]
+    draft, notes = protocols.drafted(
+        len(kept),
+        int(kept["patient_id"].nunique()),
+        min(min(r.size) for r in records),
+        form.split.get("folds", 5),
+    )
+    assumed += notes if not form.study.get("protocols") else []
+    shown = [c.name for k, c in enumerate(classes[1:]) if any(r.areas[k] for r in records)]
+    if not shown:
+        raise StudyError(f"DATA={data}: nothing is outlined in any mask; nothing was written")
+    content = study_yml(name, form, classes, by_patient, shown[0], draft, bool(authors))
     write_manifest(folder, content, {k: v for k, v in written.items() if v is not None})
-    return write_page(name, data, files, records, refused, reasons, images, classes, assumed)
+    others = [p for p in (mm_file, _inside(patients_path, data)) if p]
+    roles = ledger.ledger(data, form, images, refused, drawn, others)
+    return write_page(name, data, roles, records, refused, reasons, images, classes, assumed)
+
+
+def found_pairs(data, form):
+    """(pairs, refused, sentences): what the folder holds; StudyError where nothing is usable."""
+    files = find.everything(data)
+    chosen, notes = find.pictures_in(files, form, data)
+    if not chosen:
+        wanted = f"match {', '.join(form.images)}" if form.images else "are images by their ending"
+        deeper = [f"**/{p}" for p in form.images]
+        anywhere = [f for f in files if any(find.matches(p, f) is not None for p in deeper)]
+        advice = ""
+        if anywhere:
+            advice = f'; {anywhere[0]} lies deeper, write images: ["**/{form.images[0]}"]'
+        raise StudyError(
+            f"DATA={data}: none of its {len(files)} files {wanted}{advice}; nothing was written"
+        )
+    pairs, refused = find.pair(files, chosen, form, data)
+    raise_unusable(data, pairs, refused)
+    pairs, more = find.frames(pairs, data)
+    raise_unusable(data, pairs, refused + more)
+    return pairs, refused + more, notes
+
+
+def with_patients(records, form):
+    """(records, sentences) with each patient in one spelling, from the folders' names where
+    nothing else says whose a picture is.
+    """
+    notes = []
+    if not form.patient and not any(r.patient for r in records):
+        own = [find.patient_folder(r.pair.image) for r in records]
+        if all(own) and len(set(own)) > 1:
+            records = [replace(r, patient=p) for r, p in zip(records, own, strict=True)]
+            notes.append(
+                f"The patient was read from the folders' names ({own[0]}, …): is that right?"
+            )
+    named = patients.respelled([r.patient for r in records])
+    alias = dict(
+        sorted((r.patient, n) for r, n in zip(records, named, strict=True) if r.patient != n)
+    )
+    notes += [f"Patients {old!r} and {new!r} were taken as one." for old, new in alias.items()]
+    return [replace(r, patient=n) for r, n in zip(records, named, strict=True)], notes
+
+
+def _inside(path, data):
+    """A file as seen from DATA, or None where it lies elsewhere."""
+    if path is None:
+        return None
+    path, data = Path(path).resolve(), data.resolve()
+    return path.relative_to(data).as_posix() if path.is_relative_to(data) else None
 
 
 def raise_unusable(data, usable, refused):
@@ -221,7 +247,7 @@ def raise_unusable(data, usable, refused):
         )
 
 
-def sentences(records, by_patient, previous):
+def sentences(records, by_patient, previous, authors=None):
     """What was assumed without being told, as sentences."""
     found = []
     if not by_patient:
@@ -231,6 +257,14 @@ def sentences(records, by_patient, previous):
         )
     if not any(r.spacing_mm for r in records):
         found.append("No pixel spacing is known: distances will be in pixels only.")
+    if authors:
+        counted = ", ".join(
+            f"{sum(v == s for v in authors.values())} {s}" for s in ("train", "val", "test")
+        )
+        found.append(
+            f"The folders say which pictures are for what ({counted}); it was kept so. What they do"
+            " not say was drawn from the pictures to learn from."
+        )
     if previous is not None:
         found.append(
             "Images and patients of the earlier manifest kept their split; only new ones were"
@@ -277,12 +311,13 @@ def write_manifest(folder, content, frames):
             os.replace(path, folder / path.name)
 
 
-def write_page(name, data, files, records, refused, reasons, images, classes, assumed):
+def write_page(name, data, roles, records, refused, reasons, images, classes, assumed):
     """Write reports/<study>/intake.html and return its path."""
     used = images[images["split"] != "excluded"]
     people = used["patient_id"].nunique()
     summary = [
-        ("files in the folder", len(files)),
+        ("files in the folder", len(roles)),
+        *((f"· {role}", count) for role, count in ledger.summary(roles)),
         ("images used", len(used)),
         ("patients", people or "unknown"),
         ("images excluded", len(images) - len(used)),
@@ -307,8 +342,20 @@ def write_page(name, data, files, records, refused, reasons, images, classes, as
         f"{first * bool(named)}Next: {repair}look at the pictures below, then run make study"
         f" STUDY={name} DATA={data}"
     )
+    for what, count in summary[: 1 + len(ledger.summary(roles))]:
+        print(f"{what}: {count}", flush=True)
     text = page.render(
-        name, summary, assumed, refused, suspects, reasons, shown, rows, classes, then
+        name,
+        summary,
+        assumed,
+        refused,
+        suspects,
+        reasons,
+        shown,
+        rows,
+        classes,
+        then,
+        ledger.reasons(roles),
     )
     target = studies.ROOT / "reports" / name / "intake.html"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -70,10 +70,13 @@ def key(classes):
     )
 
 
-def render(name, summary, assumed, refused, suspects, excluded, sheet, splits, classes, next_step):
+def render(
+    name, summary, assumed, refused, suspects, excluded, sheet, splits, classes, next_step, rest=()
+):
     """The whole page as text. summary: [(what, number)]; assumed: sentences; refused:
     [Refused]; suspects: [(Record, Record or None, reason)]; excluded: image_id → reason; sheet:
-    [Record]; splits: [(split, patients, images)].
+    [Record]; splits: [(split, patients, images)]; rest: [(what, why, files, an example)] of files
+    that were not used.
     """
     parts = [
         f"<h1>Intake of {html.escape(name)}</h1>",
@@ -103,6 +106,8 @@ def render(name, summary, assumed, refused, suspects, excluded, sheet, splits, c
         if refused
         else "<p>No file.</p>"
     )
+    if rest:
+        parts += ["<h2>Other files</h2>", table(rest, ["what", "why", "files", "for example"])]
     parts.append(f"<h2>Excluded ({len(excluded)})</h2>")
     parts.append(
         table(sorted(excluded.items()), ["image", "reason"]) if excluded else "<p>No image.</p>"

@@ -1,38 +1,32 @@
-"""A spreadsheet of patients as it comes, to patients.csv as the study wants it."""
+"""A table of patients as it comes, to patients.csv as the study wants it."""
 
-import csv
-import io
 import re
+from dataclasses import replace
 
 import pandas as pd
 
 from helpers.errors import StudyError, raise_all
+from tools.intake import spreadsheet, variables
 
-SEX = {
-    "m": "male",
-    "male": "male",
-    "man": "male",
-    "男": "male",
-    "f": "female",
-    "female": "female",
-    "w": "female",
-    "woman": "female",
-    "女": "female",
-    "": "",
-}
-NUMBERS = {"age_years": (0, 120), "height_cm": (30, 250), "weight_kg": (1, 400)}
-#: columns that would carry people's names into the manifest, which is meant to be shared
-IDENTIFYING = re.compile(
-    r"(?i)name|birth|\bdob\b|geburt|address|adresse|phone|telefon|mail|姓名|生日|出生|电话|地址"
+MALE = "m male man masc masculin masculino maschio männlich mann homme h hombre uomo 男 男性"
+FEMALE = (
+    "f female woman w weiblich frau femme féminin femenino feminino femmina donna mujer vrouw v"
+    " 女 女性"
 )
-NAMES = {
-    "patient_id": ("patient", "patient id", "id", "pid", "case", "subject"),
-    "age_years": ("age", "age years", "age (years)"),
-    "sex": ("gender",),
-    "height_cm": ("height", "height (cm)", "height cm"),
-    "weight_kg": ("weight", "weight (kg)", "weight kg"),
-    "excluded": ("exclusion", "reason", "excluded because"),
+UNKNOWN = " - ? u unknown unbekannt inconnu desconocido na n/a nan none"
+SEX = (
+    dict.fromkeys(MALE.split(), "male")
+    | dict.fromkeys(FEMALE.split(), "female")
+    | dict.fromkeys(["", *UNKNOWN.split()], "")
+)
+NUMBERS = {
+    "age_years": (0, 120),
+    "height_cm": (30, 250),
+    "weight_kg": (1, 400),
+    "pixel_spacing_mm": (1e-4, 10),
 }
+#: what people write behind a number: years, centimetres, kilograms
+UNIT = re.compile(r"(?i)\s*(y|yr|yrs|years?|j|jahre?|ans|años|anni|cm|kg|mm|岁)\.?$")
 
 
 def spelling(patient):
@@ -55,64 +49,34 @@ def respelled(names, like=()):
 
 
 def read(path):
-    """patients.csv from a CSV with comma, semicolon or tab, UTF-8 or GB18030, decimal point or
-    comma.
+    """The frame of ``opened``."""
+    return opened(path)[0]
 
-    Columns are known by their usual names (NAMES); further ones are kept. StudyError lists every
-    wrong cell with its row (the header is row 1).
+
+def opened(path):
+    """(patients.csv as a frame, sentences) from a CSV or an Excel file.
+
+    Columns are known by their usual names in several languages (``variables``). StudyError lists
+    every wrong cell with its row (the header is row 1).
     """
-    frame = _table(path)
-    known = {alias: name for name, aliases in NAMES.items() for alias in (name, *aliases)}
-    frame.columns = [known.get(c.strip().lower(), c.strip()) for c in frame.columns]
+    frame, notes = spreadsheet.read(path)
+    frame.columns = [variables.canonical(c) for c in frame.columns]
     if "patient_id" not in frame:
         raise StudyError(f"{path}: no column patient_id; it has {', '.join(frame.columns)}")
     if doubled := sorted({c for c in frame.columns if list(frame.columns).count(c) > 1}):
         raise StudyError(f"{path}: two columns mean {', '.join(doubled)}; keep one")
-    frame = frame.map(str.strip)
+    frame = frame.map(lambda cell: " ".join(cell.split()))
     frame = frame[(frame != "").any(axis=1)].reset_index(names="row")
-    problems = _problems(frame)
-    raise_all(problems, path)
+    for name in NUMBERS.keys() & set(frame.columns):
+        frame[name] = frame[name].str.replace(UNIT, "", regex=True)
+    raise_all(_problems(frame), path)
     for name in NUMBERS.keys() & set(frame.columns):
         frame[name] = pd.to_numeric(frame[name].str.replace(",", "."))
     if "sex" in frame:
         frame["sex"] = frame["sex"].str.lower().map(SEX)
     if "excluded" not in frame:
         frame["excluded"] = ""
-    return frame.drop(columns="row").replace("", None)
-
-
-def _table(path):
-    try:
-        raw = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        raise StudyError(f"{path}: no such file; give the table of patients as CSV") from None
-    if raw[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
-        raise StudyError(f"{path}: is a spreadsheet, not CSV; save it as 'CSV UTF-8'")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        try:
-            text = raw.decode("gb18030")
-        except UnicodeDecodeError:
-            raise StudyError(
-                f"{path}: neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'"
-            ) from None
-    if not text.strip():
-        raise StudyError(f"{path}: is empty; give one row a patient")
-    first = text.splitlines()[0]
-    separator = max(",;\t", key=first.count)
-    rows = list(csv.reader(io.StringIO(text), delimiter=separator))
-    ragged = [
-        f"row {k}: {len(r)} cells, the header has {len(rows[0])}"
-        for k, r in enumerate(rows, 1)
-        if r and len(r) != len(rows[0])
-    ]
-    raise_all(ragged, path)
-    frame = pd.DataFrame([r for r in rows[1:] if r], columns=rows[0], dtype=str)
-    frame.index = [k for k, r in enumerate(rows[1:], 2) if r]
-    if frame.empty:
-        raise StudyError(f"{path}: has a header but no patient; give one row a patient")
-    return frame
+    return frame.drop(columns="row").replace("", None), notes
 
 
 def _problems(frame):
@@ -145,12 +109,12 @@ def _problems(frame):
     return found
 
 
-def match(frame, pictured, used):
+def match(frame, pictured, used, named=()):
     """Check the table against the patients who have images: (table, sentences).
 
     pictured: patients with an image; used: those of them with one that is not excluded. Patients of
-    the table without a usable image are marked excluded, columns that name people left out; images
-    of a patient who is not in the table are an error.
+    the table without a usable image are marked excluded, columns that may name people left out;
+    images of a patient who is not in the table are an error. named: columns that the form keeps.
     """
     if not pictured:
         raise StudyError(
@@ -161,10 +125,14 @@ def match(frame, pictured, used):
         raise_all(
             (f"patient {p!r} has images but no row; add it" for p in missing), "table of patients"
         )
-    personal = [c for c in frame if IDENTIFYING.search(c)]
-    frame, notes = frame.drop(columns=personal), []
-    if personal:
-        notes.append(f"Columns of the table that name people were left out: {', '.join(personal)}.")
+    frame, left = variables.sorted_out(frame, named)
+    notes = []
+    if left:
+        listed = ", ".join(f"{c} ({why})" for c, why in left.items())
+        notes.append(
+            f"Columns of the table that were left out, because they might name a person: {listed}."
+            f' To keep one, write in the form columns: ["{next(iter(left))}"].'
+        )
     without = ~frame["patient_id"].isin(used) & frame["excluded"].isna()
     if without.any():
         frame.loc[without, "excluded"] = "no usable image"
@@ -173,3 +141,19 @@ def match(frame, pictured, used):
             " reason."
         )
     return frame, notes
+
+
+def spacings(records, frame):
+    """(records, frame): the table's pixel_spacing_mm given to the pictures of its patients that do
+    not say it themselves, and taken out of the table.
+    """
+    if "pixel_spacing_mm" not in frame:
+        return records, frame
+    told = frame.set_index("patient_id")["pixel_spacing_mm"].dropna().to_dict()
+    records = [
+        replace(r, spacing_mm=float(told[r.patient]))
+        if r.spacing_mm is None and r.patient in told
+        else r
+        for r in records
+    ]
+    return records, frame.drop(columns="pixel_spacing_mm")

@@ -2,13 +2,36 @@
 silently.
 """
 
+import re
 from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from helpers.errors import StudyError
+from tools.intake.patterns import matches
 from tools.intake.tables import sample
+
+#: folders by which authors say which pictures are for what
+FOLDERS = {
+    "train": r"train(ing)?([ _-]?(set|data|images?))?|imagesTr",
+    "val": r"val(id(ation)?)?([ _-]?(set|data|images?))?|dev|imagesVa",
+    "test": r"test(ing)?([ _-]?(set|data|images?))?|imagesTs|holdout",
+}
+
+
+def by_folder(images):
+    """The authors' own split, image → train, val or test: by their folders, where every image lies
+    in one and there are at least two; else None.
+    """
+    found = {}
+    for image in images:
+        for part in PurePosixPath(image).parts[:-1]:
+            for name, pattern in FOLDERS.items():
+                if re.fullmatch(pattern, part, re.IGNORECASE):
+                    found.setdefault(image, name)
+    whole = len(found) == len(images) and len(set(found.values())) > 1 and "train" in found.values()
+    return found if whole else None
 
 
 def folds(units, features, count, seed, fixed=None):
@@ -75,16 +98,38 @@ def _chosen(images, matching, rules, seed):
     return np.array([taken[i] for i in images], object)
 
 
-def draw(frame, areas, rule, previous=None):
+def _one_split_each(units, own):
+    """StudyError where a patient lies in two of the authors' folders."""
+    each = own.groupby(units).unique()
+    if len(both := each[each.map(len) > 1]):
+        raise StudyError(
+            f"split: patient {both.index[0]} lies in the folders for {' and '.join(both.iloc[0])};"
+            " write in the form split: {policy: patient k-fold} to draw it by patient instead"
+        )
+
+
+def _allowed(kept, count):
+    """unit → the folds allowed, so that it stays in its split; a split that nobody has is drawn
+    from what was to learn from.
+    """
+    have = set(kept.values())
+    learn = [k for k in range(count) if k > 1 or (k == 0 and "test" not in have)]
+    learn += [1] if "val" not in have else []
+    allowed = {"test": [0], "val": [1], "train": sorted(learn)}
+    return {unit: allowed[split] for unit, split in kept.items()}
+
+
+def draw(frame, areas, rule, previous=None, authors=None):
     """The split of every row (object array of train, val, test).
 
     frame: image_id, patient_id, image, device; areas: (N, classes − 1) share of each structure;
     rule: policy, folds, seed, given of the form. previous: image_id, patient_id, split of an
-    earlier manifest; what it says stays.
+    earlier manifest; what it says stays. authors: image → split of the authors' folders; what they
+    kept apart stays apart, what they did not is drawn from what they learned from.
     """
     if rule.get("policy") == "given":
         matching = {
-            n: [i for i in frame["image"] if PurePosixPath(i).match(r["of"])]
+            n: [i for i in frame["image"] if matches(r["of"], i) is not None]
             for n, r in rule["given"].items()
         }
         return _chosen(frame["image"].tolist(), matching, rule["given"], rule.get("seed", 42))
@@ -98,16 +143,20 @@ def draw(frame, areas, rule, previous=None):
         raise StudyError(
             "split by patient: no image has a patient; say in the form how to read it from the path"
         )
-    key, count = "patient_id" if by_patient else "image_id", rule.get("folds", 5)
+    key = "patient_id" if by_patient else "image_id"
+    count = rule.get("folds") or min(5, max(3, frame[key].nunique()))
     devices = pd.get_dummies(frame["device"].fillna("unknown")).to_numpy(float)
     features = np.column_stack([np.ones(len(frame)), areas, devices])
     fixed = {}
+    if authors:
+        own = frame["image"].map(authors)
+        _one_split_each(frame[key], own)
+        fixed = _allowed(dict(zip(frame[key], own, strict=True)), count)
     if previous is not None:
         kept = (
             previous[previous["split"].isin(["train", "val", "test"])]
             .drop_duplicates(key)
             .set_index(key)["split"]
         )
-        allowed = {"test": [0], "val": [1], "train": list(range(2, count))}
-        fixed = {unit: allowed[split] for unit, split in kept.items()}
+        fixed |= _allowed(kept.to_dict(), count)
     return names(folds(frame[key], features, count, rule.get("seed", 42), fixed))

@@ -1,0 +1,600 @@
+"""Folders as people hand them over: each kind of fault with its right answer."""
+
+import json
+import subprocess
+import unicodedata
+
+import numpy as np
+import openpyxl
+import pytest
+import yaml
+from intake_folder import FORM, empty_root, images, ten_patients, write
+from pictures import coco, dicom, grey, labelme, labels, save
+from PIL import Image
+
+from helpers import studies
+from helpers.errors import StudyError
+from tools.intake import __main__ as command
+from tools.intake import (
+    agreement,
+    discover,
+    find,
+    first,
+    form,
+    layouts,
+    ledger,
+    patients,
+    patterns,
+    protocols,
+    splits,
+)
+from tools.intake.make import make
+
+NERVE = {"classes": [{"name": n} for n in ("nerve", "muscle", "artery")]}
+BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    return empty_root(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def put(data, names, maker):
+    for k, name in enumerate(names):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        save(data / name, maker(k))
+
+
+# --- patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "file", "told"),
+    [
+        ("*.png", "a.png", {}),
+        ("*.png", "masks/a.png", None),
+        ("**/*.png", "a.png", {}),
+        ("**/*.png", "x/y/a.PNG", {}),
+        ("*/a.png", "x/y/a.png", None),
+        (
+            "{patient}/scans/img_{frame}.png",
+            "P 7/scans/img_03.png",
+            {"patient": "P 7", "frame": "03"},
+        ),
+        ("{patient}/{patient}_{stem}.png", "p1/p2_a.png", None),
+        ("a[0-9].png", "a7.png", {}),
+    ],
+)
+def test_patterns_are_anchored_at_the_folder(pattern, file, told):
+    assert patterns.matches(pattern, file) == told
+
+
+@pytest.mark.parametrize(
+    ("template", "image", "mask"),
+    [
+        ("masks/{patient}_{frame}.png", "p1/f2.png", "masks/p1_f2.png"),
+        ("{folder}/{stem}_mask*.png", "p1/f2.png", "p1/f2_mask_1.png"),
+        ("{up}/labels/{name}.json", "x/images/a.png", "x/labels/a.png.json"),
+        ("{folder}/{stem}_seg.png", "top.png", "top_seg.png"),
+        ("masks/{stem}.png", "Mu\u0308ller.png", "masks/M\u00fcller.png"),  # stored in two ways
+        ("masks/{stem}.png", "a [1].png", "masks/a [1].png"),
+        ("all.json#{name}", "p1/f2.png", "all.json#f2.png"),
+        ("masks/{stem}.png", "absent.png", None),
+    ],
+)
+def test_a_mask_is_found_where_the_form_says(template, image, mask):
+    there = ["masks/p1_f2.png", "p1/f2_mask_1.png", "x/labels/a.png.json", "top_seg.png"]
+    there += ["masks/M\u00fcller.png", "masks/a [1].png", "all.json"]
+    told = patterns.matches("{patient}/{frame}.png", image) or {}
+    assert patterns.Places(there).found(template, image, told)[0] == ([mask] if mask else [])
+
+
+def test_masks_below_are_not_pictures(root, data, tmp_path):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"masks/p{k}.png" for k in range(6)], lambda k: labels())
+    content = NERVE | {"images": ["*.png"], "masks": "masks/{stem}.png"}
+    assert "Refused (0)" in make("top", data, write(tmp_path / "f.yml", content)).read_text()
+    text = make("any", data, write(tmp_path / "f.yml", content | {"images": ["**/*.png"]}))
+    assert images(root, "top")["image"].tolist() == images(root, "any")["image"].tolist()
+    assert len(images(root, "any")) == 6 and "6 files match **/*.png but are" in text.read_text()
+
+
+def test_masks_in_a_folder_of_any_name_are_told_by_their_values(root, data):
+    put(data, [f"us/p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"drawn/p{k}.png" for k in range(6)], lambda k: labels())
+    text = make("mine", data).read_text()
+    assert images(root)["mask"].tolist() == [f"drawn/p{k}.png" for k in range(6)]
+    assert "6 files hold few grey values and are called as a picture is (drawn/p0.png, …)" in text
+
+
+def test_a_picture_of_few_values_stands_first(data):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: labels() if k == 3 else grey(seed=k))
+    put(data, [f"p{k}_mask.png" for k in range(6)], lambda k: labels())
+    text = make("mine", data).read_text()
+    assert "p3: only 4 grey values (0, 1, 2, 3): is it a mask, not a picture?" in text
+
+
+def test_a_pattern_that_is_too_shallow_is_answered_with_the_right_one(data, tmp_path):
+    put(data, ["x/p1.png"], lambda k: grey())
+    with pytest.raises(StudyError, match=r'x/p1.png lies deeper, write images: \["\*\*/\*.png"\]'):
+        make("mine", data, write(tmp_path / "f.yml", {"images": ["*.png"]}))
+
+
+# --- several masks, one mask for many
+
+
+def test_two_lesions_or_two_structures_are_never_one(root, data, tmp_path):
+    put(data, [f"b ({k}).png" for k in range(7)], lambda k: grey(seed=k))
+    put(data, [f"b ({k})_mask.png" for k in range(7)], lambda k: labels())
+    put(data, ["b (3)_mask_1.png"], lambda k: labels())
+    text = make("mine", data).read_text()
+    assert len(images(root)) == 6 and "2 masks could be its own: b (3)_mask" in text
+    content = {"masks": ["{stem}_mask.png", "{stem}_mask_1.png"]} | NERVE
+    text = make("form", data, write(tmp_path / "f.yml", content)).read_text()
+    assert len(images(root, "form")) == 6 and "2 masks are found by the form" in text
+
+
+def test_one_mask_for_many_pictures_is_nobodys(data, tmp_path):
+    put(data, [f"images/p{p}/f{k}.png" for p in range(3) for k in range(2)], lambda k: grey(seed=k))
+    put(data, ["masks/p0/f0.png", "masks/p0/f1.png"], lambda k: labels())
+    content = NERVE | {"images": ["images/*/*.png"], "masks": ["masks/p0/{stem}.png"]}
+    with pytest.raises(StudyError, match=r"its mask masks/p0/f0\.png would serve 2 other pictures"):
+        make("mine", data, write(tmp_path / "f.yml", content))
+    content |= {"images": ["images/{patient}/{frame}.png"], "masks": "masks/{patient}/{frame}.png"}
+    _, refused, _ = find_pairs(data, content, tmp_path)
+    assert len(refused) == 4
+
+
+def find_pairs(data, content, tmp_path):
+    told = form.read(write(tmp_path / "f.yml", content))
+    files = find.everything(data)
+    chosen, notes = find.pictures_in(files, told, data)
+    return *find.pair(files, chosen, told, data), notes
+
+
+# --- layouts without a form
+
+
+LAYOUTS = {
+    "nnU-Net": ("imagesTr/bp_{k}_0000.png", "labelsTr/bp_{k}.png"),
+    "img and msk": ("img_{k}.png", "msk_{k}.png"),
+    "two folders": ("Images/us_{k}.png", "GroundTruth/us_{k}.png"),
+    "patients": ("images/patient{k}/frame_0.png", "masks/patient{k}/frame_0.png"),
+    "CAMUS": ("patient{k}/patient{k}_ED.png", "patient{k}/patient{k}_ED_gt.png"),
+    "BUSI": ("benign/benign ({k}).png", "benign/benign ({k})_mask.png"),
+    "the folder above says it": ("A segmentation/images/{k}.png", "A segmentation/masks/{k}.png"),
+    "other suffix": ("p{k}.jpg", "p{k}_label.tif"),
+}
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_a_public_layout_needs_no_form(root, data, kind):
+    image, mask = LAYOUTS[kind]
+    put(data, [image.format(k=k) for k in range(6)], lambda k: grey(seed=k))
+    put(data, [mask.format(k=k) for k in range(6)], lambda k: labels())
+    make("mine", data)
+    frame = images(root)
+    assert frame["image"].tolist() == [image.format(k=k) for k in range(6)]
+    assert frame["mask"].tolist() == [mask.format(k=k) for k in range(6)]
+    assert frame["patient_id"].notna().all() == (kind in ("patients", "CAMUS"))
+
+
+def test_one_coco_file_is_found_and_linked_by_name(root, data):
+    put(data, [f"images/{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    coco(data / "result.json", [[[8, 5, 30, 5, 30, 15, 8, 15]]], images=6)
+    content = json.loads((data / "result.json").read_text())
+    for entry in content["images"]:
+        entry["file_name"] = f"ab12cd3{entry['id']}-{entry['file_name']}"
+    (data / "result.json").write_text(json.dumps(content))
+    make("mine", data)
+    assert images(root)["mask"].tolist() == [f"result.json#ab12cd3{k}-{k}.png" for k in range(6)]
+    assert [c.name for c in studies.load("mine").classes] == ["background", "nerve"]
+
+
+def test_nnunet_names_its_classes_in_a_file_of_its_own(root, data):
+    put(data, [f"imagesTr/bp_{k}_0000.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"labelsTr/bp_{k}.png" for k in range(6)], lambda k: labels())
+    told = {"labels": {"background": 0, "nerve": 1, "soft tissue": 2, "artery": 3}}
+    (data / "dataset.json").write_text(json.dumps(told))
+    make("mine", data)
+    loaded = studies.load("mine")
+    assert [c.name for c in loaded.foreground] == ["nerve", "soft_tissue", "artery"]
+
+
+def test_roboflow_has_a_coco_file_in_each_split(root, data):
+    for n, split in enumerate(("train", "valid", "test")):
+        put(data, [f"{split}/{k}.png" for k in range(4)], lambda k, n=n: grey(seed=k + 10 * n))
+        coco(data / split / "_annotations.coco.json", [[[8, 5, 30, 5, 30, 15]]], images=4)
+    make("mine", data)
+    frame = images(root)
+    mask = frame["image"].str.replace("/", "/_annotations.coco.json#")
+    assert frame["mask"].tolist() == mask.tolist() and len(frame) == 12
+    wanted = frame["image"].str.split("/").str[0].replace("valid", "val")
+    assert frame["split"].tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "tool"),
+    [
+        ("a.json", [{"annotations": [], "data": {"image": "x"}}], "Label Studio"),
+        ("a.json", {"objects": [], "size": {"height": 1, "width": 1}}, "Supervisely"),
+        ("a.json", {"x.png9": {"filename": "x.png", "regions": []}}, "VIA"),
+        ("a.json", {"shapes": []}, "Labelme"),
+        ("a.json", {"images": [], "annotations": []}, "COCO"),
+        ("a.json", {"anything": 1}, None),
+        ("a.xml", "<?xml version='1.0'?><annotations></annotations>", "CVAT"),
+        ("a.txt", "0 0.1 0.2 0.3 0.4 0.5 0.6\n", "YOLO"),
+        ("a.txt", "a note", None),
+    ],
+)
+def test_the_tool_that_wrote_a_file_is_named(tmp_path, name, content, tool):
+    text = content if isinstance(content, str) else json.dumps(content)
+    (tmp_path / name).write_text(text)
+    assert layouts.tool(tmp_path / name) == tool
+
+
+def test_dicom_without_an_ending_whatever_its_name(root, data):
+    for k, name in enumerate(("K64GR01E", "K64GR02", "IM", "a1", "z", "q.12")):
+        dicom(data / name, grey(seed=k), PatientID=f"N{k}")
+        save(data / f"{name}_mask.png", labels())
+    (data / "README").write_text("hello")
+    (data / "DICOMDIR").write_bytes((data / "z").read_bytes())
+    make("mine", data)
+    assert len(images(root)) == 6
+
+
+# --- the authors' split
+
+
+def test_the_authors_folders_are_kept(root, data):
+    for split, count in (("train", 8), ("test", 3)):
+        put(
+            data,
+            [f"{split}/images/{split}{k}.png" for k in range(count)],
+            lambda k, n=count: grey(seed=k + n),
+        )
+        put(data, [f"{split}/masks/{split}{k}.png" for k in range(count)], lambda k: labels())
+    text = make("mine", data).read_text()
+    frame = images(root).set_index("image_id")["split"]
+    assert (frame.filter(like="test") == "test").all() and (frame == "test").sum() == 3
+    assert set(frame.filter(like="train")) == {"train", "val"}
+    assert "The folders say which pictures are for what (8 train, 0 val, 3 test)" in text
+    assert studies.load("mine").split["reason"] == "the folders of those who made the set"
+
+
+def test_a_folder_called_train_alone_is_no_split():
+    assert splits.by_folder(["train/a.png", "train/b.png"]) is None
+    assert splits.by_folder(["train/a.png", "test/b.png", "c.png"]) is None
+    assert splits.by_folder(["imagesTr/a.png", "imagesTs/b.png"]) == {
+        "imagesTr/a.png": "train",
+        "imagesTs/b.png": "test",
+    }
+
+
+# --- classes
+
+
+def test_three_spellings_are_one_class(root, data):
+    for k, label in enumerate(("Nerve", "nerve", "nerve ", "nerve", "Nerve", "nerve")):
+        save(data / f"p{k}.png", grey(seed=k))
+        labelme(data / f"p{k}.json", [(label, BOX)])
+    text = make("mine", data).read_text()
+    loaded = studies.load("mine")
+    assert [c.name for c in loaded.classes] == ["background", "nerve"]
+    assert loaded.classes[1].labels == ("Nerve", "nerve", "nerve ") and loaded.target == "nerve"
+    assert "were taken as one class" in text and "nothing is outlined" not in text
+
+
+def test_a_class_that_nobody_drew_is_never_the_target(root, data, tmp_path):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"p{k}_mask.png" for k in range(6)], lambda k: np.where(labels() == 1, 0, labels()))
+    make("mine", data, write(tmp_path / "f.yml", NERVE))
+    assert studies.load("mine").target == "muscle"
+
+
+def test_values_of_255_beside_others_are_asked_about(data):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(
+        data, [f"p{k}_mask.png" for k in range(6)], lambda k: np.where(labels() == 3, 255, labels())
+    )
+    with pytest.raises(StudyError, match=r"255 often means 'do not count'. Write in a form either"):
+        make("mine", data)
+
+
+def test_grey_levels_and_colours_of_masks_are_classes(tmp_path):
+    save(tmp_path / "a.png", labels() * 100)
+    Image.new("RGB", (4, 4), (0, 128, 255)).save(tmp_path / "b.png")
+    pair = [find.Pair("a", "x", "a.png", {})]
+    found, _ = discover.classes_of(pair, tmp_path, form.Form())
+    assert [c.labels for c in found[1:]] == [("44",), ("100",), ("200",)]  # 300 is 44 in 8 bits
+    found, _ = discover.classes_of([find.Pair("b", "x", "b.png", {})], tmp_path, form.Form())
+    assert [c.colour for c in found[1:]] == ["#0080ff"]
+
+
+# --- patients
+
+
+def table(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (
+            "sep=;\r\nPatienten-ID;Alter;Geschlecht;Größe;Gerät\r\n1;41,5;weiblich;170;Gerät 1\r\n",
+            "utf-8-sig",
+        ),
+        ("Patienten-ID;Alter;Geschlecht;Größe;Gerät\n1;41,5;w;170;Gerät 1\n", "cp1252"),
+        (
+            "Patienten-ID\tAlter\tGeschlecht\tGröße\tGerät\n1\t41.5 J\tFrau\t170 cm\tGerät 1\n",
+            "utf-16",
+        ),
+    ],
+)
+def test_tables_as_offices_write_them(tmp_path, text, encoding):
+    frame, notes = patients.opened(table(tmp_path / "p.csv", text, encoding))
+    row = frame.iloc[0]
+    assert (row["patient_id"], row["age_years"], row["sex"], row["height_cm"], row["Gerät"]) == (
+        *("1", 41.5, "female", 170.0),
+        "Gerät 1",
+    )
+    assert bool(notes) == (encoding in ("cp1252", "utf-16"))
+
+
+def test_excel_is_read(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["ID", "Age", "Sex", "Side"])
+    book.active.append([7, 41.0, "M", "left"])
+    book.create_sheet("more").append(["x"])
+    book.save(tmp_path / "p.xlsx")
+    frame, notes = patients.opened(tmp_path / "p.xlsx")
+    assert frame.iloc[0][["patient_id", "age_years", "sex", "Side"]].tolist() == [
+        "7",
+        41,
+        "male",
+        "left",
+    ]
+    assert "Its other sheets were not read: more." in notes
+
+
+def test_only_known_columns_and_named_ones_are_kept(root, data, tmp_path):
+    ten_patients(data / "in")
+    head = "patient_id,Nom,Prénom,DDN,MRN,Initials,NHS number,Remarks,age,Seite,device,Block"
+    rows = [
+        f"{p},Dupont{p},Jeanne,01/03/1961,4410{p},J.D.,999{p},fell ill,41,links,A,seen 3.4.2020"
+        for p in range(1, 11)
+    ]
+    text = "\n".join([head, *rows])
+    content = FORM | {"columns": ["Remarks"]}
+    page = make(
+        "mine", data / "in", write(tmp_path / "f.yml", content), table(tmp_path / "p.csv", text)
+    )
+    found = studies.patients(studies.load("mine"))
+    assert list(found) == ["patient_id", "Remarks", "age_years", "Seite", "device", "excluded"]
+    shared = (root / "data_manifest" / "mine" / "patients.csv").read_text() + page.read_text()
+    assert not any(w in shared for w in ("Dupont", "Jeanne", "1961", "J.D.", "4410", "9991"))
+    assert "Nom (no known study variable), Prénom" in shared and "Block (holds dates)" in shared
+
+
+# --- spacing
+
+
+def test_spacing_by_number_by_table_and_by_patient(root, data, tmp_path):
+    ten_patients(data)
+    make("one", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": 0.085}))
+    assert set(images(root, "one")["pixel_spacing_mm"]) == {"0.085"}
+    table(data / "sizes.csv", "image;pixel size(mm)\n1_0.png;0,1\n1_1;0,2\n")
+    make("two", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "sizes.csv"}))
+    frame = images(root, "two").set_index("image_id")["pixel_spacing_mm"]
+    assert frame["1_0"] == "0.1" and frame["1_1"] == "0.2" and frame.isna().sum() == 18
+    people = "".join(f"{p},{p / 100}\n" for p in range(1, 11))
+    people = table(tmp_path / "p.csv", f"id,pixel_spacing_mm\n{people}")
+    make("three", data, write(tmp_path / "f.yml", FORM), people)
+    assert images(root, "three").set_index("image_id")["pixel_spacing_mm"]["7_1"] == "0.07"
+    assert "pixel_spacing_mm" not in studies.patients(studies.load("three"))
+
+
+# --- outlines against their pictures
+
+
+def fan(size=96):
+    """A noisy disc on black with one bright, off-centre ellipse; and the ellipse."""
+    y, x = np.mgrid[:size, :size]
+    disc = (y - 48) ** 2 + (x - 48) ** 2 < 44**2
+    ellipse = ((y - 30) / 8) ** 2 + ((x - 58) / 14) ** 2 < 1
+    noise = np.random.default_rng(1).integers(20, 60, (size, size))
+    return (np.where(ellipse, 200, noise) * disc).astype(np.uint8), ellipse.astype(np.uint8)
+
+
+def test_outlines_that_fit_are_not_doubted():
+    pixels, mask = fan()
+    assert agreement.doubts(pixels, mask, form.labels([{"name": "nerve"}])) == []
+    assert max(agreement.turned(pixels, mask).values()) < 0.5
+
+
+@pytest.mark.parametrize("turn", agreement.TURNS)
+def test_an_outline_that_was_turned_is_seen(turn):
+    pixels, mask = fan()
+    ratios = agreement.turned(pixels, agreement.TURNS[turn](mask))
+    assert max(ratios, key=ratios.get) == turn and ratios[turn] > agreement.ALONE
+
+
+def test_a_ring_and_an_outline_on_black_are_doubted():
+    pixels, mask = fan()
+    classes = form.labels([{"name": "nerve"}])
+    ring = mask & ~np.pad(mask, 1)[2:, 1:-1] | mask & ~np.pad(mask, 1)[:-2, 1:-1]
+    ring |= mask & ~np.pad(mask, 1)[1:-1, 2:] | mask & ~np.pad(mask, 1)[1:-1, :-2]
+    assert "nerve is a ring of one or two pixels" in agreement.doubts(pixels, ring, classes)[0]
+    corner = np.zeros_like(mask)
+    corner[:10, :10] = 1
+    assert "100% of what is outlined lies on black" in agreement.doubts(pixels, corner, classes)[0]
+    hole = pixels.copy()
+    hole[40:60, 40:60] = 0  # a vessel is black, and in the picture
+    vessel = np.zeros_like(mask)
+    vessel[42:58, 42:58] = 1
+    assert agreement.doubts(hole, vessel, classes) == []
+
+
+def test_a_transposed_set_is_said_first(root, data):
+    pixels, mask = fan()
+    for k in range(6):
+        noise = np.random.default_rng(k).integers(0, 9, pixels.shape).astype(np.uint8)
+        save(data / f"p{k}.png", pixels + noise)
+        save(data / f"p{k}_mask.png", mask.T)
+    text = make("mine", data).read_text()
+    first = text[text.index("Look at these first") :]
+    assert "times better with rows and columns exchanged: were the masks saved" in first[:90000]
+
+
+# --- every file once
+
+
+def test_every_file_is_counted_once(root, data, capsys):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"p{k}_mask.png" for k in range(5)], lambda k: labels())
+    put(data, ["masks/other.png"], lambda k: labels())
+    for name in ("film.mp4", "notes.docx", "people.xlsx", ".DS_Store", "VERSION"):
+        (data / name).write_text("x")
+    text = make("mine", data).read_text()
+    said = dict(
+        line.removeprefix("· ").rsplit(": ", 1)
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith(("·", "files"))
+    )
+    assert int(said.pop("files in the folder")) == 17 == sum(map(int, said.values()))
+    assert said == {
+        "pictures used": "5",
+        "pictures refused": "1",
+        "masks and outlines": "5",
+        "masks of no used picture": "1",
+        "tables": "1",
+        "hidden, or left by a system": "1",
+        "not looked at": "3",
+    }
+    assert "a video; name its pictures" in text and ".docx is neither a picture nor a mask" in text
+
+
+def test_one_odd_file_does_not_stop_the_others(root, data, tmp_path):
+    put(data, [f"{k}.png" for k in range(7)], lambda k: grey(seed=k))
+    for k in range(7):
+        coco(data / f"{k}.json", [[[8, 5, 30, 5, 30, 15, 8, 15]]])
+    broken = json.loads((data / "3.json").read_text())
+    broken["annotations"][0]["segmentation"] = [{"odd": 1}]
+    (data / "3.json").write_text(json.dumps(broken))
+    text = make(
+        "mine",
+        data,
+        write(tmp_path / "f.yml", {"classes": [{"name": "nerve"}], "masks": "{stem}.json"}),
+    )
+    assert len(images(root)) == 6 and "Refused (1)" in text.read_text()
+
+
+# --- protocols
+
+
+@pytest.mark.parametrize(
+    ("count", "side", "size"), [(20, 600, 128), (20, 90, 64), (600, 600, 96), (20000, 600, 64)]
+)
+def test_the_default_protocol_ends_within_an_hour(count, side, size):
+    fit = protocols.fitted(count, side, cores=2)
+    assert fit["image_size"] == size or (size == 96 and fit["image_size"] in (64, 96, 128))
+    taken = protocols.seconds(fit["images"], fit["image_size"], fit["epochs"], protocols.FOLDS)
+    assert taken <= protocols.BUDGET and fit["epochs"] >= protocols.FEWEST_EPOCHS
+
+
+def test_a_drafted_study_has_no_paper_and_no_citation(root, data, monkeypatch):
+    monkeypatch.delenv("ENCODER_WEIGHTS", raising=False)
+    ten_patients(data)
+    text = make("mine", data).read_text()
+    written = yaml.safe_load((root / "data_manifest" / "mine" / "study.yml").read_text())
+    assert "paper" not in written and written["citation"] == "" and written["title"] == "mine"
+    assert not (root / "data_manifest" / "mine" / "published.yml").exists()
+    quick = studies.load("mine")
+    assert {m["encoder_weights"] for m in quick.models} == {"none"}
+    assert quick.spec["image_size"] == 64 and "No ImageNet weights are at hand" in text
+
+
+def test_umlauts_of_two_kinds_are_one_name(root, data):
+    put(data, [f"images/Mu\u0308ller_{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"masks/M\u00fcller_{k}.png" for k in range(6)], lambda k: labels())
+    make("mine", data)
+    found = images(root)["mask"].tolist()
+    assert found == [unicodedata.normalize("NFC", f) for f in found] and len(found) == 6
+
+
+def test_ledger_names_the_tool_of_a_file_that_is_not_read(root, data):
+    ten_patients(data)
+    (data / "export.json").write_text(json.dumps([{"annotations": [], "data": {}}]))
+    frame = images_of(root, data)
+    roles = ledger.ledger(data, form.Form(), frame, [])
+    assert roles["export.json"] == (
+        "not looked at",
+        "Label Studio is not read; export it as COCO, with its pictures",
+    )
+
+
+def images_of(root, data):
+    make("mine", data)
+    return studies.read_csv(root / "data_manifest" / "mine" / "images.csv", studies.IMAGES)
+
+
+def test_a_hole_drawn_as_a_shape_is_refused(root, data, tmp_path):
+    for k in range(7):
+        save(data / f"p{k}.png", grey(seed=k))
+        hole = [("_background_", [[12, 8], [20, 8], [20, 12]])] if k == 2 else []
+        labelme(data / f"p{k}.json", [("nerve", BOX), *hole])
+    content = {"classes": [{"name": "nerve"}], "ignored": ["_background_"]}
+    text = make("mine", data, write(tmp_path / "f.yml", content)).read_text()
+    assert len(images(root)) == 6 and "is called &#x27;_background_&#x27;, a hole" in text
+
+
+def test_masks_in_jpeg_are_refused_by_name(data):
+    put(data, [f"images/p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"masks/p{k}.jpg" for k in range(6)], lambda k: labels())
+    with pytest.raises(StudyError, match=r"its mask masks/p0\.jpg is JPEG, whose losses smear"):
+        make("mine", data)
+
+
+def test_two_pictures_on_one_screen_both_count():
+    pixels, mask = fan()
+    screen = np.zeros((96, 300), np.uint8)
+    screen[:, :96], screen[20:84, 200:264] = pixels, pixels[20:84, 20:84]
+    outline = np.zeros_like(screen)
+    outline[20:84, 200:264] = mask[20:84, 20:84]
+    assert agreement.doubts(screen, outline, form.labels([{"name": "nerve"}])) == []
+
+
+# --- folder to report in one line
+
+
+def test_the_first_study_follows_and_ends_with_what_to_decide(root, tmp_path, monkeypatch, capsys):
+    data, asked = ten_patients(tmp_path / "my scans \u00fc"), []
+
+    def ran(command, **_):
+        asked.append(command)
+        (root / "reports" / "mine" / "book").mkdir(parents=True)
+        (root / "reports" / "mine" / "book" / "index.html").touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(first.subprocess, "run", ran)
+    command.main(["--study", "mine", "--data", str(data), "--first"])
+    assert asked[0][-1] == f"data={data}" and "study=mine" in asked[0]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-5].endswith("book/index.html") and lines[-6].endswith("intake.html")
+    assert [line[:5] for line in lines[-3:]] == ["  1. ", "  2. ", "  3. "]
+    assert "nothing says it" in lines[-2] and "the structure that counts is class_1" in lines[-1]
+
+
+def test_a_first_study_that_does_not_end_says_so(monkeypatch):
+    failed = subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr(first.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(StudyError, match="the first study of mine did not end"):
+        first.run("mine", "/a folder")

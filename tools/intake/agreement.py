@@ -1,0 +1,117 @@
+"""Does an outline agree with its picture: what a person should look at before believing it.
+
+Nothing here changes a mask. Three measures, each an everyday fault of a folder: an outline on black
+outside the ultrasound, a drawn line in place of an area, and an outline that follows the edges of
+the picture better when it is turned or mirrored.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+OUTSIDE = 0.2  # share of an outlined area on black beside the ultrasound
+SMALL = 0.1  # of the largest bright part of a screen: less is text or a scale
+THIN = 0.1  # a line loses more than 90 % of its area when one pixel is taken from its border
+BETTER = 1.2  # times the edge strength of the given outline, in the median of the set
+ALIKE = 0.7  # share of the pictures that must agree on it
+ALONE = 1.8  # times the edge strength, for one picture
+TURNS = {
+    "mirrored left to right": np.fliplr,
+    "turned upside down": np.flipud,
+    "turned by half a circle": lambda mask: mask[::-1, ::-1],
+    "with rows and columns exchanged": np.transpose,
+}
+
+
+def inside(pixels):
+    """Where the ultrasound is, bool (rows, columns): between the first and last bright pixel of its
+    row or of its column (vessels in it are black too). Two pictures side by side both count, small
+    parts such as text do not.
+    """
+    bright = ndimage.uniform_filter(pixels.astype(np.float32), 5) >= 4
+    parts, count = ndimage.label(bright)
+    if not count:
+        return np.ones(pixels.shape, bool)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    bright = np.isin(parts, np.flatnonzero(sizes >= SMALL * sizes.max()))
+
+    def between(axis):
+        ahead = np.maximum.accumulate(bright, axis)
+        return ahead & np.flip(np.maximum.accumulate(np.flip(bright, axis), axis), axis)
+
+    return between(0) | between(1)
+
+
+def is_line(area):
+    """Whether an area, bool (rows, columns), is a thin line: of a ring, only the outline is
+    marked.
+    """
+    return area.sum() >= 12 and ndimage.binary_erosion(area).sum() < THIN * area.sum()
+
+
+def doubts(pixels, mask, classes):
+    """What makes the outlines of one picture implausible: list of sentences for a clinician."""
+    found = []
+    if not mask.any():
+        return found
+    outside = 1 - inside(pixels)[mask > 0].mean()
+    if outside > OUTSIDE:
+        found.append(
+            f"{outside:.0%} of what is outlined lies on black, outside the ultrasound picture: is"
+            " it this picture's outline?"
+        )
+    for c in classes[1:]:
+        area = mask == c.index
+        if is_line(area):
+            filled = ndimage.binary_fill_holes(area)
+            what = "a ring" if filled.sum() > 1.5 * area.sum() else "a line"
+            found.append(
+                f"{c.title} is {what} of one or two pixels, not an area: is only the outline"
+                " marked? Fill it before training"
+            )
+    return found
+
+
+def turned(pixels, mask):
+    """How much stronger the edges of the picture are along the mask when it is turned or mirrored:
+    {turn: ratio}, only turns that fit the picture and change the mask.
+    """
+    smooth = ndimage.gaussian_filter(pixels.astype(np.float32), 1.5)
+    edges = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1))
+    given = _strength(edges, mask)
+    found = {}
+    for name, turn in TURNS.items():
+        other = turn(mask)
+        if other.shape != mask.shape or given <= 0:
+            continue
+        both = ((other > 0) & (mask > 0)).sum() / max(1, ((other > 0) | (mask > 0)).sum())
+        if both < 0.8:
+            found[name] = _strength(edges, other) / given
+    return found
+
+
+def _strength(edges, mask):
+    """Mean strength of the picture's edges along the borders of a mask."""
+    border = np.zeros(mask.shape, bool)
+    for axis in (0, 1):
+        step = np.diff(mask.astype(np.int16), axis=axis) != 0
+        border |= np.pad(step, [(0, 1 - axis), (0, axis)])
+    return float(edges[border].mean()) if border.any() else 0.0
+
+
+def of_the_set(records):
+    """(turn, ratio) that most outlines of a set fit better, or None; records have .turned."""
+    best = None
+    for name in TURNS:
+        ratios = np.array([r.turned[name] for r in records if name in r.turned])
+        if len(ratios) >= 4 and np.mean(ratios > 1) >= ALIKE and np.median(ratios) > BETTER:
+            best = max(best or (name, 0), (name, float(np.median(ratios))), key=lambda b: b[1])
+    return best
+
+
+def of_one(record):
+    """The sentence on a picture whose outline fits far better turned, or None."""
+    name, ratio = max(record.turned.items(), key=lambda item: item[1], default=("", 0))
+    if ratio < ALONE:
+        return None
+    return f"its outline follows the picture's edges {ratio:.1f} times better {name}"

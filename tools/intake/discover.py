@@ -1,0 +1,205 @@
+"""Which classes the masks hold, where no form names them."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from helpers import readers
+from helpers.errors import StudyError
+from helpers.readers import dicom, labels, pictures
+from tools.intake import form as forms
+from tools.intake import layouts
+
+MOST = 20  # classes; more are values of something else
+FIRST_LINES = re.compile(r"(?m)^Segment\d+_Name:=(.*)$")
+
+
+@dataclass
+class Found:
+    """Label names as written, values above 0, and colours other than black, that masks hold."""
+
+    names: set = field(default_factory=set)
+    values: set = field(default_factory=set)
+    colours: set = field(default_factory=set)
+
+
+def look(pairs, data):
+    """Found of all masks; one that cannot be opened is refused with its own message later."""
+    found = Found()
+    for path in sorted({readers.locate(Path(data) / p.mask)[0] for p in pairs}):
+        try:
+            _one(path, found)
+        except (StudyError, OSError, AttributeError, LookupError, TypeError, ValueError):
+            continue
+    return found
+
+
+def _one(path, found):
+    end = readers.suffix(path)
+    if end in (".json", ".csv"):
+        found.names |= _annotated(path)
+    elif end in (".nii", ".nii.gz"):
+        if described := labels.descriptions(path):
+            found.names |= {name for value, name in described.items() if value}
+        else:
+            values = np.unique(pictures.open_nifti(path)[0])
+            found.values |= {int(v) for v in values if np.isfinite(v)} - {0}
+    elif end == ".nrrd":
+        header = path.read_bytes().split(b"\n\n")[0].decode("utf-8", "replace")
+        found.names |= {name.strip() for name in FIRST_LINES.findall(header.replace("\r", ""))}
+    elif end in (".dcm", ".dicom", ".ima", ""):
+        segments = dicom.header(path).get("SegmentSequence", ())
+        found.names |= {str(s.get("SegmentLabel", "")).strip() for s in segments} - {""}
+    else:
+        _raster(path, found)
+
+
+def _annotated(path):
+    """The labels that outlines of a file really have: a category that no outline uses is none."""
+    if readers.suffix(path) == ".csv":
+        return set()  # VIA: the structure is named by the form, or is the only one
+    content = labels.load_json(path)[0]
+    kind = layouts.tool(path)
+    if kind == "Labelme":
+        return {str(s.get("label")) for s in content["shapes"]}
+    if kind == "COCO":
+        used = {str(a.get("category_id")) for a in content["annotations"]}
+        return {str(c["name"]) for c in content["categories"] if str(c.get("id")) in used}
+    if kind == "VIA":
+        entries = content.get("_via_img_metadata", content).values()
+        regions = [r for e in entries for r in _listed(e["regions"])]
+        return {v for r in regions for v in _attributes(r.get("region_attributes") or {})}
+    return set()
+
+
+def _listed(regions):
+    return regions.values() if isinstance(regions, dict) else regions
+
+
+def _attributes(attributes):
+    for value in attributes.values():
+        ticked = [k for k, on in value.items() if on] if isinstance(value, dict) else [value]
+        yield from (str(v).strip() for v in ticked if str(v).strip())
+
+
+def _raster(path, found):
+    with Image.open(path) as picture:
+        if picture.mode in ("L", "P", "1", "I;16", "I"):
+            found.values |= {int(v) for v in np.unique(np.asarray(picture))} - {0}
+            return
+        counted = picture.convert("RGB").getcolors(MOST + 1) or ()
+    colours = {colour for _, colour in counted}
+    if all(len(set(colour)) == 1 for colour in colours):
+        found.values |= {colour[0] for colour in colours} - {0}
+    else:
+        found.colours |= colours - {(0, 0, 0)}
+
+
+def classes_of(pairs, data, form):
+    """(classes, sentences): the form's, else what the masks hold, named as there."""
+    if form.classes:
+        return form.classes, []
+    found = look(pairs, data)
+    left_out = {spelled(i) for i in form.ignored}
+    spellings = defaultdict(set)
+    for name in found.names:
+        if spelled(name) not in left_out:
+            spellings[spelled(name)].add(name)
+    values = sorted(found.values - {int(i) for i in form.ignored if str(i).isdecimal()})
+    if spellings and values:
+        raise StudyError(
+            f"classes: some masks name their classes ({', '.join(sorted(found.names))}), others"
+            f" number them ({', '.join(map(str, values))}); say in a form which number is which"
+        )
+    if spellings:
+        entries, notes = _of_names(spellings)
+    elif found.colours and not values:
+        entries, notes = _of_colours(found.colours), []
+    elif described := nnunet_labels(data):
+        entries, notes = described, ["The classes are named as dataset.json names them."]
+    else:
+        entries, notes = _of_values(values), []
+    if not entries and found.names == set() and _only_tables(pairs):
+        entries = [{"name": "structure"}]
+    if not entries or len(entries) > MOST:
+        raise StudyError(
+            f"classes: the masks hold {len(entries)} different labels; name the classes in a form,"
+            " each with its labels"
+        )
+    known = forms.labels(entries)
+    named = ", ".join(c.name for c in known[1:])
+    return known, [f"No form names the classes; they were taken from the masks: {named}.", *notes]
+
+
+def nnunet_labels(data):
+    """The classes that nnU-Net's dataset.json names, in the order of their values, or None."""
+    path = Path(data) / "dataset.json"
+    try:
+        told = labels.load_json(path)[0].get("labels") if path.is_file() else None
+    except (StudyError, AttributeError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    pairs = [(k, v) if str(v).isdecimal() else (v, k) for k, v in told.items()]  # both are used
+    named = {int(v): str(n) for n, v in pairs if str(v).isdecimal()}
+    named.pop(0, None)
+    if sorted(named) != list(range(1, len(named) + 1)):
+        return None
+    safe = {v: re.sub(r"[^A-Za-z0-9_+-]+", "_", n).strip("_") for v, n in named.items()}
+    if len(set(safe.values()) - {"", "background"}) < len(named):
+        return None
+    return [{"name": safe[v], "title": named[v]} for v in sorted(named)]
+
+
+def spelled(label):
+    """A label as it is compared: lower case, single blanks, composed letters."""
+    return " ".join(unicodedata.normalize("NFC", str(label)).casefold().split())
+
+
+def _of_names(spellings):
+    entries, notes, taken = [], [], set()
+    for k, key in enumerate(sorted(spellings), 1):
+        written = sorted(spellings[key])
+        name = re.sub(r"[^A-Za-z0-9_+-]+", "_", key).strip("_") or f"class_{k}"
+        if len(written) == 1:
+            name = re.sub(r"[^A-Za-z0-9_+-]+", "_", written[0]).strip("_") or name
+        if name in taken or name == "background":
+            name = f"{name}_{k}"
+        taken.add(name)
+        entries.append({"name": name, "title": written[0].strip() or name, "labels": written})
+        if len(written) > 1:
+            listed = " and ".join(repr(w) for w in written)
+            notes.append(f"The labels {listed} were taken as one class.")
+    return entries, notes
+
+
+def _of_values(values):
+    if values in ([255], [1]):
+        return [{"name": "structure"}]
+    if 255 in values and max(values[:-1], default=0) <= MOST:
+        raise StudyError(
+            f"classes: the masks hold the values {', '.join(map(str, values))}; 255 often means 'do"
+            " not count"
+            "'"
+            '. Write in a form either ignored: ["255"], or the classes, each with its'
+            ' value, such as classes: [{name: nerve, labels: ["255"]}]'
+        )
+    if values and max(values) > MOST:
+        return [{"name": f"value_{v}", "labels": [str(v)]} for v in values]
+    return [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
+
+
+def _of_colours(colours):
+    hexed = ["{:02x}{:02x}{:02x}".format(*c) for c in sorted(colours)]
+    return [{"name": f"colour_{h}", "title": f"colour #{h}", "colour": f"#{h}"} for h in hexed]
+
+
+def _only_tables(pairs):
+    return bool(pairs) and all(
+        readers.suffix(p.mask.partition("#")[0]) in (".csv", ".json") for p in pairs
+    )

@@ -1,0 +1,57 @@
+"""The first study of a folder, from the pictures to the report, and what a person has to decide."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers import studies
+from helpers.errors import StudyError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def run(name, data, profile="local"):
+    """Compute the study with its default protocol; returns the path of the report.
+
+    No shell is asked: a blank or an umlaut in a path is passed as it is.
+    """
+    config = [f"study={name}", "protocol=quick", f"data={Path(data).resolve()}"]
+    command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}"]
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [*command, "--config", *config],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": path},
+        check=False,
+    )
+    report = studies.ROOT / "reports" / name / "book" / "index.html"
+    if done.returncode or not report.is_file():
+        raise StudyError(
+            f"the first study of {name} did not end; its manifest is written: mend what is said"
+            f" above and run make study STUDY={name} DATA='{data}'"
+        )
+    return report
+
+
+def decisions(name):
+    """The three things that the program cannot decide (list of str)."""
+    study = studies.load(name)
+    frame, path = studies.images(study), studies.ROOT / "data_manifest" / name / "study.yml"
+    others = [c.name for c in study.foreground if c.name != study.target]
+    instead = f", or is it {' or '.join(others)}" if others else ""
+    people = frame["patient_id"].nunique()
+    whose = (
+        f"whose the pictures are: they were taken to be of {people} patients. Is that right? A"
+        " person in training and test makes every number too good"
+        if people
+        else "whose the pictures are: nothing says it, so that one person may be in training and"
+        " test and every number too good. Say it in a form (patient:)"
+    )
+    return [
+        "whether the outlines are right: look at the page, the suspicious pictures stand first",
+        whose,
+        f"what matters: the structure that counts is {study.target}{instead}, and a difference of"
+        f" {study.statistics.get('margin', 0.02)} in {study.statistics['metric']} was taken to be"
+        f" worth having. Change target and margin in {path}",
+    ]

@@ -1,0 +1,120 @@
+"""Annotation files that serve many pictures, and those of tools that are not read."""
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+from helpers import readers
+from helpers.errors import StudyError
+from helpers.readers import labels
+from tools.intake.patterns import plain
+
+#: what Label Studio and its like put in front of a name: 'a1b2c3d4-'
+HASH = re.compile(r"^[0-9a-f]{8}-(?=.)")
+ADVICE = {
+    "Label Studio": "export it as COCO, with its pictures",
+    "Supervisely": "export it as COCO, or its masks as PNG",
+    "CVAT": "export it as 'COCO 1.0', or as 'Segmentation mask'",
+    "YOLO": "export it as COCO",
+}
+
+
+def tool(path):
+    """The format of an annotation file: 'Labelme', 'COCO', 'VIA', a key of ADVICE, or None."""
+    end = readers.suffix(path)
+    try:
+        if end == ".json":
+            return _by_keys(labels.load_json(path)[0])
+        with Path(path).open("rb") as stream:
+            head = stream.read(4096)
+    except (StudyError, OSError):
+        return None
+    text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if end == ".csv" and text.lstrip("#").startswith("filename,file_size,file_attributes"):
+        return "VIA"
+    if end == ".xml" and "<annotations>" in text:
+        return "CVAT"
+    lines = [line.split() for line in text.splitlines()[:3]]
+    numbers = [re.fullmatch(r"\d+( [01]?\.\d+)+", " ".join(line)) for line in lines if line]
+    return "YOLO" if end == ".txt" and numbers and all(numbers) else None
+
+
+def _by_keys(content):
+    if isinstance(content, list):
+        first = content[0] if content and isinstance(content[0], dict) else {}
+        return "Label Studio" if {"annotations", "data"} <= set(first) else None
+    if not isinstance(content, dict):
+        return None
+    if isinstance(content.get("shapes"), list):
+        return "Labelme"
+    if {"images", "annotations"} <= set(content):
+        return "COCO"
+    if {"objects", "size"} <= set(content):
+        return "Supervisely"
+    entries = content.get("_via_img_metadata", content)
+    described = (
+        isinstance(entries, dict)
+        and entries
+        and all(isinstance(e, dict) and {"filename", "regions"} <= set(e) for e in entries.values())
+    )
+    return "VIA" if described else None
+
+
+class Shared:
+    """The COCO and VIA files of a folder, and which picture each of their entries means."""
+
+    def __init__(self, files, data):
+        self.known, self.entries, self.hashed = {}, defaultdict(list), defaultdict(list)
+        ends = (".json", ".csv", ".xml", ".txt")
+        for file in files:
+            if readers.suffix(file) in ends:
+                self.known[file] = tool(Path(data) / file)
+        for file, kind in self.known.items():
+            for name in names(Path(data) / file) if kind in ("COCO", "VIA") else ():
+                self.entries[_base(name)].append((file, name))
+                if HASH.match(_base(name)):
+                    self.hashed[HASH.sub("", _base(name))].append((file, name))
+
+    def is_one(self, file):
+        """Whether a file describes many pictures, whatever it is called."""
+        return self.known.get(file) in ("COCO", "VIA")
+
+    def of(self, image):
+        """The entries that name an image, as 'file.json#entry': those of its own folder first."""
+        found = self._named(image)
+        folder = PurePosixPath(image).parent
+        near = [e for e in found if PurePosixPath(e[0]).parent == folder]
+        whole = [e for e in found if plain(image).endswith(plain(e[1]))]
+        return [f"{file}#{name}" for file, name in dict.fromkeys(near or whole or found)]
+
+    def _named(self, image):
+        return self.entries.get(_base(image)) or self.hashed.get(_base(image), [])
+
+    def linked(self, mask, image):
+        """A mask 'file.json#name' with the name as the file itself writes it."""
+        file, _, part = mask.partition("#")
+        if not self.is_one(file):
+            return mask
+        own = [name for f, name in self._named(part or image) if f == file]
+        return f"{file}#{own[0]}" if len(set(own)) == 1 else mask
+
+
+def names(path):
+    """The pictures that a COCO or VIA file describes, as it writes them."""
+    try:
+        if readers.suffix(path) == ".csv":
+            rows = path.read_text(encoding="utf-8-sig").splitlines()[1:]
+            return list(dict.fromkeys(row.split(",")[0].strip('"') for row in rows if row))
+        content = labels.load_json(path)[0]
+    except (StudyError, OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return []
+    if isinstance(content.get("images"), list):
+        return [str(i.get("file_name")) for i in content["images"] if isinstance(i, dict)]
+    entries = content.get("_via_img_metadata", content)
+    return [str(e["filename"]) for e in entries.values()]
+
+
+def _base(name):
+    """A picture's name without folders, as names are compared."""
+    return plain(PurePosixPath(str(name).replace("\\", "/")).name)

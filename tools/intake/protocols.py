@@ -1,0 +1,91 @@
+"""Protocols that fit a set: the default one ends within an hour on two CPU cores.
+
+Costs are seconds to learn from one image of 96 × 96 pixels once, on two cores with native bfloat16;
+they grow with the number of pixels. They give the 29 minutes that the femoral study took (450
+images, 20 epochs); the budget leaves room for a slower machine.
+"""
+
+import os
+from pathlib import Path
+
+import yaml
+
+DRAFT = Path(__file__).parent / "draft.yml"
+SECONDS = {"qvum": 0.060, "unet": 0.075, "femoral_unet": 0.012}  # at 96 px, one image, one epoch
+BUDGET = (
+    35 * 60
+)  # seconds for the trainings; the pages and the cross-validation's start take the rest
+SIZES = (128, 96, 64)
+MOST_EPOCHS, FEWEST_EPOCHS = 20, 5
+FOLDS = 5
+
+
+def seconds(images, size, epochs, folds):
+    """Time to train the drafted networks, and the small one again in each fold, on two cores."""
+    once = sum(SECONDS.values()) + folds * SECONDS["femoral_unet"]
+    return images * epochs * once * (size / 96) ** 2
+
+
+def fitted(images, smallest_side, cores=None):
+    """{image_size, epochs, images}: the largest that ends in time, size before epochs before a
+    share of the images.
+
+    images: to learn from; smallest_side: pixels, no picture is enlarged beyond the next size.
+    """
+    cores = cores or os.cpu_count() or 1
+    budget = BUDGET * min(cores, 2) / 2  # more cores only make it sooner
+    sizes = [s for s in SIZES if s <= max(smallest_side, min(SIZES))]
+    for fewest in (MOST_EPOCHS // 2, FEWEST_EPOCHS):
+        for size in sizes:
+            epochs = int(budget / seconds(images, size, 1, FOLDS))
+            if epochs >= fewest:
+                return {"image_size": size, "epochs": min(epochs, MOST_EPOCHS), "images": images}
+    share = budget / seconds(images, min(sizes), FEWEST_EPOCHS, FOLDS)
+    return {"image_size": min(sizes), "epochs": FEWEST_EPOCHS, "images": int(images * share)}
+
+
+def drafted(images, patients, smallest_side, folds, cores=None):
+    """(synthetic, headline and protocols of study.yml; sentences on what was chosen).
+
+    images, patients: all that are used (patients 0 where unknown); folds: of the split.
+    """
+    content = yaml.safe_load(DRAFT.read_text(encoding="utf-8"))
+    learning = max(1, round(images * (folds - 2) / folds))
+    fit = fitted(learning, smallest_side, cores)
+    quick, paper = content["protocols"]["quick"], content["protocols"]["paper"]
+    quick |= {
+        "image_size": fit["image_size"],
+        "epochs": fit["epochs"],
+        "batch": max(2, min(10, learning // 8)),
+    }
+    notes = [
+        f"The first study learns at {fit['image_size']} × {fit['image_size']} pixels for"
+        f" {fit['epochs']} epochs, so that it ends within an hour on two cores. Change it with"
+        " SIZE= and EPOCHS= after make study, or under protocols in study.yml."
+    ]
+    if fit["images"] < learning and patients:
+        quick["images_per_patient"] = max(1, fit["images"] * images // learning // patients)
+        notes.append(
+            f"It looks at {quick['images_per_patient']} images of each patient, because"
+            f" {images} take longer than an hour; the protocol paper uses all."
+        )
+    units = patients or images
+    for protocol in (quick, paper):
+        protocol["cross_validation"]["folds"] = max(3, min(FOLDS, units))
+    if not encoder_at_hand():
+        quick["models"] = [{"name": m["name"]} | _without_encoder(m) for m in quick["models"]]
+        notes.append(
+            "No ImageNet weights are at hand (ENCODER_WEIGHTS names none): the first study trains"
+            " every network from scratch."
+        )
+    return content, notes
+
+
+def _without_encoder(model):
+    return {k: v for k, v in model.items() if k not in ("name", "encoder_weights", "normalise")}
+
+
+def encoder_at_hand():
+    """Whether a pretrained encoder is on this machine, so that nothing has to be downloaded."""
+    path = os.environ.get("ENCODER_WEIGHTS")
+    return bool(path) and Path(path).is_file()

@@ -1,0 +1,45 @@
+"""Millimetres a pixel of pictures that do not say it: one number, or a table."""
+
+import re
+from pathlib import Path, PurePosixPath
+
+from helpers.errors import StudyError
+from tools.intake import spreadsheet
+from tools.intake.patterns import plain, stem
+
+COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel|\bmm\b")
+FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
+
+
+def told(form, data, form_path=None):
+    """A function of an image (path relative to DATA) → mm or None, by the form's spacing_mm, and
+    the file in DATA that was read for it, or None.
+    """
+    value = form.spacing_mm
+    if value is None or not isinstance(value, str):
+        return (lambda image: value), None
+    beside = [Path(data) / value, *([Path(form_path).parent / value] if form_path else [])]
+    path = next((p for p in beside if p.is_file()), beside[0])
+    frame, _ = spreadsheet.read(path)
+    number = [c for c in frame if COLUMN.search(c)]
+    name = [c for c in frame if FILE.search(c) and c not in number]
+    if len(number) != 1 or not name:
+        raise StudyError(
+            f"{path}: needs a column of picture names (image) and one of millimetres"
+            f" (pixel_spacing_mm); it has {', '.join(frame.columns)}"
+        )
+    table = {}
+    for row, image, text in zip(frame.index, frame[name[0]], frame[number[0]], strict=True):
+        try:
+            mm = float(text.replace(",", "."))
+        except ValueError:
+            mm = 0
+        if not 1e-4 <= mm <= 10:
+            raise StudyError(f"{path}: row {row}: {text!r} is no spacing in mm")
+        table[plain(image.strip())] = mm
+
+    def of(image):
+        names = (image, PurePosixPath(image).name, stem(image))
+        return next((table[plain(n)] for n in names if plain(n) in table), None)
+
+    return of, value if path == beside[0] else None

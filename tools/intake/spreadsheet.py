@@ -1,0 +1,145 @@
+"""A table as offices hand it over: CSV of any separator and encoding, or an Excel file."""
+
+import csv
+import datetime
+import io
+import re
+import zipfile
+
+import charset_normalizer
+import openpyxl
+import pandas as pd
+
+from helpers.errors import StudyError, raise_all
+
+#: encodings that are tried where the text is not UTF-8; the first is Excel's in western Europe
+ENCODINGS = ["cp1252", "cp1250", "gb18030", "big5", "shift_jis", "cp949", "cp1251", "mac_roman"]
+EUROPEAN = ("cp1252", "cp1250", "mac_roman")
+SPOKEN = {"cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows-1251"}
+WORD = re.compile(r"[^\W\d_]+")
+
+
+def read(path):
+    """(frame of text, index is the row in the file from 1; sentences on how it was read)."""
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        raise StudyError(f"{path}: no such file; give the table of patients as CSV") from None
+    if raw[:4] == b"\xd0\xcf\x11\xe0":
+        raise StudyError(f"{path}: is an old spreadsheet (.xls); save it as .xlsx or 'CSV UTF-8'")
+    if raw[:4] == b"PK\x03\x04":
+        rows, notes = _excel(path)
+    else:
+        text, notes = decoded(raw)
+        if "\0" in text:
+            raise StudyError(f"{path}: is no text; save the table as 'CSV UTF-8' or .xlsx")
+        if not text.strip():
+            raise StudyError(f"{path}: is empty; give one row a patient")
+        rows = _rows(text)
+    numbered = [(k, r) for k, r in enumerate(rows, 1) if any(cell.strip() for cell in r)]
+    (_, header), *body = numbered
+    ragged = [
+        f"row {k}: {len(r)} cells, the header has {len(header)}"
+        for k, r in body
+        if len(r) != len(header)
+    ]
+    raise_all(ragged, path)
+    if not body:
+        raise StudyError(f"{path}: has a header but no patient; give one row a patient")
+    frame = pd.DataFrame([r for _, r in body], columns=header, dtype=str)
+    frame.index = [k for k, _ in body]
+    return frame, notes
+
+
+def decoded(raw):
+    """(text, sentences): UTF-8 or UTF-16 by their marks, else the encoding that reads best.
+
+    Where it is not UTF-8, words with other than ASCII letters are shown, for a person to judge.
+    """
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", "replace"), ["The table was read as UTF-16."]
+    try:
+        return raw.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        pass
+    best = charset_normalizer.from_bytes(raw, cp_isolation=ENCODINGS).best()
+    encoding = _chosen(raw, best.encoding if best else None)
+    text = raw.decode(encoding)
+    words = [w for w in dict.fromkeys(WORD.findall(text)) if not w.isascii()]
+    return text, [
+        f"The table is no UTF-8; it was read as {SPOKEN.get(encoding, encoding.upper())}. Are these"
+        f" words right: {', '.join(words[:6])}? Else save it as 'CSV UTF-8'."
+    ]
+
+
+def _chosen(raw, guess):
+    """The encoding of a text that is not UTF-8.
+
+    Single letters among ASCII ones are a European text, which East Asian encodings read as well,
+    two letters as one sign; a guess from a handful of letters is worth less than that Chinese
+    tables are mostly GB18030.
+    """
+    runs = re.findall(rb"[\x80-\xff]+", raw)
+    if sum(len(r) == 1 for r in runs) > len(runs) / 2:
+        order = [guess, "cp1252"] if guess in EUROPEAN else ["cp1252", guess]
+    elif sum(map(len, runs)) < 200:
+        order = ["gb18030", guess, "cp1252"]
+    else:
+        order = [guess, "gb18030", "cp1252"]
+    for encoding in filter(None, order):
+        try:
+            raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return "latin-1"
+
+
+def _rows(text):
+    """Cells of a CSV; Excel's first line 'sep=;' names the separator and is no row, though it
+    counts in the numbers of rows.
+    """
+    told = re.match(r'"?sep=(.)"?\s*\r?\n', text, re.IGNORECASE)
+    if told:
+        body = list(csv.reader(io.StringIO(text[told.end() :]), delimiter=told[1]))
+        return [[], *body]
+    first = next(line for line in text.splitlines() if line.strip())
+    separator = max(",;\t", key=first.count)
+    return list(csv.reader(io.StringIO(text), delimiter=separator))
+
+
+def _excel(path):
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        OSError,
+        openpyxl.utils.exceptions.InvalidFileException,
+    ) as error:
+        raise StudyError(f"{path}: is no readable .xlsx ({error}); save it again") from None
+    filled = []
+    for sheet in book.worksheets:
+        rows = [[_cell(v) for v in row] for row in sheet.iter_rows(values_only=True)]
+        if any(any(r) for r in rows):
+            filled.append((sheet.title, rows))
+    if not filled:
+        raise StudyError(f"{path}: is empty; give one row a patient")
+    title, rows = filled[0]
+    width = max(k + 1 for r in rows for k, cell in enumerate(r) if cell)
+    rows = [(r + [""] * width)[:width] for r in rows]
+    notes = [f"The table was read from the sheet {title!r} of an Excel file."]
+    if len(filled) > 1:
+        notes.append(f"Its other sheets were not read: {', '.join(t for t, _ in filled[1:])}.")
+    return rows, notes
+
+
+def _cell(value):
+    if value is None:
+        return ""
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat() if value.time() == datetime.time() else value.isoformat()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

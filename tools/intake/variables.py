@@ -1,0 +1,105 @@
+"""Which columns of a table of patients may be shared: an allow-list, because what names a person is
+called by a thousand names.
+"""
+
+import re
+import unicodedata
+
+#: what the manifest calls them, and how tables do (lower case, no accents, no brackets)
+NAMES = {
+    "patient_id": (
+        *("patient", "patient id", "patientid", "id", "pid", "case", "case id", "subject"),
+        *("subject id", "participant", "participant id", "study id", "pseudonym", "code"),
+        *("proband", "probanden id", "patienten id", "patientennummer", "patnr", "pat nr"),
+        *("sujet", "cas", "paciente", "caso", "sujeto", "paziente", "soggetto", "paziente id"),
+        *("patienten-id", "patient-id", "编号", "患者编号", "患者", "病例号"),
+    ),
+    "age_years": (
+        *("age", "age years", "age in years", "age y", "alter", "alter jahre", "alter in jahren"),
+        *("eta", "edad", "idade", "leeftijd", "alder", "wiek", "年龄", "年齢"),
+    ),
+    "sex": (
+        *("gender", "geschlecht", "sexe", "sexo", "sesso", "geslacht", "kon", "kjonn", "plec"),
+        *("genre", "genero", "性别", "性別"),
+    ),
+    "height_cm": (
+        *("height", "height cm", "body height", "size cm", "grosse", "groesse", "grosse cm"),
+        *("korpergrosse", "koerpergroesse", "taille", "taille cm", "altura", "talla", "estatura"),
+        *("altezza", "lengte", "身高", "身長"),
+    ),
+    "weight_kg": (
+        *("weight", "weight kg", "body weight", "gewicht", "gewicht kg", "korpergewicht"),
+        *("koerpergewicht", "poids", "poids kg", "peso", "peso kg", "体重"),
+    ),
+    "excluded": (
+        *("exclusion", "reason", "excluded because", "ausschluss", "ausgeschlossen", "exclu"),
+        *("excluido", "escluso"),
+    ),
+    "pixel_spacing_mm": (
+        *("pixel spacing", "pixel spacing mm", "spacing mm", "spacing", "pixel size"),
+        *("pixel size mm", "mm per pixel", "pixelgrosse mm", "taille de pixel mm"),
+    ),
+}
+#: kept under the name that the table gives them
+OTHERS = (
+    *("bmi", "imc", "body mass index", "bsa", "asa", "asa class", "asa status"),
+    *("device", "gerat", "geraet", "appareil", "equipo", "dispositivo", "scanner", "apparaat"),
+    *("machine", "manufacturer", "model", "transducer", "probe", "schallkopf", "sonde", "sonda"),
+    *("frequency", "frequency mhz", "depth", "depth cm", "tiefe", "profondeur"),
+    *("side", "seite", "cote", "lado", "lato", "kant", "laterality", "左右", "侧别"),
+    *("procedure", "eingriff", "intervention", "operation", "block", "blockade", "bloc", "bloqueo"),
+    *("region", "site", "level", "indication", "diagnosis", "diagnose", "diagnostic"),
+    *("diagnostico", "diagnosi", "group", "gruppe", "groupe", "grupo", "gruppo", "cohort"),
+    *("center", "centre", "zentrum", "centro", "hospital id", "center id", "centre id"),
+    *(
+        "smoker",
+        "diabetes",
+        "position",
+        "handedness",
+        "ethnicity",
+        "menopause",
+        "parity",
+        "bi-rads",
+    ),
+    *("birads", "pathology", "histology", "设备", "诊断", "分组"),
+)
+DATE = re.compile(r"\b\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b|年\d+月")
+MOST_TEXTS = 12  # a column of more different texts than this, and than half its rows, is free text
+
+
+def spelled(column):
+    """A heading as it is compared: lower case, no accents, no units in brackets, single blanks."""
+    text = unicodedata.normalize("NFKD", column.casefold().replace("ß", "ss"))
+    text = "".join(c for c in text if not unicodedata.combining(c))
+    text = re.sub(r"[_.,:;/()\[\]]+", " ", text)
+    return " ".join(text.split())
+
+
+KNOWN = {spelled(alias): name for name, aliases in NAMES.items() for alias in (name, *aliases)}
+
+
+def canonical(column):
+    """The manifest's name of a column, or the column's own without blanks around it."""
+    return KNOWN.get(spelled(column), column.strip())
+
+
+def sorted_out(frame, named=()):
+    """(frame, left out: column → why): only known study variables and those that the form names.
+
+    A known variable is left out too where its cells hold dates, or free text, which may name
+    anybody.
+    """
+    left = {}
+    wanted = {spelled(c) for c in named}
+    for column in frame:
+        if column in NAMES or spelled(column) in wanted:
+            continue
+        cells = frame[column].dropna().astype(str)
+        texts = cells[~cells.str.fullmatch(r"[\d.,+<> -]*")]
+        if spelled(column) not in OTHERS:
+            left[column] = "no known study variable"
+        elif cells.str.contains(DATE).any():
+            left[column] = "holds dates"
+        elif texts.nunique() > max(MOST_TEXTS, len(cells) / 2) or cells.str.contains("@").any():
+            left[column] = "free text"
+    return frame.drop(columns=list(left)), left
