@@ -168,7 +168,13 @@ def _video(path, data, notes):
     says another.
     """
     _offsets, *stream = generate_fragments(data.PixelData)
-    frames = videos.read_stream(path, b"".join(stream))
+    try:
+        frames = videos.read_stream(path, b"".join(stream))
+    except StudyError as error:
+        raise StudyError(
+            f"{path}: the cine is compressed as {data.file_meta.TransferSyntaxUID.name} and cannot"
+            " be decoded; ask the scanner for it uncompressed or as JPEG, or export MP4"
+        ) from error
     declared = int(data.get("NumberOfFrames") or 1)
     if len(frames) != declared:
         notes.append(f"the header says {declared} frames, the video holds {len(frames)}")

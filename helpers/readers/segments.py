@@ -24,10 +24,15 @@ def from_dicom(path, part, classes, ignored=()):
     frames = data.get("PerFrameFunctionalGroupsSequence", ())
     if len(frames) != len(stored):
         raise StudyError(f"{path}: says of {len(frames)} of its {len(stored)} frames what they are")
+    shared = data.get("SharedFunctionalGroupsSequence", [{}])[0]  # what all frames have in common
     found = {}
     for described, pixels in zip(frames, stored, strict=True):
-        segment = described.SegmentIdentificationSequence[0].ReferencedSegmentNumber
-        found.setdefault(_source(described), []).append((names[int(segment)], pixels > 0))
+        segment = _group(described, shared, "SegmentIdentificationSequence")
+        number = segment[0].get("ReferencedSegmentNumber") if segment else None
+        if number not in names:
+            raise StudyError(f"{path}: does not say which segment a frame shows; export it again")
+        source = _source(_group(described, shared, "DerivationImageSequence"))
+        found.setdefault(source, []).append((names[number], pixels > 0))
     shapes = _one(path, found, part)
     return areas(path, shapes, stored.shape[1:], classes, ignored)
 
@@ -37,9 +42,15 @@ def _name(segment):
     return str(segment.get("SegmentLabel") or f"segment {segment.SegmentNumber}").strip()
 
 
-def _source(described):
-    """Which frame of its source a frame of the segmentation lies on, from 0."""
-    for derived in described.get("DerivationImageSequence", ()):
+def _group(described, shared, name):
+    return described.get(name) or shared.get(name) or ()
+
+
+def _source(derivations):
+    """What a frame of the segmentation lies on: the frame of a cine, from 0, or the UID of a
+    picture.
+    """
+    for derived in derivations:
         for source in derived.get("SourceImageSequence", ()):
             number = source.get("ReferencedFrameNumber")
             if number is not None:

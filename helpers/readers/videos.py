@@ -22,12 +22,12 @@ def read_video(path, named=None):
     """
     named = named or path
     try:
-        # '-vsync passthrough': each frame once, as recorded, none doubled to fill a clock
+        # '-fps_mode passthrough': each frame once, as recorded, none doubled to fill a clock
         reader = imageio_ffmpeg.read_frames(
             str(path),
             pix_fmt="gray",
             bits_per_pixel=8,
-            output_params=["-vsync", "passthrough", "-vf", "scale=out_range=full"],
+            output_params=["-fps_mode", "passthrough", "-vf", "scale=out_range=full"],
         )
         about = next(reader)
         columns, rows = about["size"]
@@ -41,7 +41,7 @@ def read_video(path, named=None):
         raise
     except (OSError, RuntimeError, ValueError, StopIteration, KeyError) as error:
         raise StudyError(
-            f"{named}: the video cannot be read ({' '.join(str(error).split())[:120]}); save it"
+            f"{named}: the video cannot be read ({' '.join(str(error).split())[-120:]}); save it"
             " as MP4"
         ) from None
     if not frames:
