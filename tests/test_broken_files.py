@@ -69,7 +69,7 @@ def _(folder):
 @broken(
     "text with an image's name",
     "{path}: is no PNG file: it starts with b'patient '; give PNG, JPEG, TIFF, BMP, DICOM, NIfTI,"
-    " JSON, or leave it out",
+    " NRRD, video, JSON, or leave it out",
 )
 def _(folder):
     (folder / "a.png").write_text("patient 7, see the other folder")
@@ -79,7 +79,7 @@ def _(folder):
 @broken(
     "text with a scanner's name",
     "{path}: is no DICOM file: it starts with b'patient '; give PNG, JPEG, TIFF, BMP, DICOM, NIfTI,"
-    " JSON, or leave it out",
+    " NRRD, video, JSON, or leave it out",
 )
 def _(folder):
     (folder / "a.dcm").write_text("patient 7")
@@ -89,7 +89,7 @@ def _(folder):
 @broken(
     "unknown kind",
     "{path}: is no known image or mask file: it starts with b'GIF89a\\x01\\x00'; give PNG, JPEG,"
-    " TIFF, BMP, DICOM, NIfTI, JSON, or leave it out",
+    " TIFF, BMP, DICOM, NIfTI, NRRD, video, JSON, or leave it out",
 )
 def _(folder):
     (folder / "a.gif").write_bytes(b"GIF89a\x01\0\x01\0")
@@ -280,12 +280,11 @@ def _(folder):
 
 
 @broken(
-    "NIfTI with five axes", "{path}: has 5 axes (4, 4, 1, 1, 3); a picture has two, a stack three"
+    "NIfTI of volumes over time",
+    "{path}: has 4 axes (4, 4, 2, 3); a picture has two, a stack three",
 )
 def _(folder):
-    nibabel.save(
-        nibabel.Nifti1Image(np.zeros((4, 4, 1, 1, 3), np.uint8), np.eye(4)), folder / "a.nii"
-    )
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 2, 3), np.uint8), np.eye(4)), folder / "a.nii")
     return folder / "a.nii"
 
 
@@ -373,7 +372,11 @@ def _(folder):
     return save(folder / "a.jpg", labels())
 
 
-@broken("DICOM mask", "{path}: a mask cannot be DICOM: export PNG or NIfTI", mask=True)
+@broken(
+    "DICOM picture as a mask",
+    "{path}: is a DICOM picture and no segmentation; give its mask",
+    mask=True,
+)
 def _(folder):
     return dicom(folder / "a.dcm", labels())
 
@@ -562,7 +565,8 @@ def _(folder):
 
 @broken(
     "line drawn as a structure",
-    "{path}: shape 1 (nerve) is a linestrip, which encloses no area; draw a polygon",
+    "{path}: shape 1 (nerve) is a linestrip, which encloses no area; draw a polygon, or write"
+    " its label under ignored in the form",
     mask=True,
 )
 def _(folder):
@@ -617,7 +621,8 @@ def _(folder):
 
 @broken(
     "some other JSON",
-    "{path}: neither Labelme (key 'shapes') nor COCO (keys 'images', 'annotations', 'categories')",
+    "{path}: neither Labelme (key 'shapes') nor COCO (keys 'images', 'annotations', 'categories')"
+    " nor VIA (file names with 'regions')",
     mask=True,
 )
 def _(folder):

@@ -6,19 +6,21 @@ import os
 import re
 import shutil
 import stat
+from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
-from pictures import dicom, save
+from pictures import dicom, grey, save
 from PIL import Image, ImageDraw, ImageFont
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from scipy import ndimage
 
 from helpers import readers, studies
 from helpers.errors import StudyError
-from tools.intake import anonymous, deidentify
+from tools.intake import anonymous, deidentify, text
 from tools.intake.make import make
 
 SIZE = (240, 320)
@@ -46,6 +48,14 @@ SECRETS = {
 OVERLAYS = ("MEIER ANNA", "KH-778812", "14.05.1961", "07/03/2024")
 
 
+@pytest.fixture
+def nothing_written(monkeypatch):
+    """A reader that finds no text, for what has nothing to do with it: the real one takes a
+    second.
+    """
+    monkeypatch.setattr(text, "find", lambda frames: [])
+
+
 def sector(seed=0):
     """A convex-array picture, uint8 SIZE: speckle 40–220 in a fan, black around; and the fan,
     bool.
@@ -64,8 +74,8 @@ def written(pixels, scale=1):
     picture = Image.fromarray(pixels)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=14 * scale)
     places = [(x * scale, y * scale) for x, y in ((4, 4), (230, 4), (8, 28), (232, 28))]
-    for text, place in zip(OVERLAYS, places, strict=True):
-        draw.text(place, text, fill=255, font=font)
+    for words, place in zip(OVERLAYS, places, strict=True):
+        draw.text(place, words, fill=255, font=font)
     return np.asarray(picture)
 
 
@@ -75,7 +85,7 @@ def original(path, seed=0, **tags):
     return pixels, fan
 
 
-def test_grey_values_and_spacing_survive(tmp_path):
+def test_grey_values_and_spacing_survive(tmp_path, nothing_written):
     pixels, fan = original(tmp_path / "a.dcm")
     result = deidentify.clean(tmp_path / "a.dcm", "S1", "secret")
     deidentify.save(result, tmp_path / "out.dcm")
@@ -92,7 +102,7 @@ def test_grey_values_and_spacing_survive(tmp_path):
     assert (kept & fan).sum() / (region & fan).sum() > 0.999
 
 
-def test_overlays_are_gone(tmp_path):
+def test_overlays_are_gone(tmp_path, nothing_written):
     pixels, fan = original(tmp_path / "a.dcm")
     result = deidentify.clean(tmp_path / "a.dcm", "S1", "secret")
     top, bottom, left, right = result.box
@@ -100,30 +110,73 @@ def test_overlays_are_gone(tmp_path):
     assert (written(pixels) != pixels).sum() > 500 and not result.frames[0][burned].any()
 
 
-def test_text_reader_finds_nothing(tmp_path):
-    if shutil.which("tesseract") is None:
-        pytest.skip("tesseract is not installed (Debian package tesseract-ocr)")
-    pixels, _ = original(tmp_path / "a.dcm")
-    scaled = np.asarray(Image.fromarray(np.zeros_like(pixels)).resize((960, 720)))
-    before = deidentify.residual_text(written(scaled, scale=3))
-    assert {"MEIER", "ANNA", "14.05.1961", "07/03/2024"} <= set(before)  # it can read
-    words = deidentify.residual_text(written(pixels))
-    assert {"MEIER", "ANNA", "14.05.1961"} <= set(words)  # on the scanner's picture too
-    words = deidentify.residual_text(deidentify.clean(tmp_path / "a.dcm", "S1", "s").frames[0])
-    assert not set(words) & set(before)  # noise may look like some other word
-    assert not any(
-        part in word
-        for word in words
-        for part in ("MEIER", "ANNA", "KH", "1961", "2024", "05", "07")
+def speckle(background=0):
+    """A fan of smooth speckle on a screen of one grey: uint8 (300, 400)."""
+    y, x = np.mgrid[:300, :400]
+    radius, angle = np.hypot(x - 200, y + 50), np.abs(np.arctan2(x - 200, y + 50))
+    noise = np.random.default_rng(1).rayleigh(1, (300, 400))
+    tissue = np.clip(75 * ndimage.gaussian_filter(noise, (1, 2)), 8, 255)
+    return np.where((radius > 100) & (radius < 330) & (angle < 0.55), tissue, background).astype(
+        np.uint8
     )
 
 
-def test_no_text_reader_is_said(monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert deidentify.residual_text(np.zeros((8, 8), np.uint8)) is None
+def with_text(pixels, words, place, size, grey):
+    picture = Image.fromarray(pixels)
+    ImageDraw.Draw(picture).text(place, words, fill=grey, font=ImageFont.load_default(size=size))
+    return np.asarray(picture)
 
 
-def test_header_holds_nothing_else(tmp_path):
+@pytest.mark.parametrize(
+    ("words", "place", "size", "grey"),
+    [
+        ("MEIER ANNA", (160, 130), 10, 255),
+        ("14.05.1961", (150, 200), 12, 170),
+        ("KH-778812", (150, 90), 20, 0),
+    ],
+)
+def test_words_on_the_fan_are_found_and_blackened(tmp_path, words, place, size, grey):
+    if not text.available():
+        pytest.skip("no text reader is installed (rapidocr-onnxruntime)")
+    clear = speckle()
+    dicom(tmp_path / "a.dcm", with_text(clear, words, place, size, grey), regions=())
+    result = deidentify.clean(tmp_path / "a.dcm", "S1", "s")
+    assert "".join(result.removed).replace(" ", "") == words.replace(" ", "")
+    assert result.proven and result.header.BurnedInAnnotation == "NO"
+    top, bottom, left, right = result.box
+    ink = (with_text(clear, words, place, size, grey) != clear)[top:bottom, left:right]
+    assert not result.frames[0][ink].any()
+    lost = (result.frames[0] != clear[top:bottom, left:right]) & result.inside
+    assert lost.sum() < 1.5 * size * size * len(words)  # the rest of the fan is untouched
+
+
+def test_words_on_a_grey_screen_and_in_a_bar_are_outside_the_fan(tmp_path, nothing_written):
+    pixels = speckle(background=40)
+    pixels[:24] = 90
+    pixels = with_text(pixels, "MEIER ANNA  14.05.1961", (5, 3), 16, 255)
+    dicom(tmp_path / "a.dcm", with_text(pixels, "KH-778812", (2, 240), 14, 255), regions=())
+    result = deidentify.clean(tmp_path / "a.dcm", "S1", "s")
+    fan = speckle() > 0
+    top, bottom, left, right = result.box
+    assert top >= 24 and result.inside.sum() == pytest.approx(fan.sum(), rel=0.08)
+    assert (result.inside & fan[top:bottom, left:right]).sum() > 0.999 * fan.sum()
+
+
+def test_what_is_half_read_or_not_looked_at_is_never_called_clean(tmp_path, monkeypatch):
+    original(tmp_path / "a.dcm")
+    found = [text.Place((10, 20, 10, 40), "")]
+    for answer, told in ((found, "1 place looks like text still"), (None, "not looked through")):
+        monkeypatch.setattr(text, "find", lambda frames, answer=answer: answer)
+        result = deidentify.clean(tmp_path / "a.dcm", "S1", "s")
+        assert result.header.BurnedInAnnotation == "YES" and told in anonymous._found(result)
+
+
+def test_without_a_text_reader_nothing_is_found(monkeypatch):
+    monkeypatch.setattr(text, "_reader", lambda: None)
+    assert text.find(np.zeros((1, 8, 8), np.uint8)) is None and not text.available()
+
+
+def test_header_holds_nothing_else(tmp_path, nothing_written):
     extra = Dataset()
     extra.PatientName = "Meier^Anna"
     original(
@@ -187,6 +240,11 @@ def test_header_holds_nothing_else(tmp_path):
         ({"PatientAge": "045Y"}, "045Y"),
         ({"PatientAge": "097Y"}, "090Y"),
         ({"PatientAge": "007M"}, "007M"),
+        ({"PatientAge": "42"}, "042Y"),
+        ({"PatientAge": "42 y"}, "042Y"),
+        ({"PatientAge": "adult"}, ""),
+        ({"PatientAge": "adult", "PatientBirthDate": "19610307", "StudyDate": "20240307"}, "063Y"),
+        ({"PatientBirthDate": "20250101", "StudyDate": "20240307"}, ""),
         ({"PatientBirthDate": "19610308", "StudyDate": "20240307"}, "062Y"),
         ({"PatientBirthDate": "19610307", "StudyDate": "20240307"}, "063Y"),
         ({"PatientBirthDate": "19100101", "StudyDate": "20240307"}, "090Y"),
@@ -200,7 +258,44 @@ def test_dates_become_ages(tags, expected):
     assert deidentify.age(data) == expected
 
 
-def test_without_regions_the_fan_is_found(tmp_path):
+def test_allowed_values_that_name_somebody_or_are_no_values_stay_behind(tmp_path, nothing_written):
+    original(
+        tmp_path / "a.dcm",
+        Manufacturer="Maker",
+        ManufacturerModelName="Probe of Dr. Huber",
+        PatientSex="Anna",
+        PatientAge="62",
+    )
+    result = deidentify.clean(tmp_path / "a.dcm", "S1", "s")
+    assert result.header.Manufacturer == "Maker"
+    assert "ManufacturerModelName" not in result.header and "PatientSex" not in result.header
+    assert sorted(result.notes) == [
+        "ManufacturerModelName was left out: it holds what it should not",
+        "PatientAge 62 has no unit: taken as years",
+        "PatientSex was left out: it holds what it should not",
+    ]
+
+
+def test_files_without_identifiers_get_different_ones(tmp_path, nothing_written):
+    for k in range(2):
+        data = dcmread(dicom(tmp_path / f"{k}.dcm", sector(k)[0], regions=()))
+        del data.SOPInstanceUID
+        data.save_as(tmp_path / f"{k}.dcm")
+    found = {
+        deidentify.clean(tmp_path / f"{k}.dcm", "S1", "s").header.SOPInstanceUID for k in (0, 1)
+    }
+    assert len(found) == 2
+
+
+def test_days_between_examinations_stay(tmp_path, nothing_written):
+    original(tmp_path / "a.dcm", StudyDate="20240310")
+    first = date(2024, 3, 7)
+    result = deidentify.clean(tmp_path / "a.dcm", "S1", "s", first_day=first)
+    assert result.header.LongitudinalTemporalOffsetFromEvent == 3.0
+    assert "2024" not in str(result.header)
+
+
+def test_without_regions_the_fan_is_found(tmp_path, nothing_written):
     pixels, fan = sector()
     dicom(tmp_path / "a.dcm", written(pixels), regions=(), PixelSpacing=[0.2, 0.2])
     result = deidentify.clean(tmp_path / "a.dcm", "S1", "s")
@@ -208,10 +303,10 @@ def test_without_regions_the_fan_is_found(tmp_path):
     kept = np.zeros(SIZE, bool)
     kept[top:bottom, left:right] = result.inside
     assert (kept & fan).sum() / fan.sum() > 0.999 and (kept & ~fan).sum() < 0.08 * fan.sum()
-    assert readers.dicom.spacing(result.header) == (0.2, 0.2)
+    assert readers.dicom.spacing(result.header, []) == (0.2, 0.2)
 
 
-def test_shadow_at_the_edge_of_the_fan_is_kept(tmp_path):
+def test_shadow_at_the_edge_of_the_fan_is_kept(tmp_path, nothing_written):
     pixels, fan = sector()
     pixels[120:, 60:110] = 0  # an acoustic shadow
     dicom(tmp_path / "a.dcm", pixels)
@@ -221,7 +316,7 @@ def test_shadow_at_the_edge_of_the_fan_is_kept(tmp_path):
     assert (kept & fan).sum() / fan.sum() > 0.98
 
 
-def test_cine(tmp_path):
+def test_cine(tmp_path, nothing_written):
     frames = np.stack([written(sector(seed)[0]) for seed in range(3)])
     dicom(tmp_path / "a.dcm", frames, regions=(), **SECRETS)
     deidentify.save(deidentify.clean(tmp_path / "a.dcm", "S1", "s"), tmp_path / "out.dcm")
@@ -240,7 +335,7 @@ def test_cine(tmp_path):
         ),
     ],
 )
-def test_pictures_that_cannot_be_cropped(tmp_path, pixels, regions, message):
+def test_pictures_that_cannot_be_cropped(tmp_path, nothing_written, pixels, regions, message):
     path = dicom(tmp_path / "a.dcm", pixels, regions=regions)
     with pytest.raises(StudyError, match=message):
         deidentify.clean(path, "S1", "s")
@@ -251,7 +346,7 @@ def test_pictures_that_cannot_be_cropped(tmp_path, pixels, regions, message):
 
 
 @pytest.fixture
-def hospital(tmp_path, monkeypatch):
+def hospital(tmp_path, monkeypatch, nothing_written):
     """Five patients with two pictures and masks each, and a table of patients."""
     monkeypatch.setattr(studies, "ROOT", tmp_path / "root")
     data = tmp_path / "hospital"
@@ -270,7 +365,9 @@ def hospital(tmp_path, monkeypatch):
 
 def test_a_folder_becomes_a_study(hospital, tmp_path):
     out, key = tmp_path / "clean", tmp_path / "locked" / "key.csv"
-    sheet = anonymous.convert(hospital, out, key, None, hospital / "patients.csv")
+    report = anonymous.convert(hospital, out, key, None, hospital / "patients.csv")
+    sheet = report.sheet
+    assert (report.done, report.masks, report.left, report.unproven) == (10, 10, 1, 0)
     everything = b"".join(
         p.read_bytes() + str(p.relative_to(out)).encode() for p in out.rglob("*") if p.is_file()
     )
@@ -350,26 +447,66 @@ def test_what_the_form_excludes_stays_behind_and_what_it_tells_comes_along(hospi
 
 def test_what_is_left_behind_is_said(hospital, tmp_path):
     save(hospital / "photo.png", sector()[0])
-    sheet = anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv").read_text()
-    assert "Left behind, because they are not DICOM (1): photo.png" in sheet
+    report = anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv")
+    told = "Left behind, because they are no DICOM pictures (2): patients.csv, photo.png"
+    assert told in report.sheet.read_text() and report.left == 2
 
 
 def test_the_sheet_shows_every_frame_of_a_cine(hospital, tmp_path, monkeypatch):
     frames = np.stack([sector(seed)[0] for seed in range(3)])
     frames[2, 120:140, 150:170] = 255  # only on the last
     dicom(hospital / "Meier_0_0.dcm", frames, regions=(), **SECRETS | {"PatientID": "KH-0"})
+    monkeypatch.setattr(
+        text,
+        "find",
+        lambda f: [text.Place((120, 140, 150, 170), "")] if len(f) > 1 else [],
+    )
+    report = anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv")
+    told = report.sheet.read_text()
+    assert report.unproven == 1 and told.count("looks like text still") == 1
+    assert told.index("looks like text still") < told.index("no text found")
+
+
+def test_one_frame_of_text_in_a_cine_is_looked_for(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        deidentify,
-        "residual_text",
-        lambda p: seen.append((p == 255).sum()) or ["MEIER"][len(seen) < 5 :],
+        text, "_places", lambda pixels: seen.append(int((pixels == 255).sum())) or []
     )
-    text = anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv").read_text()
-    assert max(seen) >= 400
-    assert (
-        text.index("text found: MEIER") < text.index("text found: none")
-        and text.count("text found: MEIER") == 6
+    frames = np.full((9, 20, 20), 100, np.uint8)
+    frames[6, 5:8, 5:8] = 255
+    monkeypatch.setattr(text, "available", lambda: True)
+    assert text.find(frames) == [] and max(seen) == 9
+
+
+def test_two_people_under_one_number(hospital, tmp_path):
+    original(
+        hospital / "Meier_1_1.dcm",
+        PatientID="KH-1",
+        PatientName="Huber^Karl",
+        PatientBirthDate="19500101",
     )
+    with pytest.raises(StudyError, match=r"Meier_1_1.dcm: has the patient number of Meier_1_0.dcm"):
+        anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv")
+    assert not (tmp_path / "clean").exists()
+
+
+@pytest.mark.parametrize(
+    ("other", "differs"),
+    [
+        (("Meier^Anna", "19610514", "F"), False),
+        (("ANNA MEIER-HUBER", "19610514", ""), False),  # another spelling, a new name
+        (("", "", ""), False),
+        (("Huber^Karl", "", ""), True),
+        (("Meier^Anna", "19610515", "F"), True),
+        (("Meier^Anna", "19610514", "M"), True),
+    ],
+)
+def test_who_is_another_person(tmp_path, other, differs):
+    people = []
+    for k, (name, born, sex) in enumerate((("Meier^Anna", "19610514", "F"), other)):
+        tags = {"PatientName": name, "PatientBirthDate": born, "PatientSex": sex}
+        people.append(deidentify.person(dicom(tmp_path / f"{k}.dcm", grey(), **tags)))
+    assert deidentify.differ(*people) is differs
 
 
 def test_raters_come_along(hospital, tmp_path):
@@ -424,7 +561,7 @@ BROKEN = {
         NOTHING + ": 3 problems\n"
         "  - Meier_0_0.dcm: is empty (0 bytes); copy it again\n"
         "  - notes.png: is no PNG file: it starts with b'bring th'; "
-        "give PNG, JPEG, TIFF, BMP, DICOM, NIfTI, JSON, or leave it out\n"
+        "give PNG, JPEG, TIFF, BMP, DICOM, NIfTI, NRRD, video, JSON, or leave it out\n"
         "  - Meier_1_1.dcm: the picture cannot be decoded (TRUNCATED); export it again"
     ),
     "no DICOM": "DATA={data}: none of its 11 files is a DICOM image",

@@ -17,7 +17,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import convert_color_space
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from helpers import files, readers
+from helpers import readers
 from helpers.readers import labels as label_files
 
 SHIPPED = Path(data_manager.DATA_ROOT) / "test_files"
@@ -92,8 +92,8 @@ def test_cine_frames(tmp_path):
 def test_a_name_with_a_hash_sign_is_a_name(tmp_path):
     path = save(tmp_path / "a#1.png", grey())
     assert np.array_equal(readers.read_image(path)[0], grey())
-    assert files.sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert readers.sha256(f"{save(tmp_path / 'b.png', grey())}#0") == files.sha256(
+    assert readers.sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert readers.sha256(f"{save(tmp_path / 'b.png', grey())}#0") == readers.sha256(
         tmp_path / "b.png"
     )
 
@@ -103,14 +103,34 @@ def test_dicom_spacing(tmp_path):
     path = dicom(tmp_path / "b.dcm", grey(), regions=(), PixelSpacing=[0.3, 0.4])
     assert readers.read_image(path)[1] == (0.3, 0.4)
     assert readers.read_image(dicom(tmp_path / "c.dcm", grey(), regions=()))[1] is None
-    two = readers.open_picture(
-        dicom(
-            tmp_path / "d.dcm", grey(), regions=((0, 0, 9, 9, 0.5, 0.5), (0, 0, 50, 30, 0.02, 0.01))
-        )
-    )
-    assert (
-        two.spacing_mm == pytest.approx((0.2, 0.1)) and "several ultrasound regions" in two.notes[0]
-    )
+
+
+SIDE_BY_SIDE = ((0, 0, 29, 39, 0.02, 0.02), (30, 0, 59, 39, 0.01, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"), [((5, 20), (0.2, 0.2)), ((35, 50), (0.1, 0.1)), ((20, 40), None)]
+)
+def test_spacing_is_that_of_the_region_in_which_the_outline_lies(tmp_path, columns, expected):
+    path = dicom(tmp_path / "a.dcm", grey(), regions=SIDE_BY_SIDE)
+    outlined = np.zeros((40, 60), np.uint8)
+    outlined[10:20, slice(*columns)] = 1
+    spacing, notes = readers.spacing_at(path, outlined)
+    assert spacing == (None if expected is None else pytest.approx(expected))
+    assert bool(notes) == (expected is None)
+    alone = readers.open_picture(path)  # without an outline nobody can tell
+    assert alone.spacing_mm is None and "spacing unknown" in alone.notes[0]
+
+
+def test_a_colour_flow_region_has_a_spacing(tmp_path):
+    path = dicom(tmp_path / "a.dcm", grey())
+    data = dcmread(path)
+    data.SequenceOfUltrasoundRegions[0].RegionDataType = 2
+    data.save_as(path)
+    assert readers.read_image(path)[1] == pytest.approx((0.2, 0.1))
+    data.SequenceOfUltrasoundRegions[0].RegionDataType = 3  # a Doppler trace: seconds, not tissue
+    data.save_as(path)
+    assert readers.read_image(path)[1] is None
 
 
 def test_dicom_photometric_interpretations(tmp_path):

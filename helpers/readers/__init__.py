@@ -12,7 +12,8 @@ What a file is, is decided by its content; its name must not contradict it. Conv
 - Colour becomes grey by ITU-R BT.601 luma (0.299 R + 0.587 G + 0.114 B), which leaves grey pixels
   as they are.
 - ``file#n`` names frame n (from 0) of a cine, a stack or a volume; ``file.json#name`` one image of
-  a COCO file.
+  a COCO or VIA file.
+- A size that a file declares is checked before memory is taken for it.
 """
 
 import hashlib
@@ -23,7 +24,26 @@ from pathlib import Path
 import numpy as np
 
 from helpers.errors import StudyError
-from helpers.readers import dicom, labels, pictures
+from helpers.readers import dicom, labels, pictures, segments, videos
+from helpers.readers.plausible import doubts
+
+__all__ = [
+    "Mask",
+    "Picture",
+    "StudyError",
+    "doubts",
+    "kind",
+    "locate",
+    "one_picture",
+    "open_mask",
+    "open_picture",
+    "read_frames",
+    "read_image",
+    "read_mask",
+    "sha256",
+    "spacing_at",
+    "suffix",
+]
 
 SUFFIXES = {
     "PNG": (".png",),
@@ -32,7 +52,10 @@ SUFFIXES = {
     "BMP": (".bmp", ".dib"),
     "DICOM": (".dcm", ".dicom", ".ima", ""),
     "NIfTI": (".nii", ".nii.gz"),
+    "NRRD": (".nrrd",),
+    "video": (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".m4v"),
     "JSON": (".json",),
+    "CSV": (".csv",),
 }
 KNOWN = {s for group in SUFFIXES.values() for s in group} - {""}
 
@@ -45,6 +68,16 @@ class Picture:
 
     pixels: np.ndarray
     spacing_mm: tuple[float, float] | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mask:
+    """pixels: class indices uint8 (rows, columns); notes: what the reader left out or could not
+    tell.
+    """
+
+    pixels: np.ndarray
     notes: tuple[str, ...] = ()
 
 
@@ -99,7 +132,7 @@ def kind(path):
     if found is None:
         raise StudyError(
             f"{path}: is no {_named(end)} file: it starts with {head[:8]!r}; "
-            f"give {', '.join(SUFFIXES)}, or leave it out"
+            f"give {', '.join(k for k in SUFFIXES if k != 'CSV')}, or leave it out"
         )
     if end in KNOWN and end not in SUFFIXES[found]:
         raise StudyError(
@@ -130,8 +163,17 @@ def _sniff(head, end):
         return "NIfTI"
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] == b"n+2\0":
         return "NIfTI"
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and end == ".json":
+    if head.startswith(b"NRRD000"):
+        return "NRRD"
+    if head[4:8] == b"ftyp" or head.startswith((b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11")):
+        return "video"
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return "video"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text[:1] in (b"{", b"[") and end == ".json":
         return "JSON"
+    if text.lstrip(b"#").startswith(b"filename,file_size,file_attributes") and end == ".csv":
+        return "CSV"  # the one table that holds outlines: VIA's
     return None
 
 
@@ -139,13 +181,14 @@ def open_picture(path):
     """Every frame of an image file as a Picture; StudyError names the file and what to do."""
     path = Path(path)
     found = kind(path)
-    if found == "JSON":
+    if found in ("JSON", "CSV"):
         raise StudyError(
             f"{path}: is an annotation, not an image; pictures embedded in JSON are never used"
         )
-    if found == "DICOM":
-        return Picture(*dicom.read(path))
-    return Picture(*(pictures.read_nifti(path) if found == "NIfTI" else pictures.read_raster(path)))
+    if found == "video":
+        return Picture(videos.read_video(path)[0], None)
+    readers = {"DICOM": dicom.read, "NIfTI": pictures.read_nifti, "NRRD": pictures.read_nrrd}
+    return Picture(*readers.get(found, pictures.read_raster)(path))
 
 
 def read_frames(path):
@@ -188,41 +231,72 @@ def _frame_number(path, part):
     return int(part)
 
 
+def spacing_at(path, outlined):
+    """(spacing_mm (row, column) or None, notes) of an image at an outline, bool (rows, columns).
+
+    A DICOM screen may show regions of different spacing side by side: the one in which the outline
+    lies counts. Other files have one spacing, or none.
+    """
+    file, _ = locate(path)
+    notes = []
+    if kind(file) != "DICOM":
+        return open_picture(file).spacing_mm, ()
+    return dicom.spacing(dicom.header(file), notes, np.asarray(outlined) > 0), tuple(notes)
+
+
 def read_mask(path, classes, *, ignored=(), shape=None):
-    """A mask as class indices, uint8 (rows, columns), whatever drew it.
+    """A mask as class indices, uint8 (rows, columns): the pixels of ``open_mask``."""
+    return open_mask(path, classes, ignored=ignored, shape=shape).pixels
+
+
+def open_mask(path, classes, *, ignored=(), shape=None):
+    """A mask as a Mask of class indices, whatever drew it, with notes.
 
     classes: sequence with .index .name .title .colour, optionally .labels (further names in
-    annotation files). ignored: label names (annotations, ITK-SNAP) that are read as background.
-    shape: (rows, columns) it must have. PNG, TIFF, BMP: the values are class indices (0 and 255
-    also do for one structure), or the colours are the declared ones. NIfTI: the values are indices,
-    or what the ITK-SNAP label description beside it calls them. Labelme and COCO: areas by name,
-    see ``helpers.readers.labels``. Anything undeclared is an error that lists what was found.
+    annotation files; numbers among them are the values that stand for the class in rasters).
+    ignored: label names (annotations, ITK-SNAP, segmentations) and values that are read as
+    background. shape: (rows, columns) it must have. PNG, TIFF, BMP: the values are class indices (0
+    and 255 also do for one structure), or the colours are the declared ones. NIfTI: the values are
+    indices, or what the ITK-SNAP label description beside it calls them. DICOM segmentations and
+    .seg.nrrd: segments by name. Labelme, COCO and VIA: areas by name, see
+    ``helpers.readers.labels``. Anything undeclared is an error that lists what was found.
     """
     file, part = locate(path)
-    found = kind(file)
+    found, notes = kind(file), []
     if found == "JSON":
-        mask = labels.from_json(file, part, classes, ignored, shape)
+        mask = labels.from_json(file, part, classes, ignored, shape, notes)
+    elif found == "CSV":
+        mask = labels.from_table(file, part, classes, ignored, shape)
+    elif found == "DICOM":
+        mask = segments.from_dicom(file, part, classes, ignored)
+    elif found == "NRRD":
+        mask = segments.from_nrrd(file, part, classes, ignored)
     elif found == "NIfTI":
-        values, _ = pictures.open_nifti(file)
-        mask = labels.from_labels(
-            file,
-            _one(path, values.T if values.ndim == 2 else values.transpose(2, 1, 0), part),
-            classes,
-            ignored,
-        )
+        mask = labels.from_labels(file, _slice(path, file, part, shape, notes), classes, ignored)
     elif found in ("PNG", "TIFF", "BMP"):
         frames, _ = pictures.open_raster(file)
-        mask = labels.from_raster(file, _one(path, frames, part), classes)
+        mask = labels.from_raster(file, _one(path, frames, part), classes, ignored)
     else:
         advice = (
             "its losses smear the labels; export PNG" if found == "JPEG" else "export PNG or NIfTI"
         )
         raise StudyError(f"{file}: a mask cannot be {found}: {advice}")
-    if shape is not None and mask.shape != tuple(shape):
-        raise StudyError(
-            f"{file}: the mask has {mask.shape[0]} rows × {mask.shape[1]} columns, its image "
-            f"{shape[0]} × {shape[1]}; export it at the size of the image"
-        )
+    labels.check_shape(file, mask.shape, shape)
+    return Mask(mask, tuple(notes))
+
+
+def _slice(path, file, part, shape, notes):
+    """Voxel values (rows, columns) of a NIfTI mask.
+
+    Saved from a bare array it may hold rows first: its shape tells, where it is not square.
+    """
+    values, _, unclear = pictures.read_volume(file)
+    mask = _one(path, values.T if values.ndim == 2 else values.transpose(2, 1, 0), part)
+    if unclear and shape is not None and mask.shape != tuple(shape) == mask.shape[::-1]:
+        notes.append("saved with rows first, as its shape shows: rows and columns were exchanged")
+        return mask.T
+    if mask.shape[0] == mask.shape[1]:
+        notes += unclear
     return mask
 
 

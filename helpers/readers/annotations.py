@@ -1,63 +1,114 @@
-"""Labelme and COCO files as shapes: [(label, outlines or pixels), …] and the size (rows,
+"""Labelme, COCO and VIA files as shapes: [(label, outlines or pixels), …] and the size (rows,
 columns).
 """
 
+import base64
+import binascii
+import csv
+import io
+import json
+from pathlib import PurePosixPath
+
 import numpy as np
+from PIL import Image
 
 from helpers.errors import StudyError
-from helpers.readers.polygons import circle
+from helpers.readers.plausible import check_size
+from helpers.readers.polygons import circle, ellipse
+
+#: shapes of four or more corners, whatever a tool calls them
+CORNERS = ("polygon", "rectangle", "rotation", "quadrilateral", "oriented_rectangle")
+#: a ring of a many-ringed outline that is smaller is a speck, left by a tool that traced pixels
+SPECK = 4.0  # px²
 
 
-def labelme(path, content, shape=None):
-    """(shapes, (rows, columns)) of a Labelme file: polygon, rectangle and circle; imageData is
-    never looked at.
+def labelme(path, content, shape=None, ignored=()):
+    """(shapes, (rows, columns)) of a Labelme or X-AnyLabeling file: polygon, rectangle (turned
+    too), circle and mask; imageData is never looked at.
 
-    shape: the size to use where the file does not state one.
+    shape: the size to use where the file does not state one. ignored: labels that are left out
+    before their shapes are looked at.
     """
     size = (content.get("imageHeight"), content.get("imageWidth"))
-    if not all(isinstance(n, int) and n > 0 for n in size):
+    if not all(_whole(n) for n in size):
         if shape is None:
             raise StudyError(
                 f"{path}: imageHeight and imageWidth are missing; save it again with a newer"
                 " Labelme"
             )
         size = tuple(shape)
-    return [
-        (s.get("label"), [_outline(path, n, s)]) for n, s in enumerate(content["shapes"], 1)
-    ], size
+    check_size(path, *size)
+    left_out = {str(label).lower() for label in ignored}
+    shapes = []
+    for number, drawn in enumerate(content["shapes"], 1):
+        if not isinstance(drawn, dict):
+            raise StudyError(f"{path}: shape {number} is no shape; save it again")
+        if str(drawn.get("label")).lower() not in left_out:
+            shapes.append((drawn.get("label"), _area(path, number, drawn, size)))
+    return shapes, size
 
 
-def _outline(path, number, shape):
-    kind = shape.get("shape_type") or "polygon"
+def _whole(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _area(path, number, shape, size):
+    """One shape as [outline (n, 2)] or as pixels bool (rows, columns)."""
+    kind, named = shape.get("shape_type") or "polygon", f"shape {number} ({shape.get('label')})"
     try:
         points = np.array(shape.get("points", []), float)
     except (TypeError, ValueError):
+        raise StudyError(f"{path}: {named}: points are not pairs of numbers") from None
+    if kind in CORNERS and (kind == "polygon" or len(points) >= 4):
+        return [points]
+    if kind not in ("rectangle", "circle", "mask"):
         raise StudyError(
-            f"{path}: shape {number} ({shape.get('label')}): points are not pairs of numbers"
-        ) from None
-    if kind == "polygon" or (kind == "rectangle" and len(points) == 4):
-        return points
-    if kind in ("rectangle", "circle"):
-        if points.shape != (2, 2):
-            raise StudyError(
-                f"{path}: shape {number} ({shape.get('label')}): a {kind} has two points, not"
-                f" {len(points)}"
-            )
-        (x0, y0), (x1, y1) = points
-        return (
-            circle(points[0], points[1])
-            if kind == "circle"
-            else np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+            f"{path}: {named} is a {kind}, which encloses no area; draw a polygon, or write its"
+            " label under ignored in the form"
         )
-    raise StudyError(
-        f"{path}: shape {number} ({shape.get('label')}) is a {kind}, which encloses no area; draw a"
-        " polygon"
-    )
+    if points.shape != (2, 2):
+        raise StudyError(f"{path}: {named}: a {kind} has two points, not {len(points)}")
+    if kind == "mask":
+        return _pixels(path, named, shape.get("mask"), points, size)
+    (x0, y0), (x1, y1) = points
+    return [circle(*points) if kind == "circle" else _box(x0, y0, x1, y1)]
 
 
-def coco(path, content, part=None):
+def _box(x0, y0, x1, y1):
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
+
+
+def _pixels(path, named, text, points, size):
+    """An area that a model proposed: a small PNG (base64) between two corner pixels, both
+    included.
+    """
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text)), formats=("PNG",)) as picture:
+            check_size(path, picture.height, picture.width)
+            drawn = np.asarray(picture) > 0
+    except StudyError:
+        raise
+    except (TypeError, ValueError, OSError, SyntaxError, binascii.Error) as error:
+        raise StudyError(f"{path}: {named}: its mask cannot be decoded ({error})") from None
+    (x0, y0), (x1, y1) = np.round(points).astype(int)
+    if drawn.ndim != 2 or drawn.shape != (y1 - y0 + 1, x1 - x0 + 1):
+        raise StudyError(
+            f"{path}: {named}: its mask has {drawn.shape[0]} × {drawn.shape[1]} pixels, its corners"
+            f" enclose {y1 - y0 + 1} × {x1 - x0 + 1}; draw it again"
+        )
+    if min(x0, y0) < 0 or y1 >= size[0] or x1 >= size[1]:
+        raise StudyError(f"{path}: {named}: its mask lies outside the picture; draw it again")
+    area = np.zeros(size, bool)
+    area[y0 : y1 + 1, x0 : x1 + 1] = drawn
+    return area
+
+
+def coco(path, content, part=None, notes=None):
     """(shapes, (rows, columns)) of one image of a COCO file: polygons and run lengths (plain or
     compressed).
+
+    part: the image's file name (with or without its folders) or id. notes: list that gains what was
+    left out. Ids link as text, so that 1 and '1' are one.
     """
     images = content["images"]
     if part is None and len(images) != 1:
@@ -65,48 +116,94 @@ def coco(path, content, part=None):
             f"{path}: describes {len(images)} images; name one as '{path.name}#<file name of the"
             " image>'"
         )
-    chosen = [i for i in images if part is None or part in (i.get("file_name"), str(i.get("id")))]
-    if len(chosen) != 1:
-        raise StudyError(
-            f"{path}: has {len(chosen)} images called {part!r}; it must be exactly one"
-        )
-    image, categories = chosen[0], {c["id"]: c["name"] for c in content["categories"]}
+    image = images[0] if part is None else _image(path, images, part)
+    categories = {str(c.get("id")): c.get("name") for c in content["categories"]}
     size = (image.get("height"), image.get("width"))
-    if not all(isinstance(n, int) and n > 0 for n in size):
+    if not all(_whole(n) for n in size):
         raise StudyError(
             f"{path}: image {image.get('file_name')!r} has no height and width; export it again"
         )
+    check_size(path, *size)
+    _check_links(path, content)
+    own = [a for a in content["annotations"] if str(a.get("image_id")) == str(image.get("id"))]
     shapes = []
-    for number, entry in enumerate(
-        (a for a in content["annotations"] if a.get("image_id") == image["id"]), 1
-    ):
-        label = categories.get(entry.get("category_id"))
+    for number, entry in enumerate(own, 1):
+        label = categories.get(str(entry.get("category_id")))
         if label is None:
             raise StudyError(
                 f"{path}: annotation {number} has category {entry.get('category_id')}, which is not"
                 " listed"
             )
-        shapes.append((label, _segmentation(path, number, entry.get("segmentation"), size)))
+        shapes.append((label, _segmentation(path, number, entry.get("segmentation"), size, notes)))
     return shapes, size
 
 
-def _segmentation(path, number, found, size):
+def _image(path, images, part):
+    """The one image that part names: its whole file name or id, else its file name without
+    folders.
+    """
+    chosen = [i for i in images if part in (str(i.get("file_name")), str(i.get("id")))]
+    chosen = chosen or [i for i in images if _base(i.get("file_name")) == _base(part)]
+    if len(chosen) != 1:
+        raise StudyError(
+            f"{path}: has {len(chosen)} images called {part!r}; it must be exactly one"
+        )
+    return chosen[0]
+
+
+def _base(name):
+    return PurePosixPath(str(name).replace("\\", "/")).name
+
+
+def _check_links(path, content):
+    """Every annotation belongs to an image of the file: a link that finds nothing is an outline
+    lost.
+    """
+    known = {str(i.get("id")) for i in content["images"]}
+    lost = [a for a in content["annotations"] if str(a.get("image_id")) not in known]
+    if lost:
+        named = sorted({str(a.get("image_id", "no image_id")) for a in lost})
+        raise StudyError(
+            f"{path}: {len(lost)} of {len(content['annotations'])} annotations belong to no image"
+            f" of the file (image_id {', '.join(named[:5])}); export it again"
+        )
+
+
+def _segmentation(path, number, found, size, notes=None):
     if isinstance(found, dict):
         return run_lengths(path, number, found, size)
-    if not found or any(len(flat) % 2 for flat in found):
+    rings = [found] if found and isinstance(found[0], int | float) else found
+    try:
+        outlines = [np.reshape(np.array(flat, float), (-1, 2)) for flat in rings or ()]
+    except (TypeError, ValueError):
+        outlines = []
+    if not outlines:
         raise StudyError(f"{path}: annotation {number} has no outline of x, y pairs; draw it again")
-    return [np.reshape(flat, (-1, 2)).astype(float) for flat in found]
+    good = [ring for ring in outlines if not is_speck(ring)]
+    if good and len(good) < len(outlines) and notes is not None:
+        notes.append(
+            f"annotation {number}: {len(outlines) - len(good)} of its {len(outlines)} rings are"
+            f" specks under {SPECK:g} px² and were left out"
+        )
+    return good or outlines
+
+
+def is_speck(points):
+    """Whether an outline (n, 2) encloses less than SPECK."""
+    x, y = points.T
+    return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2 < SPECK
 
 
 def run_lengths(path, number, found, size):
     """COCO run lengths (down the columns, background first) as bool (rows, columns)."""
     counts = found.get("counts")
     runs = _decompressed(counts) if isinstance(counts, str) else counts
-    if (
-        tuple(found.get("size", ())) != size
-        or sum(runs or ()) != size[0] * size[1]
-        or min(runs) < 0
-    ):
+    try:
+        fits = tuple(found.get("size", ())) == tuple(size) and sum(runs) == size[0] * size[1]
+        fits = fits and min(runs) >= 0
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
         raise StudyError(
             f"{path}: annotation {number}: run lengths do not fill {size[0]} × {size[1]} pixels;"
             " export again"
@@ -131,3 +228,98 @@ def _decompressed(text):
             value -= 1 << shift
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
     return runs
+
+
+def is_via(content):
+    """Whether parsed JSON is a project or an export of the VGG Image Annotator (versions 1 and
+    2).
+    """
+    if not isinstance(content, dict):
+        return False
+    entries = content.get("_via_img_metadata", content)
+    return (
+        isinstance(entries, dict)
+        and bool(entries)
+        and all(isinstance(e, dict) and {"filename", "regions"} <= set(e) for e in entries.values())
+    )
+
+
+def via_table(text):
+    """The content of VIA's CSV export as its JSON export: {key: {filename, regions}}."""
+    entries = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        name = row.get("filename") or row.get("#filename")
+        entry = entries.setdefault(name, {"filename": name, "regions": []})
+        if drawn := json.loads(row["region_shape_attributes"]):
+            told = json.loads(row["region_attributes"] or "{}")
+            entry["regions"].append({"shape_attributes": drawn, "region_attributes": told})
+    return entries
+
+
+def via(path, content, classes, part=None, shape=None, ignored=()):
+    """(shapes, (rows, columns)) of one image of a VIA file: polygon, rect, circle and ellipse.
+
+    part: the image's file name. shape: the size of the image, which VIA does not note. The label of
+    a region is the attribute whose value is declared; without any attribute, the one structure of
+    the study.
+    """
+    if shape is None:
+        raise StudyError(f"{path}: VIA does not note the size of a picture; give its picture")
+    entries = list(content.get("_via_img_metadata", content).values())
+    named = [{"file_name": e["filename"], "id": None} | e for e in entries]
+    if part is None and len(named) != 1:
+        raise StudyError(
+            f"{path}: describes {len(named)} images; name one as '{path.name}#<file name of the"
+            " image>'"
+        )
+    regions = (named[0] if part is None else _image(path, named, part))["regions"]
+    left_out, shapes = {str(label).lower() for label in ignored}, []
+    for number, region in enumerate(regions.values() if isinstance(regions, dict) else regions, 1):
+        label = _via_label(region.get("region_attributes") or {}, classes)
+        if str(label).lower() not in left_out:
+            drawn = region.get("shape_attributes") or {}
+            shapes.append((label, [_via_outline(path, number, label, drawn)]))
+    return shapes, tuple(shape)
+
+
+def _via_label(attributes, classes):
+    """What a region is: checkboxes are {"nerve": true}, other attributes are text."""
+    found = []
+    for value in attributes.values():
+        ticked = [k for k, on in value.items() if on] if isinstance(value, dict) else [value]
+        found += [str(v).strip() for v in ticked if str(v).strip()]
+    declared = {
+        str(label).lower()
+        for c in classes
+        for label in (c.name, c.title, *getattr(c, "labels", ()))
+    }
+    known = [v for v in found if v.lower() in declared]
+    if known or found:
+        return (known or found)[0]
+    return classes[1].name if len(classes) == 2 else "without a label"
+
+
+def _via_outline(path, number, label, drawn):
+    kind = drawn.get("name")
+    try:
+        if kind in ("polygon", "polyline"):
+            outline = np.stack([drawn["all_points_x"], drawn["all_points_y"]], 1).astype(float)
+            if kind == "polyline" and np.hypot(*(outline[0] - outline[-1])) > 2:
+                kind = "polyline that is not closed"
+            else:
+                return outline
+        elif kind == "rect":
+            x, y, width, height = (float(drawn[k]) for k in ("x", "y", "width", "height"))
+            return _box(x, y, x + width, y + height)
+        elif kind in ("circle", "ellipse"):
+            centre = np.array([drawn["cx"], drawn["cy"]], float)
+            radii = (drawn["r"],) * 2 if kind == "circle" else (drawn["rx"], drawn["ry"])
+            return ellipse(centre, *map(float, radii), float(drawn.get("theta") or 0))
+    except (KeyError, TypeError, ValueError):
+        raise StudyError(
+            f"{path}: region {number} ({label}): its {kind} lacks its points; draw it again"
+        ) from None
+    raise StudyError(
+        f"{path}: region {number} ({label}) is a {kind}, which encloses no area; draw a polygon, or"
+        " write its label under ignored in the form"
+    )

@@ -1,22 +1,37 @@
 """DICOM pictures: any photometric interpretation and compression that pydicom with GDCM decodes, to
 uint8 grey.
 
+Colour is decoded by what the stream holds: headers that call YCbCr RGB, or the reverse, are common.
 Spacing: ``SequenceOfUltrasoundRegions`` (PS3.3 C.8.5.5: PhysicalDelta in centimetres), else
 ``PixelSpacing``.
 """
 
+import io
 import textwrap
+import warnings
+import zlib
 
 import numpy as np
+from PIL import Image
 from pydicom import dcmread
+from pydicom.encaps import generate_fragments, generate_frames
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.filereader import read_file_meta_info
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
+from pydicom.pixels.processing import convert_color_space
+from pydicom.uid import DeflatedExplicitVRLittleEndian, SegmentationStorage
 
 from helpers.errors import StudyError
+from helpers.readers import videos
+from helpers.readers.plausible import MOST_BYTES, check_size
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 CENTIMETRES = 3  # value of PhysicalUnits…Direction
-TISSUE, TWO_D = 1, 1  # RegionDataType, RegionSpatialFormat
+TWO_D = 1  # RegionSpatialFormat
+TISSUE = (1, 2)  # RegionDataType: tissue, colour flow over tissue
+VIDEO = "1.2.840.10008.1.2.4.10"  # MPEG-2 …100, …101; H.264 …102 to …106; HEVC …107, …108
+CLEARLY = 2.0  # times nearer to grey one reading of the colours must be than the other
+LEAST_USED = 8  # a picture without a window fills at least this part, 1 in so many, of its bits
 
 
 def looks_headless(head):
@@ -29,6 +44,7 @@ def looks_headless(head):
 def header(path, pixels=False):
     """The data set of a file, with or without its pixels; StudyError when it is no DICOM."""
     try:
+        _check_deflated(path)
         return dcmread(path, stop_before_pixels=not pixels, force=True)
     except (
         InvalidDicomError,
@@ -38,38 +54,168 @@ def header(path, pixels=False):
         KeyError,
         TypeError,
         AttributeError,
+        NotImplementedError,
+        zlib.error,
     ) as error:
-        raise StudyError(f"{path}: is no readable DICOM ({error}); export it again") from error
+        if isinstance(error, StudyError):
+            raise
+        raise StudyError(
+            f"{path}: is no readable DICOM ({_line(error)}); export it again"
+        ) from error
+    except RecursionError:
+        raise StudyError(f"{path}: its sequences are nested too deeply; export it again") from None
+
+
+def _check_deflated(path):
+    """A deflated data set unpacks as a whole: refuse the one that would fill the memory."""
+    try:
+        meta = read_file_meta_info(path)
+    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+        return  # without the preamble there is no transfer syntax, thus nothing deflated
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    unpacked, unpack = 0, zlib.decompressobj(-zlib.MAX_WBITS)
+    with open(path, "rb") as stream:
+        stream.seek(132 + 12 + meta.FileMetaInformationGroupLength)
+        while block := stream.read(1 << 16):
+            while block:
+                unpacked += len(unpack.decompress(block, 1 << 24))
+                block = unpack.unconsumed_tail
+                if unpacked > MOST_BYTES:
+                    raise StudyError(
+                        f"{path}: unpacks to more than {MOST_BYTES >> 30} GB; leave it out"
+                    )
 
 
 def read(path):
     """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a DICOM image or cine.
 
-    More than 8 bits: the window of the file (VOI LUT), else the full range of BitsStored, is mapped
-    to 0–255.
+    More than 8 bits: values within 0–255 without a window are grey levels already; else the window
+    of the file (VOI LUT), else the full range of BitsStored, is mapped to 0–255.
     """
     data = header(path, pixels=True)
     if "PixelData" not in data:
         raise StudyError(f"{path}: is DICOM without a picture (no PixelData); leave it out")
+    if data.get("SOPClassUID") == SegmentationStorage:
+        raise StudyError(f"{path}: is a DICOM segmentation, that is a mask and not an image")
+    notes = []
+    grey = _video(path, data, notes) if is_video(data) else _still(path, data, notes)
+    return grey, spacing(data, notes), tuple(notes)
+
+
+def decoded(path, data, raw=False):
+    """The stored values (frames, rows, columns[, samples]) of a data set; StudyError where they
+    cannot be decoded or declare a size that no picture has. raw: colour as the stream holds it.
+    """
+    samples = data.get("SamplesPerPixel", 1)
     try:
-        stored = data.pixel_array
+        size = [data.get(k) for k in ("Rows", "Columns", "NumberOfFrames")]
+        check_size(path, *size, samples)
+        _check_streams(path, data)
+        stored = pixel_array(data, raw=raw) if raw else data.pixel_array
+    except StudyError:
+        raise
     except Exception as error:  # each decoder has its own exceptions; all mean the same to the user
         raise StudyError(
             f"{path}: the picture cannot be decoded ({_line(error)}); export it again"
         ) from error
-    notes = []
-    samples = data.get("SamplesPerPixel", 1)
-    frames = stored if stored.ndim == (4 if samples > 1 else 3) else stored[None]
-    grey = _colour(path, frames) if samples > 1 else _monochrome(path, data, frames, notes)
-    return grey, spacing(data, notes), tuple(notes)
+    return stored if stored.ndim == (4 if samples > 1 else 3) else stored[None]
+
+
+def _check_streams(path, data):
+    """A compressed frame has a size of its own, which decoders believe."""
+    if not data.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    frames = generate_frames(data.PixelData, number_of_frames=int(data.get("NumberOfFrames") or 1))
+    for frame in frames:
+        if found := _stream_size(frame):
+            check_size(path, *found)
+
+
+def _stream_size(frame):
+    """(rows, columns) of a JPEG or JPEG-LS stream by its frame header, of JPEG 2000 by Pillow;
+    None for others.
+    """
+    if frame[:2] != b"\xff\xd8":
+        try:
+            with Image.open(io.BytesIO(frame), formats=("JPEG2000",)) as picture:
+                return picture.size[::-1]
+        except (OSError, ValueError, SyntaxError):
+            return None
+    at = 2
+    while at + 9 < len(frame):
+        marker = frame[at + 1]
+        if frame[at] != 0xFF:
+            return None
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            rows, columns = (int.from_bytes(frame[at + k : at + k + 2], "big") for k in (5, 7))
+            return rows, columns
+        at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big") if marker != 0xFF else 1
+    return None
 
 
 def _line(error):
-    return textwrap.shorten(str(error), 160, placeholder=" …")
+    return textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" …")
 
 
-def _colour(path, frames):
-    """RGB (pydicom has already converted YBR and JPEG colour) to grey."""
+def is_video(data):
+    """Whether a data set wraps a video stream (MPEG-2, H.264, HEVC)."""
+    return str(data.file_meta.get("TransferSyntaxUID", "")).startswith(VIDEO)
+
+
+def _video(path, data, notes):
+    """The frames of a wrapped video; its own number of frames counts, with a note where the header
+    says another.
+    """
+    _offsets, *stream = generate_fragments(data.PixelData)
+    try:
+        frames = videos.read_stream(path, b"".join(stream))
+    except StudyError as error:
+        raise StudyError(
+            f"{path}: the cine is compressed as {data.file_meta.TransferSyntaxUID.name} and cannot"
+            " be decoded; ask the scanner for it uncompressed or as JPEG, or export MP4"
+        ) from error
+    declared = int(data.get("NumberOfFrames") or 1)
+    if len(frames) != declared:
+        notes.append(f"the header says {declared} frames, the video holds {len(frames)}")
+    return frames
+
+
+def _still(path, data, notes):
+    if data.get("SamplesPerPixel", 1) == 1:
+        return _monochrome(path, data, decoded(path, data), notes)
+    return _grey(path, _rgb(path, data, notes))
+
+
+def _rgb(path, data, notes):
+    """Colour (frames, rows, columns, 3) as RGB: by the reading of the stream's three components in
+    which the picture is nearly grey, as ultrasound is; by the header where that is unclear.
+    """
+    with warnings.catch_warnings():  # pydicom warns of headers that contradict their stream
+        warnings.simplefilter("ignore")
+        by_header = decoded(path, data)
+        stream = decoded(path, data, raw=True)
+    if by_header.dtype != np.uint8 or stream.shape != by_header.shape:
+        return by_header
+    some = stream[:: 1 + len(stream) // 4]  # a few frames of a cine will do
+    a, b, c = (some[..., k].astype(np.int16) for k in range(3))
+    from_grey = {
+        "RGB": float((np.abs(b - a) + np.abs(c - a)).mean()),
+        "YBR_FULL": float((np.abs(b - 128) + np.abs(c - 128)).mean()),
+    }
+    near, far = sorted(from_grey, key=from_grey.get)
+    if from_grey[near] * CLEARLY > from_grey[far]:
+        return by_header
+    found = stream if near == "RGB" else convert_color_space(stream, near, "RGB", per_frame=True)
+    by_hand = np.abs(found.astype(np.int16) - by_header).mean() > 2
+    if by_hand:
+        said = data.get("PhotometricInterpretation")
+        notes.append(f"colours decoded as {near[:3]}: the header says {said}, the stream does not")
+    return found if by_hand else by_header
+
+
+def _grey(path, frames):
+    """RGB (frames, rows, columns, 3) to grey."""
     if frames.dtype != np.uint8:
         raise StudyError(
             f"{path}: colour in {frames.dtype.itemsize * 8} bits; export it in 8 bits a channel"
@@ -85,7 +231,8 @@ def _monochrome(path, data, frames, notes):
     photometric = str(data.get("PhotometricInterpretation", ""))
     if photometric == "PALETTE COLOR":
         colours = apply_color_lut(frames, data)
-        shift = 8 * (colours.dtype.itemsize - 1)  # 16-bit palettes carry 8 bits in the high byte
+        # 16-bit palettes carry 8 bits in the high byte; some writers leave them in the low one
+        shift = 8 if colours.max() > 255 else 0
         return np.round((colours >> shift)[..., :3] @ LUMA).astype(np.uint8)
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise StudyError(
@@ -101,12 +248,28 @@ def _monochrome(path, data, frames, notes):
     if bits <= 8 and frames.min() >= 0:
         grey = frames.astype(np.uint8)
     else:
-        grey = _windowed(data, frames, bits)
-        notes.append(f"{bits} bits mapped to 8")
+        grey = _to_eight_bits(path, data, frames, bits, notes)
     if photometric == "MONOCHROME1":
         grey = 255 - grey
         notes.append("inverted (MONOCHROME1)")
     return grey
+
+
+def _to_eight_bits(path, data, frames, bits, notes):
+    """Grey values of more than 8 bits, or with a sign, as uint8."""
+    windowed = "VOILUTSequence" in data or ("WindowWidth" in data and "WindowCenter" in data)
+    values = apply_modality_lut(frames, data)
+    if not windowed and values.min() >= 0 and values.max() <= 255:
+        notes.append(f"{bits} bits that hold grey values 0–255: taken as they are")
+        return np.round(values).astype(np.uint8)
+    used = np.ptp(frames.astype(np.int64)) + 1
+    if not windowed and used * LEAST_USED < 2**bits:
+        raise StudyError(
+            f"{path}: has {bits} bits a pixel and no window, but its values {frames.min()} to"
+            f" {frames.max()} fill little of them; export it in 8 bits, or with a window"
+        )
+    notes.append(f"{bits} bits mapped to 8")
+    return _windowed(data, frames, bits)
 
 
 def _windowed(data, frames, bits):
@@ -129,34 +292,49 @@ def _windowed(data, frames, bits):
 
 def regions(data):
     """The ultrasound regions as (x0, y0, x1, y1, spacing (row, column) in mm or None),
-    two-dimensional tissue only.
+    two-dimensional tissue (with or without colour flow) only.
     """
     found = []
     for item in data.get("SequenceOfUltrasoundRegions", []):
-        if item.get("RegionSpatialFormat") != TWO_D or item.get("RegionDataType") != TISSUE:
+        if not shows_tissue(item):
             continue
         units = (item.get("PhysicalUnitsYDirection"), item.get("PhysicalUnitsXDirection"))
         deltas = [abs(float(item.get(f"PhysicalDelta{axis}") or 0)) * 10 for axis in "YX"]
         box = [int(item[f"RegionLocation{k}"].value) for k in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
-        found.append(
-            (
-                *box,
-                tuple(deltas) if units == (CENTIMETRES, CENTIMETRES) and min(deltas) > 0 else None,
-            )
-        )
+        known = units == (CENTIMETRES, CENTIMETRES) and min(deltas) > 0
+        found.append((*box, tuple(deltas) if known else None))
     return found
 
 
-def spacing(data, notes=None):
-    """(row, column) in mm, or None where the file does not say. Of several regions the largest
-    counts, with a note.
+def shows_tissue(item):
+    """Whether a region (item of SequenceOfUltrasoundRegions) is a picture and no trace or scale."""
+    return item.get("RegionSpatialFormat") == TWO_D and item.get("RegionDataType") in TISSUE
+
+
+def spacing(data, notes, outlined=None):
+    """(row, column) in mm, or None where the file does not say, with a note where it says several.
+
+    outlined: bool (rows, columns) of the file; of regions with different spacing, the one in which
+    it lies counts. Without it, or where it lies in none or several, spacing is unknown.
     """
-    known = [r for r in regions(data) if r[4]]
+    found = [r for r in regions(data) if r[4]]
+    if len({r[4] for r in found}) > 1 and outlined is not None and outlined.any():
+        rows, columns = np.nonzero(outlined)
+        found = [r for r in found if _within(r, rows, columns) > 0.99]
+    known = {r[4] for r in found}
+    if len(known) > 1 or (not known and any(r[4] for r in regions(data))):
+        notes.append(
+            "several ultrasound regions with different spacing, and the outline does not lie in"
+            " one of them: spacing unknown"
+        )
+        return None
     if known:
-        if len({r[4] for r in known}) > 1 and notes is not None:
-            notes.append(
-                "several ultrasound regions with different spacing: the largest one's was taken"
-            )
-        return max(known, key=lambda r: (r[2] - r[0]) * (r[3] - r[1]))[4]
+        return known.pop()
     pair = data.get("PixelSpacing")
     return (float(pair[0]), float(pair[1])) if pair is not None and min(pair) > 0 else None
+
+
+def _within(region, rows, columns):
+    """Share of pixels that lie in a region."""
+    x0, y0, x1, y1, _ = region
+    return float(((columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)).mean())

@@ -4,6 +4,7 @@ Areas that overlap: the class with the higher index lies on top, within one clas
 an outline becomes pixels is said in ``helpers.readers.polygons``.
 """
 
+import csv
 import json
 import shlex
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from helpers.errors import StudyError, raise_all
 from helpers.readers import annotations
+from helpers.readers.plausible import check_length
 from helpers.readers.polygons import check_outline, fill
 
 
@@ -63,12 +65,12 @@ def _histogram(values):
     return dict(zip(unique.tolist(), counts.tolist(), strict=True))
 
 
-def from_raster(path, picture, classes):
-    """A PIL picture as class indices: by index (1, L, P, 16 bit), by palette colour (P) or by
-    colour (RGB, RGBA).
+def from_raster(path, picture, classes, ignored=()):
+    """A PIL picture as class indices: by value (1, L, LA, P, 16 bit, grey stored as colour), by
+    palette colour (P) or by colour (RGB, RGBA).
     """
-    if picture.mode in ("RGB", "RGBA"):
-        return _by_colour(path, np.asarray(picture), classes)
+    if picture.mode in ("RGB", "RGBA", "LA"):
+        return _by_colour(path, np.asarray(picture), classes, ignored)
     if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I"):
         raise StudyError(
             f"{path}: a mask of type {picture.mode!r}; export class indices (8 bit) or the declared"
@@ -76,14 +78,14 @@ def from_raster(path, picture, classes):
         )
     values = np.asarray(picture).astype(np.int64)
     if picture.mode == "P":
-        return _by_palette(path, values, picture, classes)
-    return _by_index(path, values, classes)
+        return _by_palette(path, values, picture, classes, ignored)
+    return _by_index(path, values, classes, ignored)
 
 
-def _by_index(path, values, classes):
-    found, known = _histogram(values), {c.index: c.index for c in classes}
+def _by_index(path, values, classes, ignored=()):
+    found, known = _histogram(values), _values(path, classes, ignored)
     if len(classes) == 2 and set(found) <= {0, 255}:
-        known = {0: 0, 255: 1}  # the usual black and white of one structure
+        known = {255: 1} | known  # the usual black and white of one structure
     if undeclared := {v: n for v, n in found.items() if v not in known}:
         raise StudyError(
             f"{path}: undeclared values {_listed(undeclared)}; declared are {_declared(classes)}"
@@ -91,13 +93,32 @@ def _by_index(path, values, classes):
     return _mapped(values, known)
 
 
-def _by_palette(path, values, picture, classes):
+def _values(path, classes, ignored):
+    """Value → class index: the numbers among a class's labels, its index where it has none; ignored
+    numbers → 0.
+    """
+    told = {
+        c.index: [int(v) for v in getattr(c, "labels", ()) if str(v).isdecimal()] for c in classes
+    }
+    known = {int(v): 0 for v in ignored if str(v).isdecimal()}
+    for index, values in told.items():
+        for value in values or [index]:
+            if known.setdefault(value, index) != index:
+                raise StudyError(
+                    f"{path}: value {value} would be {known[value]} {classes[known[value]].name} as"
+                    f" well as {index} {classes[index].name}; give both classes' values as labels"
+                    " in the form"
+                )
+    return known
+
+
+def _by_palette(path, values, picture, classes, ignored=()):
     palette = np.asarray(picture.getpalette("RGB") or [], np.int64).reshape(-1, 3) @ [65536, 256, 1]
     known = {_rgb(c.colour): c.index for c in classes}
     used = sorted(_histogram(values))
     coloured = all(v < len(palette) and int(palette[v]) in known for v in used)
     if not coloured:
-        return _by_index(path, values, classes)
+        return _by_index(path, values, classes, ignored)
     by_colour = {v: known[int(palette[v])] for v in used}
     if {c.index for c in classes}.issuperset(used) and any(
         v != index for v, index in by_colour.items()
@@ -109,23 +130,37 @@ def _by_palette(path, values, picture, classes):
     return _mapped(values, by_colour)
 
 
-def _by_colour(path, pixels, classes):
-    if pixels.shape[2] == 4:
-        if not np.isin(pixels[..., 3], (0, 255)).all():
+def _by_colour(path, pixels, classes, ignored=()):
+    """Colours, or grey values stored as colour, with or without transparency, which is
+    background.
+    """
+    hidden = np.zeros(pixels.shape[:2], bool)
+    if pixels.shape[2] in (2, 4):
+        if not np.isin(pixels[..., -1], (0, 255)).all():
             raise StudyError(f"{path}: half-transparent pixels; export the mask without smoothing")
-        pixels = np.where(
-            pixels[..., 3:] == 0,
-            [_rgb(classes[0].colour) >> s & 255 for s in (16, 8, 0)],
-            pixels[..., :3],
-        )
-    values = pixels.astype(np.int64) @ [65536, 256, 1]
+        hidden = pixels[..., -1] == 0
+    background = [_rgb(classes[0].colour) >> s & 255 for s in (16, 8, 0)]
+    colours = pixels[..., :3] if pixels.shape[2] > 2 else np.repeat(pixels[..., :1], 3, 2)
+    values = np.where(hidden[..., None], background, colours).astype(np.int64) @ [65536, 256, 1]
     known = {_rgb(c.colour): c.index for c in classes}
-    if undeclared := {_hex(v): n for v, n in _histogram(values).items() if v not in known}:
+    undeclared = {_hex(v): n for v, n in _histogram(values).items() if v not in known}
+    if undeclared and (colours == colours[..., :1]).all():
+        mask = _by_index(
+            path, np.where(hidden, 0, colours[..., 0]).astype(np.int64), classes, ignored
+        )
+    elif undeclared:
         declared = ", ".join(f"{c.colour} {c.name}" for c in classes)
         raise StudyError(
             f"{path}: undeclared colours {_listed(undeclared)}; declared are {declared}"
         )
-    return _mapped(values, known)
+    else:
+        mask = _mapped(values, known)
+    if hidden.any() and not hidden.all() and not mask.any():
+        raise StudyError(
+            f"{path}: nothing but background is opaque; if its transparency is the mask, export"
+            " that as black and white"
+        )
+    return mask
 
 
 def names(classes, ignored=()):
@@ -232,6 +267,7 @@ def areas(path, shapes, size, classes, ignored=()):
 
 def load_json(path):
     """(content, encoding) of a JSON file in UTF-8 (with or without a mark) or GB18030."""
+    check_length(Path(path))
     raw = Path(path).read_bytes()
     for encoding in ("utf-8-sig", "gb18030"):
         try:
@@ -242,17 +278,61 @@ def load_json(path):
             raise StudyError(
                 f"{path}: broken JSON in line {error.lineno} ({error.msg}); save it again"
             ) from None
+        except RecursionError:
+            raise StudyError(
+                f"{path}: is nested too deeply for an annotation; save it again"
+            ) from None
+        except ValueError as error:  # a number of thousands of digits
+            raise StudyError(f"{path}: broken JSON ({error}); save it again") from None
     raise StudyError(f"{path}: neither UTF-8 nor GB18030 text; save it again in UTF-8")
 
 
-def from_json(path, part, classes, ignored=(), shape=None):
-    """The mask in a Labelme or COCO file; part: name of the image in a COCO file with several."""
+def from_json(path, part, classes, ignored=(), shape=None, notes=None):
+    """The mask in a Labelme, COCO or VIA file; part: name of the image in a file with several.
+
+    notes: list that gains what was left out.
+    """
     content, _ = load_json(path)
     if isinstance(content, dict) and isinstance(content.get("shapes"), list):
-        return areas(path, *annotations.labelme(path, content, shape), classes, ignored)
-    if isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content):
-        return areas(path, *annotations.coco(path, content, part), classes, ignored)
-    raise StudyError(
-        f"{path}: neither Labelme (key 'shapes') nor COCO (keys 'images', 'annotations',"
-        " 'categories')"
+        shapes, size = annotations.labelme(path, content, shape, ignored)
+    elif isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content):
+        shapes, size = annotations.coco(path, content, part, notes)
+    elif annotations.is_via(content):
+        shapes, size = annotations.via(path, content, classes, part, shape, ignored)
+    else:
+        raise StudyError(
+            f"{path}: neither Labelme (key 'shapes') nor COCO (keys 'images', 'annotations',"
+            " 'categories') nor VIA (file names with 'regions')"
+        )
+    check_shape(path, size, shape)
+    return areas(path, shapes, size, classes, ignored)
+
+
+def from_table(path, part, classes, ignored=(), shape=None):
+    """The mask in VIA's CSV export."""
+    check_length(Path(path))
+    try:
+        content = annotations.via_table(Path(path).read_text(encoding="utf-8-sig"))
+    except (
+        UnicodeDecodeError,
+        csv.Error,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
+        raise StudyError(
+            f"{path}: is no table of outlines as VIA writes it ({error}); export it again"
+        ) from None
+    return areas(
+        path, *annotations.via(path, content, classes, part, shape, ignored), classes, ignored
     )
+
+
+def check_shape(path, size, shape):
+    """StudyError where a mask of ``size`` does not fit an image of ``shape`` (None: fits all)."""
+    if shape is not None and tuple(size) != tuple(shape):
+        raise StudyError(
+            f"{path}: the mask has {size[0]} rows × {size[1]} columns, its image "
+            f"{shape[0]} × {shape[1]}; export it at the size of the image"
+        )

@@ -1,27 +1,47 @@
-"""Raster files (PNG, JPEG, TIFF, BMP) and NIfTI, decoded to grey uint8; what is unclear is refused,
-never guessed.
+"""Raster files (PNG, JPEG, TIFF, BMP), NIfTI and NRRD, decoded to grey uint8; what is unclear is
+refused, never guessed.
 """
 
+import struct
+import warnings
 import zlib
 
 import nibabel
 import numpy as np
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+import SimpleITK
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from helpers.errors import StudyError
+from helpers.readers.plausible import check_size
 
 EXIF_ORIENTATION = 0x0112
+#: what a NIfTI file says that was saved from a bare array, in which rows may come first
+UNORIENTED = "saved without an orientation: rows and columns may be exchanged"
 
 
 def open_raster(path):
-    """The decoded frames of a raster file, EXIF rotation applied, with notes."""
+    """(frames as PIL pictures, EXIF rotation applied; notes) of a raster file.
+
+    A phone's photo that holds more pictures (MPO: a preview, a burst) is its first one.
+    """
+    notes = []
     try:
-        with Image.open(path) as picture:
-            turned = picture.getexif().get(EXIF_ORIENTATION, 1) not in (0, 1)
-            frames = [
-                ImageOps.exif_transpose(f.copy()) if turned else f.copy()
-                for f in ImageSequence.Iterator(picture)
-            ]
+        with warnings.catch_warnings():  # sizes are checked here
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                count = getattr(picture, "n_frames", 1)
+                if picture.format == "MPO":
+                    if count > 1:
+                        notes.append(f"a photo that holds {count} pictures: the first was taken")
+                    count = 1
+                check_size(path, picture.height, picture.width, count, len(picture.getbands()))
+                if picture.getexif().get(EXIF_ORIENTATION, 1) not in (0, 1):
+                    notes.append("rotated as its EXIF orientation says")
+                frames = []
+                for number in range(count):
+                    picture.seek(number)
+                    check_size(path, picture.height, picture.width)
+                    frames.append(ImageOps.exif_transpose(picture))
     except (
         UnidentifiedImageError,
         OSError,
@@ -29,12 +49,17 @@ def open_raster(path):
         ValueError,
         EOFError,
         zlib.error,
+        struct.error,
+        OverflowError,
+        MemoryError,
         Image.DecompressionBombError,
     ) as error:
+        if isinstance(error, StudyError):
+            raise
         raise StudyError(
             f"{path}: cannot be decoded, it is damaged or cut short ({error}); copy it again"
         ) from error
-    return frames, ("rotated as its EXIF orientation says",) if turned else ()
+    return frames, tuple(notes)
 
 
 def read_raster(path):
@@ -91,23 +116,41 @@ def _as_uint8(path, values):
 
 
 def open_nifti(path):
-    """(array (column, row[, slice]) or with a colour dtype, header zooms in mm or None)."""
+    """(array (column, row[, slice]) or with a colour dtype; spacing (row, column) in mm or
+    None).
+    """
+    return read_volume(path)[:2]
+
+
+def read_volume(path):
+    """As ``open_nifti``, and the notes on what is unclear.
+
+    Axes of length 1 are dropped, so that (column, row, 1, time) is a stack; the fifth axis of NIfTI
+    holds components: three or four of them are colour.
+    """
     try:
         volume = nibabel.load(path)
-        values = np.asanyarray(volume.dataobj)
+        shape = tuple(n for k, n in enumerate(volume.shape) if k < 2 or n > 1)
+        columns, rows = (*volume.shape, 1, 1)[:2]
+        check_size(path, rows, columns, int(np.prod(shape[2:], dtype=object)))
+        values = np.asanyarray(volume.dataobj).reshape(shape)
     except (
         nibabel.filebasedimages.ImageFileError,
         nibabel.spatialimages.HeaderDataError,
         OSError,
         EOFError,
         ValueError,
+        OverflowError,
+        MemoryError,
         zlib.error,
     ) as error:
+        if isinstance(error, StudyError):
+            raise
         raise StudyError(
             f"{path}: cannot be decoded, it is damaged or cut short ({error}); copy it again"
         ) from error
-    while values.ndim > 3 and values.shape[-1] == 1:
-        values = values[..., 0]
+    if len(volume.shape) == 5 and volume.shape[4] in (3, 4) and not values.dtype.names:
+        values = _components(path, values)
     if values.ndim not in (2, 3):
         raise StudyError(
             f"{path}: has {values.ndim} axes {values.shape}; a picture has two, a stack three"
@@ -118,10 +161,21 @@ def open_nifti(path):
             f"{path}: is stored with rows and columns exchanged; export it in the orientation of"
             " the image"
         )
+    notes = ()
+    if np.array_equal(volume.affine, np.eye(4)):
+        notes = (UNORIENTED,)
     scale = {"mm": 1.0, "meter": 1e3, "micron": 1e-3}.get(volume.header.get_xyzt_units()[0])
     column, row = (float(z) for z in volume.header.get_zooms()[:2])
     known = scale is not None and (column, row) != (1.0, 1.0) and column > 0 and row > 0
-    return values, (row * scale, column * scale) if known else None
+    return values, (row * scale, column * scale) if known else None, notes
+
+
+def _components(path, values):
+    """Colour on a fifth axis (…, 3 or 4) as NIfTI's colour dtype."""
+    if values.min() < 0 or values.max() > 255 or (values != np.round(values)).any():
+        raise StudyError(f"{path}: has colours that are not 0 to 255; export it in 8 bits")
+    colour = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+    return np.ascontiguousarray(values[..., :3].astype(np.uint8)).view(colour)[..., 0]
 
 
 def read_nifti(path):
@@ -132,3 +186,38 @@ def read_nifti(path):
         values = np.tensordot([0.299, 0.587, 0.114], rgb, 1)
     values = values[:, :, None] if values.ndim == 2 else values
     return np.ascontiguousarray(_as_uint8(path, values).transpose(2, 1, 0)), spacing, ()
+
+
+def open_nrrd(path):
+    """(values (slices, rows, columns[, layers]), spacing (row, column) in mm or None, header
+    {key: text}) of a NRRD file.
+    """
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        columns, rows, *more = reader.GetSize()
+        layers = reader.GetNumberOfComponents()
+        check_size(path, rows, columns, int(np.prod(more, dtype=object)), layers)
+        image = reader.Execute()
+    except RuntimeError as error:
+        told = (
+            str(error).strip().splitlines()[-1][:160] if str(error).strip() else "no reason given"
+        )
+        raise StudyError(
+            f"{path}: cannot be decoded, it is damaged or cut short ({told}); copy it again"
+        ) from None
+    values = SimpleITK.GetArrayFromImage(image)
+    if values.ndim - (layers > 1) == 2:
+        values = values[None]
+    column, row = image.GetSpacing()[:2]
+    spacing = None if (column, row) == (1.0, 1.0) else (row, column)
+    return values, spacing, {k: image.GetMetaData(k) for k in image.GetMetaDataKeys()}
+
+
+def read_nrrd(path):
+    """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a NRRD file of grey values."""
+    values, spacing, _ = open_nrrd(path)
+    if values.ndim != 3:
+        raise StudyError(f"{path}: has {values.ndim} axes {values.shape}; a stack has three")
+    return _as_uint8(path, values), spacing, ()

@@ -9,6 +9,7 @@ import argparse
 import html
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,26 @@ from PIL import Image
 from helpers import readers, studies
 from helpers.errors import StudyError, raise_all
 from helpers.files import write_csv
-from tools.intake import deidentify, find, form, make, page, patients
+from tools.intake import deidentify, find, form, make, page, patients, text
 
 COLUMNS = ("patient_id", "age_years", "sex", "height_cm", "weight_kg", "excluded")
 
 
+@dataclass(frozen=True)
+class Report:
+    """sheet: path of the page to sign, beside the key; done, masks, left: numbers of files;
+    unproven: numbers of pictures whose pixels were not proven free of text.
+    """
+
+    sheet: Path
+    done: int
+    masks: int
+    left: int
+    unproven: int
+
+
 def convert(data, out, key_path, form_path=None, patients_path=None):
-    """De-identify every DICOM image under data into out; returns the path of the sheet (beside the
-    key).
+    """De-identify every DICOM image under data into out; returns a Report.
 
     Writes out/images/<new>.dcm, masks as PNG of class indices in out/masks (raters in
     out/raters/<rater>), out/form.yml for the intake, and patients.csv where a table is given. Where
@@ -48,25 +61,25 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
         except StudyError as error:
             problems.append(_seen_from(data, error))
     pairs = {p.image: p for p in find.pair(files, chosen, said)[0]}
-    left = [f for f in left if f not in {m for p in pairs.values() for m in _places(p).values()}]
+    masks = {m for p in pairs.values() for m in _places(p).values()}
+    left = [f for f in files if f not in masks and f not in chosen]
     classes = make.classes_of(list(pairs.values()), data, said)[0] if pairs else said.classes
-    for image in chosen:
+    people, first_days = _people(chosen, data, said, problems)
+    for number, image in enumerate(people, 1):
         try:
-            original = find.patient(image, data, said)
-            if original is None:
-                raise StudyError(
-                    f"{image}: has no PatientID; say in the form how to read the patient"
-                )
-            new = key.new(original)
+            new = key.new(people[image])
             counts[new] = counts.get(new, 0) + 1
             drawn = _masks(pairs.get(image), data, classes, said)
             outlined = np.any([m > 0 for m in drawn.values()], 0) if drawn else None
-            result = deidentify.clean(data / image, new, key.secret, outlined)
+            first_day = first_days.get(patients.spelling(people[image]))
+            result = deidentify.clean(data / image, new, key.secret, outlined, first_day)
             done.append(
                 (image, f"{new}_{counts[new]:03d}", result, _cut(drawn, pairs.get(image), result))
             )
         except StudyError as error:
             problems.append(_seen_from(data, error))
+        if number % 20 == 0 or number == len(people):
+            print(f"looked through {number} of {len(people)} pictures", flush=True)
     raise_all(
         problems,
         f"DATA={data}, nothing was written; repair these files or exclude them in the form",
@@ -83,7 +96,38 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
     sheet = _sheet(key.path.with_suffix(".html"), data, done, left)
     key.save()  # before the files that cannot be traced without it
     _write(out, done, classes, said, table)
-    return sheet
+    unproven = sum(not result.proven for _, _, result, _ in done)
+    return Report(sheet, len(done), len(masks), len(left), unproven)
+
+
+def _people(chosen, data, said, problems):
+    """({image: patient as the files name them}, {spelling of a patient: first day}); problems gains
+    pictures without a patient, and numbers that two people share.
+    """
+    people, first_days, seen = {}, {}, {}
+    for image in chosen:
+        try:
+            original = find.patient(image, data, said)
+            if original is None:
+                raise StudyError(
+                    f"{image}: has no PatientID; say in the form how to read the patient"
+                )
+            one = patients.spelling(original)
+            who, day = deidentify.person(data / image), deidentify.examined(data / image)
+        except StudyError as error:
+            problems.append(_seen_from(data, error))
+            continue
+        other, first = seen.setdefault(one, (who, image))
+        if deidentify.differ(who, other):
+            problems.append(
+                f"{image}: has the patient number of {first}, but another name, birth date or sex;"
+                " say in the form how to read the patient, or exclude one"
+            )
+            continue
+        people[image] = original
+        if day:
+            first_days[one] = min(day, first_days.get(one, day))
+    return people, first_days
 
 
 def _seen_from(data, error):
@@ -169,29 +213,32 @@ def _sheet(path, data, done, left):
         ),
         "<p>Checked by: ______________________ on: ______________</p>",
     ]
+    if not text.available():
+        parts.append(
+            '<p class="note">No text reader (rapidocr-onnxruntime) is installed: no picture was'
+            " looked through, and none is called clean.</p>"
+        )
     if left:
         names = ", ".join(map(html.escape, left))
-        parts.append(f"<p>Left behind, because they are not DICOM ({len(left)}): {names}</p>")
+        parts.append(
+            f"<p>Left behind, because they are no DICOM pictures ({len(left)}): {names}</p>"
+        )
     pairs = []
     for image, name, result, _ in done:
         before, after = (
             readers.open_picture(data / image).pixels.max(0),
             result.frames.max(0),
         )  # all of a cine
-        words = deidentify.residual_text(after)
-        text = (
-            "no text reader (tesseract) is installed"
-            if words is None
-            else f"text found: {' '.join(words) or 'none'}"
-        )
+        told = "; ".join([f"after: {name}", _found(result), *result.notes])
         shown = ""
-        for pixels, caption in ((before, f"before: {image}"), (after, f"after: {name}; {text}")):
+        for pixels, caption in ((before, f"before: {image}"), (after, told)):
             source = page.embedded(np.repeat(pixels[..., None], 3, 2))
             shown += (
                 f'<figure style="display:inline-block;width:24rem"><img src="{source}" alt="">'
                 f"<figcaption>{html.escape(caption)}</figcaption></figure>"
             )
-        pairs.append((not words, f"<div>{shown}</div>"))
+        rank = (result.proven, not result.removed, not result.notes)
+        pairs.append((rank, f"<div>{shown}</div>"))
     parts += [shown for _, shown in sorted(pairs, key=lambda pair: pair[0])]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -207,6 +254,17 @@ def _sheet(path, data, done, left):
     return path
 
 
+def _found(result):
+    """What the text reader found in a picture, in words."""
+    told = f"words removed: {' '.join(result.removed)}; " if result.removed else ""
+    if result.doubtful is None:
+        return told + "not looked through for text: marked BurnedInAnnotation YES"
+    if result.doubtful:
+        many = "1 place looks" if result.doubtful == 1 else f"{result.doubtful} places look"
+        return told + f"{many} like text still: marked BurnedInAnnotation YES"
+    return told + "no text found"
+
+
 def main(arguments=None):
     """De-identify a folder of DICOM files, then tell how to go on."""
     parser = argparse.ArgumentParser(prog="tools.intake.anonymous", description=main.__doc__)
@@ -220,13 +278,24 @@ def main(arguments=None):
     parser.add_argument("--patients", help="table of patients, CSV")
     args = parser.parse_args(arguments)
     try:
-        sheet = convert(args.data, args.out, args.key, args.form, args.patients)
+        report = convert(args.data, args.out, args.key, args.form, args.patients)
     except StudyError as error:
         sys.exit(f"error: {error}")
     out = Path(args.out)
     more = f" PATIENTS={out / 'patients.csv'}" if args.patients else ""
     print(
-        f"look at and sign: {sheet}\nnext: make manifest STUDY=... DATA={out}"
+        f"{report.done} pictures de-identified, {report.masks} masks, {report.left} files left"
+        " behind (listed on the sheet)"
+    )
+    if not text.available():
+        print("no text reader is installed (rapidocr-onnxruntime): no picture is called clean")
+    if report.unproven:
+        print(
+            f"{report.unproven} pictures may hold text still: marked BurnedInAnnotation YES and"
+            " first on the sheet"
+        )
+    print(
+        f"look at and sign: {report.sheet}\nnext: make manifest STUDY=... DATA={out}"
         f" FORM={out / 'form.yml'}{more}"
     )
 

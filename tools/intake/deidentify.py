@@ -2,25 +2,25 @@
 ids through a key.
 
 The header is not cleaned but made anew: what is not in ALLOWED does not exist in the result. Dates
-become the age at the examination (90 stands for all above 89). Outside the ultrasound region, and
-outside the fan within it, pixels are black or cut off; inside it every grey value and the spacing
-survive. Text that lies on the fan itself is not removed: the sheet shows every picture before and
-after to a person, who signs it off. Key and sheet identify people and stay outside the result.
-Source of the profile: DICOM PS3.15, Annex E, as an allow-list.
+become the age at the examination (90 stands for all above 89) and the days since the patient's
+first one. Outside the ultrasound region, and outside the fan within it, pixels are black or cut
+off; so are words that a text reader finds on the fan. Every other grey value of the fan and the
+spacing survive. BurnedInAnnotation is NO only where the text reader looked at the result and found
+nothing that could be text; else YES. The sheet shows every picture before and after to a person,
+who signs it off. Key and sheet identify people and stay outside the result. Source of the profile:
+DICOM PS3.15, Annex E, as an allow-list.
 """
 
 import csv
+import datetime
 import hashlib
-import io
 import os
+import re
 import secrets
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -34,17 +34,30 @@ from scipy import ndimage, spatial
 from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import dicom, polygons
+from tools.intake import text
 from tools.intake.patients import spelling
 
-#: carried over as they are; everything else of the header is left behind
-ALLOWED = (
-    "Manufacturer",
-    "ManufacturerModelName",
-    "PatientSex",
-    "PatientSize",
-    "PatientWeight",
-    "PixelSpacing",
-    "FrameTime",
+#: carried over as they are where they hold what they should (numbers, None: text without a word
+#: that names somebody); everything else of the header is left behind
+ALLOWED = {
+    "Manufacturer": None,
+    "ManufacturerModelName": None,
+    "PatientSex": ("M", "F", "O"),
+    "PatientSize": float,
+    "PatientWeight": float,
+    "PixelSpacing": float,
+    "FrameTime": float,
+}
+#: values that name a person or a place, beside every value that DICOM types as a name
+NAMING = (
+    "PatientID",
+    "OtherPatientIDs",
+    "AccessionNumber",
+    "InstitutionName",
+    "InstitutionAddress",
+    "InstitutionalDepartmentName",
+    "StationName",
+    "PatientAddress",
 )
 REGION = (
     "RegionSpatialFormat",
@@ -62,40 +75,56 @@ SMALLEST = 0.05  # share of the picture that a fan covers at least
 # bright pieces smaller than this share of the largest are no part of the fan: scales, logos,
 # letters
 PART = 0.05
-CONFIDENCE = 60  # per cent from which tesseract's word counts
+FLAT = 0.5  # share of a piece that has one grey value: a bar or a frame, not tissue
+AGE = re.compile(r"\s*(\d{1,3})\s*([YMWD]?)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Clean:
     """frames: uint8 (N, rows, columns) after the crop; box: (top, bottom, left, right) in the
     original; inside: bool (rows, columns), True where the picture was kept; header: Dataset without
-    pixels.
+    pixels; removed: words that were blackened; doubtful: how many places look like text still, None
+    where no text reader is installed; notes: what a person should know.
     """
 
     frames: np.ndarray
     box: tuple
     inside: np.ndarray
     header: Dataset
+    removed: tuple = ()
+    doubtful: int | None = None
+    notes: tuple = ()
+
+    @property
+    def proven(self):
+        """Whether the pixels were looked through, and nothing was found that could be text."""
+        return self.doubtful == 0
 
 
 def fan(frames):
-    """The convex hull of the large bright pieces, bool (rows, columns), or None where nothing
+    """The convex hull of the large pieces of tissue, bool (rows, columns), or None where nothing
     covers SMALLEST.
 
-    frames: uint8 (N, rows, columns). Thin strokes such as text are opened away before the pieces
-    are told apart.
+    frames: uint8 (N, rows, columns). What differs from the screen's own grey is a piece. Thin
+    strokes such as text are opened away before the pieces are told apart; bars and frames of one
+    grey value are no tissue.
     """
-    bright = frames.max(0) > DARK
+    brightest = frames.max(0)
+    bright = np.abs(brightest.astype(int) - _screen(brightest)) > DARK
     solid = ndimage.binary_closing(
         np.pad(ndimage.binary_opening(bright, np.ones((3, 3))), 8), np.ones((9, 9))
     )[8:-8, 8:-8]
     pieces, count = ndimage.label(solid)
     if not count:
         return None
-    sizes = np.bincount(pieces.ravel())[1:]
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    for piece in np.flatnonzero(sizes >= PART * sizes.max()):
+        if np.bincount(brightest[pieces == piece]).max() > FLAT * sizes[piece]:
+            sizes[piece] = 0
     if sizes.max() < SMALLEST * solid.size:
         return None
-    large = 1 + np.flatnonzero(sizes >= PART * sizes.max())  # a shadow can cut the fan in two
+    large = np.flatnonzero(sizes >= PART * sizes.max())  # a shadow can cut the fan in two
     rows, columns = np.nonzero(np.isin(pieces, large))
     corners = np.concatenate(
         [np.stack([columns + dx, rows + dy], 1) for dx in (0, 1) for dy in (0, 1)]
@@ -103,28 +132,67 @@ def fan(frames):
     return polygons.fill(corners[spatial.ConvexHull(corners).vertices], bright.shape)
 
 
+def _screen(pixels):
+    """The grey of the screen around the fan: what most of the border has, else black."""
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    counts = np.bincount(border)
+    return int(counts.argmax()) if counts.max() > 0.3 * len(border) else 0
+
+
 def age(data):
     """'045Y' from PatientAge or from birth and examination dates, at most 090Y; '' where neither is
-    there.
+    there. An age without a unit is in years.
     """
-    text = str(data.get("PatientAge", "") or "")
-    if text[:3].isdigit() and text.endswith("Y"):
-        years = int(text[:3])
+    said = AGE.fullmatch(str(data.get("PatientAge", "") or ""))
+    if said and said[2].upper() in ("M", "W", "D"):
+        return f"{int(said[1]):03d}{said[2].upper()}"
+    if said:
+        years = int(said[1])
     else:
-        born, seen = (str(data.get(k, "") or "") for k in ("PatientBirthDate", "StudyDate"))
-        if not (len(born) == len(seen) == 8 and (born + seen).isdigit()):
-            return text if text.endswith(("M", "W", "D")) else ""
-        years = int(seen[:4]) - int(born[:4]) - (seen[4:] < born[4:])
+        born, seen = (_date(data, k) for k in ("PatientBirthDate", "StudyDate"))
+        if born is None or seen is None or seen < born:
+            return ""
+        years = seen.year - born.year - ((seen.month, seen.day) < (born.month, born.day))
     return f"{min(years, OLDEST):03d}Y"
 
 
-def clean(path, new_id, secret, outlined=None):
+def _date(data, keyword):
+    """A DICOM date as datetime.date, or None."""
+    try:
+        return datetime.datetime.strptime(str(data.get(keyword, "") or ""), "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def examined(path):
+    """The day of the examination in a file, datetime.date or None."""
+    return _date(dicom.header(path), "StudyDate")
+
+
+def person(path):
+    """(words of the name, birth date or '', sex or '') of a file, to tell two people apart."""
+    data = dicom.header(path)
+    words = frozenset(
+        re.findall(r"[^\W\d_]{2,}", str(data.get("PatientName", "") or "").casefold())
+    )
+    return words, *(str(data.get(k, "") or "") for k in ("PatientBirthDate", "PatientSex"))
+
+
+def differ(one, other):
+    """Whether two results of ``person`` cannot be one person: other birth dates, other sexes, or
+    names without a word in common.
+    """
+    names = one[0] and other[0] and not one[0] & other[0]
+    return bool(names) or any(a and b and a != b for a, b in zip(one[1:], other[1:], strict=True))
+
+
+def clean(path, new_id, secret, outlined=None, first_day=None):
     """One DICOM file without its identity: Clean. secret: text that makes new identifiers
     unguessable but stable.
 
     outlined: bool (rows, columns) of the file, what somebody drew; where it leaves the fan and is
     dark throughout, as an acoustic shadow at the edge is and letters are not, the fan reaches as
-    far.
+    far. first_day: datetime.date from which the day of the examination is counted.
     """
     data = dicom.header(path)
     frames, _ = readers.read_frames(path)
@@ -155,25 +223,59 @@ def clean(path, new_id, secret, outlined=None):
     box = (top + cut[0].start, top + cut[0].stop, left + cut[1].start, left + cut[1].stop)
     inside = inside[cut]
     kept = np.where(inside, frames[:, box[0] : box[1], box[2] : box[3]], 0).astype(np.uint8)
-    return Clean(kept, box, inside, _header(data, kept, found, box, new_id, secret))
+    removed, doubtful = _blacken(kept)
+    new, notes = _header(data, kept, found, box, new_id, secret)
+    day = _date(data, "StudyDate")
+    if first_day and day:
+        new.LongitudinalTemporalOffsetFromEvent = float((day - first_day).days)
+        new.LongitudinalTemporalEventType = "BASELINE"
+    result = Clean(kept, box, inside, new, removed, doubtful, tuple(notes))
+    new.BurnedInAnnotation = "NO" if result.proven else "YES"
+    return result
+
+
+def _blacken(frames):
+    """Words on frames, uint8 (N, rows, columns), made black in place, and what is left: (words,
+    number of places that look like text or None).
+
+    What was blackened is looked through again, because a word can hide another.
+    """
+    words = []
+    for _ in range(3):
+        places = text.find(frames)
+        read = [p for p in places or () if p.word]
+        for place in read:
+            top, bottom, left, right = place.box
+            frames[:, top:bottom, left:right] = 0
+        words += [p.word for p in read]
+        if not read:
+            break
+    return tuple(dict.fromkeys(words)), None if places is None else len(places)
 
 
 def _header(data, frames, found, box, new_id, secret):
-    new = Dataset()
-    for name in ALLOWED:
-        if data.get(name) not in (None, ""):
+    """(the new header, notes)."""
+    new, notes = Dataset(), []
+    for name, kind in ALLOWED.items():
+        if data.get(name) in (None, ""):
+            continue
+        if _harmless(data, data[name].value, kind):
             setattr(new, name, data[name].value)
+        else:
+            notes.append(f"{name} was left out: it holds what it should not")
     new.Modality, new.PatientID, new.PatientName, new.PatientAge = "US", new_id, new_id, age(data)
-    new.PatientIdentityRemoved, new.DeidentificationMethod = (
-        "YES",
-        "header allow-list; pixels outside the fan removed",
-    )
-    new.BurnedInAnnotation = "NO"
+    if str(data.get("PatientAge") or "").strip().isdecimal():
+        notes.append(f"PatientAge {data.PatientAge} has no unit: taken as years")
+    elif data.get("PatientAge") and not new.PatientAge:
+        notes.append("PatientAge was left out: it is no age")
+    new.PatientIdentityRemoved = "YES"
+    new.DeidentificationMethod = "header allow-list; pixels outside the fan and words removed"
     new.SOPClassUID = (
         UltrasoundMultiFrameImageStorage if len(frames) > 1 else UltrasoundImageStorage
     )
+    pixels = hashlib.sha256(frames.tobytes()).hexdigest()  # for files that lack an identifier
     for name in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-        digest = hashlib.sha256(f"{secret} {data.get(name, '')}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{secret} {data.get(name) or pixels}".encode()).hexdigest()
         setattr(new, name, UID(f"2.25.{int(digest[:32], 16)}"))
     if found:
         new.SequenceOfUltrasoundRegions = Sequence(_regions(data, box))
@@ -187,17 +289,39 @@ def _header(data, frames, found, box, new_id, secret):
     new.HighBit = 7
     if len(frames) > 1:
         new.NumberOfFrames = len(frames)
-    return new
+    return new, notes
+
+
+def _harmless(data, value, kind):
+    """Whether an allowed value is what its kind says, and holds no word that names somebody."""
+    if kind is None:
+        return not _words(value) & _naming(data)
+    if kind is float:
+        try:
+            return all(np.isfinite(float(v)) for v in np.atleast_1d(value))
+        except (TypeError, ValueError):
+            return False
+    return value in kind
+
+
+def _naming(data):
+    """The words of every name, number and place in a header, sequences and private tags too."""
+    words = set()
+    for element in data.iterall():
+        if element.VR == "PN" or element.keyword in NAMING:
+            words |= _words(element.value)
+    return words
+
+
+def _words(value):
+    return set(re.findall(r"\w{3,}", str(value).casefold()))
 
 
 def _regions(data, box):
     """The regions of the original in the coordinates of the cut, cut off at its border."""
     top, bottom, left, right = box
     for item in data.SequenceOfUltrasoundRegions:
-        if (
-            item.get("RegionSpatialFormat") != dicom.TWO_D
-            or item.get("RegionDataType") != dicom.TISSUE
-        ):
+        if not dicom.shows_tissue(item):
             continue
         new = Dataset()
         for name in REGION:
@@ -283,39 +407,3 @@ class Key:
                 [["original", "new"], ["# secret", self.secret], *sorted(self.ids.items())]
             )
         os.replace(part, self.path)
-
-
-def residual_text(pixels):
-    """Words that tesseract reads in a picture, uint8 (rows, columns): list, or None where it is not
-    installed.
-
-    Speckle sometimes looks like a short word: a person decides what the words are.
-    """
-    program = shutil.which("tesseract")
-    if program is None:
-        return None
-    scale = max(1, round(1600 / max(pixels.shape)))
-    buffer = io.BytesIO()
-    picture = Image.fromarray(255 - pixels)  # dark letters on white are what it was made for
-    picture.resize(
-        (pixels.shape[1] * scale, pixels.shape[0] * scale), Image.Resampling.BICUBIC
-    ).save(buffer, "PNG")
-    alone = os.environ | {"OMP_THREAD_LIMIT": "1"}  # its threads slow each other down
-    result = subprocess.run(
-        [program, "stdin", "stdout", "--psm", "11", "tsv"],
-        input=buffer.getvalue(),
-        env=alone,
-        capture_output=True,
-        check=True,
-        timeout=600,
-    )
-    words = []
-    for line in csv.DictReader(
-        result.stdout.decode("utf-8", "replace").splitlines(),
-        delimiter="\t",
-        quoting=csv.QUOTE_NONE,
-    ):
-        text = (line.get("text") or "").strip()
-        if float(line.get("conf") or -1) >= CONFIDENCE and sum(c.isalnum() for c in text) >= 3:
-            words.append(text)
-    return words

@@ -1,0 +1,59 @@
+"""Cines as video (MP4, AVI, MOV, MKV, WMV), and the video streams that DICOM wraps, to grey
+uint8.
+"""
+
+import tempfile
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+
+from helpers.errors import StudyError
+from helpers.readers.plausible import check_size
+
+#: frames a second where a video does not say
+FRAME_RATE = 25.0
+
+
+def read_video(path, named=None):
+    """(uint8 grey (frames, rows, columns), frames a second) of a video file.
+
+    named: what to call the file in an error, where it is a copy of a stream.
+    """
+    named = named or path
+    try:
+        # '-fps_mode passthrough': each frame once, as recorded, none doubled to fill a clock
+        reader = imageio_ffmpeg.read_frames(
+            str(path),
+            pix_fmt="gray",
+            bits_per_pixel=8,
+            output_params=["-fps_mode", "passthrough", "-vf", "scale=out_range=full"],
+        )
+        about = next(reader)
+        columns, rows = about["size"]
+        check_size(named, rows, columns)
+        frames = []
+        for frame in reader:
+            frames.append(np.frombuffer(frame, np.uint8).reshape(rows, columns))
+            if len(frames) % 256 == 0:
+                check_size(named, rows, columns, len(frames))
+    except StudyError:
+        raise
+    except (OSError, RuntimeError, ValueError, StopIteration, KeyError) as error:
+        raise StudyError(
+            f"{named}: the video cannot be read ({' '.join(str(error).split())[-120:]}); save it"
+            " as MP4"
+        ) from None
+    if not frames:
+        raise StudyError(f"{named}: the video holds no frame; save it again")
+    return np.stack(frames), float(about["fps"] or FRAME_RATE)
+
+
+def read_stream(path, stream):
+    """Frames, uint8 (frames, rows, columns), of a video stream (bytes) taken out of the file
+    path.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "stream"
+        copy.write_bytes(stream)
+        return read_video(copy, path)[0]
