@@ -13,13 +13,14 @@ ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.sa
 NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS
 $(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
 export $(NAMES)
+unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries anew
 
 PY    := .venv/bin/python
 SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
 SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: env study plan book keep test check lab bench verify audit anonymous manifest data predict lock sbom clean
+.PHONY: env study plan book keep test check lab bench verify audit anonymous manifest mine data predict lock clean
 env: .venv/.ready
 .venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
@@ -35,7 +36,8 @@ plan: env ; @$(SNAKE) --dry-run
 book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
 keep: env ; @$(PY) -m helpers keep $(WHO)
 test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
-check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy helpers && $(PY) -m pytest -m "not slow"
+check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest -m "not slow"
+mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
 verify: env ; @$(PY) -m tools.book.verify $(WHO) $(if $(QUICK),--quick)

@@ -70,11 +70,15 @@ def _read(pair, data, classes, form):
     pixels, spacing = picture.pixels[0], picture.spacing_mm
     for name in (pair.mask, *pair.raters.values()):
         _no_holes(data / name)
-    mask = readers.read_mask(data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape)
+    read = readers.open_mask(data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape)
+    mask = read.pixels
     for name in pair.raters.values():
         readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
     patient = find.patient(pair.image, data, form, pair.told)
-    notes = list(picture.notes)
+    notes = [*picture.notes, *read.notes]
+    if spacing is None and mask.any():
+        spacing, told = readers.spacing_at(data / pair.image, mask > 0)
+        notes += told
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
     mm = None
@@ -98,7 +102,7 @@ def _read(pair, data, classes, form):
         hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest(),
         _named(data / pair.mask),
         tuple(notes),
-        tuple(_few(pixels) + agreement.doubts(pixels, mask, classes)),
+        tuple(readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
         agreement.turned(pixels, mask),
     )
 
@@ -116,15 +120,6 @@ def _no_holes(path):
             " can hold; export this picture's mask as PNG (Labelme: labelme_export_json), or draw"
             " the outline around the hole"
         )
-
-
-def _few(pixels):
-    """Whether a picture may be a mask: list of one sentence, or none."""
-    levels = np.flatnonzero(np.bincount(pixels.ravel()))
-    if len(levels) > find.FEW_VALUES:
-        return []
-    held = ", ".join(map(str, levels))
-    return [f"only {len(levels)} grey values ({held}): is it a mask, not a picture?"]
 
 
 def _small(pixels, how):
