@@ -19,7 +19,7 @@ from helpers.schemas import ANNOTATIONS, IMAGES, PATIENTS, SPLITS, read_csv
 
 #: where data_manifest/, runs/ and reports/ lie; STUDY_ROOT moves them (the tests do)
 #: what a study may be called
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+NAME = r"\.?[A-Za-z0-9_][A-Za-z0-9_.-]*"
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent)
 SCHEMA = yaml.safe_load((Path(__file__).parent / "study.schema.yml").read_text(encoding="utf-8"))
 DEFAULTS = {
