@@ -440,7 +440,7 @@ def test_a_study_without_a_paper_says_one_sentence(content, tmp_path, monkeypatc
         page.table("paper_beside_ours", page.ask(words.beside, found, table)),
         page.table("published_scatter", page.ask(papers.spreads, found, pd.DataFrame())),
     ]
-    assert shown == [None] * 5 or [output.data for output in shown] == [""] * 5
+    assert all(output is None or output.data == "" for output in shown)
     assert not (page.study.run / "tables").exists()
 
 
