@@ -11,6 +11,9 @@ SPLITS = ("train", "val", "test")
 EXTERNAL = "external"
 
 _sha = pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$"))
+#: a file below DATA: no absolute path, no drive, no step upwards
+_INSIDE = r"^(?![/\\\\]|[A-Za-z]:)(?!(?:.*[/\\\\])?\.\.(?:[/\\\\]|$)).+$"
+_file = pa.Column(str, pa.Check.str_matches(_INSIDE, error="a path inside DATA"))
 _text = pa.Column(str, pa.Check.str_length(min_value=1))
 _optional = pa.Column(str, required=False, nullable=True)
 _id = pa.Column(str, pa.Check.str_matches(r"^[A-Za-z0-9_.-]+$"), unique=True)
@@ -26,8 +29,10 @@ IMAGES = pa.DataFrameSchema(
     {
         "image_id": _id,
         "patient_id": pa.Column(str, nullable=True),
-        "image": pa.Column(str, pa.Check.str_length(min_value=1), unique=True),
-        "mask": _text,
+        "image": pa.Column(
+            str, pa.Check.str_matches(_INSIDE, error="a path inside DATA"), unique=True
+        ),
+        "mask": _file,
         "split": pa.Column(str, pa.Check.isin([*SPLITS, EXTERNAL, "excluded"])),
         "sha256_image": _sha,
         "sha256_mask": _sha,
@@ -48,7 +53,7 @@ PATIENTS = pa.DataFrameSchema(
     }
 )
 ANNOTATIONS = pa.DataFrameSchema(
-    {"image_id": _text, "rater": _text, "mask": _text, "sha256_mask": _optional}
+    {"image_id": _text, "rater": _text, "mask": _file, "sha256_mask": _optional}
 )
 
 

@@ -314,6 +314,15 @@ def images(study):
     path = study.root / "images.csv"
     frame = read_csv(path, IMAGES)
     frame = frame[frame["split"] != "excluded"]
+    people = patients(study)
+    if people is not None:  # obeyed before anything is read: who is left out there is left out here
+        unknown = sorted(set(frame["patient_id"].dropna()) - set(people["patient_id"]))
+        raise_all(
+            (f"patient_id {name} of images.csv has no row; add it" for name in unknown),
+            study.root / "patients.csv",
+        )
+        out = people.loc[people["excluded"].notna(), "patient_id"] if "excluded" in people else []
+        frame = frame[~frame["patient_id"].isin(out)]
     raise_all(_split_problems(frame, study.split.get("unit", "patient")), path)
     if limit := study.spec.get("max_patients"):
         first = frame.drop_duplicates("patient_id").groupby("split").head(limit)["patient_id"]

@@ -161,6 +161,57 @@ def test_all_problems_are_reported_at_once(small):
         studies.load("small")
 
 
+def people(root, rows):
+    text = "patient_id,excluded\n" + "".join(f"{who},{why}\n" for who, why in rows)
+    (root / "data_manifest/small/patients.csv").write_text(text)
+
+
+def test_an_excluded_person_is_in_no_split(small):
+    frame = pd.read_csv(small / "data_manifest/small/images.csv", dtype=str)
+    frame.loc[1, "patient_id"] = "p9"
+    frame.to_csv(small / "data_manifest/small/images.csv", index=False)
+    people(small, [("p0", ""), ("p1", ""), ("p2", ""), ("p9", "withdrew")])
+    assert "p9" not in set(studies.images(studies.load("small"))["patient_id"])
+    people(small, [("p0", ""), ("p1", ""), ("p2", "")])
+    with pytest.raises(StudyError, match=r"(?s)patients.csv: 1 problem.*patient_id p9 of images"):
+        studies.images(studies.load("small"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("title: again", "'title' is given twice"),
+        ("x: .nan", ".nan is not a number to compute with"),
+        ("x: -.inf", "-.inf is not a number to compute with"),
+    ],
+)
+def test_yaml_that_says_two_things_or_no_number_is_refused(small, line, message):
+    path = small / "data_manifest/small/study.yml"
+    path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+    with pytest.raises(StudyError, match=message):
+        studies.load("small")
+
+
+def test_changes_from_the_command_line_are_in_the_protocol(small):
+    study = studies.load("small", "quick,size=32,epochs=2,models=qvum+femoral_unet")
+    assert study.spec["image_size"] == 32 and {m["epochs"] for m in study.models} == {2}
+    assert study.protocol == "quick,size=32,epochs=2,models=qvum+femoral_unet"
+    alone = studies.load("small", "quick,models=qvum")
+    assert [m["name"] for m in alone.models] == ["qvum"] and len(alone.trainings()) == 1
+    for change, message in [
+        ("size=9", "SIZE=9: a whole number from 16"),
+        ("epochs=x", "EPOCHS=x"),
+        ("models=unet", "MODELS: no unet"),
+        ("models=femoral_unet", "MODELS: keep qvum"),
+        ("lr=3", "'lr=3' is no change"),
+    ]:
+        with pytest.raises(StudyError, match=message):
+            studies.load("small", f"quick,{change}")
+    for name in ("../small", "a b", "$(touch x)", ""):
+        with pytest.raises(StudyError, match="a study's name has letters"):
+            studies.load(name)
+
+
 def test_unknown_studies_and_protocols_list_the_known(small):
     with pytest.raises(StudyError, match=r"no such file\. Studies here: small"):
         studies.load("smal")
@@ -177,6 +228,9 @@ def test_unknown_studies_and_protocols_list_the_known(small):
         (4, "patient_id", "p0", r"patient p0 is in train and test \(rows 2–6\)"),
         (0, "image", "", "row 2, image"),
         (5, "pixel_spacing_mm", "-1", "row 7, pixel_spacing_mm: -1.0"),
+        (1, "image", "/etc/passwd", "row 3, image: '/etc/passwd' fails a path inside DATA"),
+        (1, "mask", "a/../../b.png", "row 3, mask: .* fails a path inside DATA"),
+        (1, "mask", "C:\\b.png", "row 3, mask: .* fails a path inside DATA"),
     ],
 )
 def test_a_wrong_row_is_named(small, row, column, value, message):

@@ -286,6 +286,22 @@ def test_an_epoch_without_a_number_is_never_the_best(arrays, phantom, tmp_path, 
         training.run(phantom, settings(phantom, epochs=2), "main", 5, tmp_path, arrays, "cpu")
 
 
+def test_weights_that_are_no_numbers_are_never_kept(arrays, phantom, tmp_path, monkeypatch):
+    real = torch.optim.Adam.step
+
+    def broken(self, *given):
+        real(self, *given)
+        self.param_groups[0]["params"][0].data[0] = float("nan")
+
+    spec = settings(phantom, epochs=1, batch=64) | {"checkpoint": "last"}
+    spec["optimiser"] = {"name": "adam", "lr": 0.001}
+    monkeypatch.setattr(loop, "_validate", lambda *_: [0.5, 0.5])
+    monkeypatch.setattr(torch.optim.Adam, "step", broken)
+    with pytest.raises(StudyError, match="the kept weights are not finite"):
+        training.run(phantom, spec, "main", 5, tmp_path, arrays, "cpu")
+    assert not (tmp_path / "counts.csv").exists()
+
+
 def test_batches_cover_once_and_drop_a_short_last():
     parts = loop._batches(10, 4, 1, torch.Generator().manual_seed(0))
     assert [len(p) for p in parts] == [4, 4] and len(set(torch.cat(parts).tolist())) == 8

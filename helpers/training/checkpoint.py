@@ -1,6 +1,7 @@
 """Weights and training states on disk: safetensors and JSON, never pickle, never half a file."""
 
 import json
+import math
 import os
 
 import torch
@@ -45,6 +46,8 @@ def load_state(folder, network, optimiser, key, device):
         if state["key"] != key:
             raise ValueError("of other images, settings or code")
         tensors = load_file(folder / state["file"], device=str(device))
+        if math.isfinite(state["best"]):  # the weights that would be kept must be whole as well
+            load_file(folder / "best.safetensors", device=str(device))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         print(f"{path}: not gone on from, training starts again ({error})", flush=True)
         return None

@@ -153,6 +153,10 @@ def fit(
             )
         kept = best or load_file(folder / "best.safetensors", device=str(device))
         network.load_state_dict(kept)
+    if not all(bool(t.isfinite().all()) for t in network.state_dict().values()):
+        raise StudyError(
+            f"{label}: the kept weights are not finite; lower optimiser.lr in study.yml"
+        )
     return pd.DataFrame(state["history"]), norm
 
 

@@ -27,6 +27,8 @@ def collect(paths, output):
         raise StudyError("no training has finished, so there are no results; run `make study`")
     table = pd.concat(tables, ignore_index=True)
     files.write_csv(table, output)
+    record = Path(output).with_suffix(".json")
+    files.write_record({}, [os.path.relpath(output, studies.ROOT)], record, studies.ROOT)
     print(f"{len(table)} rows: {table.model.nunique()} networks, {table.image_id.nunique()} images")
     return table
 

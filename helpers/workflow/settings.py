@@ -140,6 +140,10 @@ def forget_changed(study):
         if record.is_file() and (changed := files.changed(record, studies.ROOT)):
             said.append(f"{changed[0]} is not as it was made; {record.stem} is made again")
             record.unlink()
+    record = study.run / "results" / "per_image.json"  # Snakemake would take an edited table as new
+    if record.is_file() and (changed := files.changed(record, studies.ROOT)):
+        said.append(f"{changed[0]} is not as it was made; it is made again")
+        record.with_suffix(".csv").unlink(missing_ok=True)
     return said
 
 
