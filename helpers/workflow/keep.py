@@ -39,8 +39,9 @@ def keep(study):
             f"error: {run}: no finished study to keep numbers of; run `make study STUDY={study}`"
             " first"
         )
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in filter(Path.is_file, folder.iterdir()):  # folders hold other protocols' numbers
+        old.unlink()
     kept = [Path(shutil.copy(path, folder)) for path in found]
     kept.append(folder / "provenance.json")
     about = {
