@@ -26,7 +26,8 @@ NOTEBOOK = ["-p", "study", NAME, "-p", "protocol", STUDY.protocol, "--minutes", 
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm")
 PYTHON = sys.executable
-if "--dry-run" not in sys.argv:  # a plan writes nothing
+if "--dry-run" not in sys.argv and workflow.is_main_process:  # a plan writes nothing
+    LOCK = settings.only_one(STUDY)
     for line in settings.forget_changed(STUDY):
         print(line, file=sys.stderr)
 

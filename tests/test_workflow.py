@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import types
+from types import SimpleNamespace
 from unittest import mock
 
 import pandas as pd
@@ -297,3 +298,12 @@ def test_a_key_said_twice_or_no_number_is_refused(tiny, tmp_path, monkeypatch, l
 def test_clean_removes_one_named_study_only(name):
     with pytest.raises(StudyError, match="name one study"):
         clean.clean(name)
+
+
+def test_a_second_run_of_a_study_ends_in_one_line_that_names_the_first(tmp_path):
+    study = SimpleNamespace(run=tmp_path / "runs" / "x")
+    held = settings.only_one(study)
+    with pytest.raises(SystemExit, match=rf"process {os.getpid()}\) is at work here"):
+        settings.only_one(study)
+    held.close()
+    settings.only_one(study).close()

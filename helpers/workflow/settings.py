@@ -1,5 +1,6 @@
 """What the workflow asks about a study: which settings a step depends on, what went wrong."""
 
+import fcntl
 import json
 import os
 import re
@@ -125,6 +126,26 @@ def gpus_wanted():
         return 0
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
     return int(listed.returncode == 0 and "GPU 0" in listed.stdout)
+
+
+def only_one(study):
+    """An open file that is locked as long as this process lives, so that no two runs of a study
+    destroy each other's files; the second ends in one line that names the first.
+    """
+    study.run.mkdir(parents=True, exist_ok=True)
+    lock = open(study.run / ".lock", "a+", encoding="utf-8")  # noqa: SIM115, kept open on purpose
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        sys.exit(
+            f"error: {study.run}: another `make study` (process {lock.read().strip()}) is at work"
+            " here; wait for it, or end it"
+        )
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
 
 
 def forget_changed(study):
