@@ -26,9 +26,10 @@ NOTEBOOK = ["-p", "study", NAME, "-p", "protocol", STUDY.protocol, "--minutes", 
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm")
 PYTHON = sys.executable
-if "--dry-run" not in sys.argv and workflow.is_main_process:  # a plan writes nothing
-    LOCK = settings.only_one(STUDY)
-    for line in settings.forget_changed(STUDY):
+if workflow.is_main_process:
+    RUNS = "--dry-run" not in sys.argv  # a plan writes nothing, and says what would be made again
+    LOCK = settings.only_one(STUDY) if RUNS else None
+    for line in settings.forget_changed(STUDY, RUNS):
         print(line, file=sys.stderr)
 
 TRAININGS = [f"{runs.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]

@@ -55,7 +55,8 @@ def fabricate(base, name, monkeypatch):
     np.save(cache / "images.npy", images)
     np.save(cache / "masks.npy", masks)
     files.write_csv(index, cache / "index.csv")
-    files.write_json({"images": len(index), "passed": True}, cache / "check.json")
+    known = {p.name: files.sha256(p) for p in sorted(cache.iterdir())}
+    files.write_json({"images": len(index), "passed": True, "sha256": known}, cache / "check.json")
     arrays = datasets.Arrays(images, masks, index)
     tables = [_training(study, arrays, *training, rng) for training in study.trainings()]
     files.write_csv(pd.concat(tables), study.run / "results" / "per_image.csv")

@@ -542,7 +542,7 @@ def test_errors_are_one_line_and_status_1(arguments, message, tmp_path, monkeypa
 
 def test_a_missing_manifest_says_how_to_make_it(tmp_path):
     with pytest.raises(
-        StudyError, match=r"images\.csv: no such file; python -m helpers\.phantom .*--manifest"
+        StudyError, match=r"images\.csv: no such file; python -m tools\.phantom .*--manifest"
     ):
         make.make("phantom", tmp_path / "data", tmp_path / "phantom")
 

@@ -148,9 +148,10 @@ def only_one(study):
     return lock
 
 
-def forget_changed(study):
+def forget_changed(study, forget=True):
     """Remove the record of every step whose files are no longer what the step made, so that the
-    workflow makes them again. Returns one line a record, for the reader.
+    workflow makes them again. Returns one line a record, for the reader. forget: False for the
+    lines alone.
     """
     said = []
     for record in [
@@ -160,11 +161,13 @@ def forget_changed(study):
     ]:
         if record.is_file() and (changed := files.changed(record, studies.ROOT)):
             said.append(f"{changed[0]} is not as it was made; {record.stem} is made again")
-            record.unlink()
+            if forget:
+                record.unlink()
     record = study.run / "results" / "per_image.json"  # Snakemake would take an edited table as new
     if record.is_file() and (changed := files.changed(record, studies.ROOT)):
         said.append(f"{changed[0]} is not as it was made; it is made again")
-        record.with_suffix(".csv").unlink(missing_ok=True)
+        if forget:
+            record.with_suffix(".csv").unlink(missing_ok=True)
     return said
 
 
