@@ -232,7 +232,7 @@ def test_sources_that_are_refused(tmp_path, url, message):
 
 
 def test_path_out_of_the_folder(tmp_path):
-    with pytest.raises(StudyError, match="'../0.jpg' fails a path inside DATA"):
+    with pytest.raises(StudyError, match=r"0\.jpg' fails a path inside DATA"):
         fetch.files(manifest(tmp_path, URL, rows=1, image="../{k}.jpg"))
 
 

@@ -232,7 +232,9 @@ def _again(study, page, record, own, root):
         if os.path.relpath(path, studies.ROOT) not in own:
             (run / "tables" / path.name).symlink_to(path.resolve())
     given = [
-        x for name, value in record["parameters"].items() for x in ("-p", name, json.dumps(value))
+        x
+        for name, value in record["parameters"].items()
+        for x in ("-p", name, value if isinstance(value, str) else json.dumps(value))
     ]
     command = [
         sys.executable,
@@ -252,9 +254,9 @@ def _again(study, page, record, own, root):
         cwd=provenance.REPOSITORY,
     )
     if done.returncode:
-        problems = [
-            f"notebooks/{page}.ipynb: cannot be run again: {done.stderr.strip().splitlines()[-1]}"
-        ]
+        said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        why = said[-1].removeprefix("error: ") if said else done.stderr.strip()[-200:]
+        problems = [f"notebooks/{page}.ipynb: cannot be run again: {why}"]
     else:
         problems = [
             f"{studies.ROOT / name}: is not what notebooks/{page}.ipynb makes from the results"
