@@ -96,11 +96,14 @@ def _ask(connection, module, arguments):
     }
     socket.send_fds(connection, [b"."], [0, 1, 2])
     connection.sendall(json.dumps(request).encode() + b"\n")
-    answers = connection.makefile()
+    parent, answers = os.getppid(), connection.makefile()
     pid = int(answers.readline() or -1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as if it were our own process
         signal.signal(number, lambda got, _: _send(pid, got))
-    return int(answers.readline() or 1)
+    while os.getppid() == parent:
+        if select.select([connection], [], [], 1.0)[0]:
+            return int(answers.readline() or 1)
+    return 1  # who asked was killed: with this process gone, the server ends the fork
 
 
 def _send(pid, number):
@@ -165,7 +168,7 @@ def _fork(listener):
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if isinstance(stop.code, str):
             print(stop.code, file=sys.stderr)
-    except BaseException:
+    except BaseException:  # shown like an error of any process, which ends with 1
         traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):

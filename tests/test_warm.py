@@ -1,0 +1,76 @@
+"""Forks of the warm process: exit code and output of the real thing, and no life of their own."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import REPOSITORY
+
+ASK = "import sys; from helpers.workflow import warm; sys.exit(warm.ask(sys.argv[1], sys.argv[2:]))"
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The environment of clients of a server that has imported nothing."""
+    path = tmp_path / "s" / "warm"
+    path.parent.mkdir()
+    code = (
+        f"from pathlib import Path; from helpers.workflow import warm; warm.LIBRARIES = (); "
+        f"warm.IDLE = 60; warm.serve(Path({str(path)!r}))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{tmp_path}"}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    while not path.exists():
+        time.sleep(0.05)
+    yield environment | {"STUDY_WARM": str(path)}
+    process.kill()
+    process.wait()
+
+
+def gone(pid, seconds=20):
+    """True when a process ends within some seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().split()[2] == "Z":
+                    return True
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_fork_gives_output_arguments_and_exit_code(server, tmp_path):
+    (tmp_path / "mine.py").write_text("import sys; print(sys.argv[1:]); sys.exit(7)")
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, "mine", "a b", "$(x)"],
+        env=server,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (7, "['a b', '$(x)']\n")
+    (tmp_path / "mine.py").write_text("1 / 0")
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, "mine"], env=server, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes in /proc")
+@pytest.mark.parametrize("whom", ["client", "parent of the client"])
+def test_a_fork_ends_with_who_asked_for_it(server, tmp_path, whom):
+    note = tmp_path / "pid"
+    (tmp_path / "mine.py").write_text(
+        f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(300)"
+    )
+    client = [sys.executable, "-c", ASK, "mine"]
+    parent = [sys.executable, "-c", f"import subprocess; subprocess.run({client!r})"]
+    asked = subprocess.Popen(client if whom == "client" else parent, env=server)
+    while not (note.exists() and note.read_text()):
+        time.sleep(0.05)
+    asked.kill()
+    asked.wait()
+    assert gone(int(note.read_text()))
