@@ -1,6 +1,9 @@
 """What a page may show: nothing that a cell or a manifest says can run, load or leave the book."""
 
+from types import SimpleNamespace
+
 import pytest
+from bs4 import BeautifulSoup
 
 from helpers.errors import StudyError
 from tools.book import harden, markup
@@ -61,14 +64,31 @@ def test_escaped_text_is_shown_as_it_is(text):
     assert not re.search("<[^/]", shown) and html.unescape(shown) == text
 
 
-def test_a_script_in_an_article_is_an_error_and_the_themes_become_files(tmp_path):
+def test_only_the_themes_scripts_become_files_wherever_another_stands(tmp_path):
     (tmp_path / "_static").mkdir()
     page = tmp_path / "index.html"
-    page.write_text("<head></head><script>theme()</script><article class='a'>x</article>")
+    theme = "DOCUMENTATION_OPTIONS.pagename = 'index';"
+    page.write_text(f"<head></head><script>{theme}</script><article>x</article>")
     harden.harden(tmp_path)
-    assert "theme()" not in page.read_text() and len(list((tmp_path / "_static").iterdir())) == 1
-    page.write_text("<head></head><article class='a'>x<script>bad()</script></article>")
-    with pytest.raises(StudyError, match=r"index.html: holds a script of its own: bad\(\)"):
-        harden.harden(tmp_path)
+    assert theme not in page.read_text() and len(list((tmp_path / "_static").iterdir())) == 1
+    for bad in ("bad()", f"{theme} bad()", "DOCUMENTATION_OPTIONS.x = 'a'+bad()+'b';"):
+        for form in ("<article>{}</article>", "<p class='sidebar'>{}</p>", "{}"):
+            page.write_text(f"<head></head>{form.format(f'<script>{bad}</script>')}")
+            with pytest.raises(StudyError, match=r"index.html: holds a script of its own: "):
+                harden.harden(tmp_path)
     page.write_text("<head></head><article>x<script src='cases/index.js'></script></article>")
     harden.harden(tmp_path)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_study_s_title_and_note_run_nowhere_in_a_book(tmp_path, text):
+    from tools.book import build
+
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "index.md").write_text("# A page\n\nWords.\n", encoding="utf-8")
+    study = SimpleNamespace(name="x", title=f"A {text}", note=f"B {text}", synthetic=True)
+    build.run_sphinx(study, tmp_path / "source", tmp_path / "out", tmp_path / "trees")
+    harden.harden(tmp_path / "out")
+    page = BeautifulSoup((tmp_path / "out/index.html").read_text(encoding="utf-8"), "html.parser")
+    assert not page.select("iframe, math, [onerror], [ontoggle], a[href^=javascript]")
+    assert all(script.get("src") for script in page.select("script"))

@@ -153,7 +153,9 @@ def run_sphinx(study, source, out, doctrees):
     from sphinx.application import Sphinx  # slow to import
     from sphinx.util.docutils import docutils_namespace
 
-    options = {"project": study.title, "html_title": study.title}
+    # the theme writes a title raw in one place and escaped in another: no markup may be in it
+    title = study.title.replace("<", "‹").replace(">", "›")
+    options = {"project": title, "html_title": title}
     if study.synthetic:
         options["html_theme_options.announcement"] = (
             f"<strong>Synthetic data.</strong> {html.escape(study.note)}"

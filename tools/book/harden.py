@@ -15,10 +15,15 @@ INLINE = re.compile(
     r"<script(?P<attributes>(?:\s(?!src\b)[\w-]+(?:=\"[^\"]*\")?)*)\s*>(?P<code>.*?)</script>",
     re.DOTALL,
 )
-#: a script without a source between the start and the end of an article
-_ARTICLE_SCRIPT = re.compile(
-    r"<article\b(?:(?!</article>).)*?<script(?:\s+(?!src)[\w-]+(?:=\"[^\"]*\")?)*\s*>(.*?)</script>",
-    re.DOTALL,
+#: the theme's own scripts, whole; any other came from a study's words and is refused
+THEME = re.compile(
+    r"DOCUMENTATION_OPTIONS\.\w+ = (?:'[\w.-]*'|true|false);"
+    r'|document\.documentElement\.dataset\.mode = localStorage\.getItem\("mode"\) \|\| "light";'
+    r'\s*document\.documentElement\.dataset\.theme = localStorage\.getItem\("theme"\) \|\| "light";'
+    r"|// Activate the search field on page load\s*"
+    r'let searchInput = document\.querySelector\("form\.bd-search input"\);\s*'
+    r"if \(searchInput\) \{\s*searchInput\.focus\(\);\s*searchInput\.select\(\);\s*"
+    r'console\.log\("\[PST\]: Set focus on search field\."\);\s*\}'
 )
 ARROW = "Pages of this chapter"
 LOADED = re.compile(
@@ -32,18 +37,18 @@ def harden(book):
     """Rewrite every HTML file below the folder ``book``; StudyError for one that would load from
     elsewhere.
 
-    Only the theme's own scripts become files: one inside the article, where a study's words stand,
-    is an error, although cells and manifests were cleaned before (tools.book.markup).
+    Only the theme's own scripts become files; any other is an error, although cells and manifests
+    were cleaned before (tools.book.markup).
     """
     static = book / "_static"
     for path in sorted(book.rglob("*.html")):
         text = path.read_text(encoding="utf-8")
-        if inside := _ARTICLE_SCRIPT.search(text):
-            raise StudyError(f"{path.name}: holds a script of its own: {inside[1][:80]}")
         up = "../" * len(path.relative_to(book).parent.parts)
 
-        def to_file(match, up=up):
+        def to_file(match, up=up, page=path.name):
             code = match["code"].strip()
+            if not THEME.fullmatch(code):
+                raise StudyError(f"{page}: holds a script of its own: {code[:80]}")
             name = f"inline-{hashlib.sha256(code.encode()).hexdigest()[:12]}.js"
             (static / name).write_text(code + "\n", encoding="utf-8")
             return f'<script src="{up}_static/{name}"></script>'
