@@ -72,7 +72,8 @@ rule book:
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
         expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAININGS),
         code=code("tools/book/__main__.py"),
-        style=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/book").glob("*/*")) if p.is_file()],
+        style=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))],
+        words="tools/book/claim.yml",
     output:
         BOOK,
     params:
