@@ -18,6 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries ane
 PY    := .venv/bin/python
 SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
 SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
+LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --quiet --check Snakefile
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
 .PHONY: env study plan book keep test check lab bench verify audit anonymous manifest mine data predict lock clean
@@ -35,8 +36,8 @@ study: env ; @$(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
 plan: env ; @$(SNAKE) --dry-run
 book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
 keep: env ; @$(PY) -m helpers keep $(WHO)
-test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
-check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest -m "not slow"
+test: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest
+check: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest -m "not slow" --durations=0 --durations-min=2
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done

@@ -7,6 +7,8 @@ import csv
 import os
 from pathlib import Path
 
+from helpers.errors import StudyError
+
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
 
 
@@ -14,6 +16,8 @@ def lines(study):
     """The lines to print for a study (list of str), read from runs/<study>/tables/headline.csv."""
     book = ROOT / "reports" / study / "book" / "index.html"
     table = ROOT / "runs" / study / "tables" / "headline.csv"
+    if not book.is_file() and not table.is_file():
+        raise StudyError(f"{table}: no such file; `make study STUDY={study}` writes it")
     found = [
         (
             f"report: {os.path.relpath(book)}"
