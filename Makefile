@@ -21,7 +21,7 @@ SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JO
 LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --quiet --check Snakefile
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: env study plan book keep test check lab bench verify audit anonymous manifest mine data predict lock clean
+.PHONY: oldest env study plan book keep test check lab bench verify audit anonymous manifest mine data predict lock clean
 env: .venv/.ready
 .venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
@@ -38,6 +38,7 @@ book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.bo
 keep: env ; @$(PY) -m helpers keep $(WHO)
 test: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest
 check: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest -m "not slow" --durations=0 --durations-min=2
+oldest: env ; @.venv/bin/uv venv --quiet --clear --python $(PY) .venv-oldest && .venv/bin/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct -r pyproject.toml --extra test && .venv-oldest/bin/python -m pytest -m "not slow"
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
