@@ -229,7 +229,7 @@ def load(study):
                 f" `make study STUDY={study.name}`, which makes it again"
             )
     images, masks = (np.load(folder / name, mmap_mode="r") for name in ("images.npy", "masks.npy"))
-    index = pd.read_csv(
+    index = files.read_csv(
         folder / "index.csv", dtype={"image_id": str, "patient_id": str, "device": str}
     )
     if images.shape[1] != study.spec["image_size"]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import files, studies
+from helpers import files, runs, studies
 from helpers.errors import StudyError
 
 
@@ -22,7 +22,7 @@ def made(record, base):
 
 def collect(paths, output):
     """Join the counts of all trainings into per_image.csv; returns the DataFrame."""
-    tables = [pd.read_csv(p, dtype={"patient_id": str, "image_id": str}) for p in paths]
+    tables = [runs.counts(p) for p in paths]
     if not tables:
         raise StudyError("no training has finished, so there are no results; run `make study`")
     table = pd.concat(tables, ignore_index=True)
