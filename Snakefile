@@ -19,7 +19,6 @@ STUDY, DATA, GENERATED = settings.begin(
     os.environ.get("STUDY") or "phantom", os.environ.get("PROTOCOL") or "quick", os.environ.get("DATA")
 )
 NAME, RUN = STUDY.name, f"runs/{STUDY.name}"
-BOOK = f"reports/{NAME}/book/index.html"
 WHO = ["--study", NAME, "--protocol", STUDY.protocol]
 NOTEBOOK = ["-p", "study", NAME, "-p", "protocol", STUDY.protocol, "--minutes", str(STUDY.spec["time_limit_min"])]
 
@@ -28,6 +27,7 @@ os.environ.setdefault("STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()
 PYTHON = sys.executable
 if workflow.is_main_process:
     RUNS = "--dry-run" not in sys.argv  # a plan writes nothing, and says what would be made again
+    settings.refuse(STUDY, RUNS)
     LOCK = settings.only_one(STUDY) if RUNS else None
     for line in settings.forget_changed(STUDY, RUNS):
         print(line, file=sys.stderr)
@@ -59,8 +59,11 @@ wildcard_constraints:
 rule all:  # names every file, not the book alone: a lost one is made again although the book is still there
     default_target: True
     input:
-        BOOK,
+        f"{RUN}/book.json",
         f"{RUN}/results/per_image.csv",
+        f"{RUN}/results.json",
+        f"{RUN}/printed.json",
+        f"{RUN}/cache.json",
         [f"{RUN}/data.json"] if GENERATED else [],
         expand(f"{RUN}/cache/{{file}}", file=("check.json", "images.npy", "masks.npy", "index.csv")),
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
@@ -75,7 +78,7 @@ rule book:
         style=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))],
         words="tools/book/claim.yml",
     output:
-        BOOK,
+        f"{RUN}/book.json",  # its record: the old book stays until the new one is whole
     params:
         study=settings.settings(STUDY),
         who=WHO,
@@ -113,6 +116,7 @@ rule check:
         f"{RUN}/cache/images.npy",
         f"{RUN}/cache/masks.npy",
         f"{RUN}/cache/index.csv",
+        f"{RUN}/cache.json",
     params:
         files="" if GENERATED else settings.folder_state(STUDY, DATA),
         settings=settings.cache_settings(STUDY),
@@ -151,10 +155,11 @@ rule results:
         code=code("helpers/workflow/results.py"),
     output:
         f"{RUN}/results/per_image.csv",
+        f"{RUN}/results.json",
     log:
         f"{RUN}/logs/results.log",
     shell:
-        "{PYTHON:q} -m helpers results {output:q} {input:q} 2>&1 | tee {log:q}"
+        "{PYTHON:q} -m helpers results {output[0]:q} {input:q} 2>&1 | tee {log:q}"
 
 
 rule printed:
@@ -163,14 +168,16 @@ rule printed:
         format=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/audit").glob("*.yml"))],
         code=code("tools/audit/__main__.py"),
     output:
-        [f"{RUN}/results/{table}.csv" for table in PRINTED],
+        tables=[f"{RUN}/results/{table}.csv" for table in PRINTED],
+        record=f"{RUN}/printed.json",
     params:
         paper=f"data_manifest/{NAME}/published.yml",
         out=f"{RUN}/results",
     log:
         f"{RUN}/logs/printed.log",
     shell:
-        "{PYTHON:q} -m tools.audit {params.paper:q} --out {params.out:q} 2>&1 | tee {log:q}"
+        "{{ {PYTHON:q} -m tools.audit {params.paper:q} --out {params.out:q} && "
+        "{PYTHON:q} -m helpers made {output.record:q} {output.tables:q}; }} 2>&1 | tee {log:q}"
 
 
 rule page:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 #: how a cell begins that a spreadsheet would run, behind any apostrophes
@@ -17,6 +18,16 @@ def sha256(path):
     """Hex digest of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_sha256(path):
+    """Hex digest of a file's bytes; read once in a process as long as its size and time stay."""
+    return _digest(Path(path).resolve(), _state(path))
+
+
+@cache
+def _digest(path, state):
+    return sha256(path)
 
 
 @contextmanager
@@ -119,21 +130,24 @@ def write_record(about, made, path, base):
 
 
 def changed(record, base):
-    """Files of a step's record that are gone or hold other bytes (list of str).
+    """Files of a step's record that are gone or hold other bytes (list of str); the record itself
+    where it cannot be read.
 
     A file of the same size and time is taken as it is; of any other the bytes are compared.
     """
-    content = json.loads(Path(record).read_text(encoding="utf-8"))
-    found = []
-    for name in content["files"]:
-        path, known = Path(base, name), content.get("states", {}).get(name)
-        if not path.is_file() or (
-            known and [*_state(path)] != known[:2] and sha256(path) != known[2]
-        ):
-            found.append(name)
-    return found
+    try:
+        content = json.loads(Path(record).read_text(encoding="utf-8"))
+        known = {name: content["states"][name] for name in content["files"]}
+    except (ValueError, KeyError, TypeError):
+        return [os.path.relpath(record, base)]
+    return [name for name, state in known.items() if not _as_known(Path(base, name), state)]
+
+
+def _as_known(path, state):
+    """Whether a file is there and as write_record noted it: size, time, digest."""
+    return path.is_file() and ([*_state(path)] == state[:2] or sha256(path) == state[2])
 
 
 def _state(path):
-    found = path.stat()
+    found = os.stat(path)
     return found.st_size, found.st_mtime_ns

@@ -10,13 +10,17 @@ from helpers import files, runs, studies
 from helpers.errors import StudyError
 
 
-def made(record, base):
-    """Write the record of a step: every file below ``base`` (a folder), relative to the study's
-    root.
+def made(record, *places):
+    """Write the record of a step: the files ``places`` and every file below those that are folders,
+    relative to the study's root.
     """
-    found = sorted(os.path.relpath(p, studies.ROOT) for p in Path(base).rglob("*") if p.is_file())
-    if not found:
-        raise StudyError(f"{base}: no file was made")
+    found = []
+    for place in map(Path, places):
+        below = sorted(place.rglob("*")) if place.is_dir() else [place]
+        inside = [os.path.relpath(p, studies.ROOT) for p in below if p.is_file()]
+        if not inside:
+            raise StudyError(f"{place}: no file was made")
+        found += inside
     files.write_record({}, found, record, studies.ROOT)
 
 
@@ -27,25 +31,26 @@ def collect(paths, output):
         raise StudyError("no training has finished, so there are no results; run `make study`")
     table = pd.concat(tables, ignore_index=True)
     files.write_csv(table, output)
-    record = Path(output).with_suffix(".json")
-    files.write_record({}, [os.path.relpath(output, studies.ROOT)], record, studies.ROOT)
     print(f"{len(table)} rows: {table.model.nunique()} networks, {table.image_id.nunique()} images")
     return table
 
 
 def main(arguments=None):
-    """Join the counts of trainings: OUTPUT COUNTS…"""
+    """Join the counts of trainings: RUN/results/per_image.csv COUNTS…; its record is
+    RUN/results.json.
+    """
     parser = argparse.ArgumentParser(prog="helpers results", description=main.__doc__)
     parser.add_argument("output")
     parser.add_argument("inputs", nargs="+")
     args = parser.parse_args(arguments)
     collect([p for p in args.inputs if p.endswith("counts.csv")], args.output)
+    made(Path(args.output).parent.with_suffix(".json"), args.output)
 
 
 def record(arguments=None):
-    """Write the record of a step: RECORD FOLDER."""
+    """Write the record of a step: RECORD FILE-OR-FOLDER…"""
     parser = argparse.ArgumentParser(prog="helpers made", description=record.__doc__)
     parser.add_argument("record")
-    parser.add_argument("folder")
+    parser.add_argument("places", nargs="+")
     args = parser.parse_args(arguments)
-    made(args.record, args.folder)
+    made(args.record, *args.places)

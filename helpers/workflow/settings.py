@@ -11,6 +11,18 @@ from pathlib import Path
 
 from helpers import files, provenance, runs, studies
 from helpers.errors import StudyError
+from helpers.models import catalogue
+
+#: where in runs/<study> each step leaves the record of what it made; the workflow waits for these
+RECORDS = (
+    "data.json",
+    "cache.json",
+    "train/*/*/03_train.json",
+    "results.json",
+    "printed.json",
+    "notebooks/*.json",
+    "book.json",
+)
 
 
 def begin(name, protocol, data):
@@ -36,6 +48,71 @@ def begin(name, protocol, data):
     return study, folder, drawn
 
 
+def refuse(study, writes=True):
+    """What can be known to go wrong ends the workflow in one line, before anything runs: a network
+    or an option that does not exist, an encoder file that is not there, a folder that cannot be
+    written to (writes: False for a plan). What a request leaves out is said.
+    """
+    path = study.root / "study.yml"
+    todo = [
+        study.training(model, fold)
+        for model, fold, seed in study.trainings()
+        if not (runs.folder(study, model, fold, seed) / "03_train.json").is_file()
+    ]
+    try:
+        for model in study.models:
+            catalogue.entry(model["name"])
+        different = {provenance.digest(spec): spec for spec in todo}
+        for spec in different.values():
+            encoder_files(spec)
+        if todo:
+            _build(study, different.values())
+    except StudyError as error:
+        sys.exit(f"error: {path}, protocol {study.protocol}: {error}")
+    for folder in [study.run, studies.ROOT / "reports" / study.name] if writes else []:
+        there = next(p for p in (folder, *folder.parents) if p.exists())
+        if not os.access(there, os.W_OK):
+            sys.exit(f"error: {there}: cannot be written to; free it, or work in a copy elsewhere")
+    declared = studies.load(study.name, study.protocol.split(",")[0]).spec.get("cross_validation")
+    kept = study.spec.get("cross_validation", {"models": []})["models"]
+    if declared and (lost := [m for m in declared["models"] if m not in kept]):
+        print(
+            f"note: MODELS leaves out {', '.join(lost)}, so also what the protocol"
+            " cross-validates with it",
+            file=sys.stderr,
+        )
+
+
+def _build(study, specs):
+    """Build every different network without memory for its weights, as the training will."""
+    import torch  # slow, so only where something is to be trained
+
+    from helpers import models
+    from helpers.training import losses
+
+    for spec in specs:
+        losses.build(spec["loss"], [c.weight for c in study.classes])
+    made = {provenance.digest([s[k] for k in ("name", "channels", "options")]): s for s in specs}
+    for spec in made.values():
+        weights = "none"
+        if spec["encoder_weights"] != "none" and not catalogue.entry(spec["name"]).pretrained:
+            weights = spec["encoder_weights"]  # build says that there is no encoder to pretrain
+        try:
+            with torch.device("meta"):
+                network = models.build(
+                    spec["name"], spec["channels"], len(study.classes), weights, **spec["options"]
+                )
+        except StudyError:
+            raise
+        except Exception as error:
+            raise StudyError(
+                f"{spec['name']}: cannot be built with options {spec['options']}"
+                f" ({' '.join(str(error).split())[:200]})"
+            ) from None
+        if (count := sum(p.numel() for p in network.parameters())) > 2_000_000_000:
+            raise StudyError(f"{spec['name']}: options make a network of {count:,} weights")
+
+
 def _which(study, training):
     """(model, fold, seed) of a training's folder name '<network>/<fold>_<seed>'."""
     return next(t for t in study.trainings() if f"{runs.slug(t[0])}/{t[1]}_{t[2]}" == training)
@@ -51,9 +128,23 @@ def training_settings(study, training):
     """Everything in study.yml (and the encoder file) that one training depends on, as text."""
     model, fold, _ = _which(study, training)
     spec = study.training(model, fold)
-    encoder = os.environ.get("ENCODER_WEIGHTS", "") if spec["encoder_weights"] == "imagenet" else ""
     classes = [(c.name, c.weight) for c in study.classes]
-    return json.dumps([spec, classes, Path(encoder).name], sort_keys=True)
+    return json.dumps([spec, classes, encoder_files(spec)], sort_keys=True)
+
+
+def encoder_files(spec):
+    """Digests of the files that a training's encoder starts from (list of str); empty where it
+    starts from none, or from a download whose version is locked.
+    """
+    named = spec["encoder_weights"]
+    if named == "imagenet":
+        named = os.environ.get("ENCODER_WEIGHTS", "")
+    if named in ("", "none", None):
+        return []
+    found = [Path(part) for part in named.split(os.pathsep) if part]
+    if missing := [str(path) for path in found if not path.is_file()]:
+        raise StudyError(f"encoder weights: no such file: {', '.join(missing)}")
+    return [files.known_sha256(path) for path in found]
 
 
 def cache_settings(study):
@@ -95,8 +186,6 @@ def settings(study, without=()):
 
 def network_file(study, training):
     """The file that defines the network of a training, relative to the repository."""
-    from helpers.models import catalogue
-
     return f"helpers/models/{catalogue.entry(_which(study, training)[0]).module}.py"
 
 
@@ -154,20 +243,11 @@ def forget_changed(study, forget=True):
     lines alone.
     """
     said = []
-    for record in [
-        study.run / "data.json",
-        *study.run.glob("notebooks/*.json"),
-        *study.run.glob("train/*/*/03_train.json"),
-    ]:
-        if record.is_file() and (changed := files.changed(record, studies.ROOT)):
+    for record in [path for pattern in RECORDS for path in sorted(study.run.glob(pattern))]:
+        if changed := files.changed(record, studies.ROOT):
             said.append(f"{changed[0]} is not as it was made; {record.stem} is made again")
             if forget:
                 record.unlink()
-    record = study.run / "results" / "per_image.json"  # Snakemake would take an edited table as new
-    if record.is_file() and (changed := files.changed(record, studies.ROOT)):
-        said.append(f"{changed[0]} is not as it was made; it is made again")
-        if forget:
-            record.with_suffix(".csv").unlink(missing_ok=True)
     return said
 
 
