@@ -14,6 +14,7 @@ COMMANDS = {
     "notebook": ("helpers.workflow.notebook", "main"),
     "keep": ("helpers.workflow.keep", "main"),
     "headline": ("helpers.workflow.headline", "main"),
+    "networks": ("helpers.workflow.networks", "main"),
     "clean": ("helpers.workflow.clean", "main"),
 }
 

@@ -118,11 +118,13 @@ def test_the_workflow_waits_for_every_record_it_compares():
         assert name in text, pattern
 
 
-def test_joined_results_leave_their_record(run):
+def test_joined_results_leave_their_record(run, monkeypatch):
     rows = {"study": ["x"], "model": ["unet"], "image_id": ["007"], "class": ["NA"], "tp": [1]}
     part = run.run / "train/unet/main_1/counts.csv"
     files.write_csv(pd.DataFrame(rows), part)
-    results.main([str(run.run / "results/per_image.csv"), str(part)])
+    run.trainings = lambda: [("unet", "main", 1)]
+    monkeypatch.setattr(studies, "load", lambda name, protocol: run)
+    results.main(["--study", "x"])
     assert json.loads((run.run / "results.json").read_text())["files"] == [
         "runs/x/results/per_image.csv"
     ]

@@ -36,15 +36,15 @@ def collect(paths, output):
 
 
 def main(arguments=None):
-    """Join the counts of trainings: RUN/results/per_image.csv COUNTS…; its record is
-    RUN/results.json.
-    """
+    """Join the counts of all trainings of a study."""
     parser = argparse.ArgumentParser(prog="helpers results", description=main.__doc__)
-    parser.add_argument("output")
-    parser.add_argument("inputs", nargs="+")
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--protocol", default="quick")
     args = parser.parse_args(arguments)
-    collect([p for p in args.inputs if p.endswith("counts.csv")], args.output)
-    made(Path(args.output).parent.with_suffix(".json"), args.output)
+    study = studies.load(args.study, args.protocol)
+    output = study.run / "results" / "per_image.csv"
+    collect([runs.folder(study, *t) / "counts.csv" for t in study.trainings()], output)
+    made(study.run / "results.json", output)
 
 
 def record(arguments=None):
