@@ -15,6 +15,7 @@ COMMANDS = {
     "keep": ("helpers.workflow.keep", "main"),
     "headline": ("helpers.workflow.headline", "main"),
     "columns": ("helpers.schemas", "main"),
+    "networks": ("helpers.workflow.networks", "main"),
     "clean": ("helpers.workflow.clean", "main"),
 }
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import pandera.pandas as pa
 
+from helpers import files
 from helpers.errors import StudyError, raise_all
 
 SPLITS = ("train", "val", "test")
@@ -112,9 +113,7 @@ def read_csv(path, schema):
     its row.
     """
     try:
-        frame = pd.read_csv(
-            path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8"
-        )
+        frame = files.read_csv(path, dtype=str)
     except FileNotFoundError:
         raise StudyError(
             f"{path}: no such file; `make manifest` writes it from a folder of images"

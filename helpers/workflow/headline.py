@@ -3,10 +3,10 @@ intervals.
 """
 
 import argparse
-import csv
 import os
 from pathlib import Path
 
+from helpers import files
 from helpers.errors import StudyError
 
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
@@ -30,8 +30,7 @@ def lines(study):
             *found,
             f"no headline numbers yet: {table} is written by notebooks/00_summary.ipynb",
         ]
-    with open(table, newline="", encoding="utf-8") as file:
-        return found + [f"  {row['what']}: {numbers(row)}" for row in csv.DictReader(file)]
+    return found + [f"  {row['what']}: {numbers(row)}" for row in files.read_rows(table)]
 
 
 def numbers(row):

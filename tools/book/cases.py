@@ -113,9 +113,7 @@ def _scores(study, unit, models):
     """image_id → network → class → [Dice, HD95], None where undefined; first seed, the study's
     own split.
     """
-    rows = pd.read_csv(
-        study.run / "results" / "per_image.csv", dtype={"image_id": str, "patient_id": str}
-    )
+    rows = runs.counts(study.run / "results" / "per_image.csv")
     rows = rows[
         (rows["fold"] == "main")
         & (rows["split"] == "test")
