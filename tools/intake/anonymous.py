@@ -61,7 +61,8 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
         except StudyError as error:
             problems.append(_seen_from(data, error))
     pairs = {p.image: p for p in find.pair(files, chosen, said)[0]}
-    masks = {m for p in pairs.values() for m in _places(p).values()}
+    cells = {m for p in pairs.values() for m in _places(p).values()}
+    masks = {f.as_posix() for m in cells for f in readers.files_of(m)}
     left = [f for f in files if f not in masks and f not in chosen]
     classes = make.classes_of(list(pairs.values()), data, said)[0] if pairs else said.classes
     people, first_days = _people(chosen, data, said, problems)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import dicom, labels, pictures
+from helpers.readers import annotations, dicom, labels, pictures, united
 from tools.intake import form as forms
 from tools.intake import layouts
 
@@ -31,12 +31,19 @@ class Found:
 def look(pairs, data):
     """Found of all masks; one that cannot be opened is refused with its own message later."""
     found = Found()
-    for path in sorted({readers.locate(Path(data) / p.mask)[0] for p in pairs}):
+    parts = {part for p in pairs for part in _parts(Path(data) / p.mask)}
+    found.names |= {name for _, name in parts if name}
+    for path in sorted(file for file, name in parts if not name):
         try:
             _one(path, found)
         except (StudyError, OSError, AttributeError, LookupError, TypeError, ValueError):
             continue
     return found
+
+
+def _parts(path):
+    """[(file, the structure that all of it is, or None)] of a mask."""
+    return united.parts(path) or [(readers.locate(path)[0], None)]
 
 
 def _one(path, found):
@@ -108,7 +115,7 @@ def classes_of(pairs, data, form):
     left_out = {spelled(i) for i in form.ignored}
     spellings = defaultdict(set)
     for name in found.names:
-        if spelled(name) not in left_out:
+        if spelled(name) not in left_out and not annotations.is_hole(name):
             spellings[spelled(name)].add(name)
     values = sorted(found.values - {int(i) for i in form.ignored if str(i).isdecimal()})
     if spellings and values:
@@ -201,5 +208,5 @@ def _of_colours(colours):
 
 def _only_tables(pairs):
     return bool(pairs) and all(
-        readers.suffix(p.mask.partition("#")[0]) in (".csv", ".json") for p in pairs
+        readers.suffix(file) in (".csv", ".json") for p in pairs for file, _ in _parts(p.mask)
     )

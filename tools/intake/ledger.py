@@ -27,9 +27,9 @@ def ledger(data, form, images, refused, drawn=None, others=()):
 
     def note(files, role, why=""):
         for file in files:
-            own = file if file in known else str(file).partition("#")[0]
-            if own in known:
-                roles.setdefault(own, (role, why))
+            for own in [file] if file in known else [p.as_posix() for p in readers.files_of(file)]:
+                if own in known:
+                    roles.setdefault(own, (role, why))
 
     used = images[images["split"] != "excluded"]
     out = images[images["split"] == "excluded"]

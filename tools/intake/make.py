@@ -270,6 +270,12 @@ def sentences(records, by_patient, previous, authors=None):
             "Images and patients of the earlier manifest kept their split; only new ones were"
             " drawn."
         )
+    for rule in sorted({r.pair.rule for r in records} - {""}):
+        ruled = [r.pair for r in records if r.pair.rule == rule]
+        found.append(
+            f"{len(ruled)} pictures have several mask files, which were united because {rule}:"
+            f" {ruled[0].image_id} from {ruled[0].mask}."
+        )
     for note in sorted({n for r in records for n in r.notes}):
         noted = [r.pair.image_id for r in records if note in r.notes]
         found.append(
@@ -344,6 +350,8 @@ def write_page(name, data, roles, records, refused, reasons, images, classes, as
     )
     for what, count in summary[: 1 + len(ledger.summary(roles))]:
         print(f"{what}: {count}", flush=True)
+    for sentence in assumed:
+        print(sentence, flush=True)
     text = page.render(
         name,
         summary,
