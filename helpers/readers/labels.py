@@ -364,8 +364,12 @@ def from_table(path, part, classes, ignored=(), shape=None, notes=None):
 
 def check_shape(path, size, shape):
     """StudyError where a mask of ``size`` does not fit an image of ``shape`` (None: fits all)."""
-    if shape is not None and tuple(size) != tuple(shape):
-        raise StudyError(
-            f"{path}: the mask has {size[0]} rows × {size[1]} columns, its image "
-            f"{shape[0]} × {shape[1]}; export it at the size of the image"
-        )
+    if shape is None or tuple(size) == tuple(shape):
+        return
+    advice = "export it at the size of the image"
+    if tuple(size) == tuple(shape)[::-1]:
+        advice = "height and width are exchanged: correct them in the file, or export it again"
+    raise StudyError(
+        f"{path}: the mask has {size[0]} rows × {size[1]} columns, its image "
+        f"{shape[0]} × {shape[1]}; {advice}"
+    )

@@ -17,6 +17,11 @@ from helpers.readers import labels, united
 from tools.intake import agreement, find
 from tools.intake.find import Refused
 
+#: what a damaged file makes a library raise, StudyError (a ValueError) among them
+ODD = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
+    *(OSError, RuntimeError, TypeError, ValueError),
+)
 THUMBNAIL = 256  # px, longer side, for the page
 
 
@@ -50,16 +55,16 @@ def read(pair, data, classes, form):
     """
     try:
         return _read(pair, Path(data), classes, form)
-    except StudyError as error:
+    except ODD as error:
+        return refusal(pair.image, error, data)
+
+
+def refusal(file, error, data):
+    """A file that raised one of ODD, as Refused: the reader's words, paths as seen from DATA."""
+    reason = f"cannot be read ({type(error).__name__}: {error}); export it again or leave it out"
+    if isinstance(error, StudyError):
         reason = str(error).replace(f"{Path(data)}{os.sep}", "")
-    except (
-        *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
-        *(OSError, RuntimeError, TypeError, ValueError),
-    ) as error:
-        reason = (
-            f"cannot be read ({type(error).__name__}: {error}); export it again or leave it out"
-        )
-    return Refused(pair.image, reason.removeprefix(f"{pair.image}: "))
+    return Refused(file, reason.removeprefix(f"{file}: "))
 
 
 def _read(pair, data, classes, form):

@@ -57,10 +57,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that cannot be used, and why."""
+    """A file that cannot be used, and why; masks: what was found for it."""
 
     file: str
     reason: str
+    masks: tuple = field(default=(), compare=False)
 
 
 def left_by_system(file):
@@ -227,9 +228,9 @@ def pair(files, chosen, form, data=None):
                 cell, rule = rules[rater].unite(image, linked)
                 why = "" if cell else _several(linked)
             if rater == form.reference and why:
-                refused[image] = Refused(image, why)
+                refused[image] = Refused(image, why, tuple(linked))
             elif why and (masks or rater is None):
-                refused.setdefault(image, Refused(image, why))
+                refused.setdefault(image, Refused(image, why, tuple(linked)))
             elif linked:
                 cells[rater] = cell or linked[0]
         if image not in refused:

@@ -184,7 +184,7 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
         raise StudyError(f"DATA={data}: nothing is outlined in any mask; nothing was written")
     content = study_yml(name, form, classes, by_patient, shown[0], draft, bool(authors))
     write_manifest(folder, content, {k: v for k, v in written.items() if v is not None})
-    others = [p for p in (mm_file, _inside(patients_path, data)) if p]
+    others = [p for p in (mm_file, inside(patients_path, data)) if p]
     roles = ledger.ledger(data, form, images, refused, drawn, others)
     return write_page(name, data, roles, records, refused, reasons, images, classes, assumed)
 
@@ -230,7 +230,7 @@ def with_patients(records, form):
     return [replace(r, patient=n) for r, n in zip(records, named, strict=True)], notes
 
 
-def _inside(path, data):
+def inside(path, data):
     """A file as seen from DATA, or None where it lies elsewhere."""
     if path is None:
         return None
