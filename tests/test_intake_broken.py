@@ -1,11 +1,14 @@
 """Broken folders, forms, tables and requests: the exact message, and nothing changed."""
 
+import runpy
 import shutil
+import sys
 
 import pytest
 from intake_folder import FORM, empty_root, images, state, ten_patients, write
 from pictures import coco, grey, labelme, save
 
+from helpers import errors
 from helpers.errors import StudyError
 from tools.intake import __main__ as command
 from tools.intake import discover, find, form, patients
@@ -282,8 +285,25 @@ def test_table_in_another_encoding(tmp_path):
 )
 def test_command_line_errors(root, arguments, message):
     with pytest.raises(SystemExit) as raised:
-        command.main(arguments)
+        errors.command(command.main, arguments)
     assert str(raised.value) == message and list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "options"),
+    [
+        ("intake", "--study x --data nowhere"),
+        ("intake.anonymous", "--data nowhere --out o --key k.csv"),
+        ("intake.fetch", "--study nowhere"),
+        ("predict", "--model nowhere --images nowhere"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_every_program_ends_in_one_way(program, options, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [program, *options.split()])
+    with pytest.raises(SystemExit) as raised:
+        runpy.run_module(f"tools.{program}", run_name="__main__")
+    assert str(raised.value).startswith("error: ") and "nowhere" in str(raised.value)
 
 
 def test_command_line(root, folder, tmp_path, capsys):
