@@ -355,6 +355,39 @@ def test_the_tool_that_wrote_a_file_is_named(tmp_path, name, content, tool):
     assert layouts.tool(tmp_path / name) == tool
 
 
+UNREAD = {
+    "Supervisely": ("ds/img/p{k}.png", "ds/ann/p{k}.png.json", {"objects": [], "size": {}}),
+    "Label Studio": ("p{k}.png", "project.json", [{"annotations": [], "data": {}}]),
+    "CVAT": ("images/p{k}.png", "annotations.xml", "<annotations></annotations>"),
+    "YOLO": ("train/images/p{k}.png", "train/labels/p{k}.txt", "0 0.1 0.2 0.3 0.4 0.5 0.6\n"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+def test_a_layout_that_is_not_read_is_named_with_what_to_export(root, data, kind):
+    image, outlines, content = UNREAD[kind]
+    put(data, [image.format(k=k) for k in range(6)], lambda k: grey(seed=k))
+    for k in range(6):
+        path = data / outlines.format(k=k)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(StudyError) as raised:
+        make("mine", data)
+    told = str(raised.value)
+    assert told.count(f"which {kind} wrote; {layouts.ADVICE[kind]}") == 6
+    assert not list(root.iterdir())
+
+
+def test_a_label_description_and_a_note_beside_a_mask_are_no_masks(root, data):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"p{k}_mask.png" for k in range(6)], lambda k: labels())
+    for k in range(6):
+        (data / f"p{k}.txt").write_text('0 0 0 0 0 0 0 "Clear Label"\n1 255 0 0 1 1 1 "nerve"\n')
+        (data / f"p{k}.json").write_text('{"probe": "linear"}')
+    make("mine", data)
+    assert images(root)["mask"].tolist() == [f"p{k}_mask.png" for k in range(6)]
+
+
 def test_dicom_without_an_ending_whatever_its_name(root, data):
     for k, name in enumerate(("K64GR01E", "K64GR02", "IM", "a1", "z", "q.12")):
         dicom(data / name, grey(seed=k), PatientID=f"N{k}")

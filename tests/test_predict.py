@@ -185,7 +185,7 @@ def test_folder_with_a_bad_file_names_it_and_segments_the_rest(model, tmp_path, 
     assert not list((tmp_path / "out").glob(".part*"))
     told = capsys.readouterr().out
     assert "files in the folder: 4\n· pictures used: 2\n· pictures refused: 1\n" in told
-    assert "· not looked at: 1\n  1 × .txt: neither a picture nor a mask (notes.txt)" in told
+    assert "· not looked at: 1\n  1 × .txt is neither a picture nor a mask (notes.txt)" in told
 
 
 def test_a_cd_of_a_hospital(model, tmp_path, capsys):

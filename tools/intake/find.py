@@ -223,7 +223,7 @@ def pair(files, chosen, form, data=None):
         for rater, (masks, tried) in drawn.items():
             linked = [shared.linked(m, image) for m in masks]
             others = [i for m in linked for i in serving[m] if i != image]
-            why, cell = _refusal(image, linked, tried, others, form), None
+            why, cell = _refusal(image, linked, tried, others, form, shared), None
             if not why and (len(linked) > 1 or rules[rater].is_structure(image, linked)):
                 cell, rule = rules[rater].unite(image, linked)
                 why = "" if cell else _several(linked)
@@ -263,6 +263,8 @@ def _by_name(files, chosen, shared):
     images, by_core, longer = set(chosen), defaultdict(list), defaultdict(list)
     masks = [f for f in files if readers.suffix(f) in MASKS and f not in images]
     masks = [f for f in masks if not shared.is_one(f)]
+    texts = (".txt", ".xml", ".csv")  # label descriptions and tables lie beside masks too
+    masks = [f for f in masks if readers.suffix(f) not in texts or shared.known.get(f)]
     cores = {core(i) for i in chosen}
     for mask in masks:
         by_core[core(mask)].append(mask)
@@ -271,7 +273,7 @@ def _by_name(files, chosen, shared):
     found = {}
     for image in chosen:
         own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
-        found[image] = {None: (own, "")}
+        found[image] = {None: ([m for m in own if not shared.holds_none(m)] or own, "")}
     taken = {m for drawn in found.values() for m in drawn[None][0]}
     beside = _beside(chosen, [m for m in masks if m not in taken])
     for image, drawn in found.items():
@@ -307,11 +309,13 @@ def _rules(found, form):
     return {r: several.Rules(masks, form.classes, words) for r, masks in by_rater.items()}
 
 
-def _refusal(image, masks, tried, others, form):
+def _refusal(image, masks, tried, others, form, shared):
     """Why the masks found for an image cannot be its own, or ''."""
     if not masks and tried:
         whose = f"of the reference {form.reference!r} " if form.reference else ""
         return f"no mask {whose}found at {tried}; correct the key masks of the form"
+    if told := shared.unread(masks):
+        return told
     if not masks:
         return (
             f"no mask found: no other file is called {stem(image)} or {stem(image)}_mask, and"

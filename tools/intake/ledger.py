@@ -70,7 +70,7 @@ def _rest(file, data, form):
         return IGNORED, "no ending, and no DICOM inside"
     if end in find.IMAGES:
         return REST_MASK, "belongs to no picture that is used"
-    return IGNORED, f"{end or 'no ending'}: neither a picture nor a mask"
+    return IGNORED, f"{end} is neither a picture nor a mask"
 
 
 def summary(roles):
