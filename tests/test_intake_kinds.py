@@ -743,15 +743,16 @@ def test_two_pictures_on_one_screen_both_count():
 def test_the_first_study_follows_and_ends_with_what_to_decide(root, tmp_path, monkeypatch, capsys):
     data, asked = ten_patients(tmp_path / "my scans \u00fc"), []
 
-    def ran(command, **_):
-        asked.append(command)
+    def ran(command, env, **_):
+        asked.append({k: env[k] for k in ("STUDY", "PROTOCOL", "DATA")})
         (root / "reports" / "mine" / "book").mkdir(parents=True)
         (root / "reports" / "mine" / "book" / "index.html").touch()
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(first.subprocess, "run", ran)
+    monkeypatch.setenv("STUDY", "phantom")  # what is asked for counts, not what was set before
     command.main(["--study", "mine", "--data", str(data), "--first"])
-    assert asked[0][-1] == f"data={data}" and "study=mine" in asked[0]
+    assert asked == [{"STUDY": "mine", "PROTOCOL": "quick", "DATA": str(data)}]
     lines = capsys.readouterr().out.splitlines()
     assert lines[-5].endswith("book/index.html") and lines[-6].endswith("intake.html")
     assert [line[:5] for line in lines[-3:]] == ["  1. ", "  2. ", "  3. "]
