@@ -657,6 +657,9 @@ def test_the_default_protocol_ends_within_an_hour(count, side, size):
     assert fit["image_size"] == size or (size == 96 and fit["image_size"] in (64, 96, 128))
     taken = protocols.seconds(fit["images"], fit["image_size"], fit["epochs"], protocols.FOLDS)
     assert taken <= protocols.BUDGET and fit["epochs"] >= protocols.FEWEST_EPOCHS
+    said = protocols.drafted(count * 5 // 3, 8, side, 5, cores=2)[1][0]
+    minutes = int(re.search(r"in about (\d+) minutes on two free cores", said)[1])
+    assert minutes == round(taken / 60 + 5) <= 45
 
 
 def test_a_drafted_study_has_no_paper_and_no_citation(root, data, monkeypatch):

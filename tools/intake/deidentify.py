@@ -110,7 +110,10 @@ def fan(frames):
     grey value are no tissue.
     """
     brightest = frames.max(0)
-    bright = np.abs(brightest.astype(int) - _screen(brightest)) > DARK
+    screen = _screen(brightest)
+    bright = np.abs(brightest.astype(int) - screen) > DARK
+    if screen > DARK:  # tissue of the screen's own grey has neighbours that differ from it
+        bright |= ndimage.uniform_filter(bright.astype(np.float32), 5, mode="constant") > 0.5
     solid = ndimage.binary_closing(
         np.pad(ndimage.binary_opening(bright, np.ones((3, 3))), 8), np.ones((9, 9))
     )[8:-8, 8:-8]
