@@ -1,11 +1,15 @@
 """Area, thickness, depth and centroids of shapes whose measures are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from pictures import CLASSES
 
+from helpers import datasets
 from helpers.analyses import limits, measures
 from helpers.errors import NotComputable
+from helpers.figures import agreement as figure
+from helpers.pages import measures as page
 
 
 def shape(inside, size=(120, 160), spacing=(1.0, 1.0)):
@@ -84,7 +88,7 @@ def test_depth_is_counted_from_the_skin_in_the_same_column():
 def test_what_is_not_drawn_has_no_measure():
     table = measures.measure(np.zeros((9, 9), np.uint8), CLASSES)
     assert table["class"].tolist() == ["nerve", "muscle", "artery"]
-    assert table["area"].eq(0).all() and table[["thickness", "depth_edge", "row"]].isna().all(None)
+    assert table["area"].eq(0).all() and table[["thickness", "depth_edge", "row"]].isna().all(axis=None)
 
 
 def test_distance_of_centroids():
@@ -120,3 +124,57 @@ def test_intervals_of_the_limits_cover_over_patients():
     assert 87 <= inside <= 99
     with pytest.raises(NotComputable, match="need 5 patients"):
         limits.of_agreement([1, 2, 3, 4.0], [1, 1, 2, 2])
+
+
+def study(spacing):
+    """Eight patients with two images each: a bar of 8 × 40 pixels, drawn two rows thicker and three
+    columns further right; the last image has nothing drawn.
+    """
+    masks, drawn = np.zeros((2, 16, 64, 64), np.uint8)
+    masks[:, 20:28, 10:50], drawn[:, 20:30, 13:53] = 1, 1
+    drawn[-1] = 0
+    index = pd.DataFrame({"image_id": [f"i{k}" for k in range(16)], "patient_id": np.nan})
+    index["patient_id"] = [f"p{k // 2}" for k in range(16)]
+    index[["pixel_row_mm", "pixel_column_mm"]] = spacing
+    images = np.full((16, 64, 64), 90, np.uint8)
+    return datasets.Arrays(images, masks, index), drawn
+
+
+def test_agreement_by_hand():
+    arrays, drawn = study((0.5, 0.25))
+    table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
+    assert table["unit"].eq("mm").all() and table["area_difference"].isna().sum() == 1
+    one = table.iloc[0]
+    assert one["area"] == 40 and one["area_difference"] == pytest.approx(2 * 40 * 0.125)
+    assert one["thickness_difference"] == pytest.approx(1, abs=0.05)
+    assert one["depth_centre_difference"] == pytest.approx(0.5)
+    assert one["centre_distance"] == pytest.approx(np.hypot(1 * 0.5, 3 * 0.25))
+    found = page.agreement(table, 200, 1).set_index("measure")
+    assert found.loc["area", ["bias", "low", "high"]].tolist() == pytest.approx([10, 10, 10])
+    assert found.loc["area", "unit"] == "mm²" and found.loc["area", "images"] == 15
+    said = page.in_words(found.reset_index(), table, "nerve")
+    assert "area **+10 mm²** (10 to 10); median thickness **+1 mm**" in said and "px" not in said
+    drawing = figure.bland_altman(table, found.reset_index(), "nerve", "unet")
+    assert [a.get_title() for a in drawing.axes] == list(page.TITLES.values())
+
+
+def test_pixels_are_never_averaged_with_millimetres():
+    arrays, drawn = study((0.5, 0.25))
+    arrays.index.loc[:3, ["pixel_row_mm", "pixel_column_mm"]] = np.nan
+    table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
+    found = page.agreement(table, 50, 1)
+    assert found["unit"].tolist() == ["mm²", "mm", "mm"] and found["images"].eq(11).all()
+    assert "4 images without a known pixel size were left out" in page.in_words(
+        found, table, "nerve"
+    )
+    arrays, drawn = study((np.nan, np.nan))
+    table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
+    said = page.in_words(page.agreement(table, 50, 1), table, "nerve")
+    assert "area **+80 px²**" in said and "The size of a pixel is unknown" in said
+
+
+def test_too_few_patients_say_so():
+    arrays, drawn = study((0.5, 0.25))
+    table = measures.compared(arrays, drawn[:4], np.arange(4), CLASSES[:2])
+    with pytest.raises(NotComputable, match="limits of agreement need 5 patients"):
+        page.agreement(table, 50, 1)

@@ -19,7 +19,11 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from helpers import datasets
+
 COLUMNS = ("area", "thickness", "length", "depth_edge", "depth_centre", "row", "column")
+#: measures of which agreement is told
+AGREED = ("area", "thickness", "depth_centre")
 STEPS = 2  # samples a pixel
 #: share of the length on either side over which the slope of a layer's middle line is taken
 SMOOTH = 0.05
@@ -146,3 +150,36 @@ def distance(one: np.ndarray, other: np.ndarray, spacing: tuple[float, float] = 
         return np.nan
     apart = [np.nonzero(one)[k].mean() - np.nonzero(other)[k].mean() for k in (0, 1)]
     return float(np.hypot(*np.multiply(apart, spacing)))
+
+
+def compared(arrays, drawn: np.ndarray, positions, classes) -> pd.DataFrame:
+    """Measures of the reference and of what a network drew, side by side.
+
+    arrays: ``datasets.Arrays``; drawn: class indices uint8 (len(positions), H, W); positions: int
+    (n,), of the images. A row an image and class: image_id, unit_id (the patient, or the image
+    where patients are unknown), class, unit ('mm' or 'px'), and for area, thickness and
+    depth_centre the reference, the drawn one (``…_drawn``) and the difference
+    (``…_difference``, drawn minus reference); centre_distance. NaN where one of them is empty.
+    """
+    sides, tables = datasets.spacing(arrays.index), []
+    for position, found in zip(positions, drawn, strict=True):
+        mask, pixels = np.array(arrays.masks[position]), np.array(arrays.images[position])
+        known = np.isfinite(sides[position]).all()
+        spacing = tuple(map(float, sides[position])) if known else None
+        table, other = (measure(m, classes, spacing, pixels) for m in (mask, found))
+        row = arrays.index.iloc[position]
+        patient = row["patient_id"] if isinstance(row["patient_id"], str) else None
+        table.insert(0, "image_id", row["image_id"])
+        table.insert(1, "unit_id", patient or f"image {row['image_id']}")
+        both = table["area"].gt(0) & other["area"].gt(0)
+        for name in AGREED:
+            table[name] = table[name].where(both)
+            table[f"{name}_drawn"] = other[name].where(both)
+            table[f"{name}_difference"] = table[f"{name}_drawn"] - table[name]
+        table["centre_distance"] = [
+            distance(mask == c.index, found == c.index, spacing or (1.0, 1.0)) for c in classes[1:]
+        ]
+        tables.append(table)
+    extra = [f"{n}{end}" for n in AGREED for end in ("", "_drawn", "_difference")]
+    columns = ["image_id", "unit_id", "class", "unit", *extra, "centre_distance"]
+    return pd.concat(tables, ignore_index=True)[columns]
