@@ -1,5 +1,6 @@
 """Folders as people hand them over: each kind of fault with its right answer."""
 
+import html
 import json
 import re
 import subprocess
@@ -386,6 +387,22 @@ def test_a_label_description_and_a_note_beside_a_mask_are_no_masks(root, data):
         (data / f"p{k}.json").write_text('{"probe": "linear"}')
     make("mine", data)
     assert images(root)["mask"].tolist() == [f"p{k}_mask.png" for k in range(6)]
+
+
+def test_one_number_of_two_people_is_nobodys(root, data):
+    for k in range(8):
+        name, born = ("Meier^Anna", "19610514") if k != 3 else ("Huber^Karl", "19500101")
+        tags = {"PatientID": "TEMP" if k in (2, 3) else f"N{k}", "PatientName": name}
+        dicom(data / f"p{k}.dcm", grey(seed=k), PatientBirthDate=born, **tags)
+        save(data / f"p{k}_mask.png", labels())
+    text = make("mine", data).read_text()
+    assert "two people share its patient number: p3.dcm has another name" in text
+    assert images(root)["image"].tolist() == [f"p{k}.dcm" for k in (0, 1, 4, 5, 6, 7)]
+
+
+def test_the_next_command_can_be_typed_whatever_the_folder_is_called(root, tmp_path):
+    folder = ten_patients(tmp_path / "my scans \u00fc")
+    assert html.escape(f"make study STUDY=mine DATA='{folder}'") in make("mine", folder).read_text()
 
 
 def test_dicom_without_an_ending_whatever_its_name(root, data):

@@ -88,7 +88,9 @@ def test_depth_is_counted_from_the_skin_in_the_same_column():
 def test_what_is_not_drawn_has_no_measure():
     table = measures.measure(np.zeros((9, 9), np.uint8), CLASSES)
     assert table["class"].tolist() == ["nerve", "muscle", "artery"]
-    assert table["area"].eq(0).all() and table[["thickness", "depth_edge", "row"]].isna().all(axis=None)
+    assert table["area"].eq(0).all() and table[["thickness", "depth_edge", "row"]].isna().all(
+        axis=None
+    )
 
 
 def test_distance_of_centroids():

@@ -8,6 +8,7 @@ CSV]
 import argparse
 import html
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,12 +138,7 @@ def _people(chosen, data, said):
         if day:
             first_days[one] = min(day, first_days.get(one, day))
     for shown in seen.values():
-        first, *others = shown
-        if other := next((o for o in others if deidentify.differ(shown[o], shown[first])), None):
-            why = (
-                f"two people share its patient number: {other} has another name, birth date or sex"
-                f" than {first}; say in the form how to read the patient, or exclude one"
-            )
+        if why := deidentify.shared_number(shown):
             refused += [find.Refused(image, why) for image in shown]
             people = {image: p for image, p in people.items() if image not in shown}
     return people, first_days, refused
@@ -312,7 +308,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     report = convert(args.data, args.out, args.key, args.form, args.patients)
     out = Path(args.out)
-    more = f" PATIENTS={out / 'patients.csv'}" if args.patients else ""
+    more = f" PATIENTS={shlex.quote(f'{out}/patients.csv')}" if args.patients else ""
     print(f"files in the folder: {len(report.roles)}")
     for role, count in ledger.summary(report.roles):
         print(f"· {role}: {count}")
@@ -326,8 +322,8 @@ def main(arguments=None):
             " first on the sheet"
         )
     print(
-        f"look at and sign: {report.sheet}\nnext: make manifest STUDY=... DATA={out}"
-        f" FORM={out / 'form.yml'}{more}"
+        f"look at and sign: {report.sheet}\nnext: make manifest STUDY=..."
+        f" DATA={shlex.quote(str(out))} FORM={shlex.quote(f'{out}/form.yml')}{more}"
     )
 
 

@@ -189,6 +189,16 @@ def differ(one, other):
     return bool(names) or any(a and b and a != b for a, b in zip(one[1:], other[1:], strict=True))
 
 
+def shared_number(people):
+    """Why files of one patient number are of two people, or ''. people: {file: its ``person``}."""
+    first, *others = people
+    other = next((o for o in others if differ(people[o], people[first])), None)
+    return other and (
+        f"two people share its patient number: {other} has another name, birth date or sex than"
+        f" {first}; say in the form how to read the patient, or exclude one"
+    )
+
+
 def clean(path, new_id, secret, outlined=None, first_day=None):
     """One DICOM file without its identity: Clean. secret: text that makes new identifiers
     unguessable but stable.
