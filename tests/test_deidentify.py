@@ -12,6 +12,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK
 from pictures import dicom, grey, save
 from PIL import Image, ImageDraw, ImageFont
 from pydicom import dcmread
@@ -532,6 +533,26 @@ def test_raters_come_along(hospital, tmp_path):
     make("mine", tmp_path / "clean", tmp_path / "clean" / "form.yml")
     drawn = pd.read_csv(tmp_path / "root" / "data_manifest" / "mine" / "annotations.csv")
     assert drawn.groupby("rater").size().to_dict() == {"A": 10, "B": 10}
+
+
+def test_a_cine_that_is_outlined_frame_by_frame(hospital, tmp_path):
+    frames = np.stack([sector(seed)[0] for seed in range(3)])
+    dicom(hospital / "Meier_0_0.dcm", frames, regions=(), **SECRETS | {"PatientID": "KH-0"})
+    (hospital / "masks" / "Meier_0_0.png").unlink()
+    drawn = np.zeros(frames.shape, np.uint8)
+    drawn[0, 100:130, 140:190], drawn[2, 150:160, 150:170] = 1, 1
+    path = str(hospital / "masks" / "Meier_0_0.nii.gz")
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(drawn), path)
+    report = anonymous.convert(hospital, tmp_path / "o", tmp_path / "key.csv")
+    assert len(report.of("pictures used")) == 10 and not report.of("pictures refused")
+    make("mine", tmp_path / "o", tmp_path / "o" / "form.yml")
+    study = studies.load("mine")
+    found = [
+        readers.read_mask(tmp_path / "o" / r.mask, study.classes).sum()
+        for r in studies.images(study).itertuples()
+        if "#" in r.image
+    ]
+    assert found == [1500, 200]
 
 
 def spoil(hospital, kind):

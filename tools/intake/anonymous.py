@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import SimpleITK
 import yaml
 from PIL import Image
 
@@ -66,7 +67,7 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
         try:
             new = key.new(people[image])
             drawn = _masks(pairs.get(image), data, classes, said)
-            outlined = np.any([m > 0 for m in drawn.values()], 0) if drawn else None
+            outlined = _anywhere(drawn)
             first_day = first_days.get(patients.spelling(people[image]))
             result = deidentify.clean(data / image, new, key.secret, outlined, first_day)
             drawn = _cut(drawn, pairs.get(image), result)
@@ -167,27 +168,52 @@ def _places(pair):
 
 
 def _masks(pair, data, classes, said):
-    """Masks of one image as they are: {folder in the result: uint8}."""
+    """Masks of one image as they are, {folder in the result: uint8 (rows, columns)}; of a cine that
+    is outlined frame by frame (frames, rows, columns).
+    """
     if pair is None:
         return {}
     size = readers.open_picture(data / pair.image).pixels.shape[1:]
-    return {
-        place: readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
-        for place, name in _places(pair).items()
-    }
+
+    def read(name):
+        return readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
+
+    if drawn := find.stack(pair, data):
+        return {"masks": np.stack([read(f"{pair.mask}#{k}") for k in range(len(drawn))])}
+    return {place: read(name) for place, name in _places(pair).items()}
+
+
+def _anywhere(masks):
+    """Where something is outlined, by anybody on any frame: bool (rows, columns), or None."""
+    flat = [(m > 0).reshape(-1, *m.shape[-2:]).any(0) for m in masks.values()]
+    return np.any(flat, 0) if flat else None
 
 
 def _cut(masks, pair, result):
     """The masks cut like their image; an outline outside the fan is an error."""
     top, bottom, left, right = result.box
+    cut = {place: mask[..., top:bottom, left:right] for place, mask in masks.items()}
     for place, mask in masks.items():
-        lost = int((mask > 0).sum() - (mask[top:bottom, left:right][result.inside] > 0).sum())
+        lost = int((mask > 0).sum() - (cut[place][..., result.inside] > 0).sum())
         if lost > 0.01 * (mask > 0).sum():
             raise StudyError(
                 f"{_places(pair)[place]}: {lost} pixels of its outlines lie outside the ultrasound"
                 " fan; does it belong to this picture?"
             )
-    return {place: mask[top:bottom, left:right] for place, mask in masks.items()}
+    return cut
+
+
+def _save(mask, target):
+    """A mask as PNG, that of a cine as a stack in NIfTI; beside it first, then in place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if mask.ndim == 2:
+        Image.fromarray(mask).save(target.with_suffix(".part"), "PNG")
+        os.replace(target.with_suffix(".part"), target.with_suffix(".png"))
+        return
+    image = SimpleITK.GetImageFromArray(mask)
+    part = target.with_suffix(".part.nii.gz")
+    SimpleITK.WriteImage(image, str(part))
+    os.replace(part, target.with_suffix(".nii.gz"))
 
 
 def _write(out, done, classes, said, table):
@@ -197,14 +223,13 @@ def _write(out, done, classes, said, table):
     for _, name, result, masks in done:
         deidentify.save(result, out / "images" / f"{name}.dcm")
         for place, mask in masks.items():
-            target = out / place / f"{name}.png"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(mask).save(target.with_suffix(".part"), "PNG")
-            os.replace(target.with_suffix(".part"), target)
+            _save(mask, out / place / name)
     where = {"masks": "{up}/masks/{stem}.png"}
     if raters:
         drawn = {r: "{up}/raters/" + r + "/{stem}.png" for r in raters}
         where = {"reference": "reference", "masks": {"reference": where["masks"], **drawn}}
+    elif any(mask.ndim == 3 for *_, masks in done for mask in masks.values()):
+        where = {"masks": ["{up}/masks/{stem}.png", "{up}/masks/{stem}.nii.gz"]}
     told = {
         k: getattr(said, k)
         for k in ("title", "question", "citation", "duplicates", "split", "study")

@@ -371,22 +371,29 @@ def frames(pairs, data):
 
 
 def _frames(pair, data):
+    return [
+        Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", f"{pair.mask}#{k}", {}, pair.told)
+        for k, drawn in enumerate(stack(pair, data))
+        if drawn
+    ] or [pair]
+
+
+def stack(pair, data):
+    """Whether something is outlined on each frame of a cine whose mask is a stack of as many
+    slices: list of bool; empty for every other pair.
+    """
     image, mask = Path(data) / pair.image, Path(data) / pair.mask
     if (
         pair.raters
         or readers.suffix(pair.mask) not in (".nii", ".nii.gz")
         or readers.kind(image) != "DICOM"
     ):
-        return [pair]
+        return []
     count = int(dicom.header(image).get("NumberOfFrames", 1) or 1)
     slices = pictures.open_nifti(mask)[0]
     if count == 1 or slices.ndim != 3 or slices.shape[2] != count:
-        return [pair]
-    drawn = [k for k in range(count) if slices[..., k].any()]
-    return [
-        Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", f"{pair.mask}#{k}", {}, pair.told)
-        for k in drawn
-    ]
+        return []
+    return [bool(slices[..., k].any()) for k in range(count)]
 
 
 def identifiers(chosen):
