@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,28 +16,45 @@ from tools.intake import form as forms
 from tools.intake import layouts
 
 MOST = 20  # classes; more are values of something else
+FEW = 0.2  # share of the masks from which what they hold is no slip
 FIRST_LINES = re.compile(r"(?m)^Segment\d+_Name:=(.*)$")
 
 
 @dataclass
 class Found:
-    """Label names as written, values above 0, and colours other than black, that masks hold."""
+    """Label names as written, values above 0, and colours other than black, that masks of so many
+    pictures hold; odd: a file of more values than classes can be.
+    """
 
     names: set = field(default_factory=set)
     values: set = field(default_factory=set)
     colours: set = field(default_factory=set)
+    odd: str = ""
+    pictures: int = 1
 
 
 def look(pairs, data):
-    """Found of all masks; one that cannot be opened is refused with its own message later."""
-    found = Found()
-    parts = {part for p in pairs for part in _parts(Path(data) / p.mask)}
-    found.names |= {name for _, name in parts if name}
-    for path in sorted(file for file, name in parts if not name):
+    """Found of all masks; what only a few hold as no other does is refused by its own file later:
+    one that cannot be opened, names among numbers, numbers among names, 255 among indices.
+    """
+    parts = Counter(part for p in pairs for part in _parts(Path(data) / p.mask))
+    each = [Found(names={name}, pictures=n) for (_, name), n in parts.items() if name]
+    for path, number in sorted((file, n) for (file, name), n in parts.items() if not name):
+        one = Found(pictures=number)
         try:
-            _one(path, found)
+            _one(path, one)
         except (StudyError, OSError, AttributeError, LookupError, TypeError, ValueError):
             continue
+        if len(one.values) > MOST:
+            one = Found(odd=path.relative_to(data).as_posix(), pictures=number)
+        each.append(one)
+    rare = FEW * sum(f.pictures for f in each)
+    for holds in (lambda f: f.names, lambda f: f.values, lambda f: 255 in f.values):
+        if sum(f.pictures for f in each if holds(f)) < rare:
+            each = [f for f in each if not holds(f)]
+    found = Found(odd=next((f.odd for f in each if f.odd), ""))
+    for kind in ("names", "values", "colours"):
+        setattr(found, kind, set().union(*(getattr(f, kind) for f in each)))
     return found
 
 
@@ -133,6 +150,12 @@ def classes_of(pairs, data, form):
         entries, notes = _of_values(values), []
     if not entries and found.names == set() and _only_tables(pairs):
         entries = [{"name": "structure"}]
+    if not entries and found.odd:
+        raise StudyError(
+            f"classes: {found.odd} and others hold more than {MOST} grey values, a mask holds one"
+            " for each structure. Edges that were smoothed, or JPEG, do so: export the masks as PNG"
+            " without smoothing"
+        )
     if not entries or len(entries) > MOST:
         raise StudyError(
             f"classes: the masks hold {len(entries)} different labels; name the classes in a form,"
