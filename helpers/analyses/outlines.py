@@ -10,7 +10,6 @@ import pandas as pd
 
 from helpers import metrics
 from helpers.stats.bootstrap import Ratios, limits, resample
-from helpers.stats.counts import MIN_UNITS
 
 DISTANCES = ("hd95", "assd")
 
@@ -25,12 +24,11 @@ def means(rows, values, draws, seed):
         groups = known.groupby("unit")[name]
         total, count = groups.sum().to_numpy(), groups.size().to_numpy(float)
         result |= {name: known[name].mean(), f"{name}_low": np.nan, f"{name}_high": np.nan}
-        if len(total) >= MIN_UNITS:
-            drawn = resample(
-                Ratios(total[:, None, None], count[:, None, None], np.ones(1)), draws, seed
-            )
-            low, high, _ = limits(drawn, "bootstrap_t", 0.95, len(total))
-            result |= {f"{name}_low": low[0], f"{name}_high": high[0]}
+        if len(total):
+            ratios = Ratios(total[:, None, None], count[:, None, None], np.ones(1))
+            most = np.inf if name.startswith(DISTANCES) else 1.0
+            found = limits(resample(ratios, draws, seed), "bootstrap_t", 0.95, (0.0, most))
+            result |= {f"{name}_low": found.low[0], f"{name}_high": found.high[0]}
     return result
 
 

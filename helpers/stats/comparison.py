@@ -85,9 +85,9 @@ def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataF
     of the difference whatever the test, and the verdict. A row a comparator.
 
     Columns: those of :func:`compare`, low and high by ``settings["interval"]``; interval (its
-    name); verdict (:func:`verdict`); why (a sentence where nothing was tested, else ""); differ (a
-    sentence where verdict and interval point different ways, else ""). NotComputable with one
-    network alone.
+    name); verdict (:func:`verdict`); why (a sentence where nothing was tested, or where a test has
+    no interval, else ""); differ (a sentence where verdict and interval point different ways, else
+    ""). NotComputable with one network alone.
     """
     if per_image["model"].nunique() < 2:
         raise NotComputable("Only one network was trained, so there is no other to compare it with")
@@ -97,14 +97,16 @@ def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataF
     out = out.assign(low=drawn["low"].to_numpy(), high=drawn["high"].to_numpy())
     out["interval"] = drawn["test"].to_numpy()
     out["verdict"] = [verdict(row) for row in out.to_dict("records")]
-    out["why"] = [_why(row) for row in out.to_dict("records")]
+    out["why"] = np.where(
+        out["verdict"] == "not tested",
+        [_why(row) for row in out.to_dict("records")],
+        drawn["note"],
+    )
     out["differ"] = [_differ(row) for row in out.to_dict("records")]
     return out
 
 
 def _why(row):
-    if row["verdict"] != "not tested":
-        return ""
     if row["n"] < MIN_UNITS:
         return f"{row['n']} {row['unit']}s are too few: a test needs at least {MIN_UNITS}"
     return row["note"] or f"every {row['unit']} has the same difference, so chance has no measure"

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from helpers.errors import StudyError
-from helpers.stats.bootstrap import draw_counts
+from helpers.stats.bootstrap import Ratios, draw_counts, evaluate
 from helpers.stats.counts import MIN_UNITS
-from helpers.stats.intervals import Cube
+from helpers.stats.intervals import Cube, over_classes
 from helpers.stats.values import ALL, FOREGROUND
 
 ORDERS = {
@@ -39,10 +39,8 @@ def _scores(cube: Cube, order: str, class_: str, metric: str, counts: np.ndarray
             where=bottom[..., 0] > 0,
         )
         top, bottom = -_ranks(each)[..., None], np.ones_like(top)
-    g, m, k = top.shape
-    with np.errstate(divide="ignore", invalid="ignore"):
-        each = (counts @ top.reshape(g, -1)) / (counts @ bottom.reshape(g, -1))
-    return each.reshape(len(counts), m, k).mean(-1)
+    bottom, weights = over_classes(bottom)
+    return evaluate(Ratios(top, bottom, weights), counts, se=False)[0]
 
 
 def ranking(
