@@ -110,8 +110,8 @@ def details(images):
     """Fine structure of every image, unit vectors float32 (N, 4096): 64 × 64 px less its blur (2
     px).
     """
-    small = [Image.fromarray(np.asarray(i)).resize((64, 64), Image.Resampling.BOX) for i in images]
-    fine = np.stack(small).astype(np.float32)
+    small = (Image.fromarray(np.asarray(i)).resize((64, 64), Image.Resampling.BOX) for i in images)
+    fine = np.stack([np.asarray(i, np.float32) for i in small])
     fine -= ndimage.gaussian_filter(fine, (0, 2, 2))
     fine = fine.reshape(len(fine), -1) - fine.mean((1, 2))[:, None]
     return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-9)

@@ -187,8 +187,8 @@ def _verdict(study, e, model, low, high, missing):
         (not e.same_images, "other images than the paper's"),
         (e.unit == "count", "a count, not a result"),
         (e.origin == "figure", "read off a figure, not printed"),
-        (bool(wanted) and wanted.endswith("_r"), "ours is a reconstruction"),
-        (bool(wanted) and model != wanted, f"another network: the paper's is {e.model}"),
+        (wanted is not None and wanted.endswith("_r"), "ours is a reconstruction"),
+        (wanted is not None and model != wanted, f"another network: the paper's is {e.model}"),
         (
             bool(wanted) and study.protocol != "paper",
             f"another training: protocol {study.protocol}, not the paper's",

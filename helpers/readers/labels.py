@@ -324,9 +324,8 @@ def from_table(path, part, classes, ignored=(), shape=None):
         raise StudyError(
             f"{path}: is no table of outlines as VIA writes it ({error}); export it again"
         ) from None
-    return areas(
-        path, *annotations.via(path, content, classes, part, shape, ignored), classes, ignored
-    )
+    drawn, size = annotations.via(path, content, classes, part, shape, ignored)
+    return areas(path, drawn, size, classes, ignored)
 
 
 def check_shape(path, size, shape):

@@ -2,6 +2,8 @@
 left of a claim.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -16,7 +18,9 @@ from helpers.stats.repeated import rm_anova
 from helpers.stats.values import ALL, OVERALL, default_unit, values, wide
 
 ALPHA = 0.05  #: of every verdict
-TESTS = {  # study.yml's name -> (function of values and headline, needs patients)
+TESTS: dict[
+    str, tuple[Callable, bool]
+] = {  # study.yml's name -> (function of values and headline, needs patients)
     "patient_t": (paired_t, True),
     "patient_wilcoxon": (wilcoxon, True),
     "sign_flip": (sign_flip, True),
@@ -156,7 +160,14 @@ def compare(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFr
     adjusting = settings.get("multiplicity", "holm")
     parts = [_tested(per_image, headline, settings)]
     if default_unit(per_image) == "patient":
-        tests = [paired_t, wilcoxon, sign_flip, mixed_differences, mixed_models, cluster_robust]
+        tests: list[Callable] = [
+            paired_t,
+            wilcoxon,
+            sign_flip,
+            mixed_differences,
+            mixed_models,
+            cluster_robust,
+        ]
         others = [f(v, headline) for f in tests]
     else:
         others = [wilcoxon(v, headline, "image"), sign_flip(v, headline, "image")]
