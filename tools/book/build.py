@@ -17,7 +17,7 @@ from nbformat.v4 import new_markdown_cell
 from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
-from tools.book import cases, claim, pack, pages
+from tools.book import cases, claim, pack, pages, plan
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
@@ -122,7 +122,8 @@ def write_source(study, notebooks, source):
     if cases.available(study):
         (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
         names.append("cases")
-    names += ["claim", "card"]
+    names += ["plan", "claim", "card"]
+    (source / "plan.md").write_text(plan.page(study), encoding="utf-8")
     (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
     (source / "card.md").write_text(claim.card(study), encoding="utf-8")
     contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"

@@ -20,6 +20,7 @@ STAMP = (1980, 1, 1, 0, 0, 0)  # one date for every file, so that the same book 
 INPUTS = (
     "data.json",
     "results/*.csv",
+    "results/plan.json",
     "tables/*.csv",
     "cache/*",
     "notebooks/*.ipynb",
