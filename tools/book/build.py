@@ -17,7 +17,7 @@ from nbformat.v4 import new_markdown_cell
 from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
-from tools.book import cases, claim, pack, pages, plan
+from tools.book import cases, claim, pack, pages, plan, readers
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
@@ -80,6 +80,7 @@ def make(study, out):
     copy_notebooks(notebooks, trainings(study), out / "notebooks")
     if cases.available(study):
         cases.write(study, out)
+        readers.write(study, out, ASSETS)
     (out / "manifest").mkdir()
     shutil.copy(study.root / "study.yml", out / "manifest" / "study.yml")
     if (study.run / "results").is_dir():

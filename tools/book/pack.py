@@ -21,6 +21,7 @@ INPUTS = (
     "data.json",
     "results/*.csv",
     "results/plan.json",
+    "readers/key_*.json",
     "tables/*.csv",
     "cache/*",
     "notebooks/*.ipynb",
