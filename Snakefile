@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers import provenance, studies
+from helpers import plan, provenance, studies
 from helpers.workflow import settings
 
 REPOSITORY = Path(workflow.basedir)
@@ -31,6 +31,8 @@ if workflow.is_main_process:
     LOCK = settings.only_one(STUDY) if RUNS else None
     for line in settings.forget_changed(STUDY, RUNS):
         print(line, file=sys.stderr)
+    if RUNS:
+        plan.seal(STUDY)  # before the first training; never again once there is one
 
 TRAININGS = settings.trainings(STUDY)  # folder → network, fold, seed
 ABOUT = settings.pages(REPOSITORY / "notebooks")
