@@ -21,14 +21,26 @@ SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JO
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
 .PHONY: env study plan book keep test check lab bench verify audit anonymous manifest mine data predict lock clean
+
+# a bare environment in the folder $(1) that holds uv from the lock
+define bare
+@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
+@$(1)/bin/python -m pip --version > /dev/null 2>&1 || { rm -rf $(1) && $(PYTHON) -m venv $(1); }
+@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > $(1)/uv.lock
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)/uv.lock
+@echo "installing the locked packages into $(1)"
+endef
+
 env: .venv/.ready
 .venv/.ready: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
-	@$(PY) -m pip --version > /dev/null 2>&1 || { rm -rf .venv && $(PYTHON) -m venv .venv; }
-	@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > .venv/uv.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	@echo "installing the locked environment into .venv" && .venv/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	$(call bare,.venv)
+	@.venv/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements.lock
 	@$(PY) -c 'import os, pathlib, site; pathlib.Path(site.getsitepackages()[0], "study.pth").write_text(os.getcwd())'
+	@touch $@
+# what numbers alone need: the dependencies of pyproject.toml without its extras, as the lock has them
+.venv-analysis/.ready: requirements.lock pyproject.toml
+	$(call bare,.venv-analysis)
+	@.venv-analysis/bin/uv pip install --quiet --python .venv-analysis/bin/python --constraint requirements.lock --requirement pyproject.toml
 	@touch $@
 
 study: env ; @$(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
@@ -46,5 +58,5 @@ anonymous: env ; @$(PY) -m tools.intake.anonymous --data "$$DATA" --out "$$OUT" 
 manifest: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
 data: env ; @$(PY) -m tools.intake.fetch --study "$$STUDY" $${DATA:+--out "$$DATA"}
 predict: env ; @$(PY) -m tools.predict --model "$$MODEL" --images "$$IMAGES" --out "$$OUT"
-lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
+lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra study --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
 clean: ; @$(PYTHON) -m helpers clean --study "$$STUDY"

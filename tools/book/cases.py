@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from helpers import datasets, metrics, runs, studies
+from helpers import metrics, runs, studies
 from helpers.figures import model_colour, model_label
 
 #: told apart with every common colour-blindness, on grey (Okabe and Ito 2008)
@@ -70,6 +70,8 @@ def write(study, out):
     """Write out/cases: <image_id>.webp and .js for every test image, and index.js with facts
     and scores.
     """
+    from helpers import datasets  # only where there are images
+
     folder = out / "cases"
     folder.mkdir(parents=True)
     arrays, paths = datasets.load(study), _predictions(study)
