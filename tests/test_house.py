@@ -1,4 +1,4 @@
-"""The house keeps its rules: rooms import one way, cells decide nothing, files fit their schemas."""
+"""The house keeps its rules: rooms import one way, cells decide nothing, files fit schemas."""
 
 import ast
 import runpy
@@ -120,7 +120,7 @@ REQUESTS = (
     "tools.predict --model /nowhere --images /nowhere",
     "helpers check --study nope --data /nowhere",
     "helpers made /nowhere.json /nowhere",
-    "helpers results out.csv /nowhere.csv",
+    "helpers results --study nope",
     "helpers notebook /nowhere.ipynb out.ipynb",
     "helpers keep --study nope",
     "helpers headline --study nope",

@@ -107,7 +107,7 @@ def intervals(
     order = [
         rank[spec] for spec in zip(frame["estimand"], frame["class"], frame["metric"], strict=True)
     ]
-    return frame.iloc[np.lexsort([np.arange(len(frame)), order])].reset_index(drop=True)
+    return frame.iloc[np.lexsort((np.arange(len(frame)), np.array(order)))].reset_index(drop=True)
 
 
 def _group(cube, k, group, methods, draws, seed, level, headline):
@@ -128,7 +128,8 @@ def _group(cube, k, group, methods, draws, seed, level, headline):
         )
         weights = other * np.repeat([1, -1], k)
     g, terms = len(top), top.shape[-1]
-    ratios = Ratios(*(a.reshape(g, -1, terms) for a in (top, bottom)), weights.reshape(-1, terms))
+    parts = top.reshape(g, -1, terms), bottom.reshape(g, -1, terms)
+    ratios = Ratios(*parts, weights.reshape(-1, terms))
     r = resample(ratios, draws, seed, methods)
     rows = []
     for method in methods:
@@ -206,7 +207,7 @@ class Cube:
             raise StudyError(
                 "per_image rows repeat (model, image, class, seed); select one fold and split first"
             )
-        trained = seen.any((1, 2))  # which seeds each model has
+        trained = np.asarray(seen.any((1, 2)))  # which seeds each model has
         if not (seen == trained[:, None, None, :]).all():
             a, b = np.argwhere(seen != trained[:, None, None, :])[0][:2]
             raise StudyError(
