@@ -32,7 +32,7 @@ env: .venv/.ready
 	@touch $@
 
 study: env ; @$(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
-plan: env ; @$(SNAKE) --dry-run
+plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers plan $(WHO)
 book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
 keep: env ; @$(PY) -m helpers keep $(WHO)
 test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest

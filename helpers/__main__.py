@@ -15,6 +15,7 @@ COMMANDS = {
     "keep": ("helpers.workflow.keep", "main"),
     "headline": ("helpers.workflow.headline", "main"),
     "networks": ("helpers.workflow.networks", "main"),
+    "plan": ("helpers.workflow.plan", "main"),
     "clean": ("helpers.workflow.clean", "main"),
 }
 
