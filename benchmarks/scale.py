@@ -73,14 +73,20 @@ def plan(root):
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--dry-run"]
     command += ["--profile", ROOT / "profiles/local", "--directory", root]
     subprocess.run(command, env=os.environ | asked, check=True, capture_output=True)
-    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(f"  the plan itself: at most {largest:.2f} GB")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"  by itself: {used.ru_utime + used.ru_stime:.1f} s of a core, {used.ru_maxrss / 1e6:.2f} GB"
+    )
 
 
 def main(count=100_000, checked=10_000, trainings=10_000):
     """Time every part that grows with images or trainings."""
     with tempfile.TemporaryDirectory() as temporary:
         one, two, three = (Path(temporary) / name for name in "abc")
+        manifest(three, 300, trainings)
+        for room in ("helpers", "tools", "notebooks"):
+            (three / room).symlink_to(ROOT / room)
+        timed(f"plan of {trainings:,} trainings", plan, three)
         manifest(one, count, 1)
         timed(f"manifest of {count:,} images read", studies.images, study(one))
         timed(f"near-duplicates among {count:,} hashes", pairs, count)
@@ -91,10 +97,6 @@ def main(count=100_000, checked=10_000, trainings=10_000):
         _, first = timed(f"{checked:,} images checked", datasets.build, large, data)
         _, again = timed("unchanged, looked at again", settings.folder_state, large, data)
         print(f"  {again / first:.1%} of the first check")
-        manifest(three, 300, trainings)
-        for room in ("helpers", "tools", "notebooks"):
-            (three / room).symlink_to(ROOT / room)
-        timed(f"plan of {trainings:,} trainings", plan, three)
 
 
 if __name__ == "__main__":
