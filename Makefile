@@ -40,7 +40,7 @@ check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY)
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
-verify: env ; @$(PY) -m tools.book.verify $(WHO) $(if $(QUICK),--quick)
+verify: env ; @$(PY) -m tools.book.verify $(WHO) $(if $(QUICK),--quick) $${KEY:+--key "$$KEY"}
 audit: env ; @$(PY) -m tools.audit "$$PAPER"
 anonymous: env ; @$(PY) -m tools.intake.anonymous --data "$$DATA" --out "$$OUT" --key "$$KEY" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
 manifest: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}

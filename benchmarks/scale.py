@@ -75,7 +75,8 @@ def plan(root):
     subprocess.run(command, env=os.environ | asked, check=True, capture_output=True)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
-        f"  by itself: {used.ru_utime + used.ru_stime:.1f} s of a core, {used.ru_maxrss / 1e6:.2f} GB"
+        f"  by itself: {used.ru_utime + used.ru_stime:.1f} s of a core,"
+        f" {used.ru_maxrss / 1e6:.2f} GB"
     )
 
 
