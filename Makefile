@@ -10,7 +10,7 @@ QVUM_DATA ?= ../shared/data
 ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
 
 # What a variable holds reaches the recipes as environment, "$$NAME": neither make nor a shell reads it as anything else
-NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS
+NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS ADVISORIES
 $(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
 export $(NAMES)
 unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries anew
@@ -20,7 +20,7 @@ SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$
 SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: env study plan book keep test check lab bench verify audit anonymous manifest mine data predict lock clean
+.PHONY: env study plan book keep test check lab bench verify audit anonymous manifest mine data predict sbom lock clean
 env: .venv/.ready
 .venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
@@ -46,5 +46,6 @@ anonymous: env ; @$(PY) -m tools.intake.anonymous --data "$$DATA" --out "$$OUT" 
 manifest: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
 data: env ; @$(PY) -m tools.intake.fetch --study "$$STUDY" $${DATA:+--out "$$DATA"}
 predict: env ; @$(PY) -m tools.predict --model "$$MODEL" --images "$$IMAGES" --out "$$OUT"
+sbom: env ; @$(PY) -m tools.sbom $${ADVISORIES:+--advisories "$$ADVISORIES"}
 lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
 clean: ; @$(PYTHON) -m helpers clean --study "$$STUDY"
