@@ -20,7 +20,7 @@ SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$
 SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: env study plan book keep test check lab bench verify audit anonymous manifest mine data predict sbom lock clean
+.PHONY: env study plan book keep test test-kill check lab bench verify audit anonymous manifest mine data predict sbom lock clean
 env: .venv/.ready
 .venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
@@ -39,6 +39,7 @@ test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) 
 check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest -m "not slow"
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
+test-kill: env ; @$(PY) tests/kill.py
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
 verify: env ; @$(PY) -m tools.book.verify $(WHO) $(if $(QUICK),--quick) $${KEY:+--key "$$KEY"}
 audit: env ; @$(PY) -m tools.audit "$$PAPER"
