@@ -160,7 +160,7 @@ def turned_words(turn, ratio):
     """What a set says whose outlines fit its pictures better turned, in words for a clinician."""
     return (
         f"the outlines of this set follow the pictures' edges {ratio:.1f} times better {turn}:"
-        " were the masks saved that way?"
+        " were the masks saved that way? Then save them as the pictures are, and run this again"
     )
 
 
