@@ -7,12 +7,10 @@ prints pooled IoU, median IoU with quartiles, and the share of images with IoU a
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from helpers import metrics  # noqa: E402
+from helpers import files, metrics  # noqa: E402
 
 PRINTED = "printed     pooled 0.638   median 0.644 (0.555 to 0.735)   above 0.5: 83.9 %"
 
@@ -21,7 +19,7 @@ def main():
     print(PRINTED)
     found = []
     for path in sorted((ROOT / "reports/femoral/results/paper").glob("*_main_*_counts.csv")):
-        rows = pd.read_csv(path)
+        rows = files.read_csv(path)
         rows = rows[rows["class"] != "background"]
         pooled = metrics.pooled(rows)["IoU"].iloc[0]
         each = metrics.scores(rows)["IoU"].fillna(0)

@@ -325,8 +325,9 @@ def _via_outline(path, number, label, drawn):
             return _box(x, y, x + width, y + height)
         elif kind in ("circle", "ellipse"):
             centre = np.array([drawn["cx"], drawn["cy"]], float)
-            radii = (drawn["r"],) * 2 if kind == "circle" else (drawn["rx"], drawn["ry"])
-            return ellipse(centre, *map(float, radii), float(drawn.get("theta") or 0))
+            across, down = ("r", "r") if kind == "circle" else ("rx", "ry")
+            turn = float(drawn.get("theta") or 0)
+            return ellipse(centre, float(drawn[across]), float(drawn[down]), turn)
     except (KeyError, TypeError, ValueError):
         raise StudyError(
             f"{path}: region {number} ({label}): its {kind} lacks its points; draw it again"

@@ -31,7 +31,7 @@ from pydicom.uid import (
 )
 from scipy import ndimage, spatial
 
-from helpers import readers
+from helpers import files, readers
 from helpers.errors import StudyError
 from helpers.readers import dicom, polygons
 from tools.intake import text
@@ -386,7 +386,7 @@ class Key:
         if not path.exists():
             return cls(path, secrets.token_hex(16), {})
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))
+            rows = [[files.plain_cell(cell) for cell in row] for row in csv.reader(stream)]
         if not rows or rows[0] != ["original", "new"] or len(rows) < 2 or rows[1][0] != "# secret":
             raise StudyError(
                 f"{path}: is no key file; give the one that an earlier run wrote, or a new name"
@@ -417,6 +417,11 @@ class Key:
             newline="",
         ) as out:
             csv.writer(out).writerows(
-                [["original", "new"], ["# secret", self.secret], *sorted(self.ids.items())]
+                [files.safe_cell(cell) for cell in row]
+                for row in [
+                    ("original", "new"),
+                    ("# secret", self.secret),
+                    *sorted(self.ids.items()),
+                ]
             )
         os.replace(part, self.path)
