@@ -13,6 +13,7 @@ import yaml
 from intake_folder import FORM, empty_root, images, ten_patients, write
 from pictures import CLASSES, coco, dicom, grey, labelme, labels, save
 from PIL import Image
+from pydicom.uid import generate_uid
 
 from helpers import readers, studies
 from helpers.errors import StudyError
@@ -31,6 +32,7 @@ from tools.intake import (
     splits,
 )
 from tools.intake.make import make
+from tools.predict import exports
 
 NERVE = {"classes": [{"name": n} for n in ("nerve", "muscle", "artery")]}
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
@@ -387,6 +389,36 @@ def test_a_label_description_and_a_note_beside_a_mask_are_no_masks(root, data):
         (data / f"p{k}.json").write_text('{"probe": "linear"}')
     make("mine", data)
     assert images(root)["mask"].tolist() == [f"p{k}_mask.png" for k in range(6)]
+
+
+def test_segmentations_are_linked_by_what_they_refer_to(root, data):
+    (data / "scans").mkdir()
+    for k in range(6):
+        uids = {n: generate_uid() for n in ("StudyInstanceUID", "SeriesInstanceUID")}
+        path = dicom(data / "scans" / f"IM{k}", grey(seed=k), PatientID=f"N{k}", **uids)
+        target = data / "scans" / f"SE{5 - k}"
+        exports.segmentation(np.roll(labels(), k, 0)[None], CLASSES, path, "net", target)
+    make("mine", data)
+    frame = images(root)
+    assert frame["mask"].tolist() == [f"scans/SE{5 - k}" for k in range(6)]
+    found = studies.load("mine")
+    assert {c.name for c in found.foreground} == {"nerve", "muscle", "artery"}
+    assert sorted(int((m > 0).sum()) for m in drawn(root, data)) == [int((labels() > 0).sum())] * 6
+
+
+def test_a_picture_that_its_file_turns_stands_first(root, data):
+    for k in range(6):
+        Image.fromarray(grey(seed=k)).save(data / f"p{k}.png", exif=exif(3) if k == 2 else b"")
+    put(data, [f"p{k}_mask.png" for k in range(6)], lambda k: labels())
+    text = make("mine", data).read_text()
+    first = text[text.index("Look at these first") : text.index("<h2>Refused")]
+    assert "p2: the picture was turned as its file says (EXIF)" in first and "p1:" not in first
+
+
+def exif(orientation):
+    told = Image.Exif()
+    told[0x0112] = orientation
+    return told.tobytes()
 
 
 def test_one_number_of_two_people_is_nobodys(root, data):

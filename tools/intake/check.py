@@ -13,7 +13,7 @@ from PIL import Image
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import labels, united
+from helpers.readers import labels, pictures, united
 from tools.intake import agreement, find
 from tools.intake.find import Refused
 
@@ -21,6 +21,10 @@ from tools.intake.find import Refused
 ODD = (
     *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
     *(OSError, RuntimeError, TypeError, ValueError),
+)
+TURNED = (
+    "the picture was turned as its file says (EXIF); many drawing tools do not turn it: does the"
+    " outline fit?"
 )
 THUMBNAIL = 256  # px, longer side, for the page
 
@@ -85,6 +89,7 @@ def _read(pair, data, classes, form):
     if spacing is None and mask.any():
         spacing, told = readers.spacing_at(data / pair.image, mask > 0)
         notes += told
+    turned_by_camera = [TURNED] if pictures.ROTATED in picture.notes and mask.any() else []
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
     mm = None
@@ -108,7 +113,7 @@ def _read(pair, data, classes, form):
         hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest(),
         _named(data / pair.mask),
         tuple(notes),
-        tuple(readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
+        tuple(turned_by_camera + readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
         agreement.turned(pixels, mask),
     )
 

@@ -11,7 +11,7 @@ from PIL import Image
 from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import dicom, pictures
-from tools.intake import layouts, several
+from tools.intake import layouts, segmentations, several
 from tools.intake.patterns import Places, matches, plain, stem
 from tools.intake.tables import natural
 
@@ -94,6 +94,7 @@ def pictures_in(files, form, data=None):
     """
     if form.images:
         found = [f for f in files if any(matches(p, f) is not None for p in form.images)]
+        found = _without_segmentations(found, data)
         masks = [f for f in found if masklike(f)]
         if masks and len(masks) < len(found):
             found = [f for f in found if f not in set(masks)]
@@ -104,7 +105,12 @@ def pictures_in(files, form, data=None):
         return found, []
     found = [f for f in files if readers.suffix(f) in IMAGES and not masklike(f)]
     found = [f for f in found if readers.suffix(f) or _dicom_without_ending(f, data)]
-    return _without_unnamed_masks(found, data)
+    return _without_unnamed_masks(_without_segmentations(found, data), data)
+
+
+def _without_segmentations(found, data):
+    drawn = segmentations.among(found, data)
+    return [f for f in found if f not in drawn]
 
 
 def _dicom_without_ending(file, data):
@@ -210,7 +216,7 @@ def pair(files, chosen, form, data=None):
     ids, places = identifiers(chosen), Places(files)
     shared = layouts.Shared(files, data) if data is not None else layouts.Shared((), None)
     where = _by_form(chosen, form, places, told) if form.masks else {}
-    found = where or _by_name(files, chosen, shared)
+    found = where or _by_name(files, chosen, shared, data)
     serving, refused = defaultdict(set), {}
     for image, drawn in found.items():
         for masks, _ in drawn.values():
@@ -258,7 +264,7 @@ def _by_form(chosen, form, places, told):
     return found
 
 
-def _by_name(files, chosen, shared):
+def _by_name(files, chosen, shared, data):
     """As ``_by_form``, by what the files are called and where they lie."""
     images, by_core, longer = set(chosen), defaultdict(list), defaultdict(list)
     masks = [f for f in files if readers.suffix(f) in MASKS and f not in images]
@@ -274,6 +280,10 @@ def _by_name(files, chosen, shared):
     for image in chosen:
         own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
         found[image] = {None: ([m for m in own if not shared.holds_none(m)] or own, "")}
+    bare = [image for image, drawn in found.items() if not drawn[None][0]]
+    rest = [f for f in files if f not in images] if bare else ()
+    for image, own in segmentations.of(bare, rest, data).items():
+        found[image] = {None: (own, "")}
     taken = {m for drawn in found.values() for m in drawn[None][0]}
     beside = _beside(chosen, [m for m in masks if m not in taken])
     for image, drawn in found.items():
