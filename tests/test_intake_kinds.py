@@ -26,6 +26,7 @@ from tools.intake import (
     form,
     layouts,
     ledger,
+    pairing,
     patients,
     patterns,
     protocols,
@@ -274,7 +275,7 @@ def find_pairs(data, content, tmp_path):
     told = form.read(write(tmp_path / "f.yml", content))
     files = find.everything(data)
     chosen, notes = find.pictures_in(files, told, data)
-    return *find.pair(files, chosen, told, data), notes
+    return *pairing.pair(files, chosen, told, data), notes
 
 
 # --- layouts without a form
@@ -508,10 +509,10 @@ def test_values_of_255_beside_others_are_asked_about(data):
 def test_grey_levels_and_colours_of_masks_are_classes(tmp_path):
     save(tmp_path / "a.png", labels() * 100)
     Image.new("RGB", (4, 4), (0, 128, 255)).save(tmp_path / "b.png")
-    pair = [find.Pair("a", "x", "a.png", {})]
+    pair = [pairing.Pair("a", "x", "a.png", {})]
     found, _ = discover.classes_of(pair, tmp_path, form.Form())
     assert [c.labels for c in found[1:]] == [("44",), ("100",), ("200",)]  # 300 is 44 in 8 bits
-    found, _ = discover.classes_of([find.Pair("b", "x", "b.png", {})], tmp_path, form.Form())
+    found, _ = discover.classes_of([pairing.Pair("b", "x", "b.png", {})], tmp_path, form.Form())
     assert [c.colour for c in found[1:]] == ["#0080ff"]
 
 

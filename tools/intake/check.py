@@ -14,7 +14,7 @@ from PIL import Image
 from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import labels, pictures, united
-from tools.intake import agreement, find
+from tools.intake import agreement, find, pairing
 from tools.intake.find import Refused
 
 #: what a damaged file makes a library raise, StudyError (a ValueError) among them
@@ -37,7 +37,7 @@ class Record:
     they would fit when turned or mirrored.
     """
 
-    pair: find.Pair
+    pair: pairing.Pair
     patient: str | None
     device: str | None
     spacing_mm: float | None
