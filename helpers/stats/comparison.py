@@ -176,9 +176,9 @@ def _tested(per_image, headline, settings, empty="undefined"):
         raise StudyError(f"statistics.test {name!r} is unknown; known: {', '.join(TESTS)}")
     function, needs_patients = TESTS[name]
     if needs_patients and default_unit(per_image) == "image":
-        raise StudyError(
-            f"statistics.test {name!r} needs patients, but patient_id is empty; declare image_t in"
-            " study.yml"
+        raise NotComputable(
+            f"The declared test, {name}, is over patients, and they are not known here; declare"
+            " image_t in study.yml to compare images"
         )
     v = common(per_image, settings["metric"], settings["class"], empty)
     out = function(v, headline).assign(role="declared")
@@ -285,8 +285,8 @@ def claims(
     low, high, claim, metric, model, paper_test, paper_difference, valid_test.
     """
     if default_unit(per_image) == "image":
-        raise StudyError(
-            "patient_id is empty: no analysis by patient exists to hold a claim against"
+        raise NotComputable(
+            "A claim can only be held against patients, and they are not known here"
         )
     method = settings.get("multiplicity", "holm")
     out = _better(per_image, headline, method, label)

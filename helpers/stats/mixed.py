@@ -164,7 +164,8 @@ def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd
     y = table.to_numpy()
     k, g = y.shape[1], len(np.unique(groups))
     contrasts = linalg.helmert(k)  # (K − 1, K), orthonormal rows
-    sizes, means, within = group_sums(y @ contrasts.T, groups)
+    projected = (y @ contrasts.T).round(12)  # rounding is no variation
+    sizes, means, within = group_sums(projected, groups)
     same = {
         "headline": headline,
         "class": values["class"].iloc[0],
@@ -175,7 +176,7 @@ def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd
         "n_images": len(y),
         "dropped_images": table.attrs["dropped_images"],
     }
-    varies = np.ptp(y @ contrasts.T, axis=0).any()
+    varies = np.ptp(projected, axis=0).any()
     note = FEW if g < MIN_UNITS else "" if varies else CONSTANT
     fit = None
     if not note:
