@@ -13,7 +13,7 @@ from helpers.stats.counts import MIN_UNITS
 from helpers.stats.intervals import intervals
 from helpers.stats.mixed import mixed_differences, mixed_models
 from helpers.stats.multiplicity import adjust
-from helpers.stats.paired import cluster_robust, paired_t, sign_flip, wilcoxon
+from helpers.stats.paired import ABOUT, COUNTED, cluster_robust, paired_t, sign_flip, wilcoxon
 from helpers.stats.repeated import rm_anova
 from helpers.stats.values import ALL, OVERALL, default_unit, unscored, values, wide
 
@@ -48,27 +48,8 @@ STRUCTURES = {
     "not shown by either": "The structures cannot be told apart on {metric}.",
     "cannot be tested": "Too few patients to compare the structures on {metric}.",
 }
-COLUMNS = [
-    "role",
-    "test",
-    "model",
-    "headline",
-    "class",
-    "metric",
-    "unit",
-    "n",
-    "n_images",
-    "dropped_images",
-    "difference",
-    "low",
-    "high",
-    "statistic",
-    "df",
-    "p",
-    "p_adjusted",
-    "family",
-    "note",
-]
+COLUMNS = ["role", "test", *ABOUT, *COUNTED, "difference", "low", "high", "statistic", "df", "p"]
+COLUMNS += ["p_adjusted", "family", "note"]
 
 
 #: of a comparison whose verdict would be another if what has no score were counted
