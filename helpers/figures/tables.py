@@ -83,6 +83,7 @@ WORDS = {
     "holm": "Holm",
     "low": "interval",
     "limit_low": "limits of agreement",
+    "instead": "other interval",
     "t_low": "interval by t",
 }
 
