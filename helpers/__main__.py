@@ -14,6 +14,8 @@ COMMANDS = {
     "notebook": ("helpers.workflow.notebook", "main"),
     "keep": ("helpers.workflow.keep", "main"),
     "headline": ("helpers.workflow.headline", "main"),
+    "columns": ("helpers.schemas", "main"),
+    "networks": ("helpers.workflow.networks", "main"),
     "clean": ("helpers.workflow.clean", "main"),
 }
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from helpers import figures, metrics, stats
+from helpers import figures, metrics, runs, stats
 from helpers.analyses import outlines
 from helpers.errors import NotComputable
 from helpers.figures import tables
@@ -28,9 +28,11 @@ FOUND = (
 )
 DISTANCES = (
     "Means over images with 95 % intervals (bootstrap-t, whole {unit}s resampled), for the network"
-    " and for people alike. Without distance: one outline or both are empty. NSD: share of the"
-    " outline within {tolerance:.2f} pixels of the other, for every structure alike; it is of the"
-    " first training where there are several."
+    " and for people alike. Without distance: one outline or both are empty."
+)
+NSD = (
+    " NSD: share of the outline within {tolerance:.2f} pixels of the other, for every structure"
+    " alike; it is of the first training where there are several."
 )
 CONFUSION = (
     "Row: class in the reference; cells: percent of its pixels, by what they were drawn as (of the"
@@ -169,14 +171,28 @@ def distance_table(network, people, surface, study):
     return table[["class", "between", *[c for c in table if c not in ("class", "between")]]]
 
 
+def surface(study, arrays, tolerance):
+    """Normalised surface Dice of every test image and class, as ``outlines.surface``."""
+    drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
+    return outlines.surface(study, arrays, drawn, arrays.rows("main", "test"), tolerance)
+
+
 def surface_table(each, draws, seed):
     """Mean normalised surface Dice with its interval, a row a class. each: of
-    ``outlines.surface``.
+    ``outlines.surface``; no row where that is a NotComputable.
     """
+    if isinstance(each, NotComputable):
+        return pd.DataFrame(columns=["class"])
     groups = outlines.with_unit(each).groupby("class", sort=False)
     return pd.DataFrame(
         [{"class": c} | outlines.means(own, ["nsd"], draws, seed) for c, own in groups]
     )
+
+
+def distances_note(unit, tolerance, surface):
+    """What stands under the table of distances. surface: of :func:`surface_table`."""
+    text = DISTANCES.format(unit=unit)
+    return text + (NSD.format(tolerance=tolerance) if len(surface) else "")
 
 
 def distances_in_words(table, study):
@@ -197,6 +213,21 @@ def distances_in_words(table, study):
         f"All but the worst 5 % of the outline by {figures.model_label(study.headline)} lies, on"
         f" average over images, within: {'; '.join(listed)}."
     )
+
+
+def confusion(study, arrays):
+    """What each class of the test images was drawn as by the headline network's first training:
+    the table of :func:`confusion_table`.
+    """
+    tested = arrays.rows("main", "test")
+    drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
+    matrix = metrics.confusion(drawn[tested], arrays.masks[tested], len(study.classes))
+    return confusion_table(matrix, study)
+
+
+def by_reference(table):
+    """The table of :func:`confusion_table` with the reference's class as its first column."""
+    return table.rename_axis("reference").reset_index()
 
 
 def confusion_table(matrix, study):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers import stats
+from helpers import files, stats
 from helpers.errors import NotComputable, StudyError
 from helpers.papers.grades import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION
 from helpers.papers.ours import MODELS, Run
@@ -75,7 +75,7 @@ def _read(study, name):
             f"{path}: no such file; `python -m tools.audit"
             f" data_manifest/{study.name}/published.yml --out runs/{study.name}/results` writes it"
         )
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    frame = files.read_csv(path, dtype=str, na_values=[])
     for column in frame.columns:
         if column in NUMBERS:
             frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype(float)
@@ -144,7 +144,7 @@ def paper(study):
 def speed(study):
     """The speeds that page 7 measured (model, fps, …), or None where it has not run."""
     path = study.run / "results" / "speed.csv"
-    return pd.read_csv(path) if path.is_file() else None
+    return files.read_csv(path) if path.is_file() else None
 
 
 def compare(study, paper, per_image, images, patients=None, speed=None, draws=None):

@@ -130,9 +130,11 @@ def resample(ratios: Ratios, draws: int, seed: int, methods=("bootstrap_t",)) ->
     bootstrap-t is asked for.
     """
     g, s = ratios.numerator.shape[:2]
-    known = (ratios.denominator > 0).any(-1)
+    known = np.asarray((ratios.denominator > 0).any(-1))
     ratios, estimate = _centred(ratios)
-    se = evaluate(ratios, np.ones((1, g)))[1][0]
+    _, found = evaluate(ratios, np.ones((1, g)))
+    assert found is not None  # standard errors were asked for
+    se = found[0]
     different = _different(ratios, known)
     acceleration = None
     if "bca" in methods:

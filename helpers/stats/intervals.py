@@ -110,7 +110,7 @@ def intervals(
     order = [
         rank[spec] for spec in zip(frame["estimand"], frame["class"], frame["metric"], strict=True)
     ]
-    return frame.iloc[np.lexsort([np.arange(len(frame)), order])].reset_index(drop=True)
+    return frame.iloc[np.lexsort((np.arange(len(frame)), np.array(order)))].reset_index(drop=True)
 
 
 def _group(cube, k, group, methods, draws, seed, level, headline, runs):
@@ -131,7 +131,8 @@ def _group(cube, k, group, methods, draws, seed, level, headline, runs):
         )
         weights = other * np.repeat([1, -1], k)
     g, terms = len(top), top.shape[-1]
-    ratios = Ratios(*(a.reshape(g, -1, terms) for a in (top, bottom)), weights.reshape(-1, terms))
+    parts = top.reshape(g, -1, terms), bottom.reshape(g, -1, terms)
+    ratios = Ratios(*parts, weights.reshape(-1, terms))
     r = resample(ratios, draws, seed, methods)
     within = RANGE if headline is None else DIFFERENCE
     covers = coverage(ratios, methods, within, runs, seed=seed, level=level) if runs else {}
@@ -233,7 +234,7 @@ class Cube:
             raise StudyError(
                 "per_image rows repeat (model, image, class, seed); select one fold and split first"
             )
-        trained = seen.any((1, 2))  # which seeds each model has
+        trained = np.asarray(seen.any((1, 2)))  # which seeds each model has
         if not (seen == trained[:, None, None, :]).all():
             a, b = np.argwhere(seen != trained[:, None, None, :])[0][:2]
             raise StudyError(
