@@ -75,7 +75,7 @@ rule book:
         expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAININGS),
         code=code("tools/book/__main__.py"),
         style=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))],
-        words="tools/book/claim.yml",
+        words=["tools/book/claim.yml", "CORRECTNESS.md"],
     output:
         BOOK,
     params:

@@ -17,7 +17,7 @@ from nbformat.v4 import new_markdown_cell
 from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
-from tools.book import cases, claim, pack, pages, plan, readers
+from tools.book import cases, claim, pack, pages, plan, readers, trail
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
@@ -100,12 +100,14 @@ def write_source(study, notebooks, source):
     in reading order.
     """
     names = [p.stem for p in notebooks]
+    ids = cases.ids(study) if cases.available(study) else ()
     made = [
-        pages.make(p, study, "index" if p.stem == SUMMARY else p.stem, names=names)
+        pages.make(p, study, "index" if p.stem == SUMMARY else p.stem, names=names, ids=ids)
         for p in notebooks
     ]
     learned = [
-        pages.make(p, study, pages.slug(p), _training_title(p), names) for p in trainings(study)
+        pages.make(p, study, pages.slug(p), _training_title(p), names, ids)
+        for p in trainings(study)
     ]
     for page in [p for p in made if p.name != "index"] + learned:
         nbformat.write(page.notebook, source / f"{page.name}.ipynb")
@@ -123,7 +125,9 @@ def write_source(study, notebooks, source):
     if cases.available(study):
         (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
         names.append("cases")
-    names += ["plan", "claim", "card"]
+    names += ["plan", "claim", "card", "data", "definitions"]
+    (source / "data.md").write_text(trail.data(study, pages.makers(notebooks)), encoding="utf-8")
+    (source / "definitions.md").write_text(trail.definitions(), encoding="utf-8")
     (source / "plan.md").write_text(plan.page(study), encoding="utf-8")
     (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
     (source / "card.md").write_text(claim.card(study), encoding="utf-8")
