@@ -308,3 +308,16 @@ def test_ids_of_images_lead_to_their_case():
         " 17.</p>\n</div>"
     )
     assert markup.with_cases("<code>P1_03</code>", ids) == "<code>P1_03</code>"
+
+
+def test_paper_shows_what_is_closed_and_names_what_it_leaves_out():
+    article = (
+        '<h1 id="a">T</h1><details class="hide"><pre>code</pre></details>'
+        '<details class="study-finding"><summary>Why</summary>because</details>'
+        '<details class="study-rows"><summary>Table of 40 rows</summary><table></table></details>'
+        '<a href="02_images.html#x">page 2</a><a href="cases.html">all</a>'
+    )
+    shown = pack.on_paper(article, ["02_images"])
+    assert "code" not in shown and '<details class="study-finding" open="">' in shown
+    assert "Table of 40 rows: in the book, not printed." in shown
+    assert 'href="#02_images"' in shown and 'href="cases.html"' in shown

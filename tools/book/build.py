@@ -47,8 +47,8 @@ def build(study, pdf=False):
         pack.write_manifest(study, out)
         pack.write_zip(out, Path(temporary) / "book.zip")
         if pdf:
-            on_paper = [name for name in names if name != "cases"]  # its browser needs a screen
-            pack.write_pdf(out, on_paper, Path(temporary) / "book.pdf")
+            printed = [name for name in names if name not in pack.NOT_PRINTED]
+            pack.write_pdf(out, printed, Path(temporary) / "book.pdf")
         pack.write_seal(Path(temporary))
         _swap(Path(temporary), place)
     pack.write_shelf()

@@ -29,6 +29,11 @@ ATTRIBUTES = {
 }
 STYLES = {"text-align", "width", "background-color", "color"}
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+#: the one piece of HTML that a sentence may hold: a fold, as the Markdown of a page writes it
+_FOLD = re.compile(
+    r"<p>&lt;details class=&quot;study-finding&quot;&gt;&lt;summary&gt;([^<>]*)&lt;/summary&gt;</p>"
+)
+_FOLDED = "<p>&lt;/details&gt;</p>"
 _PAGE = re.compile(r"\bpage (\d{1,2})\b")
 
 
@@ -67,7 +72,9 @@ def sentences(text, pages=(), ids=()):
     pages: names of the book's pages, as '05_comparison'; ids: of the images in the case browser.
     """
     text = re.sub(r"^#+ (.*)$", r"**\1**", text, flags=re.MULTILINE)
-    text = linked(clean(_MARKDOWN.render(text)), pages, '<a href="{name}.html">{text}</a>')
+    fold = r'<details class="study-finding"><summary>\1</summary>'
+    text = _FOLD.sub(fold, _MARKDOWN.render(text)).replace(_FOLDED, "</details>")
+    text = linked(clean(text), pages, '<a href="{name}.html">{text}</a>')
     return f'<div class="study-text">{with_cases(text, ids)}</div>'
 
 

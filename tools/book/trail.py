@@ -32,8 +32,10 @@ PER_IMAGE = {
 
 
 def definitions():
-    """The page of definitions: CORRECTNESS.md as it is."""
-    return (provenance.REPOSITORY / "CORRECTNESS.md").read_text(encoding="utf-8")
+    """The page of definitions: CORRECTNESS.md under a short title."""
+    text = (provenance.REPOSITORY / "CORRECTNESS.md").read_text(encoding="utf-8")
+    title, _, rest = text.partition("\n")
+    return f"# Definitions\n\n**{title.removeprefix('# ')}**\n{rest}"
 
 
 def data(study, makers):
