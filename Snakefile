@@ -99,7 +99,7 @@ rule book:
             os.path.relpath(p, REPOSITORY)
             for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))
         ],
-        words="tools/book/claim.yml",
+        words=["tools/book/claim.yml", "CORRECTNESS.md"],
     output:
         f"{RUN}/book.json",  # its record: the old book stays until the new one is whole
     log:
