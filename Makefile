@@ -10,7 +10,7 @@ QVUM_DATA ?= ../shared/data
 ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
 
 # What a variable holds reaches the recipes as environment, "$$NAME": neither make nor a shell reads it as anything else
-NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS METRIC CLASS_NAME TEST UNIT MARGIN
+NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS METRIC CLASS_NAME TEST UNIT MARGIN TABLE HEADLINE
 $(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
 export $(NAMES)
 unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries anew
@@ -20,7 +20,7 @@ SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$
 SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: env study plan book analysis keep test check lab bench verify audit anonymous manifest mine data predict lock clean
+.PHONY: env study plan book analysis compare keep test check lab bench verify audit anonymous manifest mine data predict lock clean
 
 # a bare environment in the folder $(1) that holds uv from the lock
 define bare
@@ -48,6 +48,7 @@ plan: env ; @$(SNAKE) --dry-run
 book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
 # from kept numbers alone; METRIC, CLASS_NAME, TEST, UNIT or MARGIN make a trial of the pages that take them as well
 analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}
+compare: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.compare $$TABLE $${PATIENTS:+--patients "$$PATIENTS"} $${HEADLINE:+--headline "$$HEADLINE"} $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${MARGIN:+--margin "$$MARGIN"}
 keep: env ; @$(PY) -m helpers keep $(WHO)
 test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
 check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest -m "not slow"
