@@ -20,7 +20,7 @@ SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$
 SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: env study plan book analysis compare keep test check lab bench verify audit anonymous manifest mine data predict lock clean
+.PHONY: env study plan book analysis compare keep reproduce test check lab bench verify audit anonymous manifest mine data predict lock clean
 
 # a bare environment in the folder $(1) that holds uv from the lock
 define bare
@@ -50,6 +50,7 @@ book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.bo
 analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}
 compare: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.compare $$TABLE $${PATIENTS:+--patients "$$PATIENTS"} $${HEADLINE:+--headline "$$HEADLINE"} $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${MARGIN:+--margin "$$MARGIN"}
 keep: env ; @$(PY) -m helpers keep $(WHO)
+reproduce: env ; @$(PY) -m helpers reproduce $(WHO)
 test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
 check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest -m "not slow"
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
