@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from helpers import provenance, runs, studies
-from helpers.workflow import settings
+from helpers.workflow import keep, settings
 
 REPOSITORY = Path(workflow.basedir)
 STUDY, DATA, GENERATED = settings.begin(
@@ -33,6 +33,11 @@ if workflow.is_main_process:
         print(line, file=sys.stderr)
 
 TRAININGS = [f"{runs.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]
+# of these only the counts are shown: kept ones are taken as they are (REPEAT=1 trains them again)
+KEPT = {} if os.environ.get("REPEAT") else keep.reusable(STUDY)
+TRAIN = [training for training in TRAININGS if training not in KEPT]
+if workflow.is_main_process and KEPT:
+    print(f"taken from kept numbers, REPEAT=1 trains them again: {', '.join(KEPT)}", file=sys.stderr)
 ABOUT = settings.pages(REPOSITORY / "notebooks")
 PAGES = [page for page, said in ABOUT.items() if "run" not in said]
 PRINTED = ("printed", "audit", "printed_pairs", "printed_items")
@@ -64,13 +69,13 @@ rule all:  # names every file, not the book alone: a lost one is made again alth
         [f"{RUN}/data.json"] if GENERATED else [],
         expand(f"{RUN}/cache/{{file}}", file=("check.json", "images.npy", "masks.npy", "index.csv")),
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
-        expand(f"{RUN}/train/{{training}}/{{file}}", training=TRAININGS, file=TRAINED),
+        expand(f"{RUN}/train/{{training}}/{{file}}", training=TRAIN, file=TRAINED),
 
 
 rule book:
     input:
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
-        expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAININGS),
+        expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAIN),
         code=code("tools/book/__main__.py"),
         style=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))],
         words="tools/book/claim.yml",
@@ -131,6 +136,8 @@ rule train:
         page="notebooks/03_train.ipynb",  # itself, not helpers.figures: a colour trains nothing again
     output:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
+    wildcard_constraints:
+        training=settings.one_of(TRAIN),
     params:
         spec=lambda w: settings.training_settings(STUDY, w.training),
         which=lambda w: [*NOTEBOOK, *settings.training_parameters(STUDY, w.training)],
@@ -143,6 +150,24 @@ rule train:
     shell:
         "OMP_NUM_THREADS={threads} {PYTHON:q} -m helpers notebook {REPOSITORY:q}/notebooks/03_train.ipynb "
         "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"
+
+
+rule kept:
+    input:
+        check=f"{RUN}/cache/check.json",
+        counts=lambda w: os.path.relpath(KEPT[w.training] / "counts.csv.gz", studies.ROOT),
+        code=code("helpers/workflow/keep.py"),
+    output:
+        f"{RUN}/train/{{training}}/counts.csv",
+        f"{RUN}/train/{{training}}/weights.json",
+    wildcard_constraints:
+        training=settings.one_of(KEPT),
+    params:
+        who=WHO,
+    log:
+        f"{RUN}/logs/train/{{training}}.log",
+    shell:
+        "{PYTHON:q} -m helpers restore {params.who:q} {wildcards.training:q} 2>&1 | tee {log:q}"
 
 
 rule results:

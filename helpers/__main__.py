@@ -13,6 +13,7 @@ COMMANDS = {
     "results": ("helpers.workflow.results", "main"),
     "notebook": ("helpers.workflow.notebook", "main"),
     "keep": ("helpers.workflow.keep", "main"),
+    "restore": ("helpers.workflow.keep", "restored"),
     "reproduce": ("helpers.workflow.reproduce", "main"),
     "headline": ("helpers.workflow.headline", "main"),
     "clean": ("helpers.workflow.clean", "main"),

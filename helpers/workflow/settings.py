@@ -41,6 +41,11 @@ def _which(study, training):
     return next(t for t in study.trainings() if f"{runs.slug(t[0])}/{t[1]}_{t[2]}" == training)
 
 
+def one_of(names):
+    """A regular expression that matches these names alone; nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def training_parameters(study, training):
     """Command-line parameters of 03_train for one training (list of str)."""
     model, fold, seed = _which(study, training)
