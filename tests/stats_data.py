@@ -89,6 +89,24 @@ def per_image(
     ]
 
 
+def without(rows, class_) -> pd.DataFrame:
+    """The same results with one structure in no image and drawn in none: its pixels are background
+    that was seen as such.
+    """
+    rows, key = rows.copy(), ["model", "image_id"]
+    own, ground = rows["class"] == class_, rows["class"] == "background"
+    pixels = rows.loc[own, ["tp", "fp", "fn", "tn"]].sum(axis=1)
+    rows.loc[own, ["tp", "fp", "fn"]] = 0
+    rows.loc[own, "tn"] = pixels
+    others = rows[~own & ~ground].groupby(key)[["tp", "fp", "fn"]].sum()
+    sums = others.loc[pd.MultiIndex.from_frame(rows.loc[ground, key])].to_numpy()
+    total = rows.loc[ground, ["tp", "fp", "fn", "tn"]].sum(axis=1).to_numpy()
+    # drawn wrongly or missed, as the other structures leave it
+    rows.loc[ground, "fp"], rows.loc[ground, "fn"] = sums[:, 2], sums[:, 1]
+    rows.loc[ground, "tp"], rows.loc[ground, "tn"] = total - sums.sum(axis=1), sums[:, 0]
+    return rows
+
+
 def drawn_at_random(
     seed, patients=6, images=3, structures=2, models=("a", "b"), absent=0.3, alike=0.0, side=4
 ) -> pd.DataFrame:

@@ -23,7 +23,7 @@ def anova_icc(y: np.ndarray, groups: np.ndarray, level: float = 0.95) -> dict:
     index = np.unique(groups, return_inverse=True)[1]
     n = np.bincount(index).astype(float)
     g, total = len(n), n.sum()
-    weighted = (n**2).sum() / total
+    weighted = (n**2).sum() / max(total, 1)
     n0 = (total - weighted) / (g - 1) if g > 1 else np.nan
     out = {
         "icc": np.nan,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers.errors import StudyError
+from helpers.errors import NotComputable
 from helpers.stats.counts import MIN_UNITS
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import differences
@@ -121,9 +121,9 @@ def subgroups(
                 }
             )
     if not rows:
-        raise StudyError(
-            "no subgroup can be formed: no variable of patients.csv differs between the patients"
-            " tested"
+        raise NotComputable(
+            f"No subgroup can be formed: of the patients with a {metric} of"
+            f" {class_.replace('_', ' ')}, nothing in patients.csv tells one from another"
         )
     tests = adjust(pd.DataFrame(tests), multiplicity, name="subgroups").rename(
         columns={"p": "p_interaction"}

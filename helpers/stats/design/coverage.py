@@ -33,7 +33,7 @@ def coverage(
     known = (ratios.denominator > 0).any(-1)
     truth, studies = evaluate(ratios, np.ones((1, g)), se=False)[0][0], draw_counts(g, runs, seed)
     estimate, error = evaluate(ratios, studies)
-    assert error is not None  # asked for
+    assert error is not None  # they were asked for
     rng = np.random.default_rng(seed + 1)
     held, made = ({m: np.zeros(len(truth)) for m in methods} for _ in range(2))
     for k in range(runs):
