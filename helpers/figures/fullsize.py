@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from helpers import readers, studies
+from helpers import studies
 
 BARS_CM = (10, 5, 2, 1, 0.5)
 
@@ -44,6 +44,8 @@ def image(study, arrays, place):
     check = study.run / "cache" / "check.json"
     data = json.loads(check.read_text(encoding="utf-8")).get("data") if check.is_file() else None
     path = studies.ROOT / (data or study.run / "data") / arrays.index["image"].iloc[place]
+    from helpers import readers  # every image format: a page without images must not need them
+
     return readers.read_image(path)[0] if Path(path).is_file() else arrays.images[place]
 
 

@@ -8,16 +8,22 @@ import dataclasses
 from functools import cached_property
 from types import SimpleNamespace
 
-import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import datasets, figures, files, stats, studies
+from helpers import figures, files, stats, studies
 from helpers.errors import NotComputable, StudyError
 
 #: parameter of a page → key of study.yml's statistics
 DECLARED = {"class_name": "class"}
 #: the unit that a page is asked for → the test that takes it, where none is named
 UNIT_TESTS = {"patient": "patient_t", "image": "image_t"}
+
+#: lies in a run that was laid out from kept numbers, without images (helpers.workflow.analysis)
+KEPT = "kept.json"
+NEEDS_IMAGES = (
+    "This part needs the images, and this report was made from kept numbers alone; with the images:"
+    " `make study STUDY={study} DATA=folder`"
+)
 
 #: option of ``stats.intervals`` → key of study.yml's statistics
 RESAMPLING = {"method": "interval", "draws": "draws", "seed": "seed"}
@@ -51,7 +57,13 @@ class Page:
 
     @cached_property
     def arrays(self):
-        """The cached images, masks and index (datasets.Arrays)."""
+        """The cached images, masks and index (datasets.Arrays); the NotComputable in their place
+        where the run was laid out from kept numbers.
+        """
+        if (self.study.run / KEPT).is_file():
+            return NotComputable(NEEDS_IMAGES.format(study=self.study.name))
+        from helpers import datasets  # readers of every image format, which numbers alone need not
+
         return datasets.load(self.study)
 
     @cached_property
@@ -85,7 +97,7 @@ class Page:
         The notebook's metadata must name the pages (``study: reads``), so that they run first.
         """
         found = {name: self.study.run / "tables" / f"{name}.csv" for name in names}
-        return {name: pd.read_csv(path) for name, path in found.items() if path.is_file()}
+        return {name: files.read_csv(path) for name, path in found.items() if path.is_file()}
 
     def ask(self, function, *given, **options):
         """``function(*given, **options)``, or the NotComputable that it raised or was given."""

@@ -17,12 +17,14 @@ from nbformat.v4 import new_markdown_cell
 from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
+from helpers.workflow import results
 from tools.book import cases, claim, pack, pages, plan, readers, trail
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
 ASSETS = Path(__file__).parent / "book"
 SUMMARY = "00_summary"
+BESIDE = ("book.zip", "book.pdf", "seal.sha256")
 
 
 def folder(study):
@@ -51,8 +53,14 @@ def build(study, pdf=False):
             pack.write_pdf(out, printed, Path(temporary) / "book.pdf")
         pack.write_seal(Path(temporary))
         _swap(Path(temporary), place)
+    results.made(study.run / "book.json", place / "book", *_beside(place))
     pack.write_shelf()
     return place / "book" / "index.html"
+
+
+def _beside(place):
+    """What stands beside a book: its zip, its PDF and its seal, those that are there (list)."""
+    return [path for name in BESIDE if (path := place / name).exists()]
 
 
 def make(study, out):
@@ -207,7 +215,7 @@ def _swap(new, place):
     """Put everything in the folder ``new`` where its namesake in ``place`` is."""
     aside = new / "replaced"
     aside.mkdir()
-    for name in ("book", "book.zip", "book.pdf", "seal.sha256"):
+    for name in ("book", *BESIDE):
         if (place / name).exists():
             os.replace(place / name, aside / name)
         if (new / name).exists():

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from helpers import datasets, metrics, runs, studies
-from helpers.figures import fullsize, model_colour, model_label
+from helpers import metrics, runs, studies
+from helpers.figures import model_colour, model_label
 
 #: told apart with every common colour-blindness, on grey (Okabe and Ito 2008)
 SAFE = ("#56B4E9", "#D55E00", "#F0E442", "#CC79A7", "#009E73", "#0072B2")
@@ -69,6 +69,8 @@ def picture(study, arrays, position, path):
     """Write one image as its file has it, at most SIDE pixels long, as WebP; returns its width and
     height.
     """
+    from helpers.figures import fullsize  # only where there are images
+
     image = Image.fromarray(fullsize.image(study, arrays, position))
     image.thumbnail((SIDE, SIDE))
     image.save(path, quality=85, method=4)
@@ -91,6 +93,8 @@ def write(study, out):
     """Write out/cases: <image_id>.webp and .js for every test image, and index.js with facts
     and scores.
     """
+    from helpers import datasets  # only where there are images
+
     folder = out / "cases"
     folder.mkdir(parents=True)
     arrays, drawn = datasets.load(study), predictions(study)
@@ -136,9 +140,7 @@ def _scores(study, unit, models):
     """image_id → network → class → [Dice, HD95], None where undefined; first seed, the study's
     own split.
     """
-    rows = pd.read_csv(
-        study.run / "results" / "per_image.csv", dtype={"image_id": str, "patient_id": str}
-    )
+    rows = runs.counts(study.run / "results" / "per_image.csv")
     rows = rows[
         (rows["fold"] == "main")
         & (rows["split"] == "test")

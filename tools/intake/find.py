@@ -1,4 +1,4 @@
-"""Which files are images, which mask belongs to which, whose they are."""
+"""Which files are images, which could be masks, whose they are."""
 
 import re
 import unicodedata
@@ -10,9 +10,9 @@ from PIL import Image
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import dicom, pictures
-from tools.intake import layouts
-from tools.intake.patterns import Places, matches, plain, stem
+from helpers.readers import dicom
+from tools.intake import segmentations, several
+from tools.intake.patterns import matches, plain, stem
 from tools.intake.tables import natural
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".m4v")
@@ -20,6 +20,7 @@ IMAGES = (
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom", ".ima"),
     *(".nii", ".nii.gz", ".nrrd", ""),
 )
+RASTERS = (".png", ".tif", ".tiff", ".bmp")
 MASKS = (*IMAGES[:-1], ".json", ".csv", ".xml", ".txt")
 MASK_WORD = (
     r"masks?|msk|labels?|lbl|seg|segs|segmentations?|segmentation_?masks?|annotations?|anno|ann|gt"
@@ -35,28 +36,17 @@ IMAGE_AFFIX = re.compile(r"(?i)^(img|image|im|us)[ _-]|[ _-](img|image|us)$")
 IMAGE_FOLDER = re.compile(
     r"(?i)^(images?|imgs?|pictures?|photos?|scans?|bilder|raw|data|jpegimages)$"
 )
+ONE_PICTURE = 12  # files of a folder that may be one picture and its structures
 FEW_VALUES = 8  # a picture of so few grey values is a mask
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An image and its mask, relative to DATA with '/'; raters: name → mask of everyone who drew
-    it; told: what the form's pattern read from the image's name.
-    """
-
-    image_id: str
-    image: str
-    mask: str
-    raters: dict
-    told: dict = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True)
 class Refused:
-    """A file that cannot be used, and why."""
+    """A file that cannot be used, and why; masks: what was found for it."""
 
     file: str
     reason: str
+    masks: tuple = field(default=(), compare=False)
 
 
 def left_by_system(file):
@@ -89,6 +79,7 @@ def pictures_in(files, form, data=None):
     """
     if form.images:
         found = [f for f in files if any(matches(p, f) is not None for p in form.images)]
+        found = _without_segmentations(found, data)
         masks = [f for f in found if masklike(f)]
         if masks and len(masks) < len(found):
             found = [f for f in found if f not in set(masks)]
@@ -99,7 +90,12 @@ def pictures_in(files, form, data=None):
         return found, []
     found = [f for f in files if readers.suffix(f) in IMAGES and not masklike(f)]
     found = [f for f in found if readers.suffix(f) or _dicom_without_ending(f, data)]
-    return _without_unnamed_masks(found, data)
+    return _without_unnamed_masks(_without_segmentations(found, data), data)
+
+
+def _without_segmentations(found, data):
+    drawn = segmentations.among(found, data)
+    return [f for f in found if f not in drawn]
 
 
 def _dicom_without_ending(file, data):
@@ -118,28 +114,37 @@ def _dicom_without_ending(file, data):
 
 
 def _without_unnamed_masks(found, data):
-    """(images, sentences): of files that share a stem, those of a few grey values are the masks
-    of the others.
+    """(images, sentences): of files that share a stem, or a small folder, those of a few grey
+    values are the masks of the others.
     """
-    alike = defaultdict(list)
+    alike, cores = defaultdict(list), {core(file) for file in found}
     for file in found:
-        alike[plain(core(file))].append(file)
+        name = core(file)
+        alike[several.within(name, cores) or name].append(file)
+    folders = defaultdict(list)
+    for file in found:
+        folders[PurePosixPath(file).parent].append(file)
     masks = []
+    for place, group in folders.items() if data else ():
+        if place != PurePosixPath() and 1 < len(group) <= ONE_PICTURE:
+            flat = [f for f in group if few_values(Path(data) / f)]
+            masks += flat if len(flat) == len(group) - 1 else []
     for group in alike.values() if data else ():
         if len(group) > 1:
             flat = [f for f in group if few_values(Path(data) / f)]
             masks += flat if len(flat) < len(group) else []
     if not masks:
         return found, []
+    masks = list(dict.fromkeys(masks))
     return [f for f in found if f not in set(masks)], [
-        f"{len(masks)} files hold few grey values and are called as a picture is ({masks[0]}, …):"
-        " they were taken as masks."
+        f"{len(masks)} files hold few grey values and are called as a picture is, or lie beside one"
+        f" ({masks[0]}, …): they were taken as masks."
     ]
 
 
 def few_values(path):
     """Whether a raster file holds few values or a palette, as masks do."""
-    if readers.suffix(path) not in (".png", ".tif", ".tiff", ".bmp"):
+    if readers.suffix(path) not in RASTERS:
         return False
     try:
         with Image.open(path) as picture:
@@ -172,149 +177,6 @@ def core(file):
         name = stem(name)
     bare = IMAGE_AFFIX.sub("", MASK_START.sub("", MASK_ENDING.sub("", name)))
     return plain(bare or name)
-
-
-def _folders(file):
-    """The folders that say more than picture or mask: nnU-Net's imagesTr and labelsTr are both
-    'tr'.
-    """
-    found = set()
-    for part in PurePosixPath(file).parts[:-1]:
-        if set_name := re.fullmatch(r"(?:images|labels)(Tr|Ts|Va)", part):
-            found.add(set_name[1].lower())
-        elif not (IMAGE_FOLDER.match(part) or MASK_FOLDER.match(part)):
-            found.add(plain(part))
-    return found
-
-
-def pair(files, chosen, form, data=None):
-    """(pairs, refused): every image with its mask, by the form's patterns or by its
-    name. A mask that would serve several images serves none.
-    """
-    told = {i: _told(i, form) for i in chosen}
-    ids, places = identifiers(chosen), Places(files)
-    shared = layouts.Shared(files, data) if data is not None else layouts.Shared((), None)
-    by_core = defaultdict(list)
-    for file in files if not form.masks else ():
-        if readers.suffix(file) in MASKS and file not in told and not shared.is_one(file):
-            by_core[core(file)].append(file)
-    pairs, refused = [], []
-    for image in chosen:
-        if isinstance(form.masks, dict):
-            drawn, where = {}, {}
-            for rater, template in form.masks.items():
-                found, where[rater] = places.found(template, image, told[image])
-                if len(found) == 1:
-                    drawn[rater] = shared.linked(found[0], image)
-            if form.reference not in drawn:
-                refused.append(
-                    Refused(
-                        image,
-                        f"no mask of the reference {form.reference!r} at {where[form.reference]}",
-                    )
-                )
-            else:
-                others = {rater: m for rater, m in drawn.items() if rater != form.reference}
-                pairs.append(Pair(ids[image], image, drawn[form.reference], others, told[image]))
-            continue
-        if form.masks:
-            asked = [places.found(t, image, told[image]) for t in form.masks]
-            found = list(dict.fromkeys(m for masks, _ in asked for m in masks if m != image))
-            tried = ", ".join(dict.fromkeys(where for _, where in asked))
-            reason = f"no mask found at {tried}; correct the key masks of the form"
-        else:
-            found = _named_alike(image, by_core) or shared.of(image)
-            reason = (
-                f"no mask found: no other file is called {stem(image)} or {stem(image)}_mask, and"
-                " no COCO or VIA file names it; outline it, or write in the form where its mask"
-                ' lies, such as masks: "masks/{stem}.png"'
-            )
-        if not found:
-            refused.append(Refused(image, reason))
-        elif len(found) > 1:
-            refused.append(Refused(image, _several(found, form)))
-        elif readers.suffix(found[0]) in (".jpg", ".jpeg"):
-            lossy = f"its mask {found[0]} is JPEG, whose losses smear the labels; export PNG"
-            refused.append(Refused(image, lossy))
-        else:
-            pairs.append(Pair(ids[image], image, shared.linked(found[0], image), {}, told[image]))
-    serving = defaultdict(list)
-    for p in pairs:
-        serving[p.mask].append(p.image)
-    for p in [p for p in pairs if len(serving[p.mask]) > 1]:
-        pairs.remove(p)
-        others = [i for i in serving[p.mask] if i != p.image]
-        refused.append(
-            Refused(
-                p.image,
-                f"its mask {p.mask} would serve {len(others)} other pictures too ({others[0]}, …);"
-                ' say in the form which is whose, such as images: ["images/{patient}/{frame}.png"]'
-                ' and masks: "masks/{patient}/{frame}.png"',
-            )
-        )
-    used = {p.mask.partition("#")[0] for p in pairs}  # of another picture: a mask and no picture
-    return [p for p in pairs if p.image not in used], [r for r in refused if r.file not in used]
-
-
-def _told(image, form):
-    return next((t for p in form.images if (t := matches(p, image)) is not None), {})
-
-
-def _named_alike(image, by_core):
-    """The masks whose names say that they belong to an image: those of the same folders first."""
-    found = by_core.get(core(image), [])
-    if not found and re.search(r"_0000$", core(image)):  # nnU-Net's first channel
-        found = by_core.get(core(image).removesuffix("_0000"), [])
-    own = _folders(image)
-    best = max((len(own & _folders(f)) for f in found), default=0)
-    return sorted((f for f in found if len(own & _folders(f)) == best), key=natural)
-
-
-def _several(found, form):
-    listed = ", ".join(found[:6]) + (", …" if len(found) > 6 else "")
-    if form.masks:
-        return (
-            f"{len(found)} masks are found by the form: {listed}; one mask a picture is needed."
-            " Unite the structures or lesions in one file, or write a pattern that finds one file,"
-            ' such as images: ["images/{patient}/{frame}.png"] and masks:'
-            ' "masks/{patient}/{frame}.png"'
-        )
-    return (
-        f"{len(found)} masks could be its own: {listed}; unite them in one file if each holds a"
-        ' part, or write in the form which counts, such as masks: "{folder}/{stem}_mask.png"'
-    )
-
-
-def frames(pairs, data):
-    """(pairs, refused): every cine whose mask is a stack of as many slices replaced by its outlined
-    frames, 'cine.dcm#7'. Each file is on its own.
-    """
-    result, refused = [], []
-    for pair in pairs:
-        try:
-            result += _frames(pair, data)
-        except StudyError as error:
-            refused.append(Refused(pair.image, str(error).replace(f"{data}/", "")))
-    return result, refused
-
-
-def _frames(pair, data):
-    image, mask = Path(data) / pair.image, Path(data) / pair.mask
-    if (
-        pair.raters
-        or readers.suffix(pair.mask) not in (".nii", ".nii.gz")
-        or readers.kind(image) != "DICOM"
-    ):
-        return [pair]
-    count = int(dicom.header(image).get("NumberOfFrames", 1) or 1)
-    slices = pictures.open_nifti(mask)[0]
-    if count == 1 or slices.ndim != 3 or slices.shape[2] != count:
-        return [pair]
-    drawn = [k for k in range(count) if slices[..., k].any()]
-    return [
-        Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", f"{pair.mask}#{k}", {}, pair.told)
-        for k in drawn
-    ]
 
 
 def identifiers(chosen):

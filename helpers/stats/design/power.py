@@ -7,9 +7,10 @@ import pandas as pd
 from scipy import stats
 
 from helpers.errors import StudyError
+from helpers.stats.cluster import anova_icc
 from helpers.stats.counts import MIN_UNITS
 from helpers.stats.mixed import mixed_differences
-from helpers.stats.paired import paired_t
+from helpers.stats.paired import differences, paired_t
 from helpers.stats.values import default_unit
 
 GOALS = {
@@ -65,19 +66,28 @@ def variation(values: pd.DataFrame, headline: str) -> pd.DataFrame:
     """Variances of the paired differences headline − network, as a plan needs them; a row a
     network.
 
-    Columns: model, difference, between, residual (variances between and within patients; where
-    patients are unknown all of it is between images), icc, n, images_per_unit, sd_of_patient_mean,
-    note.
+    Columns: model, difference, between, residual (variances between and within patients), icc with
+    icc_low, icc_high (Searle's 95 % interval, cut at 0), told_apart, n, images_per_unit,
+    sd_of_patient_mean, note. Where the two variances cannot be told apart (``mixed.told_apart``),
+    or patients are unknown, all of it is between units, the safe side: more images of a patient
+    then add nothing, and there is no ICC. Too few units, or none that vary: NaN, and note says why.
     """
-    unit = default_unit(values)
-    if unit == "patient":
-        fit = mixed_differences(values, headline)
-    else:
+    if default_unit(values) == "image":
         fit = paired_t(values, headline, "image")
-        fit = fit.assign(between=fit["sd"] ** 2, residual=0.0, icc=1.0)
+        fit = fit.assign(between=np.nan, residual=np.nan, icc=np.nan)
+    else:
+        fit = mixed_differences(values, headline)
+    apart, known = fit["between"].notna(), fit["p"].notna()
     per_unit = fit["n_images"] / fit["n"]
-    spread = np.sqrt(fit["between"] + fit["residual"] / per_unit)
-    out = fit.assign(images_per_unit=per_unit, sd_of_patient_mean=spread)
+    out = fit.assign(
+        between=fit["between"].where(apart, fit["sd"] ** 2).where(known),
+        residual=fit["residual"].where(apart, 0.0).where(known),
+        told_apart=apart,
+        images_per_unit=per_unit,
+    )
+    out["sd_of_patient_mean"] = np.sqrt(out["between"] + out["residual"] / per_unit)
+    limits = _icc_limits(values, headline).reindex(out["model"]).clip(0, 1).to_numpy()
+    out["icc_low"], out["icc_high"] = np.where(apart.to_numpy(), limits.T, np.nan)
     return out[
         [
             "model",
@@ -85,12 +95,24 @@ def variation(values: pd.DataFrame, headline: str) -> pd.DataFrame:
             "between",
             "residual",
             "icc",
+            "icc_low",
+            "icc_high",
+            "told_apart",
             "n",
             "images_per_unit",
             "sd_of_patient_mean",
             "note",
         ]
     ]
+
+
+def _icc_limits(values, headline):
+    """Searle's interval of the ICC of each network's differences: low, high, index the network."""
+    table = differences(values, headline, "image")
+    owner = values.drop_duplicates("image_id").set_index("image_id")["patient_id"]
+    groups = owner.reindex(table.index).to_numpy(str)
+    found = {model: anova_icc(table[model].to_numpy(), groups) for model in table}
+    return pd.DataFrame(found).T[["low", "high"]].astype(float)
 
 
 def exact_power(
@@ -172,26 +194,69 @@ def patients_needed(
     rows = []
     for difference in differences:
         for m in images:
-            low, high = MIN_UNITS - 1, MIN_UNITS
 
-            def reached(n, difference=difference, m=m):
+            def power_of(n, difference=difference, m=m):
                 return exact_power(
                     between, residual, difference, n, m, goal=goal, margin=margin, alpha=alpha
                 )
 
-            while high <= most and reached(high) < power:
-                low, high = high, high * 2
-            while high <= most and high - low > 1:
-                middle = (low + high) // 2
-                low, high = (low, middle) if reached(middle) >= power else (middle, high)
-            found = high <= most
+            found = fewest(lambda n, of=power_of: of(n) >= power, most)
             rows.append(
                 {
                     "difference": difference,
                     "images": m,
                     "goal": goal,
-                    "patients": high if found else np.nan,
-                    "power": reached(high) if found else np.nan,
+                    "patients": found,
+                    "power": power_of(found) if found <= most else np.nan,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def fewest(reached, most: int = 100_000) -> float:
+    """The smallest n from MIN_UNITS to `most` with ``reached(n)``, which holds from some n on; NaN
+    for none.
+    """
+    low, high = MIN_UNITS - 1, MIN_UNITS
+    while high <= most and not reached(high):
+        low, high = high, high * 2
+    while high <= most and high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high if high <= most else np.nan
+
+
+def for_precision(between: float, residual: float, half_widths, images, level: float = 0.95):
+    """Fewest patients for which the t interval of a mean difference is no wider than ± half_width:
+    columns half_width, images, patients. between, residual: as :func:`simulate_power`.
+    """
+    rows = []
+    for half in half_widths:
+        for m in images:
+            variance = between + residual / m
+
+            def narrow(n, half=half, variance=variance):
+                return stats.t.ppf((1 + level) / 2, n - 1) * np.sqrt(variance / n) <= half
+
+            rows.append({"half_width": half, "images": m, "patients": fewest(narrow)})
+    return pd.DataFrame(rows)
+
+
+def for_share(share: float, half_width: float, level: float = 0.95) -> float:
+    """Fewest patients, one image each, for which Wilson's interval of a share is no wider than
+    ± half_width.
+    """
+    z = stats.norm.ppf((1 + level) / 2)
+
+    def narrow(n):
+        wide = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+        return wide <= half_width
+
+    return fewest(narrow)
+
+
+def for_never(rate: float, level: float = 0.95) -> int:
+    """How many patients without an event show that it happens in fewer than `rate` of them: n with
+    (1 − rate)ⁿ ≤ 1 − level; the rule of three, 3/rate, is near it (Hanley & Lippman-Hand 1983).
+    """
+    return int(np.ceil(np.log(1 - level) / np.log1p(-rate)))
