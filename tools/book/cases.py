@@ -94,6 +94,7 @@ def write(study, out):
     and scores.
     """
     from helpers import datasets  # only where there are images
+    from helpers.figures import fullsize
 
     folder = out / "cases"
     folder.mkdir(parents=True)

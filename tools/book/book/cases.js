@@ -113,7 +113,7 @@
       choice("class", "for", data.classes.map((c) => [c.name, c.name.replaceAll("_", " ")]), "class"),
       make("label", {}, "Find ", find), count),
     make("div", { class: "cases-row" }, ...filters.map((key) => choice(key, NAMES[key], [["", "all"],
-      ...[...new Set(data.cases.map((c) => group(c, key)))].sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1)).map((v) => [v, v])], key)),
+      ...(key === "failed" ? ["failed", "not failed", "no score"] : [...new Set(data.cases.map((c) => group(c, key)))]).sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1)).map((v) => [v, v])], key)),
       make("button", { type: "button", name: "all", onclick: () => set({ ...Object.fromEntries(filters.map((k) => [k, ""])), patient: "", find: "" }) }, "Show all")),
     strip, list), view);
 
@@ -242,7 +242,7 @@
     for (const [key, text] of Object.entries(given)) {
       if (NUMBERS.includes(key)) change[key] = Number(text) || 0;
       else if (known[key]?.has(text)) change[key] = text;
-      else if (key === "patient" || filters.includes(key)) change[key] = data.cases.some((c) => (key === "patient" ? c.patient : group(c, key)) === text) ? text : "";
+      else if (key === "patient" || filters.includes(key)) change[key] = data.cases.some((c) => (key === "patient" ? c.patient : group(c, key)) === text) || key === "failed" ? text : "";
     }
     const right = change.right ?? change.net ?? state.right;
     set(change);
