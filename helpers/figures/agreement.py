@@ -3,13 +3,19 @@
 import matplotlib.pyplot as plt
 
 from helpers import figures
+from helpers.errors import NotComputable
 
 
 def bland_altman(compared, table, class_, model):
-    """A panel a measure. compared: of ``measures.compared``, of one unit; table: of
+    """A panel a measure. compared: of ``measures.compared``; table: of
     ``pages.measures.agreement``; class_: name of the structure; model: the network's.
+    NotComputable where the table has no row of the structure.
     """
-    rows, told = compared[compared["class"] == class_], table[table["class"] == class_]
+    told = table[table["class"] == class_]
+    if told.empty:
+        raise NotComputable(f"{class_.replace('_', ' ')} can be measured in too few patients")
+    of_unit = compared["unit"] == told["unit"].iloc[0].rstrip("²")
+    rows = compared[(compared["class"] == class_) & of_unit]
     names = {"area": "area", "median thickness": "thickness", "depth of the centre": "depth_centre"}
     fig, axes = plt.subplots(1, len(told), figsize=(figures.PAGE, 2.6), squeeze=False)
     for ax, row in zip(axes[0], told.itertuples(), strict=True):
