@@ -175,10 +175,10 @@ def test_case_browser_by_keyboard(page, book):
             const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
             let sum = 0; for (let i = 3; i < d.length; i += 4) sum += d[i] > 0; return sum; })""")
 
-    filled = pixels()
-    assert min(filled) > 0
+    outlined = pixels()
+    assert min(outlined) > 0
     page.keyboard.press("f")
-    assert 0 < pixels()[1] < filled[1]
+    assert pixels()[1] > outlined[1]
     page.keyboard.press("f")
     page.keyboard.press("0")
     assert pixels()[1] == 0
@@ -208,6 +208,27 @@ def test_case_list_sorts_and_finds(page, book):
     patient = page.locator("td[data-key=patient]").first.inner_text()
     page.locator("input[name=find]").fill(patient)
     assert set(page.locator("td[data-key=patient]").all_inner_texts()) == {patient}
+
+
+def test_cases_are_filtered_and_stepped_through_within_the_filter(page, book):
+    page.goto((book / "cases.html").as_uri())
+    page.select_option("select[name=sex]", "female")
+    assert set(page.locator("td[data-key=sex]").all_inner_texts()) == {"female"}
+    page.select_option("select[name=failed]", "not failed")
+    dice = [float(t) for t in page.locator("td[data-key=dice]").all_inner_texts()]
+    assert dice and min(dice) >= 0.5
+    for _ in dice:
+        page.get_by_role("button", name="Next").first.click()
+        assert "female" in page.locator(".cases-view p").first.inner_text()
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    assert page.locator("td[data-key=dice]").count() == len(dice)
+    page.get_by_role("button", name="Show all").click()
+    patient = page.locator(".cases-strip button").last
+    name = patient.inner_text().split()[0]
+    patient.click()
+    assert set(page.locator("td[data-key=patient]").all_inner_texts()) == {name}
 
 
 def test_nothing_serious_for_those_who_cannot_see(page, book):

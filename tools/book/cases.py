@@ -36,6 +36,7 @@ out the extreme 5 %. To judge the outlines without knowing whose they are:
 <div id="cases" class="cases"></div>
 <link rel="stylesheet" href="_static/cases.css">
 <script src="cases/index.js"></script>
+<script src="_static/outline.js"></script>
 <script src="_static/cases.js"></script>
 """
 
@@ -93,14 +94,15 @@ def write(study, out):
     and scores.
     """
     from helpers import datasets  # only where there are images
+    from helpers.figures import fullsize
 
     folder = out / "cases"
     folder.mkdir(parents=True)
     arrays, drawn = datasets.load(study), predictions(study)
-    positions = arrays.rows("main", "test")
+    positions, sizes = arrays.rows("main", "test"), []
     for position in positions:
         name = arrays.index["image_id"].iloc[position]
-        picture(study, arrays, position, folder / f"{name}.webp")
+        sizes.append(picture(study, arrays, position, folder / f"{name}.webp"))
         layers = {"reference": encode(arrays.masks[position])}
         layers |= {model: encode(masks[position]) for model, masks in drawn.items()}
         text = f"caseLoaded({json.dumps(name)}, {json.dumps(layers)});\n"
@@ -125,6 +127,11 @@ def write(study, out):
         "synthetic": study.synthetic,
     }
     content["cases"] = _facts(study, index, _scores(study, content["unit"], list(drawn)))
+    for case, row, size in zip(content["cases"], index.to_dict("records"), sizes, strict=True):
+        case["shape"] = [size[1], size[0]]
+        if fullsize.scale_known(row):
+            wide = fullsize.extent(pd.Series(row), arrays.masks.shape[-1], case["shape"])[1]
+            case["mm"] = round(float(wide), 2)
     (folder / "index.js").write_text(
         f"window.STUDY_CASES = {json.dumps(content)};\n", encoding="utf-8"
     )
@@ -179,6 +186,7 @@ def _facts(study, index, scores):
             "age": person.get("age_years"),
             "bmi": round(bmi, 1),
             "device": row["device"],
+            "depth": person.get("depth_cm"),
         }
         facts.append(
             {k: v for k, v in fact.items() if not pd.isna(v)} | {"scores": scores[row["image_id"]]}

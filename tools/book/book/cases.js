@@ -8,7 +8,22 @@
   const label = Object.fromEntries(views);
   const WRONG = [["Outlined, but should not be", "#E69F00"], ["Missed", "#56B4E9"], ["Wrong structure", "#CC79A7"]];
   const state = { case: null, net: data.headline, class: data.target, sort: "dice", down: 0, left: "reference",
-    right: data.headline, wipe: 50, contour: 0, error: 0, safe: 0, find: "" };
+    right: data.headline, wipe: 50, contour: 1, error: 0, safe: 0, find: "", patient: "" };
+  const WEAK = 0.5, BANDS = { bmi: [18.5, 25, 30], age: [40, 60] };
+  const depths = [...new Set(data.cases.map((c) => c.depth).filter((d) => d !== undefined))].sort((a, b) => a - b);
+  if (depths.length > 3) BANDS.depth = [depths[Math.floor(depths.length / 3)], depths[Math.floor(2 * depths.length / 3)]];
+  const NAMES = { sex: "Sex", age: "Age", bmi: "BMI", device: "Device", depth: "Depth (cm)", failed: "Outline" };
+  // what a case is in a filter: a band of a number, a word, or whether the chosen outline failed (Dice below WEAK)
+  function group(c, key) {
+    if (key === "failed") return score(c, "dice") === null ? "no score" : score(c, "dice") < WEAK ? "failed" : "not failed";
+    const v = c[key], cuts = BANDS[key];
+    if (v === undefined || v === null) return "unknown";
+    if (!cuts) return String(v);
+    const at = cuts.filter((cut) => v >= cut).length;
+    return at === 0 ? `below ${cuts[0]}` : at === cuts.length ? `${cuts[at - 1]} or more` : `${cuts[at - 1]} to below ${cuts[at]}`;
+  }
+  const filters = Object.keys(NAMES).filter((key) => key === "failed" || new Set(data.cases.map((c) => group(c, key))).size > 1);
+  for (const key of filters) state[key] = "";
   const NUMBERS = ["down", "wipe", "contour", "error", "safe"];
   const columns = [["id", "Image"], ["dice", "Dice"], ["hd95", `HD95 (${data.unit})`], ["patient", "Patient"],
     ["sex", "Sex"], ["age", "Age"], ["bmi", "BMI"], ["device", "Device"]]
@@ -52,13 +67,15 @@
   }));
   const find = make("input", { type: "search", name: "find", placeholder: "image, patient, device …",
     oninput: (e) => set({ find: e.target.value }) });
-  const count = make("span", { role: "status" });
+  const count = make("span", { role: "status" }), strip = make("div", { class: "cases-strip", role: "group", "aria-label": "Patients" });
+  const order = (text) => (text.startsWith("below") ? -1 : Number.parseFloat(text) || 1e9);
   const list = make("div", { class: "cases-list", tabindex: 0, role: "region", "aria-label": "List of cases" },
     make("table", {}, make("thead", {}, head), body));
 
   function shownCases() {
     const wanted = state.find.toLowerCase();
-    const kept = data.cases.filter((c) => !wanted || [c.id, c.patient, c.sex, c.device].some((v) => String(v ?? "").toLowerCase().includes(wanted)));
+    const kept = data.cases.filter((c) => filters.every((key) => !state[key] || group(c, key) === state[key])
+      && (!state.patient || c.patient === state.patient)).filter((c) => !wanted || [c.id, c.patient, c.sex, c.device].some((v) => String(v ?? "").toLowerCase().includes(wanted)));
     const side = state.down ? -1 : 1;
     return kept.sort((a, b) => {
       const [x, y] = [value(a, state.sort), value(b, state.sort)];
@@ -72,7 +89,8 @@
   const image = make("img", { alt: "" }), under = make("canvas"), over = make("canvas"), line = make("div", { class: "line" });
   const leftTag = make("span", { class: "tag" }), rightTag = make("span", { class: "tag right" });
   const stage = make("div", { class: "cases-stage", role: "img" }, image, under, over, line, leftTag, rightTag);
-  stage.style.aspectRatio = `${data.size[1]} / ${data.size[0]}`;
+  const bar = make("div", { class: "bar" });
+  stage.append(bar);
   const wipe = make("input", { type: "range", min: 0, max: 100, class: "cases-wipe", name: "wipe",
     "aria-label": "Where the left picture ends and the right one begins", oninput: (e) => set({ wipe: Number(e.target.value) }) });
   const legend = make("p", { class: "cases-row cases-legend" }), scores = make("table", { class: "cases-scores" });
@@ -93,26 +111,21 @@
   root.append(make("div", {},
     make("div", { class: "cases-row" }, choice("net", "Scores of", data.models.map((m) => [m.name, m.label]), "net"),
       choice("class", "for", data.classes.map((c) => [c.name, c.name.replaceAll("_", " ")]), "class"),
-      make("label", {}, "Find ", find), count), list), view);
+      make("label", {}, "Find ", find), count),
+    make("div", { class: "cases-row" }, ...filters.map((key) => choice(key, NAMES[key], [["", "all"],
+      ...(key === "failed" ? ["failed", "not failed", "no score"] : [...new Set(data.cases.map((c) => group(c, key)))]).sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1)).map((v) => [v, v])], key)),
+      make("button", { type: "button", name: "all", onclick: () => set({ ...Object.fromEntries(filters.map((k) => [k, ""])), patient: "", find: "" }) }, "Show all")),
+    strip, list), view);
 
-  function decode(text) {
-    const out = new Uint8Array(data.size[0] * data.size[1]);
-    let at = 0;
-    for (const [, letter, length] of text.matchAll(/([a-z])(\d+)/g)) {
-      out.fill(letter.charCodeAt(0) - 97, at, at + Number(length));
-      at += Number(length);
-    }
-    return out;
-  }
   window.caseLoaded = (id, found) => {
-    layers.set(id, Object.fromEntries(Object.entries(found).map(([name, text]) => [name, decode(text)])));
+    layers.set(id, Object.fromEntries(Object.entries(found).map(([name, text]) => [name, Outline.decode(text, data.size)])));
     if (id === state.case) drawCase();
   };
 
   function paint(canvas, which) {
-    const [height, width] = data.size, scale = Math.max(2, Math.round(640 / width)), pen = canvas.getContext("2d");
-    canvas.width = width * scale;
-    canvas.height = height * scale;
+    const [high, wide] = byId.get(state.case).shape, scale = Math.max(1, 720 / Math.max(high, wide));
+    canvas.width = Math.round(wide * scale);
+    canvas.height = Math.round(high * scale);
     const found = layers.get(state.case);
     if (which === "image" || !found) return;
     let mask = found[which], colours = ["", ...data.classes.map((c) => (state.safe ? c.safe : c.colour))];
@@ -121,32 +134,50 @@
       mask = mask.map((v, i) => (v === truth[i] ? 0 : truth[i] === 0 ? 1 : v === 0 ? 2 : 3));
       colours = ["", ...WRONG.map(([, colour]) => colour)];
     }
-    const thick = Math.max(1, Math.round(scale / 3)), at = (y, x) => (y < 0 || x < 0 || y >= height || x >= width ? 0 : mask[y * width + x]);
+    const pen = canvas.getContext("2d");
     pen.globalAlpha = state.contour ? 1 : 0.5;
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        const v = mask[y * width + x];
-        if (!v) continue;
-        pen.fillStyle = colours[v];
-        if (!state.contour) { pen.fillRect(x * scale, y * scale, scale, scale); continue; }
-        if (at(y - 1, x) !== v) pen.fillRect(x * scale, y * scale, scale, thick);
-        if (at(y + 1, x) !== v) pen.fillRect(x * scale, (y + 1) * scale - thick, scale, thick);
-        if (at(y, x - 1) !== v) pen.fillRect(x * scale, y * scale, thick, scale);
-        if (at(y, x + 1) !== v) pen.fillRect((x + 1) * scale - thick, y * scale, thick, scale);
-      }
-    }
+    colours.forEach((colour, value) => {
+      if (!value) return;
+      if (state.contour) Outline.stroke(canvas, mask, data.size, value, colour, Math.max(2, canvas.width / 280));
+      else Outline.fill(canvas, mask, data.size, value, colour);
+    });
+  }
+
+  // a bar of a round number of centimetres, at most a third of the picture
+  function drawBar(c) {
+    const cm = [10, 5, 2, 1, 0.5].find((n) => c.mm && 10 * n <= c.mm / 3);
+    bar.hidden = !cm;
+    if (!cm) return;
+    bar.style.width = `${(1000 * cm) / c.mm}%`;
+    bar.textContent = `${cm} cm`;
+  }
+
+  function drawStrip() {
+    const of = new Map();
+    for (const c of data.cases) if (c.patient) of.set(c.patient, [...(of.get(c.patient) ?? []), score(c, "dice")]);
+    strip.hidden = of.size < 2;
+    const mean = (values) => {
+      const known = values.filter((v) => v !== null);
+      return known.length ? known.reduce((a, b) => a + b) / known.length : null;
+    };
+    const open = [...of].map(([name, values]) => [name, mean(values)]).sort((a, b) => (a[1] ?? 2) - (b[1] ?? 2));
+    strip.replaceChildren(make("span", {}, "Patients, lowest mean Dice first:"), ...open.map(([name, value]) => make("button", {
+      type: "button", "aria-pressed": String(state.patient === name), class: value !== null && value < WEAK ? "weak" : "",
+      onclick: () => set({ patient: state.patient === name ? "" : name }) }, `${name} ${words(value, "dice")}`)));
   }
 
   function drawCase() {
     const c = byId.get(state.case);
     title.textContent = `Image ${c.id}`;
     facts.textContent = [c.patient && `patient ${c.patient}`, c.sex, c.age !== undefined && `${c.age} years`,
-      c.bmi !== undefined && `BMI ${c.bmi}`, c.device].filter(Boolean).join(" · ") || "Nothing is known about the patient.";
+      c.bmi !== undefined && `BMI ${c.bmi}`, c.depth !== undefined && `depth ${c.depth} cm`, c.device].filter(Boolean).join(" · ") || "Nothing is known about the patient.";
     if (image.dataset.id !== c.id) {
       image.dataset.id = c.id;
       image.src = `cases/${c.id}.webp`;
       if (!layers.has(c.id)) document.head.append(make("script", { src: `cases/${c.id}.js` }));
     }
+    stage.style.aspectRatio = `${c.shape[1]} / ${c.shape[0]}`;
+    drawBar(c);
     paint(under, state.left);
     paint(over, state.right);
     under.style.clipPath = `inset(0 ${100 - state.wipe}% 0 0)`;
@@ -173,7 +204,7 @@
 
   // ---- state, address, keys
   function address() {
-    const kept = ["case", "net", "class", "left", "right", "contour", "error", "safe"].map((k) => [k, state[k]]);
+    const kept = ["case", "net", "class", "left", "right", "contour", "error", "safe", "patient", ...filters].map((k) => [k, state[k]]);
     return `#${new URLSearchParams(kept)}`;
   }
   function step(by) {
@@ -186,11 +217,13 @@
     if (change.net) state.right = change.net;
     const cases = shownCases();
     if (!state.case) state.case = cases[0].id;
-    if (Object.keys(change).some((k) => ["net", "class", "sort", "down", "find", "case"].includes(k)) || !body.children.length) {
+    if (cases.length && !cases.some((c) => c.id === state.case) && !change.case) state.case = cases[0].id;
+    if (Object.keys(change).some((k) => ["net", "class", "sort", "down", "find", "case", "patient", ...filters].includes(k)) || !body.children.length) {
       for (const [id, row] of rows) {
         row.classList.toggle("chosen", id === state.case);
         for (const cell of row.querySelectorAll("[data-key]")) cell.textContent = words(value(byId.get(id), cell.dataset.key), cell.dataset.key);
       }
+      drawStrip();
       body.replaceChildren(...cases.map((c) => rows.get(c.id)));
       count.textContent = cases.length === data.cases.length ? `${cases.length} cases` : `${cases.length} of ${data.cases.length} cases`;
       for (const [key, th] of heads) th.setAttribute("aria-sort", key !== state.sort ? "none" : state.down ? "descending" : "ascending");
@@ -209,6 +242,7 @@
     for (const [key, text] of Object.entries(given)) {
       if (NUMBERS.includes(key)) change[key] = Number(text) || 0;
       else if (known[key]?.has(text)) change[key] = text;
+      else if (key === "patient" || filters.includes(key)) change[key] = data.cases.some((c) => (key === "patient" ? c.patient : group(c, key)) === text) || key === "failed" ? text : "";
     }
     const right = change.right ?? change.net ?? state.right;
     set(change);
