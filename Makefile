@@ -10,7 +10,7 @@ QVUM_DATA ?= ../shared/data
 ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
 
 # What a variable holds reaches the recipes as environment, "$$NAME": neither make nor a shell reads it as anything else
-NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS METRIC CLASS_NAME TEST UNIT MARGIN TABLE HEADLINE
+NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES FILES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS METRIC CLASS_NAME TEST UNIT MARGIN TABLE HEADLINE
 $(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
 export $(NAMES)
 unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries anew
@@ -18,9 +18,10 @@ unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries ane
 PY    := .venv/bin/python
 SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
 SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
+LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --quiet --check Snakefile
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: env study plan book analysis compare keep reproduce test check lab bench verify audit anonymous manifest mine data predict lock clean
+.PHONY: oldest env study plan book analysis compare keep reproduce test check lab bench verify readers audit anonymous manifest mine data predict lock clean
 
 # a bare environment in the folder $(1) that holds uv from the lock
 define bare
@@ -51,12 +52,14 @@ analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.analysis $
 compare: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.compare $$TABLE $${PATIENTS:+--patients "$$PATIENTS"} $${HEADLINE:+--headline "$$HEADLINE"} $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${MARGIN:+--margin "$$MARGIN"}
 keep: env ; @$(PY) -m helpers keep $(WHO)
 reproduce: env ; @$(PY) -m helpers reproduce $(WHO)
-test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
-check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest -m "not slow"
+test: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest
+check: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest -m "not slow" --durations=0 --durations-min=2
+oldest: env ; @.venv/bin/uv venv --quiet --clear --python $(PY) .venv-oldest && .venv/bin/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct -r pyproject.toml --extra study --extra test && .venv-oldest/bin/python -m pytest -m "not slow"
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
 verify: env ; @$(PY) -m tools.book.verify $(WHO) $(if $(QUICK),--quick)
+readers: env ; @$(PY) -m tools.book.readers $(WHO) $$FILES
 audit: env ; @$(PY) -m tools.audit "$$PAPER"
 anonymous: env ; @$(PY) -m tools.intake.anonymous --data "$$DATA" --out "$$OUT" --key "$$KEY" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
 manifest: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}

@@ -11,28 +11,45 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers import provenance, runs, studies
+from helpers import plan, provenance, studies
 from helpers.workflow import keep, settings
 
 REPOSITORY = Path(workflow.basedir)
 STUDY, DATA, GENERATED = settings.begin(
-    os.environ.get("STUDY") or "phantom", os.environ.get("PROTOCOL") or "quick", os.environ.get("DATA")
+    os.environ.get("STUDY") or "phantom",
+    os.environ.get("PROTOCOL") or "quick",
+    os.environ.get("DATA"),
 )
 NAME, RUN = STUDY.name, f"runs/{STUDY.name}"
-BOOK = f"reports/{NAME}/book/index.html"
 WHO = ["--study", NAME, "--protocol", STUDY.protocol]
-NOTEBOOK = ["-p", "study", NAME, "-p", "protocol", STUDY.protocol, "--minutes", str(STUDY.spec["time_limit_min"])]
+NOTEBOOK = [
+    "-p",
+    "study",
+    NAME,
+    "-p",
+    "protocol",
+    STUDY.protocol,
+    "--minutes",
+    str(STUDY.spec["time_limit_min"]),
+]
 
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-os.environ.setdefault("STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm")
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
+)
+os.environ.setdefault(
+    "STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm"
+)
 PYTHON = sys.executable
 if workflow.is_main_process:
     RUNS = "--dry-run" not in sys.argv  # a plan writes nothing, and says what would be made again
+    settings.refuse(STUDY, RUNS)
     LOCK = settings.only_one(STUDY) if RUNS else None
     for line in settings.forget_changed(STUDY, RUNS):
         print(line, file=sys.stderr)
+    if RUNS:
+        plan.seal(STUDY)  # before the first training; never again once there is one
 
-TRAININGS = [f"{runs.slug(m)}/{fold}_{seed}" for m, fold, seed in STUDY.trainings()]
+TRAININGS = settings.trainings(STUDY)  # folder → network, fold, seed
 # of these only the counts are shown: kept ones are taken as they are (REPEAT=1 trains them again)
 KEPT = {} if os.environ.get("REPEAT") else keep.reusable(STUDY)
 TRAIN = [training for training in TRAININGS if training not in KEPT]
@@ -42,7 +59,10 @@ ABOUT = settings.pages(REPOSITORY / "notebooks")
 PAGES = [page for page, said in ABOUT.items() if "run" not in said]
 PRINTED = ("printed", "audit", "printed_pairs", "printed_items")
 PAPERS = sorted(STUDY.root.parent.glob("*/published.yml"))
-TRAINED = ("03_train.json", "counts.csv", "history.csv", "predictions.npy", "weights.safetensors", "weights.json")
+TRAINED = (
+    "03_train.json",
+    "counts.csv",
+)  # the record knows of all its files; the counts go on by content
 
 
 def code(*files):
@@ -52,7 +72,9 @@ def code(*files):
 
 def manifest(*suffixes):
     """The study's manifest files with these suffixes; study.yml is not among them, steps take what they use of it."""
-    found = sorted(p.name for p in STUDY.root.iterdir() if p.suffix in suffixes and p.name != "study.yml")
+    found = sorted(
+        p.name for p in STUDY.root.iterdir() if p.suffix in suffixes and p.name != "study.yml"
+    )
     return [f"data_manifest/{NAME}/{name}" for name in found]
 
 
@@ -61,13 +83,14 @@ wildcard_constraints:
     page="|".join(PAGES),
 
 
-rule all:  # names every file, not the book alone: a lost one is made again although the book is still there
+rule all:  # every record, not the book's alone: what it lists is compared before the workflow begins
     default_target: True
     input:
-        BOOK,
-        f"{RUN}/results/per_image.csv",
+        f"{RUN}/book.json",
+        f"{RUN}/results.json",
+        f"{RUN}/printed.json",
+        f"{RUN}/cache.json",
         [f"{RUN}/data.json"] if GENERATED else [],
-        expand(f"{RUN}/cache/{{file}}", file=("check.json", "images.npy", "masks.npy", "index.csv")),
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
         expand(f"{RUN}/train/{{training}}/{{file}}", training=TRAIN, file=TRAINED),
 
@@ -77,15 +100,18 @@ rule book:
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
         expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAIN),
         code=code("tools/book/__main__.py"),
-        style=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))],
+        style=[
+            os.path.relpath(p, REPOSITORY)
+            for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))
+        ],
         words="tools/book/claim.yml",
     output:
-        BOOK,
+        f"{RUN}/book.json",  # its record: the old book stays until the new one is whole
+    log:
+        f"{RUN}/logs/book.log",
     params:
         study=settings.settings(STUDY),
         who=WHO,
-    log:
-        f"{RUN}/logs/book.log",
     shell:
         "{PYTHON:q} -m tools.book {params.who:q} 2>&1 | tee {log:q}"
 
@@ -96,13 +122,15 @@ rule phantom:
         code=code("tools/phantom/__main__.py"),
     output:
         f"{RUN}/data.json",
+    log:
+        f"{RUN}/logs/phantom.log",
+    threads: workflow.cores
     params:
         data=DATA,
         name=NAME,
-        subset=["--images-per-patient", str(k)] if (k := STUDY.spec.get("images_per_patient")) else [],
-    threads: workflow.cores
-    log:
-        f"{RUN}/logs/phantom.log",
+        subset=(
+            ["--images-per-patient", str(k)] if (k := STUDY.spec.get("images_per_patient")) else []
+        ),
     shell:
         "{{ {PYTHON:q} -m tools.phantom --study {params.name:q} --out {params.data:q} {params.subset:q} && "
         "{PYTHON:q} -m helpers made {output:q} {params.data:q}; }} 2>&1 | tee {log:q}"
@@ -115,16 +143,14 @@ rule check:
         code=code("helpers/datasets.py"),
     output:
         f"{RUN}/cache/check.json",
-        f"{RUN}/cache/images.npy",
-        f"{RUN}/cache/masks.npy",
-        f"{RUN}/cache/index.csv",
+        f"{RUN}/cache.json",
+    log:
+        f"{RUN}/logs/check.log",
+    threads: workflow.cores
     params:
         files="" if GENERATED else settings.folder_state(STUDY, DATA),
         settings=settings.cache_settings(STUDY),
         who=[*WHO, "--data", DATA],
-    threads: workflow.cores
-    log:
-        f"{RUN}/logs/check.log",
     shell:
         "{PYTHON:q} -m helpers check {params.who:q} 2>&1 | tee {log:q}"
 
@@ -132,21 +158,21 @@ rule check:
 rule train:
     input:
         check=f"{RUN}/cache/check.json",  # not ancient(): a step behind one that runs would not be looked at at all
-        code=lambda w: code("helpers/training/loop.py", settings.network_file(STUDY, w.training)),
         page="notebooks/03_train.ipynb",  # itself, not helpers.figures: a colour trains nothing again
     output:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
     wildcard_constraints:
         training=settings.one_of(TRAIN),
-    params:
-        spec=lambda w: settings.training_settings(STUDY, w.training),
-        which=lambda w: [*NOTEBOOK, *settings.training_parameters(STUDY, w.training)],
-        notebook=f"{RUN}/train/{{training}}/03_train.ipynb",
+    log:
+        f"{RUN}/logs/train/{{training}}.log",
     threads: max(1, workflow.cores // 2)  # two side by side: one starts or counts while the other computes
     resources:
         gpu=settings.gpus_wanted(),
-    log:
-        f"{RUN}/logs/train/{{training}}.log",
+    params:
+        code=lambda w: settings.training_code(TRAININGS[w.training][0]),  # a digest: of 10,000 trainings, 40 files each
+        spec=lambda w: settings.training_settings(STUDY, *TRAININGS[w.training][:2]),
+        which=lambda w: [*NOTEBOOK, *settings.training_parameters(*TRAININGS[w.training])],
+        notebook=f"{RUN}/train/{{training}}/03_train.ipynb",
     shell:
         "OMP_NUM_THREADS={threads} {PYTHON:q} -m helpers notebook {REPOSITORY:q}/notebooks/03_train.ipynb "
         "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"
@@ -176,44 +202,56 @@ rule results:
         code=code("helpers/workflow/results.py"),
     output:
         f"{RUN}/results/per_image.csv",
+        f"{RUN}/results.json",
     log:
         f"{RUN}/logs/results.log",
+    params:
+        who=WHO,
     shell:
-        "{PYTHON:q} -m helpers results {output:q} {input:q} 2>&1 | tee {log:q}"
+        "{PYTHON:q} -m helpers results {params.who:q} 2>&1 | tee {log:q}"
 
 
 rule printed:
     input:
         papers=[f"data_manifest/{p.parent.name}/published.yml" for p in PAPERS],
-        format=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/audit").glob("*.yml"))],
+        format=[
+            os.path.relpath(p, REPOSITORY)
+            for p in sorted((REPOSITORY / "tools/audit").glob("*.yml"))
+        ],
         code=code("tools/audit/__main__.py"),
     output:
-        [f"{RUN}/results/{table}.csv" for table in PRINTED],
+        tables=[f"{RUN}/results/{table}.csv" for table in PRINTED],
+        record=f"{RUN}/printed.json",
+    log:
+        f"{RUN}/logs/printed.log",
     params:
         paper=f"data_manifest/{NAME}/published.yml",
         out=f"{RUN}/results",
-    log:
-        f"{RUN}/logs/printed.log",
     shell:
-        "{PYTHON:q} -m tools.audit {params.paper:q} --out {params.out:q} 2>&1 | tee {log:q}"
+        "{{ {PYTHON:q} -m tools.audit {params.paper:q} --out {params.out:q} && "
+        "{PYTHON:q} -m helpers made {output.record:q} {output.tables:q}; }} 2>&1 | tee {log:q}"
 
 
 rule page:
     input:
-        results=lambda w: f"{RUN}/cache/check.json" if ABOUT[w.page].get("needs") == "images" else f"{RUN}/results/per_image.csv",
+        results=lambda w: (
+            f"{RUN}/cache/check.json"
+            if ABOUT[w.page].get("needs") == "images"
+            else f"{RUN}/results/per_image.csv"
+        ),
         printed=[f"{RUN}/results/{table}.csv" for table in PRINTED],
         others=lambda w: [f"{RUN}/notebooks/{page}.json" for page in ABOUT[w.page].get("reads", ())],
         manifest=manifest(".csv", ".yml"),
         code=lambda w: code(f"notebooks/{w.page}.ipynb"),
     output:
         f"{RUN}/notebooks/{{page}}.json",
+    log:
+        f"{RUN}/logs/{{page}}.log",
+    threads: lambda w: workflow.cores if ABOUT[w.page].get("threads") == "all" else 1  # a quiet machine
     params:
         study=lambda w: settings.settings(STUDY, ABOUT[w.page].get("without", ())),
         which=NOTEBOOK,
         notebook=f"{RUN}/notebooks/{{page}}.ipynb",
-    threads: lambda w: workflow.cores if ABOUT[w.page].get("threads") == "all" else 1  # a quiet machine
-    log:
-        f"{RUN}/logs/{{page}}.log",
     shell:
         "OMP_NUM_THREADS={threads} {PYTHON:q} -m helpers notebook {REPOSITORY:q}/notebooks/{wildcards.page}.ipynb "
         "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"

@@ -16,6 +16,8 @@ COMMANDS = {
     "restore": ("helpers.workflow.keep", "restored"),
     "reproduce": ("helpers.workflow.reproduce", "main"),
     "headline": ("helpers.workflow.headline", "main"),
+    "columns": ("helpers.schemas", "main"),
+    "networks": ("helpers.workflow.networks", "main"),
     "clean": ("helpers.workflow.clean", "main"),
 }
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from helpers import files, leakage, studies
 from helpers.errors import StudyError, raise_all
-from helpers.readers import locate, read_image, read_mask, sha256
+from helpers.readers import files_of, read_image, read_mask, sha256
 from helpers.schemas import EXTERNAL
 
 
@@ -96,7 +96,7 @@ def read_row(row, data, classes, ignored=()):
         ("mask", row.mask, row.sha256_mask),
     ]:
         path = data / name
-        if not locate(path)[0].is_file():
+        if not all(file.is_file() for file in files_of(path)):
             problems.append(
                 f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv"
             )
@@ -126,7 +126,7 @@ def build(study, data):
 
     data: the folder that the paths of images.csv are relative to. Writes images.npy, masks.npy
     (uint8 N×S×S), index.csv and check.json; the last appears only when all else is in place.
-    Returns the index.
+    The record of the step is cache.json beside the folder. Returns the index.
     """
     data, index = Path(data), studies.images(study)
     if not data.is_dir():
@@ -192,6 +192,9 @@ def build(study, data):
         os.replace(path, folder / path.name)
     part.rmdir()
     files.write_json(summary, folder / "check.json")
+    made = [folder / name for name in (*summary["sha256"], "check.json")]
+    names = [os.path.relpath(path, studies.ROOT) for path in made]
+    files.write_record({}, names, study.run / "cache.json", studies.ROOT)
     return index
 
 
@@ -223,13 +226,13 @@ def load(study):
         )
     known = json.loads((folder / "check.json").read_text(encoding="utf-8"))["sha256"]
     for name, digest in known.items():
-        if not (folder / name).is_file() or files.sha256(folder / name) != digest:
+        if not (folder / name).is_file() or files.known_sha256(folder / name) != digest:
             raise StudyError(
-                f"{folder / name}: is not what was checked; delete {folder / 'check.json'} and run"
-                f" `make study STUDY={study.name}`, which makes it again"
+                f"{folder / name}: is not what was checked; run `make study STUDY={study.name}`,"
+                " which makes it again"
             )
     images, masks = (np.load(folder / name, mmap_mode="r") for name in ("images.npy", "masks.npy"))
-    index = pd.read_csv(
+    index = files.read_csv(
         folder / "index.csv", dtype={"image_id": str, "patient_id": str, "device": str}
     )
     if images.shape[1] != study.spec["image_size"]:

@@ -1,16 +1,33 @@
 """Files written whole or not at all, and the digest of their bytes."""
 
+import csv
 import hashlib
 import json
 import os
+import re
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+
+#: how a cell begins that a spreadsheet would run, behind any apostrophes
+FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def sha256(path):
     """Hex digest of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_sha256(path):
+    """Hex digest of a file's bytes; read once in a process as long as its size and time stay."""
+    return _digest(Path(path).resolve(), _state(path))
+
+
+@cache
+def _digest(path, state):
+    return sha256(path)
 
 
 @contextmanager
@@ -34,10 +51,74 @@ def write_json(value, path):
         part.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
 
 
+def safe_cell(value):
+    """A cell that no spreadsheet runs: text that begins like a formula (= + - @, tab, line end) and
+    is no number gets an apostrophe in front. :func:`plain_cell` takes it away again.
+    """
+    text = isinstance(value, str) and FORMULA.match(value) and not NUMBER.fullmatch(value)
+    return f"'{value}" if text else value
+
+
+def plain_cell(value):
+    """What :func:`safe_cell` was given, unchanged."""
+    guarded = isinstance(value, str) and value[:1] == "'" and FORMULA.match(value)
+    return value[1:] if guarded else value
+
+
+def csv_text(frame):
+    """A table as CSV text whose cells no spreadsheet runs. Floats keep every digit."""
+    frame = _cells(frame, safe_cell)
+    # the csv module leaves a lone \r unquoted, and a reader would end the row there
+    texts = [text for i in _texts(frame) for text in _different(frame.iloc[:, i])]
+    bare = any("\r" in text for text in [*map(str, frame.columns), *texts])
+    quoting = csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
+    return frame.to_csv(index=False, lineterminator="\n", quoting=quoting)
+
+
 def write_csv(frame, path):
-    """Write a table whole or not at all. Floats keep every digit."""
+    """Write a table (see :func:`csv_text`) whole or not at all."""
     with whole(path) as part:
-        frame.to_csv(part, index=False, lineterminator="\n")
+        part.write_bytes(csv_text(frame).encode())
+
+
+def read_csv(path, **options):
+    """The table that :func:`write_csv` wrote, DataFrame: cells unchanged, floats to the last digit.
+
+    Only an empty cell is a missing value: a patient or class called "NA" is one. options: as
+    pandas.read_csv takes them, dtype above all.
+    """
+    import pandas as pd  # here, not above: most who write a file need no tables
+
+    usual = {"keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
+    return _cells(pd.read_csv(path, **usual | options), plain_cell)
+
+
+def read_rows(path):
+    """The rows of a CSV, one dict of text each, cells as :func:`read_csv` gives them (list)."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [[plain_cell(cell) for cell in row] for row in csv.reader(file)]
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:] if row]
+
+
+def _texts(frame):
+    """Positions of the columns that may hold text (list of int)."""
+    return [i for i, dtype in enumerate(frame.dtypes) if dtype.kind not in "biufcmM"]
+
+
+def _different(column):
+    """The different texts of a column (list of str)."""
+    return [value for value in column.dropna().unique() if isinstance(value, str)]
+
+
+def _cells(frame, change):
+    """The frame with ``change`` applied to its texts and to the names of its columns."""
+    frame = frame.rename(columns=change)
+    for i in _texts(frame):
+        column = frame.iloc[:, i]
+        if any(change(text) != text for text in _different(column)):
+            new = column.astype(object).map(change)
+            frame.isetitem(i, new if column.dtype == "category" else new.astype(column.dtype))
+    return frame
 
 
 def write_record(about, made, path, base):
@@ -49,21 +130,24 @@ def write_record(about, made, path, base):
 
 
 def changed(record, base):
-    """Files of a step's record that are gone or hold other bytes (list of str).
+    """Files of a step's record that are gone or hold other bytes (list of str); the record itself
+    where it cannot be read.
 
     A file of the same size and time is taken as it is; of any other the bytes are compared.
     """
-    content = json.loads(Path(record).read_text(encoding="utf-8"))
-    found = []
-    for name in content["files"]:
-        path, known = Path(base, name), content.get("states", {}).get(name)
-        if not path.is_file() or (
-            known and [*_state(path)] != known[:2] and sha256(path) != known[2]
-        ):
-            found.append(name)
-    return found
+    try:
+        content = json.loads(Path(record).read_text(encoding="utf-8"))
+        known = {name: content["states"][name] for name in content["files"]}
+    except (ValueError, KeyError, TypeError):
+        return [os.path.relpath(record, base)]
+    return [name for name, state in known.items() if not _as_known(Path(base, name), state)]
+
+
+def _as_known(path, state):
+    """Whether a file is there and as write_record noted it: size, time, digest."""
+    return path.is_file() and ([*_state(path)] == state[:2] or sha256(path) == state[2])
 
 
 def _state(path):
-    found = path.stat()
+    found = os.stat(path)
     return found.st_size, found.st_mtime_ns

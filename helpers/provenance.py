@@ -143,10 +143,15 @@ def sources(*starts):
 
     Snakemake takes these as inputs, so that a changed module remakes just what imports it.
     """
+    return list(_sources(*map(str, starts)))
+
+
+@cache
+def _sources(*starts):
     found, todo = set(), [Path(s).resolve() for s in starts]
     while todo:
         path = todo.pop()
         if path not in found:
             found.add(path)
             todo += [p.resolve() for p in _imports(path)]
-    return sorted(os.path.relpath(p, REPOSITORY) for p in found)
+    return tuple(sorted(os.path.relpath(p, REPOSITORY) for p in found))

@@ -3,10 +3,9 @@
 import re
 
 import numpy as np
-import pandas as pd
 
 from helpers.errors import StudyError
-from helpers.files import write_csv
+from helpers.files import read_csv, write_csv
 from helpers.provenance import made
 
 
@@ -30,9 +29,15 @@ def predictions(study, model, seed, fold="main"):
     return np.load(path, mmap_mode="r")
 
 
+def counts(path):
+    """The rows of a training's counts.csv or of per_image.csv (DataFrame), names as text."""
+    texts = ("study", "model", "fold", "split", "patient_id", "image_id", "class")
+    return read_csv(path, dtype=dict.fromkeys(texts, str))
+
+
 def history(study, model, seed, fold="main"):
     """The learning history of a training: epoch, lr, train_loss, val_loss, seconds."""
-    return pd.read_csv(folder(study, model, fold, seed) / "history.csv")
+    return read_csv(folder(study, model, fold, seed) / "history.csv")
 
 
 def save_result(frame, study, name):
@@ -52,4 +57,4 @@ def result(study, name, page):
             f"{path}: no such file; notebooks/{page}.ipynb makes it, run"
             f" `make study STUDY={study.name}`"
         )
-    return pd.read_csv(path)
+    return read_csv(path)

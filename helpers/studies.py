@@ -8,14 +8,21 @@ protocols), ``images.csv`` (one row an image) and, where they are known, ``patie
 import math
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import jsonschema
 import yaml
 
 from helpers.errors import StudyError, raise_all
 from helpers.schemas import ANNOTATIONS, IMAGES, PATIENTS, SPLITS, read_csv
+
+# jsonschema builds a grammar of web addresses for a second, where it can; nothing here checks one
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+import jsonschema  # noqa: E402
+
+if sys.modules["rfc3987_syntax"] is None:
+    del sys.modules["rfc3987_syntax"]
 
 #: where data_manifest/, runs/ and reports/ lie; STUDY_ROOT moves them (the tests do)
 #: what a study may be called
@@ -157,6 +164,15 @@ def _number(loader, node):
     return value
 
 
+def _whole(loader, node):
+    if not re.fullmatch(r"[+-]?(0|[1-9][0-9]*)", node.value):  # 010 is 8 to YAML, 1:30 is 90
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{node.value} is not a plain whole number", node.start_mark
+        )
+    return loader.construct_yaml_int(node)
+
+
+_Strict.add_constructor("tag:yaml.org,2002:int", _whole)
 _Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 _Strict.add_constructor("tag:yaml.org,2002:float", _number)
 
@@ -176,11 +192,18 @@ def read_yaml(path):
     return content
 
 
+#: as the standard says, but 4.0 is no whole number: nothing can be counted with it
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
 def _schema_problems(content):
-    validator = jsonschema.Draft202012Validator(SCHEMA)
-    for error in sorted(
-        validator.iter_errors(content), key=lambda e: [str(p) for p in e.absolute_path]
-    ):
+    errors = _Validator(SCHEMA).iter_errors(content)
+    for error in sorted(errors, key=lambda e: [str(p) for p in e.absolute_path]):
         yield f"{'.'.join(str(p) for p in error.absolute_path) or 'top level'}: {error.message}"
 
 
@@ -203,8 +226,10 @@ def _meaning_problems(content):
             yield f"{key}: {value!r} is no foreground class; declared are {names_[1:]}"
     for name, protocol in content["protocols"].items():
         models = [m["name"] for m in protocol["models"]]
-        if len(set(models)) < len(models):
-            yield f"protocols.{name}.models: every network once, found {models}"
+        if len({re.sub(r"[^A-Za-z0-9_.+-]", "-", m) for m in models}) < len(models):
+            yield f"protocols.{name}.models: every network and its folder once, found {models}"
+        for part in (protocol, *protocol["models"], protocol.get("cross_validation", {})):
+            yield from _range_problems(f"protocols.{name}", part)
         for key, wanted in [
             ("headline", [content["headline"]]),
             *(
@@ -220,20 +245,26 @@ def _meaning_problems(content):
                 )
 
 
+def _range_problems(where, spec):
+    for key in ("scale", "rotation_deg", "gamma"):
+        low, high = (spec.get("augmentation") or {}).get(key, (0, 0))
+        if low > high:
+            yield f"{where}.augmentation.{key}: the lower value first, found [{low}, {high}]"
+
+
 def _changed(spec, change, headline):
     """A protocol with one change from the command line: size=96, epochs=10 or models=qvum+unet."""
     key, _, value = change.partition("=")
     if key == "models":
-        wanted, own = value.split("+"), [m["name"] for m in spec["models"]]
-        if missing := [m for m in wanted if m not in own]:
-            raise StudyError(f"MODELS: no {', '.join(missing)} in the protocol; it has {own}")
+        wanted, own = value.split("+"), {m["name"]: m for m in spec["models"]}
         if headline not in wanted:
             raise StudyError(f"MODELS: keep {headline}, which the study is about")
         folds = spec.get("cross_validation", {"models": []})
         folds = folds | {"models": [m for m in folds["models"] if m in wanted]}
         kept = {k: v for k, v in spec.items() if k != "cross_validation"}
         kept |= {"cross_validation": folds} if folds["models"] else {}
-        return kept | {"models": [m for m in spec["models"] if m["name"] in wanted]}
+        # a network that the protocol does not name is trained as the protocol trains all
+        return kept | {"models": [own.get(m, {"name": m}) for m in dict.fromkeys(wanted)]}
     keys = {"size": ("image_size", 16, 2048), "epochs": ("epochs", 1, 100_000)}
     if key not in keys:
         raise StudyError(f"PROTOCOL: {change!r} is no change; give size=, epochs= or models=")

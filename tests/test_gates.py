@@ -140,7 +140,51 @@ def test_looking_alike_counts_where_patients_are_unknown():
 def test_threshold_counts_bits():
     bits = np.zeros((3, 256), bool)
     bits[1, :40], bits[2, :41] = True, True
-    assert leakage.hash_distances(bits).tolist() == [[0, 40, 41], [40, 0, 1], [41, 1, 0]]
+    first, second, distance = leakage.pairs_within(bits, 40)
+    assert list(zip(first, second, distance, strict=True)) == [(1, 2, 1), (0, 1, 40)]
+
+
+@pytest.mark.parametrize("threshold", [0, 10, 40])
+def test_pairs_are_those_of_every_comparison(threshold):
+    """2,000 random hashes, of which 300 have a neighbour that is 0 to 60 bits away."""
+    rng = np.random.default_rng(3)
+    bits = rng.random((2000, 256)) < 0.5
+    for k in range(300):
+        bits[1999 - k] = bits[k]
+        changed = rng.choice(256, rng.integers(0, 61), replace=False)
+        bits[1999 - k, changed] ^= True
+    bits[500:503] = bits[500]
+    signs = bits.astype(int) * 2 - 1
+    every = np.triu((256 - signs @ signs.T) // 2 + 1, 1) - 1  # −1 below the diagonal
+    wanted = {(i, j, every[i, j]) for i, j in np.argwhere((every >= 0) & (every <= threshold))}
+    first, second, distance = leakage.pairs_within(bits, threshold)
+    assert set(zip(first, second, distance, strict=True)) == wanted and len(first) == len(wanted)
+    assert (np.diff(distance) >= 0).all() and len(wanted) >= 3
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_image_has_no_pair(count):
+    assert [len(p) for p in leakage.pairs_within(np.zeros((count, 256), bool), 40)] == [0, 0, 0]
+
+
+def test_of_many_frames_of_one_split_the_closest_are_listed(monkeypatch):
+    data = arrays()
+    data.images[:6] = data.images[0]
+    data.images[10] = data.images[0]
+    every = leakage.near_duplicates(data.images, data.index)
+    monkeypatch.setattr(leakage, "LISTED", 4)
+    gate = leakage.near_duplicates(data.images, data.index)
+    assert len(every.evidence) == 21 and len(gate.evidence) == 4 + 6
+    assert gate.evidence["counts"].sum() == every.evidence["counts"].sum() == 6
+    assert gate.found.endswith("; 11 more within one split are not listed")
+
+
+def test_the_mean_of_training_pixels_is_exact():
+    images = np.random.default_rng(0).integers(0, 256, (2100, 8, 8), dtype=np.uint8)
+    rows = np.arange(3, 2090)
+    values = images[rows] / 255
+    found = leakage._mean_and_deviation(images, rows)
+    np.testing.assert_allclose(found, (values.mean(), values.std()), rtol=1e-12)
 
 
 def test_class_missing_in_one_split():

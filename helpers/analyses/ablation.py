@@ -129,7 +129,7 @@ def run(study, made, seeds, arrays, device=None):
             if not _same(folder, spec):
                 print(f"{name}, seed {seed}: training", flush=True)
                 training.run(study, spec, "main", seed, folder, arrays=arrays, device=device)
-            table = pd.read_csv(folder / "counts.csv", dtype={"patient_id": str, "image_id": str})
+            table = runs.counts(folder / "counts.csv")
             tables.append(table.assign(model=name))
     return pd.concat(tables, ignore_index=True)
 
@@ -171,5 +171,6 @@ def effects(study, counts, pairs):
             "high",
             "p",
             "p_adjusted",
+            "unsettled",
         ]
     ]

@@ -94,10 +94,10 @@ def read(study, arrays, split="test", data=None):
             except StudyError as error:
                 problems.append(f"image_id {row.image_id}, rater {name}: {error}")
     raise_all(problems, study.root / "annotations.csv")
-    masks = np.reshape(masks, (len(names), len(complete), size, size))
+    drawn = np.reshape(masks, (len(names), len(complete), size, size))
     reference = np.asarray(arrays.masks)[complete.index][None]
     return Readings(
-        (*names, REFERENCE), np.concatenate([masks, reference]), complete.reset_index(drop=True)
+        (*names, REFERENCE), np.concatenate([drawn, reference]), complete.reset_index(drop=True)
     )
 
 

@@ -52,10 +52,10 @@ class Model(Network):
 
     def logits(self, images):
         maps = encode(images, self.down)
-        x, total = F.max_pool2d(maps[-1], 2), 0
+        x, steps = F.max_pool2d(maps[-1], 2), []
         for layer in self.cascade:
             x = F.relu(layer(x))
-            total = total + x
+            steps.append(x)
         raises = [partial(_raise, layer) for layer in self.raise_]
-        x = self.head(decode([*maps, total], raises, self.up))
+        x = self.head(decode([*maps, sum(steps)], raises, self.up))
         return x if self.outputs == self.classes else with_background(x)

@@ -183,7 +183,7 @@ class DeformableConv(nn.Module):
         offset = self.offset(x).float()
         rows = torch.arange(height, device=x.device, dtype=torch.float32)[:, None]
         columns = torch.arange(width, device=x.device, dtype=torch.float32)
-        total = 0
+        total: torch.Tensor | int = 0
         for tap in range(9):
             y = rows + (tap // 3 - 1) + offset[:, 2 * tap]
             column = columns + (tap % 3 - 1) + offset[:, 2 * tap + 1]

@@ -21,9 +21,9 @@ class Model(Network):
         name, _, encoder = architecture.partition("/")
         found = smp.MODEL_ARCHITECTURES_MAPPING.get(name.lower())
         if found is None:
-            known = ", ".join(sorted(c.__name__ for c in smp.MODEL_ARCHITECTURES_MAPPING.values()))
+            there = ", ".join(sorted(c.__name__ for c in smp.MODEL_ARCHITECTURES_MAPPING.values()))
             raise StudyError(
-                f"smp:{architecture}: no architecture {name!r}; the library has {known}"
+                f"smp:{architecture}: no architecture {name!r}; the library has {there}"
             )
         known = set(inspect.signature(found).parameters) - {"in_channels", "classes", "kwargs"}
         if unknown := sorted(set(options) - known):  # the library itself ignores them

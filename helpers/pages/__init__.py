@@ -8,7 +8,6 @@ import dataclasses
 from functools import cached_property
 from types import SimpleNamespace
 
-import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers import figures, files, stats, studies
@@ -98,7 +97,7 @@ class Page:
         The notebook's metadata must name the pages (``study: reads``), so that they run first.
         """
         found = {name: self.study.run / "tables" / f"{name}.csv" for name in names}
-        return {name: pd.read_csv(path) for name, path in found.items() if path.is_file()}
+        return {name: files.read_csv(path) for name, path in found.items() if path.is_file()}
 
     def ask(self, function, *given, **options):
         """``function(*given, **options)``, or the NotComputable that it raised or was given."""

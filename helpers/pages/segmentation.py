@@ -6,6 +6,7 @@ from helpers import figures, metrics, runs, stats
 from helpers.analyses import outlines
 from helpers.errors import NotComputable
 from helpers.figures import tables
+from helpers.pages import absent
 
 COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high"]
 STRUCTURES = (
@@ -20,8 +21,7 @@ TABLE2 = (
 PAIRS = "Difference of Dice, a minus b, over {unit}s."
 FOUND = (
     "Found: some of it was drawn; missed: nothing of it. Drawn where none: the image does not show"
-    " the structure, and it was drawn all the same; largest: the largest of those, in % of the"
-    " image."
+    " the structure, and it was drawn all the same; mean, largest: the size of those."
 )
 DISTANCES = (
     "Means over images with 95 % intervals (bootstrap-t, whole {unit}s resampled), for the network"
@@ -138,8 +138,7 @@ def found_in_words(found):
             text += f", missed in {row.missed}" if row.missed else ", missed in none"
         else:
             text = "in no test image, so it can be neither found nor missed"
-        if row.absent:
-            text += f"; drawn in {row.drawn_where_none} of the {row.absent} that do not"
+        text += f"; {absent.drawn(row)}" if row.absent else ""
         lines.append(f"- **{name}**: {text}.")
     return "\n".join(lines)
 

@@ -4,14 +4,14 @@ import json
 
 import pandas as pd
 
-from helpers import figures, metrics
+from helpers import figures, files, metrics
 
 COLUMNS = ["split", "class", "IoU", "Dice", "precision", "recall"]
 
 
 def history(folder):
     """The learning history of a training: epoch, lr, losses, accuracies, seconds."""
-    return pd.read_csv(folder / "history.csv")
+    return files.read_csv(folder / "history.csv")
 
 
 def kept_epoch(folder):

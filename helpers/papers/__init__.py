@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers import stats
+from helpers import files, stats
 from helpers.errors import NotComputable, StudyError
 from helpers.papers.grades import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION
 from helpers.papers.ours import MODELS, Run
@@ -75,7 +75,7 @@ def _read(study, name):
             f"{path}: no such file; `python -m tools.audit"
             f" data_manifest/{study.name}/published.yml --out runs/{study.name}/results` writes it"
         )
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    frame = files.read_csv(path, dtype=str, na_values=[])
     for column in frame.columns:
         if column in NUMBERS:
             frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype(float)
@@ -144,7 +144,7 @@ def paper(study):
 def speed(study):
     """The speeds that page 7 measured (model, fps, …), or None where it has not run."""
     path = study.run / "results" / "speed.csv"
-    return pd.read_csv(path) if path.is_file() else None
+    return files.read_csv(path) if path.is_file() else None
 
 
 def compare(study, paper, per_image, images, patients=None, speed=None, draws=None):
@@ -187,8 +187,8 @@ def _verdict(study, e, model, low, high, missing):
         (not e.same_images, "other images than the paper's"),
         (e.unit == "count", "a count, not a result"),
         (e.origin == "figure", "read off a figure, not printed"),
-        (bool(wanted) and wanted.endswith("_r"), "ours is a reconstruction"),
-        (bool(wanted) and model != wanted, f"another network: the paper's is {e.model}"),
+        (wanted is not None and wanted.endswith("_r"), "ours is a reconstruction"),
+        (wanted is not None and model != wanted, f"another network: the paper's is {e.model}"),
         (
             bool(wanted) and study.protocol != "paper",
             f"another training: protocol {study.protocol}, not the paper's",

@@ -177,9 +177,9 @@ class Run:
             return *NOTHING, self._absent(e, model)
         iou, unit = self._iou(rows, own)
         statistic = (
-            (lambda v: float(np.mean(v > 0.5)))
-            if share
-            else (lambda v: float(np.quantile(v, QUANTILES[quantile[1]])))
+            (lambda v: float(np.quantile(v, QUANTILES[quantile[1]])))
+            if quantile
+            else (lambda v: float(np.mean(v > 0.5)))
         )
         return (
             *_bootstrap(statistic, iou, unit, self.draws, self.study.statistics["seed"]),

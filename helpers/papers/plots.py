@@ -2,6 +2,8 @@
 this package.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -131,7 +133,7 @@ def contradictions(paper, width=figures.PAGE):
         bar = max(at(row.possible_high) - at(row.possible_low), 0.012)
         axes.barh(y, bar, left=at(row.possible_low), height=0.5, color="#bdbdbd")
         axes.plot(at(printed), y, "D", color=COLOURS[IMPOSSIBLE], markersize=7)
-        text = {"ha": "center", "va": "bottom", "fontsize": 7}
+        text: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7}
         axes.text(
             at(printed), y - 0.36, f"printed {printed:.4g}", color=COLOURS[IMPOSSIBLE], **text
         )

@@ -109,8 +109,8 @@ def decoded(path, data, raw=False):
     """
     samples = data.get("SamplesPerPixel", 1)
     try:
-        size = [data.get(k) for k in ("Rows", "Columns", "NumberOfFrames")]
-        check_size(path, *size, samples)
+        rows, columns, frames = (data.get(k) for k in ("Rows", "Columns", "NumberOfFrames"))
+        check_size(path, rows, columns, frames, samples)
         _check_streams(path, data)
         stored = pixel_array(data, raw=raw) if raw else data.pixel_array
     except StudyError:
@@ -203,7 +203,7 @@ def _rgb(path, data, notes):
         "RGB": float((np.abs(b - a) + np.abs(c - a)).mean()),
         "YBR_FULL": float((np.abs(b - 128) + np.abs(c - 128)).mean()),
     }
-    near, far = sorted(from_grey, key=from_grey.get)
+    near, far = sorted(from_grey, key=lambda name: from_grey[name])
     if from_grey[near] * CLEARLY > from_grey[far]:
         return by_header
     found = stream if near == "RGB" else convert_color_space(stream, near, "RGB", per_frame=True)

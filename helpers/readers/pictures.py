@@ -5,6 +5,7 @@ refused, never guessed.
 import struct
 import warnings
 import zlib
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -56,6 +57,11 @@ def open_raster(path):
     ) as error:
         if isinstance(error, StudyError):
             raise
+        if isinstance(error, Image.DecompressionBombError):  # before its size could be asked for
+            raise StudyError(
+                f"{path}: declares more pixels than any picture here has ({error}); leave it out or"
+                " cut it"
+            ) from None
         raise StudyError(
             f"{path}: cannot be decoded, it is damaged or cut short ({error}); copy it again"
         ) from error
@@ -129,7 +135,7 @@ def read_volume(path):
     holds components: three or four of them are colour.
     """
     try:
-        volume = nibabel.load(path)
+        volume: Any = nibabel.load(path)  # of one of the library's many classes
         shape = tuple(n for k, n in enumerate(volume.shape) if k < 2 or n > 1)
         columns, rows = (*volume.shape, 1, 1)[:2]
         check_size(path, rows, columns, int(np.prod(shape[2:], dtype=object)))
@@ -156,18 +162,18 @@ def read_volume(path):
             f"{path}: has {values.ndim} axes {values.shape}; a picture has two, a stack three"
         )
     turn = np.abs(volume.affine[:3, :2])
-    if turn[:, 0].max() > 0 and (np.argmax(turn[:, 0]), np.argmax(turn[:, 1])) == (1, 0):
+    if turn[:, 0].max() > 0 and list(turn.argmax(0)) == [1, 0]:
         raise StudyError(
             f"{path}: is stored with rows and columns exchanged; export it in the orientation of"
             " the image"
         )
-    notes = ()
+    notes: tuple[str, ...] = ()
     if np.array_equal(volume.affine, np.eye(4)):
         notes = (UNORIENTED,)
     scale = {"mm": 1.0, "meter": 1e3, "micron": 1e-3}.get(volume.header.get_xyzt_units()[0])
     column, row = (float(z) for z in volume.header.get_zooms()[:2])
-    known = scale is not None and (column, row) != (1.0, 1.0) and column > 0 and row > 0
-    return values, (row * scale, column * scale) if known else None, notes
+    told = (column, row) != (1.0, 1.0) and column > 0 and row > 0
+    return values, (row * scale, column * scale) if scale and told else None, notes
 
 
 def _components(path, values):

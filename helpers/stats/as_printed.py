@@ -3,6 +3,7 @@ for what holds).
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,8 +69,8 @@ def anova_classes(
 def _tukey(groups: dict, level: float) -> list[dict]:
     """Tukey–Kramer between all pairs of groups (name → values), a − b; no P without variation."""
     varied = any(np.ptp(x) > 0 for x in groups.values())
-    found = stats.tukey_hsd(*groups.values()) if varied else None
-    limits = found.confidence_interval(level) if varied else None
+    found: Any = stats.tukey_hsd(*groups.values()) if varied else None
+    limits: Any = found.confidence_interval(level) if varied else None
     rows = []
     for (i, a), (j, b) in itertools.combinations(enumerate(groups), 2):
         d = groups[a].mean() - groups[b].mean()

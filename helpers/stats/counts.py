@@ -5,6 +5,7 @@ rows.
 import numpy as np
 import pandas as pd
 
+from helpers import files
 from helpers.errors import StudyError
 
 COUNTS = ["tp", "fp", "fn", "tn"]
@@ -28,7 +29,7 @@ def read(study) -> pd.DataFrame:
             f"{path}: no such file; train and evaluate the study's models first (make study)"
         )
     return check(
-        pd.read_csv(path, dtype=_TEXT | {"seed": "Int64"}),
+        files.read_csv(path, dtype=_TEXT | {"seed": "Int64"}),
         path.name,
         study.split.get("unit", "patient"),
     )

@@ -5,6 +5,7 @@ counted.
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,7 +142,7 @@ def pairs(
         raise StudyError(f"{len(y)} units: fewer than {MIN_UNITS}, no comparison of pairs")
     rows = []
     ranks = y.rank(axis=1)
-    by_ranks = RANKS[method](y) if method in RANKS else None
+    by_ranks: Any = RANKS[method](y) if method in RANKS else None
     for a, b in itertools.combinations(y.columns, 2):
         row = {"a": a, "b": b, "method": method, "n": len(y), "low": np.nan, "high": np.nan}
         if method in RANKS:

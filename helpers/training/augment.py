@@ -23,10 +23,12 @@ def matrices(n, spec, generator):
     times U(1−a, 1+a)/U(1−a, 1+a)), rotation_deg [low, high] clockwise, shift s (fraction of the
     side, ±), flip_horizontal, flip_vertical (probabilities).
     """
-    scale = _uniform(n, *spec.get("scale", (1, 1)), generator)
+    smallest, largest = spec.get("scale", (1, 1))
+    scale = _uniform(n, smallest, largest, generator)
     a = spec.get("aspect", 0)
     ratio = torch.sqrt(_uniform(n, 1 - a, 1 + a, generator) / _uniform(n, 1 - a, 1 + a, generator))
-    angle = _uniform(n, *spec.get("rotation_deg", (0, 0)), generator) * math.pi / 180
+    left, right = spec.get("rotation_deg", (0, 0))
+    angle = _uniform(n, left, right, generator) * math.pi / 180
     shift = _uniform((n, 2), -2 * spec.get("shift", 0), 2 * spec.get("shift", 0), generator)
     flips = [
         1 - 2 * (torch.rand(n, generator=generator) < spec.get(key, 0)).float()
@@ -57,7 +59,7 @@ def augment(images, masks, spec, generator):
     theta = matrices(n, spec, generator)
     kept = torch.rand(n, generator=generator) >= spec.get("probability", 1.0)
     theta[kept] = torch.eye(2, 3)
-    grid = F.affine_grid(theta.to(device), (n, 1, *images.shape[2:]), align_corners=False)
+    grid = F.affine_grid(theta.to(device), [n, 1, *images.shape[2:]], align_corners=False)
     if amount := spec.get("distortion", 0):
         coarse = torch.randn(n, 2, 5, 5, generator=generator) * 2 * amount
         coarse[kept] = 0

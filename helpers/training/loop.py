@@ -282,7 +282,13 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
     files.write_csv(history, out / "history.csv")
     checkpoint.save_weights(network, out / "weights.safetensors", record)
     files.write_csv(counts, out / "counts.csv")
-    for name in ("weights.safetensors", "weights.json", "predictions.npy", "counts.csv"):
+    for name in (
+        "weights.safetensors",
+        "weights.json",
+        "predictions.npy",
+        "counts.csv",
+        "history.csv",
+    ):
         provenance.made((out / name).resolve())
     shutil.rmtree(out / "unfinished")
     return counts

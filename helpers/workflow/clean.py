@@ -7,19 +7,26 @@ import shutil
 from pathlib import Path
 
 from helpers.errors import StudyError
+from helpers.workflow import lock
 
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
 
 
 def clean(name):
-    """Remove runs/<name> and the book of a study; returns the paths that were there (list)."""
+    """Remove runs/<name> and the book of a study; returns the paths that were there (list).
+
+    Not while a run of the study is at work.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise StudyError(f"STUDY={name!r}: name one study; its runs and its book are removed")
-    report = ROOT / "reports" / name
+    run, report = ROOT / "runs" / name, ROOT / "reports" / name
     parts = ("book", "book.zip", "book.pdf", "seal.sha256")
-    found = [p for p in (ROOT / "runs" / name, *(report / part for part in parts)) if p.exists()]
-    for path in found:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    found = [p for p in (run, *(report / part for part in parts)) if p.exists()]
+    if not found:
+        return []
+    with lock.hold(run):
+        for path in (p for p in found if p.exists()):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     return found
 
 

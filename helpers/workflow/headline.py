@@ -3,9 +3,11 @@ intervals.
 """
 
 import argparse
-import csv
 import os
 from pathlib import Path
+
+from helpers import files
+from helpers.errors import StudyError
 
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
 
@@ -16,6 +18,8 @@ def lines(study, root=ROOT):
     """
     book = root / "reports" / study / "book" / "index.html"
     table = root / "runs" / study / "tables" / "headline.csv"
+    if not book.is_file() and not table.is_file():
+        raise StudyError(f"{table}: no such file; `make study STUDY={study}` writes it")
     found = [
         (
             f"report: {os.path.relpath(book)}"
@@ -28,8 +32,7 @@ def lines(study, root=ROOT):
             *found,
             f"no headline numbers yet: {table} is written by notebooks/00_summary.ipynb",
         ]
-    with open(table, newline="", encoding="utf-8") as file:
-        return found + [f"  {row['what']}: {numbers(row)}" for row in csv.DictReader(file)]
+    return found + [f"  {row['what']}: {numbers(row)}" for row in files.read_rows(table)]
 
 
 def numbers(row):

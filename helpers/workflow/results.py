@@ -6,46 +6,51 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import files, studies
+from helpers import files, runs, studies
 from helpers.errors import StudyError
 
 
-def made(record, base):
-    """Write the record of a step: every file below ``base`` (a folder), relative to the study's
-    root.
+def made(record, *places):
+    """Write the record of a step: the files ``places`` and every file below those that are folders,
+    relative to the study's root.
     """
-    found = sorted(os.path.relpath(p, studies.ROOT) for p in Path(base).rglob("*") if p.is_file())
-    if not found:
-        raise StudyError(f"{base}: no file was made")
+    found = []
+    for place in map(Path, places):
+        below = sorted(place.rglob("*")) if place.is_dir() else [place]
+        inside = [os.path.relpath(p, studies.ROOT) for p in below if p.is_file()]
+        if not inside:
+            raise StudyError(f"{place}: no file was made")
+        found += inside
     files.write_record({}, found, record, studies.ROOT)
 
 
 def collect(paths, output):
     """Join the counts of all trainings into per_image.csv; returns the DataFrame."""
-    tables = [pd.read_csv(p, dtype={"patient_id": str, "image_id": str}) for p in paths]
+    tables = [runs.counts(p) for p in paths]
     if not tables:
         raise StudyError("no training has finished, so there are no results; run `make study`")
     table = pd.concat(tables, ignore_index=True)
     files.write_csv(table, output)
-    record = Path(output).with_suffix(".json")
-    files.write_record({}, [os.path.relpath(output, studies.ROOT)], record, studies.ROOT)
     print(f"{len(table)} rows: {table.model.nunique()} networks, {table.image_id.nunique()} images")
     return table
 
 
 def main(arguments=None):
-    """Join the counts of trainings: OUTPUT COUNTS…"""
+    """Join the counts of all trainings of a study."""
     parser = argparse.ArgumentParser(prog="helpers results", description=main.__doc__)
-    parser.add_argument("output")
-    parser.add_argument("inputs", nargs="+")
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--protocol", default="quick")
     args = parser.parse_args(arguments)
-    collect([p for p in args.inputs if p.endswith("counts.csv")], args.output)
+    study = studies.load(args.study, args.protocol)
+    output = study.run / "results" / "per_image.csv"
+    collect([runs.folder(study, *t) / "counts.csv" for t in study.trainings()], output)
+    made(study.run / "results.json", output)
 
 
 def record(arguments=None):
-    """Write the record of a step: RECORD FOLDER."""
+    """Write the record of a step: RECORD FILE-OR-FOLDER…"""
     parser = argparse.ArgumentParser(prog="helpers made", description=record.__doc__)
     parser.add_argument("record")
-    parser.add_argument("folder")
+    parser.add_argument("places", nargs="+")
     args = parser.parse_args(arguments)
-    made(args.record, args.folder)
+    made(args.record, *args.places)

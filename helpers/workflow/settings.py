@@ -1,16 +1,29 @@
 """What the workflow asks about a study: which settings a step depends on, what went wrong."""
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from helpers import files, provenance, runs, studies
 from helpers.errors import StudyError
+from helpers.models import catalogue
+from helpers.workflow import lock
+
+#: where in runs/<study> each step leaves the record of what it made; the workflow waits for these
+RECORDS = (
+    "data.json",
+    "cache.json",
+    "train/*/*/03_train.json",
+    "results.json",
+    "printed.json",
+    "notebooks/*.json",
+    "book.json",
+)
 
 
 def begin(name, protocol, data):
@@ -36,9 +49,58 @@ def begin(name, protocol, data):
     return study, folder, drawn
 
 
-def _which(study, training):
-    """(model, fold, seed) of a training's folder name '<network>/<fold>_<seed>'."""
-    return next(t for t in study.trainings() if f"{runs.slug(t[0])}/{t[1]}_{t[2]}" == training)
+def refuse(study, writes=True):
+    """What can be known to go wrong ends the workflow in one line, before anything runs: a network
+    or an option that does not exist, an encoder file that is not there, a folder that cannot be
+    written to (writes: False for a plan). What a request leaves out is said.
+    """
+    path = study.root / "study.yml"
+    todo = {
+        (model, fold)
+        for model, fold, seed in study.trainings()
+        if not (runs.folder(study, model, fold, seed) / "03_train.json").is_file()
+    }
+    try:
+        for model in study.models:
+            catalogue.entry(model["name"])
+        for model, fold in sorted(todo):
+            encoder_files(study.training(model, fold))
+    except StudyError as error:
+        sys.exit(f"error: {path}, protocol {study.protocol}: {error}")
+    for folder in [study.run, studies.ROOT / "reports" / study.name] if writes else []:
+        there = next(p for p in (folder, *folder.parents) if p.exists())
+        if not os.access(there, os.W_OK):
+            sys.exit(f"error: {there}: cannot be written to; free it, or work in a copy elsewhere")
+    if todo and writes:
+        _build_networks(study)
+    declared = studies.load(study.name, study.protocol.split(",")[0]).spec.get("cross_validation")
+    kept = study.spec.get("cross_validation", {"models": []})["models"]
+    if declared and (lost := [m for m in declared["models"] if m not in kept]):
+        print(
+            f"note: MODELS leaves out {', '.join(lost)}, and with it the protocol's"
+            " cross-validation of it",
+            file=sys.stderr,
+        )
+
+
+def _build_networks(study):
+    """End with the line of :mod:`helpers.workflow.networks` where a network cannot be built."""
+    who = ["--study", study.name, "--protocol", study.protocol]
+    done = subprocess.run(
+        [sys.executable, "-m", "helpers", "networks", *who],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"STUDY_ROOT": str(studies.ROOT)},
+    )
+    if done.returncode:
+        said = done.stderr.strip().rpartition("error: ")[2]
+        sys.exit(f"error: {study.root / 'study.yml'}, protocol {study.protocol}: {said}")
+
+
+def trainings(study):
+    """Every training of a study: folder '<network>/<fold>_<seed>' → (model, fold, seed)."""
+    return {f"{runs.slug(m)}/{fold}_{seed}": (m, fold, seed) for m, fold, seed in study.trainings()}
 
 
 def one_of(names):
@@ -46,19 +108,31 @@ def one_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def training_parameters(study, training):
+def training_parameters(model, fold, seed):
     """Command-line parameters of 03_train for one training (list of str)."""
-    model, fold, seed = _which(study, training)
     return ["-p", "model", model, "-p", "fold", fold, "-p", "seed", str(seed)]
 
 
-def training_settings(study, training):
+def training_settings(study, model, fold):
     """Everything in study.yml (and the encoder file) that one training depends on, as text."""
-    model, fold, _ = _which(study, training)
     spec = study.training(model, fold)
-    encoder = os.environ.get("ENCODER_WEIGHTS", "") if spec["encoder_weights"] == "imagenet" else ""
     classes = [(c.name, c.weight) for c in study.classes]
-    return json.dumps([spec, classes, Path(encoder).name], sort_keys=True)
+    return json.dumps([spec, classes, encoder_files(spec)], sort_keys=True)
+
+
+def encoder_files(spec):
+    """Digests of the files that a training's encoder starts from (list of str); empty where it
+    starts from none, or from a download whose version is locked.
+    """
+    named = spec["encoder_weights"]
+    if named == "imagenet":
+        named = os.environ.get("ENCODER_WEIGHTS", "")
+    if named in ("", "none", None):
+        return []
+    found = [Path(part) for part in named.split(os.pathsep) if part]
+    if missing := [str(path) for path in found if not path.is_file()]:
+        raise StudyError(f"encoder weights: no such file: {', '.join(missing)}")
+    return [files.known_sha256(path) for path in found]
 
 
 def cache_settings(study):
@@ -98,11 +172,15 @@ def settings(study, without=()):
     return provenance.digest([fields, [vars(c) for c in study.classes]])
 
 
-def network_file(study, training):
-    """The file that defines the network of a training, relative to the repository."""
-    from helpers.models import catalogue
-
-    return f"helpers/models/{catalogue.entry(_which(study, training)[0]).module}.py"
+@cache
+def training_code(model):
+    """Digest of every module that the training of a network runs."""
+    network = f"helpers/models/{catalogue.entry(model).module}.py"
+    starts = ("helpers/training/loop.py", network)
+    sources = provenance.sources(*(provenance.REPOSITORY / name for name in starts))
+    return provenance.digest(
+        [[name, files.known_sha256(provenance.REPOSITORY / name)] for name in sources]
+    )
 
 
 def folder_state(study, data):
@@ -134,23 +212,8 @@ def gpus_wanted():
 
 
 def only_one(study):
-    """An open file that is locked as long as this process lives, so that no two runs of a study
-    destroy each other's files; the second ends in one line that names the first.
-    """
-    study.run.mkdir(parents=True, exist_ok=True)
-    lock = open(study.run / ".lock", "a+", encoding="utf-8")  # noqa: SIM115, kept open on purpose
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        sys.exit(
-            f"error: {study.run}: another `make study` (process {lock.read().strip()}) is at work"
-            " here; wait for it, or end it"
-        )
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
+    """The lock of a study's run (see :func:`helpers.workflow.lock.hold`)."""
+    return lock.hold(study.run)
 
 
 def forget_changed(study, forget=True):
@@ -159,20 +222,11 @@ def forget_changed(study, forget=True):
     lines alone.
     """
     said = []
-    for record in [
-        study.run / "data.json",
-        *study.run.glob("notebooks/*.json"),
-        *study.run.glob("train/*/*/03_train.json"),
-    ]:
-        if record.is_file() and (changed := files.changed(record, studies.ROOT)):
+    for record in [path for pattern in RECORDS for path in sorted(study.run.glob(pattern))]:
+        if changed := files.changed(record, studies.ROOT):
             said.append(f"{changed[0]} is not as it was made; {record.stem} is made again")
             if forget:
                 record.unlink()
-    record = study.run / "results" / "per_image.json"  # Snakemake would take an edited table as new
-    if record.is_file() and (changed := files.changed(record, studies.ROOT)):
-        said.append(f"{changed[0]} is not as it was made; it is made again")
-        if forget:
-            record.with_suffix(".csv").unlink(missing_ok=True)
     return said
 
 

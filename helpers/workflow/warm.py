@@ -171,8 +171,8 @@ def _fork(listener):
     except BaseException:  # shown like an error of any process, which ends with 1
         traceback.print_exc()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
 
 

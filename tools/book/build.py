@@ -17,12 +17,14 @@ from nbformat.v4 import new_markdown_cell
 from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
-from tools.book import cases, claim, pack, pages
+from helpers.workflow import results
+from tools.book import cases, claim, pack, pages, plan, readers
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
 ASSETS = Path(__file__).parent / "book"
 SUMMARY = "00_summary"
+BESIDE = ("book.zip", "book.pdf", "seal.sha256")
 
 
 def folder(study):
@@ -51,8 +53,14 @@ def build(study, pdf=False):
             pack.write_pdf(out, on_paper, Path(temporary) / "book.pdf")
         pack.write_seal(Path(temporary))
         _swap(Path(temporary), place)
+    results.made(study.run / "book.json", place / "book", *_beside(place))
     pack.write_shelf()
     return place / "book" / "index.html"
+
+
+def _beside(place):
+    """What stands beside a book: its zip, its PDF and its seal, those that are there (list)."""
+    return [path for name in BESIDE if (path := place / name).exists()]
 
 
 def make(study, out):
@@ -80,6 +88,7 @@ def make(study, out):
     copy_notebooks(notebooks, trainings(study), out / "notebooks")
     if cases.available(study):
         cases.write(study, out)
+        readers.write(study, out, ASSETS)
     (out / "manifest").mkdir()
     shutil.copy(study.root / "study.yml", out / "manifest" / "study.yml")
     if (study.run / "results").is_dir():
@@ -122,7 +131,8 @@ def write_source(study, notebooks, source):
     if cases.available(study):
         (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
         names.append("cases")
-    names += ["claim", "card"]
+    names += ["plan", "claim", "card"]
+    (source / "plan.md").write_text(plan.page(study), encoding="utf-8")
     (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
     (source / "card.md").write_text(claim.card(study), encoding="utf-8")
     contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"
@@ -201,7 +211,7 @@ def _swap(new, place):
     """Put everything in the folder ``new`` where its namesake in ``place`` is."""
     aside = new / "replaced"
     aside.mkdir()
-    for name in ("book", "book.zip", "book.pdf", "seal.sha256"):
+    for name in ("book", *BESIDE):
         if (place / name).exists():
             os.replace(place / name, aside / name)
         if (new / name).exists():

@@ -2,7 +2,6 @@
 says MISSING. The items and what meets them stand in claim.yml.
 """
 
-import csv
 import html
 import json
 from pathlib import Path
@@ -110,11 +109,10 @@ def card(study):
     )
     headline = study.run / "tables" / "headline.csv"
     if headline.is_file():
-        with open(headline, newline="", encoding="utf-8") as file:
-            lines = "".join(
-                f"- {escaped(row['what'])}: {escaped(numbers(row))}\n"
-                for row in csv.DictReader(file)
-            )
+        lines = "".join(
+            f"- {escaped(row['what'])}: {escaped(numbers(row))}\n"
+            for row in files.read_rows(headline)
+        )
         text += f"\n## How well it does\n\n{lines}"
     text += "\n## Networks\n"
     for model, fold, seed in study.trainings():

@@ -144,7 +144,7 @@ def counted(study):
         return
     for place in folders:
         predictions = np.load(place / "predictions.npy", mmap_mode="r")
-        counts = pd.read_csv(place / "counts.csv", dtype={"image_id": str, "patient_id": str})
+        counts = runs.counts(place / "counts.csv")
         ids = counts["image_id"].drop_duplicates()
         positions = pd.Index(arrays.index["image_id"]).get_indexer(ids)
         if len(ids) != len(predictions) or (positions < 0).any():
@@ -290,7 +290,8 @@ def _equal(made, kept):
     if not made.is_file() or _same(made, kept):
         return made.is_file()
     try:
-        pd.testing.assert_frame_equal(pd.read_csv(made), pd.read_csv(kept), rtol=1e-6, atol=1e-9)
+        one, other = files.read_csv(made), files.read_csv(kept)
+        pd.testing.assert_frame_equal(one, other, rtol=1e-6, atol=1e-9)
     except AssertionError:
         return False
     return True

@@ -31,7 +31,7 @@ from pydicom.uid import (
 )
 from scipy import ndimage, spatial
 
-from helpers import readers
+from helpers import files, readers
 from helpers.errors import StudyError
 from helpers.readers import dicom, polygons
 from tools.intake import text
@@ -110,7 +110,10 @@ def fan(frames):
     grey value are no tissue.
     """
     brightest = frames.max(0)
-    bright = np.abs(brightest.astype(int) - _screen(brightest)) > DARK
+    screen = _screen(brightest)
+    bright = np.abs(brightest.astype(int) - screen) > DARK
+    if screen > DARK:  # tissue of the screen's own grey has neighbours that differ from it
+        bright |= ndimage.uniform_filter(bright.astype(np.float32), 5, mode="constant") > 0.5
     solid = ndimage.binary_closing(
         np.pad(ndimage.binary_opening(bright, np.ones((3, 3))), 8), np.ones((9, 9))
     )[8:-8, 8:-8]
@@ -184,6 +187,16 @@ def differ(one, other):
     """
     names = one[0] and other[0] and not one[0] & other[0]
     return bool(names) or any(a and b and a != b for a, b in zip(one[1:], other[1:], strict=True))
+
+
+def shared_number(people):
+    """Why files of one patient number are of two people, or ''. people: {file: its ``person``}."""
+    first, *others = people
+    other = next((o for o in others if differ(people[o], people[first])), None)
+    return other and (
+        f"two people share its patient number: {other} has another name, birth date or sex than"
+        f" {first}; say in the form how to read the patient, or exclude one"
+    )
 
 
 def clean(path, new_id, secret, outlined=None, first_day=None):
@@ -373,7 +386,7 @@ class Key:
         if not path.exists():
             return cls(path, secrets.token_hex(16), {})
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))
+            rows = [[files.plain_cell(cell) for cell in row] for row in csv.reader(stream)]
         if not rows or rows[0] != ["original", "new"] or len(rows) < 2 or rows[1][0] != "# secret":
             raise StudyError(
                 f"{path}: is no key file; give the one that an earlier run wrote, or a new name"
@@ -404,6 +417,11 @@ class Key:
             newline="",
         ) as out:
             csv.writer(out).writerows(
-                [["original", "new"], ["# secret", self.secret], *sorted(self.ids.items())]
+                [files.safe_cell(cell) for cell in row]
+                for row in [
+                    ("original", "new"),
+                    ("# secret", self.secret),
+                    *sorted(self.ids.items()),
+                ]
             )
         os.replace(part, self.path)

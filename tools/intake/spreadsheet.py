@@ -11,6 +11,7 @@ import openpyxl
 import pandas as pd
 
 from helpers.errors import StudyError, raise_all
+from helpers.files import plain_cell
 
 #: encodings that are tried where the text is not UTF-8; the first is Excel's in western Europe
 ENCODINGS = ["cp1252", "cp1250", "gb18030", "big5", "shift_jis", "cp949", "cp1251", "mac_roman"]
@@ -46,7 +47,7 @@ def read(path):
     raise_all(ragged, path)
     if not body:
         raise StudyError(f"{path}: has a header but no patient; give one row a patient")
-    frame = pd.DataFrame([r for _, r in body], columns=header, dtype=str)
+    frame = pd.DataFrame([[plain_cell(c) for c in r] for _, r in body], columns=header, dtype=str)
     frame.index = [k for k, _ in body]
     return frame, notes
 

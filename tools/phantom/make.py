@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.errors import StudyError, raise_all
-from helpers.files import sha256
+from helpers.files import csv_text, read_csv, sha256
 from tools.phantom.cohort import COLUMNS, Person
 from tools.phantom.raters import RATERS
 from tools.phantom.recipes import draw, people, recipe
@@ -94,9 +94,7 @@ def read_manifest(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                 f"{folder / name}: no such file; python -m tools.phantom --study "
                 f"{folder.name} --manifest writes it"
             )
-    return tuple(
-        pd.read_csv(folder / f"{name}.csv", dtype=str) for name in ("images", "annotations")
-    )
+    return tuple(read_csv(folder / f"{name}.csv", dtype=str) for name in ("images", "annotations"))
 
 
 def wanting(
@@ -185,4 +183,4 @@ def write_manifest(study: str, folder: Path) -> None:
     tables = {"images": pd.DataFrame(images), "patients": people(study)[COLUMNS]}
     tables["annotations"] = pd.DataFrame(annotations)
     for name, table in tables.items():
-        save(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode())
+        save(folder / f"{name}.csv", csv_text(table).encode())
