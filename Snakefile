@@ -54,7 +54,9 @@ TRAININGS = settings.trainings(STUDY)  # folder → network, fold, seed
 KEPT = {} if os.environ.get("REPEAT") else keep.reusable(STUDY)
 TRAIN = [training for training in TRAININGS if training not in KEPT]
 if workflow.is_main_process and KEPT:
-    print(f"taken from kept numbers, REPEAT=1 trains them again: {', '.join(KEPT)}", file=sys.stderr)
+    print(
+        f"taken from kept numbers, REPEAT=1 trains them again: {', '.join(KEPT)}", file=sys.stderr
+    )
 ABOUT = settings.pages(REPOSITORY / "notebooks")
 PAGES = [page for page, said in ABOUT.items() if "run" not in said]
 PRINTED = ("printed", "audit", "printed_pairs", "printed_items")
@@ -161,10 +163,10 @@ rule train:
         page="notebooks/03_train.ipynb",  # itself, not helpers.figures: a colour trains nothing again
     output:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
-    wildcard_constraints:
-        training=settings.one_of(TRAIN),
     log:
         f"{RUN}/logs/train/{{training}}.log",
+    wildcard_constraints:
+        training=settings.one_of(TRAIN),
     threads: max(1, workflow.cores // 2)  # two side by side: one starts or counts while the other computes
     resources:
         gpu=settings.gpus_wanted(),
@@ -186,12 +188,12 @@ rule kept:
     output:
         f"{RUN}/train/{{training}}/counts.csv",
         f"{RUN}/train/{{training}}/weights.json",
+    log:
+        f"{RUN}/logs/train/{{training}}.log",
     wildcard_constraints:
         training=settings.one_of(KEPT),
     params:
         who=WHO,
-    log:
-        f"{RUN}/logs/train/{{training}}.log",
     shell:
         "{PYTHON:q} -m helpers restore {params.who:q} {wildcards.training:q} 2>&1 | tee {log:q}"
 
