@@ -22,7 +22,7 @@ PAGES = [
     *("00_summary", "04_segmentation", "05_comparison", "08_cross_validation", "09_published"),
     *("10_planning", "13_more_statistics"),
 ]
-#: what the extra "study" alone brings; sphinx needs charset-normalizer too
+#: what the extra "study" alone brings; sphinx and papermill need two of them too
 HEAVY = """
 import sys
 class Refused:
@@ -37,7 +37,7 @@ def heavy():
     """Names of the modules that only the extra `study` installs."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extra = {d.split(">")[0].lower() for d in project["optional-dependencies"]["study"]}
-    extra -= {"charset-normalizer"}
+    extra -= {"charset-normalizer", "requests"}
     found = metadata.packages_distributions().items()
     return {module for module, dists in found if {d.lower() for d in dists} & extra}
 

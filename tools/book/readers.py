@@ -16,7 +16,7 @@ import string
 import zipfile
 from pathlib import Path
 
-from helpers import datasets, files, studies
+from helpers import files, studies
 from helpers.analyses import inspection
 from helpers.errors import NotComputable, StudyError, command
 from helpers.figures import model_label
@@ -46,6 +46,8 @@ def write(study, out, assets):
 
     assets: the folder that holds the page's own files.
     """
+    from helpers import datasets  # only where there are images
+
     arrays, drawn = datasets.load(study), cases.predictions(study)
     positions = arrays.rows("main", "test")
     index = arrays.index.iloc[positions]

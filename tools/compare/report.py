@@ -120,10 +120,8 @@ def plan(each, asked):
     spread = planning.chosen(stats.variation(each, asked.headline))
     if isinstance(spread, NotComputable):
         return str(spread), pd.DataFrame()
-    images = planning.images_each(planning.IMAGES, unit)
-    needed = stats.patients_needed(
-        spread.between, spread.residual, planning.DIFFERENCES, images, power=planning.POWER
-    )
+    images = planning.images_each(planning.IMAGES, unit, spread)
+    needed = planning.needed(spread, planning.DIFFERENCES, images, power=planning.POWER)
     of = f"{asked.metric} of {asked.class_name}"
     return planning.answer(needed, spread, asked.headline, of, unit), needed
 
