@@ -106,7 +106,7 @@ rule book:
             os.path.relpath(p, REPOSITORY)
             for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))
         ],
-        words="tools/book/claim.yml",
+        words=["tools/book/claim.yml", "CORRECTNESS.md"],
     output:
         f"{RUN}/book.json",  # its record: the old book stays until the new one is whole
     log:
@@ -165,8 +165,6 @@ rule train:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
     log:
         f"{RUN}/logs/train/{{training}}.log",
-    wildcard_constraints:
-        training=settings.one_of(TRAIN),
     threads: max(1, workflow.cores // 2)  # two side by side: one starts or counts while the other computes
     resources:
         gpu=settings.gpus_wanted(),
@@ -178,6 +176,9 @@ rule train:
     shell:
         "OMP_NUM_THREADS={threads} {PYTHON:q} -m helpers notebook {REPOSITORY:q}/notebooks/03_train.ipynb "
         "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"
+
+
+ruleorder: kept > train
 
 
 rule kept:

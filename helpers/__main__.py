@@ -18,6 +18,7 @@ COMMANDS = {
     "headline": ("helpers.workflow.headline", "main"),
     "columns": ("helpers.schemas", "main"),
     "networks": ("helpers.workflow.networks", "main"),
+    "plan": ("helpers.workflow.forecast", "main"),
     "clean": ("helpers.workflow.clean", "main"),
 }
 

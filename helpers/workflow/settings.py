@@ -187,11 +187,11 @@ def folder_state(study, data):
     """Digest of name, size and modification time of every file the manifest names: it changes when
     one of them does.
     """
-    frame, base = studies.images(study), Path(data)
+    frame = studies.images(study)
 
     def state(name):
         try:
-            found = os.stat(base / name)
+            found = os.stat(os.path.join(data, name))
         except OSError:
             return [name, None]
         return [name, found.st_size, found.st_mtime_ns]
