@@ -1,6 +1,7 @@
 """A tiny phantom study in a folder of its own: a few patients, small images, one epoch."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,13 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+OFFLINE = Path(__file__).resolve().parent / "offline"
+runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # no connection leaves this process
+# … and every program that a test starts
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])
+)
+
 #: patients taken of each split
 PATIENTS = {"train": 6, "val": 6, "test": 6}
 
@@ -45,11 +53,8 @@ def shrink(root, study="phantom"):
     content["statistics"]["draws"] = 200
     content["protocols"] = {"quick": quick}
     (target / "study.yml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    for room in (
-        "helpers",
-        "tools",
-        "notebooks",
-    ):  # the workflow names its code as a clone holds it
+    # the workflow names its code as a clone holds it
+    for room in ("helpers", "tools", "notebooks", "CORRECTNESS.md"):
         (root / room).symlink_to(REPOSITORY / room)
     return root
 
@@ -70,8 +75,9 @@ def workflow(root, *arguments, study="phantom", protocol="quick", data=""):
         str(root),
         *arguments,
     ]
+    paths = os.pathsep.join([str(REPOSITORY), str(OFFLINE)])
     asked = {"STUDY": study, "PROTOCOL": protocol, "DATA": data}
-    environment = os.environ | asked | {"STUDY_ROOT": str(root), "PYTHONPATH": str(REPOSITORY)}
+    environment = os.environ | asked | {"STUDY_ROOT": str(root), "PYTHONPATH": paths}
     return subprocess.run(
         command,
         cwd=root,

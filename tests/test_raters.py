@@ -169,7 +169,7 @@ def folder(tmp_path, monkeypatch):
             rows.append(f"i{k},{rater},{rater}/i{k}.png")
     (root / "annotations.csv").write_text("\n".join(rows) + "\n")
     arrays = Arrays(np.zeros((4, 40, 40), np.uint8), np.zeros((4, 40, 40), np.uint8), index(4))
-    mine = SimpleNamespace(root=root, run=tmp_path / "runs" / "mine", classes=CLASSES)
+    mine = SimpleNamespace(root=root, run=tmp_path / "runs" / "mine", ignored=(), classes=CLASSES)
     return arrays, mine, tmp_path / "data"
 
 
@@ -179,6 +179,16 @@ def test_reading_masks_of_raters(folder):
     assert found.names == ("A", "B", "reference") and found.masks.shape == (3, 4, 40, 40)
     assert set(np.unique(found.masks[0])) == {0, 1, 2, 3} and not found.masks[2].any()
     assert people.folder(mine) == mine.run / "data"
+
+
+def test_what_the_form_ignores_is_ignored_in_raters_masks_too(folder):
+    arrays, mine, data = folder
+    mine.classes, mine.ignored = CLASSES[:3], ("3",)
+    found = people.read(mine, arrays, data=data)
+    assert set(np.unique(found.masks[0])) == {0, 1, 2}
+    mine.ignored = ()
+    with pytest.raises(StudyError, match="undeclared values 3"):
+        people.read(mine, arrays, data=data)
 
 
 def test_image_that_one_rater_did_not_draw_is_left_out(folder):

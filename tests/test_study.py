@@ -207,10 +207,13 @@ def test_changes_from_the_command_line_are_in_the_protocol(small):
     assert study.protocol == "quick,size=32,epochs=2,models=qvum+femoral_unet"
     alone = studies.load("small", "quick,models=qvum")
     assert [m["name"] for m in alone.models] == ["qvum"] and len(alone.trainings()) == 1
+    added = studies.load("small", "quick,models=qvum+tlf_unet")
+    assert [m["name"] for m in added.models] == ["qvum", "tlf_unet"]
+    assert added.models[1]["epochs"] == added.models[0]["epochs"]
     for change, message in [
         ("size=9", "SIZE=9: a whole number from 16"),
         ("epochs=x", "EPOCHS=x"),
-        ("models=unet", "MODELS: no unet"),
+        ("models=unet", "MODELS: keep qvum"),
         ("models=femoral_unet", "MODELS: keep qvum"),
         ("lr=3", "'lr=3' is no change"),
     ]:

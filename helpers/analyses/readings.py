@@ -88,6 +88,7 @@ def read(study, arrays, split="test", data=None):
                 mask = read_mask(
                     data / paths.loc[row.image_id, name],
                     study.classes,
+                    ignored=study.ignored,
                     shape=(row.height_px, row.width_px),
                 )
                 masks.append(datasets.resize_mask(mask, size))

@@ -103,6 +103,11 @@ def trainings(study):
     return {f"{runs.slug(m)}/{fold}_{seed}": (m, fold, seed) for m, fold, seed in study.trainings()}
 
 
+def one_of(names):
+    """A regular expression that matches these names alone; nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def training_parameters(model, fold, seed):
     """Command-line parameters of 03_train for one training (list of str)."""
     return ["-p", "model", model, "-p", "fold", fold, "-p", "seed", str(seed)]
@@ -182,11 +187,11 @@ def folder_state(study, data):
     """Digest of name, size and modification time of every file the manifest names: it changes when
     one of them does.
     """
-    frame, base = studies.images(study), Path(data)
+    frame = studies.images(study)
 
     def state(name):
         try:
-            found = os.stat(base / name)
+            found = os.stat(os.path.join(data, name))
         except OSError:
             return [name, None]
         return [name, found.st_size, found.st_mtime_ns]

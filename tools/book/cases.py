@@ -47,6 +47,12 @@ def available(study):
     return (study.run / "cache" / "index.csv").is_file() and bool(predictions(study))
 
 
+def ids(study):
+    """The images that the browser shows, a frozenset of image_id."""
+    index = pd.read_csv(study.run / "cache" / "index.csv", dtype={"image_id": str})
+    return frozenset(index.loc[index["split"] == "test", "image_id"])
+
+
 def predictions(study):
     """Network → what it drew on every image of the study's own split, first seed: uint8 (N, H, W)."""
     seed = study.spec["seeds"][0]

@@ -29,6 +29,7 @@ from helpers import datasets, files, metrics, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.readers import locate, sha256
 from helpers.workflow import results
+from tools.book import private
 from tools.book.build import folder, make
 from tools.book.pack import input_files
 
@@ -114,6 +115,54 @@ def images(study):
                 yield f"{base / name}: is missing"
             elif sha256(base / name) != digest:
                 yield f"{base / name}: is not the {kind} of {study.root / 'images.csv'}"
+
+
+def raters(study):
+    """Differences between the raters' outlines and their hashes in annotations.csv."""
+    check = json.loads((study.run / "cache" / "check.json").read_text(encoding="utf-8"))
+    base, frame = studies.ROOT / check["data"], studies.annotations(study)
+    if frame is None or "sha256_mask" not in frame or not base.is_dir():
+        return
+    inside = frame["image_id"].isin(studies.images(study)["image_id"])
+    for name, digest in frame.loc[inside, ["mask", "sha256_mask"]].dropna().to_numpy():
+        if not locate(base / name)[0].is_file():
+            yield f"{base / name}: is missing"
+        elif sha256(base / name) != digest:
+            yield f"{base / name}: is not the outline of {study.root / 'annotations.csv'}"
+
+
+def learned(study):
+    """Differences between the weights, their records and the settings of study.yml."""
+    for training in study.trainings():
+        place = runs.folder(study, *training)
+        path = place / "weights.json"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            same = files.sha256(place / "weights.safetensors") == record["sha256"]
+            wanted = study.training(*training[:2])
+            if (record["model"], record["fold"], record["seed"]) != training:
+                yield f"{path}: is the record of another training"
+            elif record["training"] != wanted:
+                keys = sorted(k for k in wanted if record["training"].get(k) != wanted[k])
+                yield f"{path}: was learned with another {', '.join(keys) or 'setting'}"
+            elif not same:
+                yield f"{place / 'weights.safetensors'}: are not the weights of {path}"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            yield f"{path}: cannot be compared with its weights ({type(error).__name__}: {error})"
+
+
+def locked():
+    """Differences between the installed libraries that decide the numbers and requirements.lock."""
+    lock = provenance.REPOSITORY / "requirements.lock"
+    if not lock.is_file():
+        yield f"{lock}: is missing"
+        return
+    pins = re.findall(r"^([\w.-]+)==([^ ;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    for name, version in provenance.libraries().items():
+        versions = {v for pinned, v in pins if pinned == name}
+        if version.split("+")[0] not in versions:
+            known = " or ".join(sorted(versions)) or "none"
+            yield f"{lock}: {name} is {version} here, the lock has {known}; run `make env`"
 
 
 def rebuilt(study, place):
@@ -297,8 +346,11 @@ def _equal(made, kept):
     return True
 
 
-def verify(study, quick=False):
-    """Check the book of a study, a line for each step; StudyError lists every difference."""
+def verify(study, quick=False, key=None):
+    """Check the book of a study, a line for each step; StudyError lists every difference.
+
+    key: a file of names and original ids, none of which may stand in anything of the study.
+    """
     place = folder(study)
 
     def step(name, *checks):
@@ -313,9 +365,14 @@ def verify(study, quick=False):
     # mean nothing
     step("hashes of the book, its zip and all it was made from", seals(place), hashes(study, place))
     step("the book, made again from its notebooks", rebuilt(study, place))
+    if key:
+        problems, looked = private.search(study, key)
+        step(f"nobody is named: {looked}", problems)
     if quick:
         return
-    step("images and masks", images(study))
+    step("installed libraries and their lock", locked())
+    step("images, masks and raters' outlines", images(study), raters(study))
+    step("weights, their records and settings", learned(study))
     step("counts from predictions and reference", counted(study))
     step("every page, run again: tables and words", remade(study))
 
@@ -326,16 +383,21 @@ def main(arguments=None):
     parser.add_argument("--study", required=True)
     parser.add_argument("--protocol", default="quick")
     parser.add_argument("--quick", action="store_true", help="without images, counts and pages")
+    parser.add_argument("--key", help="CSV of names and original ids, to be found nowhere")
     args = parser.parse_args(arguments)
     study = studies.load(args.study, args.protocol)
-    verify(study, args.quick)
+    verify(study, args.quick, args.key)
+    names = "" if args.key else " names of people (give KEY=);"
     if args.quick:
-        print("as made; not looked at: images, counts, and whether the pages come out the same")
+        print(
+            f"as made; not looked at:{names} images, weights, libraries, counts, and whether the"
+            " pages come out the same"
+        )
     else:
         measured = ", ".join(MEASURED)
         print(
             f"verified: every file is as it was made, and every page of {study.name} comes out"
-            f" the same. Not looked at: trainings, run again; pictures, pixel by pixel;"
+            f" the same. Not looked at:{names} trainings, run again; pictures, pixel by pixel;"
             f" page {measured}, which measures a machine."
         )
 

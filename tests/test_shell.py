@@ -1,0 +1,124 @@
+"""Nothing that a study or a request says is ever run: names with a shell's signs in them are used
+as they stand, or refused, and either way nothing was touched.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import REPOSITORY, workflow
+from PIL import Image
+
+from helpers import files
+
+HOSTILE = (
+    "$(touch x)",
+    "`touch x`",
+    "a;touch x",
+    "a' ;touch x;'",
+    'a" ;touch x;"',
+    "a\ntouch x\n",
+    "a|touch x",
+    "a&touch x",
+    "${IFS}$(touch${IFS}x)",
+    "{touch,x}",
+    "a>x",
+)
+SENTENCE = " ".join(HOSTILE)
+
+
+def touched(*folders):
+    """Files called x, which no command may have made."""
+    return [p for folder in folders for p in (folder / "x", folder / "runs" / "x") if p.exists()]
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A study of twelve pictures whose words, names and paths are full of a shell's signs."""
+    root, data = tmp_path / "tree $(touch x)", tmp_path / "data ;touch x; '`touch x`"
+    folder = root / "data_manifest/odd"
+    folder.mkdir(parents=True)
+    data.mkdir()
+    content = yaml.safe_load((REPOSITORY / "data_manifest/femoral/study.yml").read_text("utf-8"))
+    content |= {"title": SENTENCE, "question": SENTENCE, "note": SENTENCE, "citation": SENTENCE}
+    content["headline"] = "femoral_unet"
+    content["split"] = {"policy": "given", "unit": "patient", "reason": SENTENCE}
+    quick = content["protocols"]["quick"]
+    quick |= {"image_size": 16, "epochs": 1, "batch": 2, "seeds": [1], "describe": SENTENCE}
+    quick["models"] = [{"name": "femoral_unet"}]
+    quick.pop("cross_validation", None)
+    content["protocols"] = {"quick": quick}
+    (folder / "study.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    rng, rows = np.random.default_rng(0), []
+    for k in range(12):
+        names = [f"{kind}{k} $(touch x);'`touch x`\".png" for kind in "im"]
+        for name, top in zip(names, (256, 2), strict=True):
+            Image.fromarray(rng.integers(0, top, (20, 20), dtype=np.uint8)).save(data / name)
+        person = f"p{k // 2} {HOSTILE[k // 2]}"
+        hashes = [files.sha256(data / name) for name in names]
+        split = ("train", "val", "test")[k // 2 % 3]
+        rows.append([f"i{k}", person, *names, split, *hashes, HOSTILE[k % 11]])
+    columns = ["image_id", "patient_id", "image", "mask", "split", "sha256_image", "sha256_mask"]
+    table = pd.DataFrame(rows, columns=[*columns, "device"]).assign(pixel_spacing_mm="")
+    files.write_csv(table, folder / "images.csv")
+    for room in ("helpers", "tools", "notebooks"):
+        (root / room).symlink_to(REPOSITORY / room)
+    return root
+
+
+@pytest.mark.slow
+def test_a_study_full_of_commands_runs_and_runs_none_of_them(root):
+    data = root.parent / "data ;touch x; '`touch x`"
+    record = "runs/odd/train/femoral_unet/main_1/03_train.json"
+    done = workflow(root, record, "runs/odd/printed.json", study="odd", data=str(data))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert json.loads((root / record).read_text(encoding="utf-8"))["files"]
+    counts = files.read_csv(root / "runs/odd/train/femoral_unet/main_1/counts.csv", dtype=str)
+    assert set(counts["patient_id"]) == {f"p{k} {HOSTILE[k]}" for k in range(6)}
+    assert not touched(root, root.parent, data, REPOSITORY)
+
+
+def change(root, edit):
+    path = root / "data_manifest/odd/study.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    edit(content, content["protocols"]["quick"])
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", HOSTILE[:6:2])
+@pytest.mark.parametrize("field", ["network", "library", "class", "protocol", "study"])
+def test_a_name_that_becomes_a_path_or_an_argument_is_refused(root, field, text):
+    asked = {"study": "odd", "protocol": "quick", "data": str(root)}
+    if field == "network":
+        change(root, lambda content, quick: quick["models"].append({"name": text}))
+    elif field == "library":
+        change(root, lambda content, quick: quick["models"].append({"name": f"smp:Unet/{text}"}))
+    elif field == "class":
+        change(root, lambda content, quick: content["classes"][1].update(name=text))
+    else:
+        asked[field] = text
+    done = workflow(root, **asked)
+    assert done.returncode != 0 and "error: " in done.stderr
+    assert not (root / "runs").exists() and not touched(root, root.parent, REPOSITORY)
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "$(shell touch x)", "$$(touch x)"])
+def test_a_variable_of_make_is_a_text(tmp_path, text):
+    """`clean` stands for every target: it needs no environment, and takes its name the same way."""
+    command = ["make", "-f", str(REPOSITORY / "Makefile"), "clean", f"STUDY={text}"]
+    asked = {"STUDY_ROOT": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [*command, f"PYTHON={sys.executable}"],
+        cwd=tmp_path,
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0 and "name one study" in done.stderr
+    assert not touched(tmp_path, REPOSITORY)
