@@ -10,7 +10,7 @@ QVUM_DATA ?= ../shared/data
 ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
 
 # What a variable holds reaches the recipes as environment, "$$NAME": neither make nor a shell reads it as anything else
-NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS ADVISORIES
+NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES FILES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS METRIC CLASS_NAME TEST UNIT MARGIN ADVISORIES
 $(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
 export $(NAMES)
 unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries anew
@@ -18,35 +18,52 @@ unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries ane
 PY    := .venv/bin/python
 SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
 SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
+LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --quiet --check Snakefile
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: env study plan book keep test test-kill check lab bench verify audit anonymous manifest mine data predict sbom lock clean
+.PHONY: oldest env study plan book analysis keep test test-kill check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
+
+# a bare environment in the folder $(1) that holds uv from the lock
+define bare
+@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
+@$(1)/bin/python -m pip --version > /dev/null 2>&1 || { rm -rf $(1) && $(PYTHON) -m venv $(1); }
+@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > $(1)/uv.lock
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)/uv.lock
+@echo "installing the locked packages into $(1)"
+endef
+
 env: .venv/.ready
 .venv/.ready: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
-	@$(PY) -m pip --version > /dev/null 2>&1 || { rm -rf .venv && $(PYTHON) -m venv .venv; }
-	@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > .venv/uv.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	@echo "installing the locked environment into .venv" && .venv/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	$(call bare,.venv)
+	@.venv/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements.lock
 	@$(PY) -c 'import os, pathlib, site; pathlib.Path(site.getsitepackages()[0], "study.pth").write_text(os.getcwd())'
+	@touch $@
+# what numbers alone need: the dependencies of pyproject.toml without its extras, as the lock has them
+.venv-analysis/.ready: requirements.lock pyproject.toml
+	$(call bare,.venv-analysis)
+	@.venv-analysis/bin/uv pip install --quiet --python .venv-analysis/bin/python --constraint requirements.lock --requirement pyproject.toml
 	@touch $@
 
 study: env ; @$(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
-plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers plan $(WHO)
+plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers costs $(WHO)
 book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
+# from kept numbers alone; METRIC, CLASS_NAME, TEST, UNIT or MARGIN make a trial of the pages that take them as well
+analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}
 keep: env ; @$(PY) -m helpers keep $(WHO)
-test: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest
-check: env ; @.venv/bin/ruff check . && .venv/bin/ruff format --check . && $(PY) -m pytest -m "not slow"
+test: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest
+check: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest -m "not slow" --durations=0 --durations-min=2
+oldest: env ; @.venv/bin/uv venv --quiet --clear --python $(PY) .venv-oldest && .venv/bin/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct -r pyproject.toml --extra study --extra test && .venv-oldest/bin/python -m pytest -m "not slow"
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 test-kill: env ; @$(PY) tests/kill.py
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
 verify: env ; @$(PY) -m tools.book.verify $(WHO) $(if $(QUICK),--quick) $${KEY:+--key "$$KEY"}
+readers: env ; @$(PY) -m tools.book.readers $(WHO) $$FILES
 audit: env ; @$(PY) -m tools.audit "$$PAPER"
 anonymous: env ; @$(PY) -m tools.intake.anonymous --data "$$DATA" --out "$$OUT" --key "$$KEY" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
 manifest: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
 data: env ; @$(PY) -m tools.intake.fetch --study "$$STUDY" $${DATA:+--out "$$DATA"}
 predict: env ; @$(PY) -m tools.predict --model "$$MODEL" --images "$$IMAGES" --out "$$OUT"
 sbom: env ; @$(PY) -m tools.sbom $${ADVISORIES:+--advisories "$$ADVISORIES"}
-lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
+lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra study --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
 clean: ; @$(PYTHON) -m helpers clean --study "$$STUDY"

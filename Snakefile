@@ -11,19 +11,34 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers import provenance, studies
+from helpers import plan, provenance, studies
 from helpers.workflow import settings
 
 REPOSITORY = Path(workflow.basedir)
 STUDY, DATA, GENERATED = settings.begin(
-    os.environ.get("STUDY") or "phantom", os.environ.get("PROTOCOL") or "quick", os.environ.get("DATA")
+    os.environ.get("STUDY") or "phantom",
+    os.environ.get("PROTOCOL") or "quick",
+    os.environ.get("DATA"),
 )
 NAME, RUN = STUDY.name, f"runs/{STUDY.name}"
 WHO = ["--study", NAME, "--protocol", STUDY.protocol]
-NOTEBOOK = ["-p", "study", NAME, "-p", "protocol", STUDY.protocol, "--minutes", str(STUDY.spec["time_limit_min"])]
+NOTEBOOK = [
+    "-p",
+    "study",
+    NAME,
+    "-p",
+    "protocol",
+    STUDY.protocol,
+    "--minutes",
+    str(STUDY.spec["time_limit_min"]),
+]
 
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-os.environ.setdefault("STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm")
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
+)
+os.environ.setdefault(
+    "STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm"
+)
 PYTHON = sys.executable
 if workflow.is_main_process:
     RUNS = "--dry-run" not in sys.argv  # a plan writes nothing, and says what would be made again
@@ -31,13 +46,18 @@ if workflow.is_main_process:
     LOCK = settings.only_one(STUDY) if RUNS else None
     for line in settings.forget_changed(STUDY, RUNS):
         print(line, file=sys.stderr)
+    if RUNS:
+        plan.seal(STUDY)  # before the first training; never again once there is one
 
 TRAININGS = settings.trainings(STUDY)  # folder → network, fold, seed
 ABOUT = settings.pages(REPOSITORY / "notebooks")
 PAGES = [page for page, said in ABOUT.items() if "run" not in said]
 PRINTED = ("printed", "audit", "printed_pairs", "printed_items")
 PAPERS = sorted(STUDY.root.parent.glob("*/published.yml"))
-TRAINED = ("03_train.json", "counts.csv")  # the record knows of all its files; the counts go on by content
+TRAINED = (
+    "03_train.json",
+    "counts.csv",
+)  # the record knows of all its files; the counts go on by content
 
 
 def code(*files):
@@ -47,7 +67,9 @@ def code(*files):
 
 def manifest(*suffixes):
     """The study's manifest files with these suffixes; study.yml is not among them, steps take what they use of it."""
-    found = sorted(p.name for p in STUDY.root.iterdir() if p.suffix in suffixes and p.name != "study.yml")
+    found = sorted(
+        p.name for p in STUDY.root.iterdir() if p.suffix in suffixes and p.name != "study.yml"
+    )
     return [f"data_manifest/{NAME}/{name}" for name in found]
 
 
@@ -73,15 +95,18 @@ rule book:
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
         expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAININGS),
         code=code("tools/book/__main__.py"),
-        style=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))],
+        style=[
+            os.path.relpath(p, REPOSITORY)
+            for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))
+        ],
         words="tools/book/claim.yml",
     output:
         f"{RUN}/book.json",  # its record: the old book stays until the new one is whole
+    log:
+        f"{RUN}/logs/book.log",
     params:
         study=settings.settings(STUDY),
         who=WHO,
-    log:
-        f"{RUN}/logs/book.log",
     shell:
         "{PYTHON:q} -m tools.book {params.who:q} 2>&1 | tee {log:q}"
 
@@ -92,13 +117,15 @@ rule phantom:
         code=code("tools/phantom/__main__.py"),
     output:
         f"{RUN}/data.json",
+    log:
+        f"{RUN}/logs/phantom.log",
+    threads: workflow.cores
     params:
         data=DATA,
         name=NAME,
-        subset=["--images-per-patient", str(k)] if (k := STUDY.spec.get("images_per_patient")) else [],
-    threads: workflow.cores
-    log:
-        f"{RUN}/logs/phantom.log",
+        subset=(
+            ["--images-per-patient", str(k)] if (k := STUDY.spec.get("images_per_patient")) else []
+        ),
     shell:
         "{{ {PYTHON:q} -m tools.phantom --study {params.name:q} --out {params.data:q} {params.subset:q} && "
         "{PYTHON:q} -m helpers made {output:q} {params.data:q}; }} 2>&1 | tee {log:q}"
@@ -112,13 +139,13 @@ rule check:
     output:
         f"{RUN}/cache/check.json",
         f"{RUN}/cache.json",
+    log:
+        f"{RUN}/logs/check.log",
+    threads: workflow.cores
     params:
         files="" if GENERATED else settings.folder_state(STUDY, DATA),
         settings=settings.cache_settings(STUDY),
         who=[*WHO, "--data", DATA],
-    threads: workflow.cores
-    log:
-        f"{RUN}/logs/check.log",
     shell:
         "{PYTHON:q} -m helpers check {params.who:q} 2>&1 | tee {log:q}"
 
@@ -129,16 +156,16 @@ rule train:
         page="notebooks/03_train.ipynb",  # itself, not helpers.figures: a colour trains nothing again
     output:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
+    log:
+        f"{RUN}/logs/train/{{training}}.log",
+    threads: max(1, workflow.cores // 2)  # two side by side: one starts or counts while the other computes
+    resources:
+        gpu=settings.gpus_wanted(),
     params:
         code=lambda w: settings.training_code(TRAININGS[w.training][0]),  # a digest: of 10,000 trainings, 40 files each
         spec=lambda w: settings.training_settings(STUDY, *TRAININGS[w.training][:2]),
         which=lambda w: [*NOTEBOOK, *settings.training_parameters(*TRAININGS[w.training])],
         notebook=f"{RUN}/train/{{training}}/03_train.ipynb",
-    threads: max(1, workflow.cores // 2)  # two side by side: one starts or counts while the other computes
-    resources:
-        gpu=settings.gpus_wanted(),
-    log:
-        f"{RUN}/logs/train/{{training}}.log",
     shell:
         "OMP_NUM_THREADS={threads} {PYTHON:q} -m helpers notebook {REPOSITORY:q}/notebooks/03_train.ipynb "
         "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"
@@ -151,10 +178,10 @@ rule results:
     output:
         f"{RUN}/results/per_image.csv",
         f"{RUN}/results.json",
-    params:
-        who=WHO,
     log:
         f"{RUN}/logs/results.log",
+    params:
+        who=WHO,
     shell:
         "{PYTHON:q} -m helpers results {params.who:q} 2>&1 | tee {log:q}"
 
@@ -162,16 +189,19 @@ rule results:
 rule printed:
     input:
         papers=[f"data_manifest/{p.parent.name}/published.yml" for p in PAPERS],
-        format=[os.path.relpath(p, REPOSITORY) for p in sorted((REPOSITORY / "tools/audit").glob("*.yml"))],
+        format=[
+            os.path.relpath(p, REPOSITORY)
+            for p in sorted((REPOSITORY / "tools/audit").glob("*.yml"))
+        ],
         code=code("tools/audit/__main__.py"),
     output:
         tables=[f"{RUN}/results/{table}.csv" for table in PRINTED],
         record=f"{RUN}/printed.json",
+    log:
+        f"{RUN}/logs/printed.log",
     params:
         paper=f"data_manifest/{NAME}/published.yml",
         out=f"{RUN}/results",
-    log:
-        f"{RUN}/logs/printed.log",
     shell:
         "{{ {PYTHON:q} -m tools.audit {params.paper:q} --out {params.out:q} && "
         "{PYTHON:q} -m helpers made {output.record:q} {output.tables:q}; }} 2>&1 | tee {log:q}"
@@ -179,20 +209,24 @@ rule printed:
 
 rule page:
     input:
-        results=lambda w: f"{RUN}/cache/check.json" if ABOUT[w.page].get("needs") == "images" else f"{RUN}/results/per_image.csv",
+        results=lambda w: (
+            f"{RUN}/cache/check.json"
+            if ABOUT[w.page].get("needs") == "images"
+            else f"{RUN}/results/per_image.csv"
+        ),
         printed=[f"{RUN}/results/{table}.csv" for table in PRINTED],
         others=lambda w: [f"{RUN}/notebooks/{page}.json" for page in ABOUT[w.page].get("reads", ())],
         manifest=manifest(".csv", ".yml"),
         code=lambda w: code(f"notebooks/{w.page}.ipynb"),
     output:
         f"{RUN}/notebooks/{{page}}.json",
+    log:
+        f"{RUN}/logs/{{page}}.log",
+    threads: lambda w: workflow.cores if ABOUT[w.page].get("threads") == "all" else 1  # a quiet machine
     params:
         study=lambda w: settings.settings(STUDY, ABOUT[w.page].get("without", ())),
         which=NOTEBOOK,
         notebook=f"{RUN}/notebooks/{{page}}.ipynb",
-    threads: lambda w: workflow.cores if ABOUT[w.page].get("threads") == "all" else 1  # a quiet machine
-    log:
-        f"{RUN}/logs/{{page}}.log",
     shell:
         "OMP_NUM_THREADS={threads} {PYTHON:q} -m helpers notebook {REPOSITORY:q}/notebooks/{wildcards.page}.ipynb "
         "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"

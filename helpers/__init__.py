@@ -8,7 +8,7 @@ readers/     images and masks of every format           papers/     printed numb
 metrics      four counts, and everything from them      pages/      one module a notebook
 leakage      gates between splits                       workflow/   what the Snakefile asks
 datasets     files to arrays and an index
-models/      a file a network
+models/      a file a network                           plan        what was declared, sealed
 
 Who has an hour reads errors, studies, metrics, datasets, leakage, models/ (qvum, unet, blocks),
 training/ and stats/ (counts, values, intervals, bootstrap, paired, adjust, comparison).

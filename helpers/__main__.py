@@ -14,8 +14,9 @@ COMMANDS = {
     "notebook": ("helpers.workflow.notebook", "main"),
     "keep": ("helpers.workflow.keep", "main"),
     "headline": ("helpers.workflow.headline", "main"),
+    "columns": ("helpers.schemas", "main"),
     "networks": ("helpers.workflow.networks", "main"),
-    "plan": ("helpers.workflow.plan", "main"),
+    "costs": ("helpers.workflow.costs", "main"),
     "clean": ("helpers.workflow.clean", "main"),
 }
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from helpers import files, leakage, studies
 from helpers.errors import StudyError, raise_all
-from helpers.readers import locate, read_image, read_mask, sha256
+from helpers.readers import files_of, read_image, read_mask, sha256
 from helpers.schemas import EXTERNAL
 
 
@@ -96,7 +96,7 @@ def read_row(row, data, classes, ignored=()):
         ("mask", row.mask, row.sha256_mask),
     ]:
         path = data / name
-        if not locate(path)[0].is_file():
+        if not all(file.is_file() for file in files_of(path)):
             problems.append(
                 f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv"
             )

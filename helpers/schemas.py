@@ -11,51 +11,101 @@ SPLITS = ("train", "val", "test")
 #: fold
 EXTERNAL = "external"
 
-_sha = pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$"))
 #: a file below DATA: no absolute path, no drive, no step upwards
 _INSIDE = r"^(?![/\\\\]|[A-Za-z]:)(?!(?:.*[/\\\\])?\.\.(?:[/\\\\]|$)).+$"
-_file = pa.Column(str, pa.Check.str_matches(_INSIDE, error="a path inside DATA"))
-_text = pa.Column(str, pa.Check.str_length(min_value=1))
-_optional = pa.Column(str, required=False, nullable=True)
-_id = pa.Column(str, pa.Check.str_matches(r"^[A-Za-z0-9_.-]+$"), unique=True)
 
 
-def _number(low, high):
+def _text(description, **options):
+    return pa.Column(str, description=description, **options)
+
+
+def _number(low, high, description):
     return pa.Column(
-        float, pa.Check.in_range(low, high), nullable=True, coerce=True, required=False
+        float,
+        pa.Check.in_range(low, high),
+        nullable=True,
+        coerce=True,
+        required=False,
+        description=description,
     )
+
+
+def _optional(description):
+    return _text(description, required=False, nullable=True)
+
+
+def _id(description):
+    return _text(description, checks=pa.Check.str_matches(r"^[A-Za-z0-9_.-]+$"), unique=True)
+
+
+def _file(description, unique=False):
+    inside = pa.Check.str_matches(_INSIDE, error="a path inside DATA")
+    return _text(description, checks=inside, unique=unique)
+
+
+def _sha(description):
+    return _text(description, checks=pa.Check.str_matches(r"^[0-9a-f]{64}$"))
 
 
 IMAGES = pa.DataFrameSchema(
     {
-        "image_id": _id,
-        "patient_id": pa.Column(str, nullable=True),
-        "image": pa.Column(
-            str, pa.Check.str_matches(_INSIDE, error="a path inside DATA"), unique=True
+        "image_id": _id("name of the image in every table and on every page"),
+        "patient_id": _text("whose image it is; empty where nobody knows", nullable=True),
+        "image": _file("file below DATA; `cine.dcm#12` is frame 12 of a cine", unique=True),
+        "mask": _file("file of the outlines, or `file#part`"),
+        "split": _text(
+            "what the image is for: train, val, test, external (another hospital's) or excluded",
+            checks=pa.Check.isin([*SPLITS, EXTERNAL, "excluded"]),
         ),
-        "mask": _file,
-        "split": pa.Column(str, pa.Check.isin([*SPLITS, EXTERNAL, "excluded"])),
-        "sha256_image": _sha,
-        "sha256_mask": _sha,
-        "device": _optional,
-        "pixel_spacing_mm": _number(1e-4, 10),
-        "excluded": _optional,
+        "sha256_image": _sha("of the image file"),
+        "sha256_mask": _sha("of the mask file"),
+        "device": _optional("ultrasound machine or probe"),
+        "pixel_spacing_mm": _number(1e-4, 10, "height of a pixel; empty: distances in pixels"),
+        "excluded": _optional("why the image is left out"),
     },
     strict=True,
 )
 PATIENTS = pa.DataFrameSchema(
     {
-        "patient_id": _id,
-        "age_years": _number(0, 120),
-        "sex": pa.Column(str, pa.Check.isin(["male", "female"]), nullable=True, required=False),
-        "height_cm": _number(30, 250),
-        "weight_kg": _number(1, 400),
-        "excluded": _optional,
+        "patient_id": _id("as in images.csv"),
+        "age_years": _number(0, 120, "years"),
+        "sex": _text(
+            "male or female",
+            checks=pa.Check.isin(["male", "female"]),
+            nullable=True,
+            required=False,
+        ),
+        "height_cm": _number(30, 250, "cm"),
+        "weight_kg": _number(1, 400, "kg"),
+        "excluded": _optional("why the patient is left out"),
     }
 )
 ANNOTATIONS = pa.DataFrameSchema(
-    {"image_id": _text, "rater": _text, "mask": _file, "sha256_mask": _optional}
+    {
+        "image_id": _text("as in images.csv", checks=pa.Check.str_length(min_value=1)),
+        "rater": _text("who drew it", checks=pa.Check.str_length(min_value=1)),
+        "mask": _file("file of this rater's outlines"),
+        "sha256_mask": _optional("of the mask file"),
+    }
 )
+TABLES = {
+    "images.csv": (IMAGES, "One row an image. Columns that are not listed are refused."),
+    "patients.csv": (PATIENTS, "One row a person. Further columns are shown in Table 1."),
+    "annotations.csv": (ANNOTATIONS, "One row an outline of a second reader. May be left out."),
+}
+
+
+def main(arguments=None):
+    """Print data_manifest/README.md: every column of the manifest's tables."""
+    print("# The manifest's tables\n")
+    print("Written by `python -m helpers columns > data_manifest/README.md`; an empty cell is")
+    print("a value that is not known. `make manifest` writes all three from a folder of images.")
+    for name, (schema, about) in TABLES.items():
+        print(f"\n## {name}\n\n{about}\n")
+        print("| column | may be absent | may be empty | what it holds |\n|---|---|---|---|")
+        for column in schema.columns.values():
+            absent, empty = ("" if column.required else "yes"), ("yes" if column.nullable else "")
+            print(f"| {column.name} | {absent} | {empty} | {column.description} |")
 
 
 def read_csv(path, schema):

@@ -256,16 +256,15 @@ def _changed(spec, change, headline):
     """A protocol with one change from the command line: size=96, epochs=10 or models=qvum+unet."""
     key, _, value = change.partition("=")
     if key == "models":
-        wanted, own = value.split("+"), [m["name"] for m in spec["models"]]
-        if missing := [m for m in wanted if m not in own]:
-            raise StudyError(f"MODELS: no {', '.join(missing)} in the protocol; it has {own}")
+        wanted, own = value.split("+"), {m["name"]: m for m in spec["models"]}
         if headline not in wanted:
             raise StudyError(f"MODELS: keep {headline}, which the study is about")
         folds = spec.get("cross_validation", {"models": []})
         folds = folds | {"models": [m for m in folds["models"] if m in wanted]}
         kept = {k: v for k, v in spec.items() if k != "cross_validation"}
         kept |= {"cross_validation": folds} if folds["models"] else {}
-        return kept | {"models": [m for m in spec["models"] if m["name"] in wanted]}
+        # a network that the protocol does not name is trained as the protocol trains all
+        return kept | {"models": [own.get(m, {"name": m}) for m in dict.fromkeys(wanted)]}
     keys = {"size": ("image_size", 16, 2048), "epochs": ("epochs", 1, 100_000)}
     if key not in keys:
         raise StudyError(f"PROTOCOL: {change!r} is no change; give size=, epochs= or models=")

@@ -99,3 +99,31 @@ def tiny(tmp_path_factory):
     done = workflow(root)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return root
+
+
+#: bytes of source that a room is meant to stay within, tests and data apart
+BUDGETS = {"helpers": 420_000, "tools": 260_000, "reading path": 150_000}
+#: what who has an hour reads (helpers/__init__.py)
+READING = (
+    *("errors.py", "studies.py", "metrics.py", "datasets.py", "leakage.py"),
+    *("models/__init__.py", "models/qvum.py", "models/unet.py", "models/blocks.py"),
+    *("training/*.py", "stats/__init__.py", "stats/counts.py", "stats/values.py"),
+    *("stats/intervals.py", "stats/bootstrap.py", "stats/paired.py", "stats/multiplicity.py"),
+    "stats/comparison.py",
+)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The size of the rooms beside what they are meant to hold; a budget fails nothing."""
+    helpers = REPOSITORY / "helpers"
+    rooms = {
+        "helpers": helpers.rglob("*.py"),
+        "tools": (REPOSITORY / "tools").rglob("*.py"),
+        "reading path": (path for pattern in READING for path in helpers.glob(pattern)),
+    }
+    for name, paths in rooms.items():
+        texts = [path.read_bytes() for path in paths]
+        size, lines = sum(map(len, texts)), sum(text.count(b"\n") for text in texts)
+        terminalreporter.write_line(
+            f"{name}: {size / 1000:.0f} KB of {BUDGETS[name] / 1000:.0f}, {lines:,} lines"
+        )

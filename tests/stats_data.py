@@ -2,8 +2,12 @@
 without any network.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
+
+from helpers import metrics
 
 MODELS = {
     "qvum": 0.0,
@@ -83,3 +87,34 @@ def per_image(
             "assd_mm",
         ]
     ]
+
+
+def drawn_at_random(
+    seed, patients=6, images=3, structures=2, models=("a", "b"), absent=0.3, alike=0.0, side=4
+) -> pd.DataFrame:
+    """Counts of small random masks: odd, incomplete and degenerate results, but possible ones.
+
+    images: of each patient, 1 to so many; absent: how often a structure is in neither image nor
+    outline, in one, or in all of a study; alike: share of patients whose images are all copies of
+    the first patient's.
+    """
+    rng = np.random.default_rng(seed)
+    named = ["background", *"xyz"[:structures]]
+    classes = [SimpleNamespace(name=n, index=k) for k, n in enumerate(named)]
+    never = rng.random(structures) < absent / 3
+    kept, rows = {}, []
+    for p in range(patients):
+        copied = p > 0 and rng.random() < alike
+        for i in range(1 if copied else rng.integers(1, images + 1)):
+            there = np.append(True, (rng.random(structures) > absent) & ~never)
+            reference = rng.choice(structures + 1, (side, side), p=there / there.sum())
+            for model in models:
+                right = rng.random((side, side)) < rng.random()
+                other = rng.integers(0, structures + 1, (side, side))
+                made = metrics.rows(np.where(right, reference, other), reference, classes)
+                table = kept[model] if copied else made
+                kept.setdefault(model, made)
+                ids = {"model": model, "patient_id": f"p{p}", "image_id": f"p{p}i{i}"}
+                rows.append(table.assign(**ids))
+    out = pd.concat(rows, ignore_index=True)
+    return out.assign(study="random", fold="main", seed=0, split="test")

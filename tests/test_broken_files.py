@@ -394,8 +394,8 @@ def _(folder):
 
 @broken(
     "mask turned by a quarter",
-    "{path}: the mask has 60 rows × 40 columns, its image 40 × 60; export it at the size of the"
-    " image",
+    "{path}: the mask has 60 rows × 40 columns, its image 40 × 60; height and width are exchanged:"
+    " correct them in the file, or export it again",
     mask=True,
     shape=(40, 60),
 )

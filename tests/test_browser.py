@@ -4,15 +4,22 @@ accessibility.
 
 import functools
 import http.server
+import json
 import re
 import shutil
 import threading
+import zipfile
 
 import pytest
 from report_run import fabricate, notebook
 
+from helpers import studies
+from helpers.errors import StudyError
+from helpers.figures import model_label
+from tools.book import readers
 from tools.book.build import build
 from tools.book.pack import BROWSERS
+from tools.book.readers import PAGE
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: make env installs it"
@@ -29,7 +36,7 @@ HARMLESS = (
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory):
+def study(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         study = fabricate(tmp_path_factory.mktemp("browser"), "phantom", patch)
         notebook(
@@ -38,7 +45,13 @@ def book(tmp_path_factory):
         notebook(
             study, study.run / "notebooks" / "01_cohort.ipynb", "1 · Who was studied", "cohort"
         )
-        yield build(study).parent
+        build(study)
+        yield study
+
+
+@pytest.fixture(scope="module")
+def book(study):
+    return studies.ROOT / "reports" / "phantom" / "book"
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +115,7 @@ def test_next_leads_through_the_whole_book(page, book):
         with page.expect_navigation():
             page.locator("a.right-next").click()
         seen.append(page.url.rsplit("/", 1)[1].split("#")[0])
-    assert sorted(seen) == sorted(set(names(book)) - {"search.html"})
+    assert sorted(seen) == sorted(set(names(book)) - {"search.html", PAGE})
     with page.expect_navigation():
         page.locator("a.left-prev").click()
     assert page.url.endswith(seen[-2])
@@ -227,3 +240,72 @@ def test_policy_stops_a_script_that_slipped_in(chromium, book, tmp_path):
     page.close()
     bad.unlink()
     assert title != "owned"
+
+
+def test_a_blinded_reader_judges_two_images_and_the_file_is_evaluated(page, book, study, capsys):
+    loaded = []
+    page.on("request", lambda r: loaded.append(r.url))
+    page.goto((book / "readers.html").as_uri())
+    letters = page.locator("section.card h3").all_inner_texts()
+    assert letters == ["A", "B", "C"]
+    said = {"found": "1", "safe": "0", "acceptable": "3"}
+    for image in (1, 2):
+        page.wait_for_selector("section:last-child canvas[data-drawn]")
+        drawn = page.evaluate("""[...document.querySelectorAll('canvas')].map(c =>
+            new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size)""")
+        assert min(drawn) > 1
+        assert page.locator("h2").inner_text().startswith(f"Image {image} of")
+        for place, letter in enumerate(letters, 1):
+            for question, value in said.items():
+                page.check(f"input[name='{letter} {question}'][value='{value}']")
+            page.select_option(f"select[name='{letter} rank']", str(place))
+        page.get_by_role("button", name="Next image").click()
+    assert page.locator("[role=status]").inner_text().startswith("6 of ")
+    page.reload()  # nothing is lost
+    assert page.locator("h2").inner_text().startswith("Image 3 of")
+    page.fill("input[name=reader]", "R 1")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save my answers").click()
+    assert waiting.value.suggested_filename == "answers_R_1.json"
+    saved = book.parent / "answers.json"
+    waiting.value.save_as(saved)
+
+    table = readers.read(study, [saved])
+    assert len(table) == 6 and table["image_id"].nunique() == 2
+    assert (table[["found", "safe", "acceptable"]] == [1, 0, 3]).all(axis=None)
+    key = json.loads(next(readers.folder(study).glob("key_*.json")).read_text(encoding="utf-8"))
+    for case in ("c0001", "c0002"):
+        of = table[table["image_id"] == key["cases"][case]["image_id"]].set_index("outline")["rank"]
+        assert of.to_dict() == {
+            name: "ABC".index(letter) + 1 for letter, name in key["cases"][case]["letters"].items()
+        }
+    readers.main(["--study", "phantom", str(saved)])
+    out = capsys.readouterr().out
+    assert "One reader alone has no other" in out and "Q-VUM" in out
+    assert (readers.folder(study) / "acceptability.csv").is_file()
+
+    seen = [p for p in (book / "readers").iterdir() if p.suffix != ".webp"] + [book / PAGE]
+    assert {u.rsplit("/", 1)[1] for u in loaded if u.endswith((".js", ".css", ".html"))} <= {
+        p.name for p in seen
+    }
+    names = [n for m in study.models for n in (m["name"], model_label(m["name"]))]
+    for path in seen:
+        text = path.read_text(encoding="utf-8").lower()
+        assert not [n for n in names if n.lower() in text], path
+
+
+def test_answers_on_other_outlines_are_refused(study, tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"set": "0", "reader": "R", "cases": {}}', encoding="utf-8")
+    with pytest.raises(StudyError, match="has no key"):
+        readers.read(study, [path])
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(StudyError, match=r"a\.json: is no file that the reading page saved"):
+        readers.read(study, [path])
+
+
+def test_the_page_alone_is_packed_for_readers(study, book):
+    with zipfile.ZipFile(readers.packed(study)) as archive:
+        names = archive.namelist()
+    assert "readers/readers.html" in names and "readers/readers/index.js" in names
+    assert not [n for n in names if "key" in n or "cases" in n]

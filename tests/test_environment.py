@@ -28,7 +28,8 @@ def pins():
 
 def test_every_dependency_is_locked_inside_its_range():
     locked = pins()
-    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    extras = PROJECT["optional-dependencies"].values()
+    wanted = [*PROJECT["dependencies"], *(name for extra in extras for name in extra)]
     for requirement in map(Requirement, wanted):
         versions = locked.get(normal(requirement.name))
         assert versions, f"{requirement.name} is not in requirements.lock; run `make lock`"

@@ -290,13 +290,9 @@ def test_names_of_people_stay_out_of_the_manifest(root, folder, tmp_path):
 
 
 def test_numbers_and_names_of_classes_are_not_mixed_by_guess(root, folder):
-    labelme(
-        folder / "masks" / "1_0.json",
-        [("nerve", [[8, 5], [30, 5], [30, 15]])],
-        imageHeight=40,
-        imageWidth=60,
-    )
-    (folder / "masks" / "1_0.png").unlink()
+    for p in range(1, 6):
+        labelme(folder / "masks" / f"{p}_0.json", [("nerve", [[8, 5], [30, 5], [30, 15]])])
+        (folder / "masks" / f"{p}_0.png").unlink()
     with pytest.raises(
         StudyError,
         match="some masks name their classes \\(nerve\\), others number them \\(1, 2, 3\\); ",

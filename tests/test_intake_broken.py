@@ -1,11 +1,16 @@
 """Broken folders, forms, tables and requests: the exact message, and nothing changed."""
 
+import runpy
 import shutil
+import sys
 
+import numpy as np
 import pytest
 from intake_folder import FORM, empty_root, images, state, ten_patients, write
 from pictures import coco, grey, labelme, save
+from PIL import Image
 
+from helpers import errors, studies
 from helpers.errors import StudyError
 from tools.intake import __main__ as command
 from tools.intake import discover, find, form, patients
@@ -282,8 +287,25 @@ def test_table_in_another_encoding(tmp_path):
 )
 def test_command_line_errors(root, arguments, message):
     with pytest.raises(SystemExit) as raised:
-        command.main(arguments)
+        errors.command(command.main, arguments)
     assert str(raised.value) == message and list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "options"),
+    [
+        ("intake", "--study x --data nowhere"),
+        ("intake.anonymous", "--data nowhere --out o --key k.csv"),
+        ("intake.fetch", "--study nowhere"),
+        ("predict", "--model nowhere --images nowhere"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_every_program_ends_in_one_way(program, options, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [program, *options.split()])
+    with pytest.raises(SystemExit) as raised:
+        runpy.run_module(f"tools.{program}", run_name="__main__")
+    assert str(raised.value).startswith("error: ") and "nowhere" in str(raised.value)
 
 
 def test_command_line(root, folder, tmp_path, capsys):
@@ -307,6 +329,23 @@ def test_too_many_values_are_no_classes(folder):
     for p in (folder / "masks").iterdir():
         save(p, grey())
     with pytest.raises(
-        StudyError, match="the masks hold 255 different labels; name the classes in a form"
+        StudyError, match=r"masks/10_0.png and others hold more than 20 grey values"
     ):
         make("mine", folder)
+
+
+@pytest.mark.parametrize("slip", ["smoothed", "named", "255"])
+def test_a_slip_in_one_mask_is_that_pictures_alone(root, folder, slip):
+    path = folder / "masks" / "3_1.png"
+    if slip == "smoothed":
+        save(path, grey())
+    elif slip == "named":
+        labelme(path.with_suffix(".json"), [("nerve", [[8, 5], [30, 5], [30, 15]])])
+        path.unlink()
+    else:
+        pixels = np.asarray(Image.open(path)).copy()
+        pixels[0] = 255
+        save(path, pixels)
+    text = make("mine", folder).read_text()
+    assert len(images(root)) == 19 and "undeclared" in text and "Refused (1)" in text
+    assert [c.name for c in studies.load("mine").foreground] == ["class_1", "class_2", "class_3"]

@@ -42,7 +42,7 @@ def test_masks_are_found_by_name():
 def test_several_masks_are_not_guessed():
     files = ["a.png", "masks/a.png", "a.json"]
     _, refused = find.pair(files, ["a.png"], form.Form())
-    assert refused[0].reason.startswith("2 masks could be its own: a.json, masks/a.png; unite them")
+    assert refused[0].reason.startswith("2 masks could be its own: a.json, masks/a.png; they are")
 
 
 def test_same_name_in_two_folders():

@@ -1,6 +1,8 @@
 """Folders as people hand them over: each kind of fault with its right answer."""
 
+import html
 import json
+import re
 import subprocess
 import unicodedata
 
@@ -9,10 +11,10 @@ import openpyxl
 import pytest
 import yaml
 from intake_folder import FORM, empty_root, images, ten_patients, write
-from pictures import coco, dicom, grey, labelme, labels, save
+from pictures import CLASSES, coco, dicom, grey, labelme, labels, save
 from PIL import Image
 
-from helpers import studies
+from helpers import readers, studies
 from helpers.errors import StudyError
 from tools.intake import __main__ as command
 from tools.intake import (
@@ -110,7 +112,7 @@ def test_masks_in_a_folder_of_any_name_are_told_by_their_values(root, data):
     put(data, [f"drawn/p{k}.png" for k in range(6)], lambda k: labels())
     text = make("mine", data).read_text()
     assert images(root)["mask"].tolist() == [f"drawn/p{k}.png" for k in range(6)]
-    assert "6 files hold few grey values and are called as a picture is (drawn/p0.png, …)" in text
+    assert "6 files hold few grey values and are called as a picture is, or lie beside one" in text
 
 
 def test_a_picture_of_few_values_stands_first(data):
@@ -129,15 +131,121 @@ def test_a_pattern_that_is_too_shallow_is_answered_with_the_right_one(data, tmp_
 # --- several masks, one mask for many
 
 
-def test_two_lesions_or_two_structures_are_never_one(root, data, tmp_path):
-    put(data, [f"b ({k}).png" for k in range(7)], lambda k: grey(seed=k))
-    put(data, [f"b ({k})_mask.png" for k in range(7)], lambda k: labels())
-    put(data, ["b (3)_mask_1.png"], lambda k: labels())
+def part(index):
+    """One of the three structures of ``labels``, in black and white."""
+    return np.where(labels() == index, 255, 0).astype(np.uint8)
+
+
+def drawn(root, data, name="mine"):
+    """The masks of a study as they are read."""
+    loaded = studies.load(name)
+    return [
+        readers.read_mask(data / row.mask, loaded.classes, ignored=loaded.ignored)
+        for row in studies.images(loaded).itertuples()
+    ]
+
+
+def test_numbered_lesions_are_united_and_the_rule_is_said(root, data, capsys):
+    put(data, [f"b ({k}).png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"b ({k})_mask.png" for k in range(6)], lambda k: part(1))
+    put(data, ["b (3)_mask_1.png", "b (3)_mask_2.png"], lambda k: part(k + 2))
     text = make("mine", data).read_text()
-    assert len(images(root)) == 6 and "2 masks could be its own: b (3)_mask" in text
-    content = {"masks": ["{stem}_mask.png", "{stem}_mask_1.png"]} | NERVE
-    text = make("form", data, write(tmp_path / "f.yml", content)).read_text()
-    assert len(images(root, "form")) == 6 and "2 masks are found by the form" in text
+    said = "1 pictures have several mask files, which were united because they differ by a number"
+    assert said in text and said in capsys.readouterr().out
+    assert images(root)["mask"][3] == "{b (3)_mask.png|b (3)_mask_1.png|b (3)_mask_2.png}"
+    found = drawn(root, data)
+    assert np.array_equal(found[3], labels() > 0) and np.array_equal(found[2], labels() == 1)
+    counted = {row.split(":")[0]: row for row in said_counts(text)}
+    assert counted["masks and outlines"] == "masks and outlines: 8"
+
+
+def said_counts(text):
+    rows = re.findall(r"<tr><td>· (.*?)</td><td[^>]*>(\d+)</td></tr>", text)
+    return [f"{what}: {count}" for what, count in rows]
+
+
+STRUCTURES = {
+    "an end of the name": ("images/p{k}.png", "masks/p{k}_{name}.png"),
+    "a start of the name": ("images/p{k}.png", "masks/{name}-p{k}.png"),
+    "a folder": ("images/p{k}.png", "masks/{name}/p{k}.png"),
+    "beside the pictures": ("p{k}.png", "p{k}_{name}.png"),
+    "a folder a patient": ("patient{k}/image.png", "patient{k}/{name}.png"),
+    "with the word mask": ("p{k}.png", "p{k}_{name}_mask.png"),
+}
+
+
+@pytest.mark.parametrize("told", ["form", "names alone"])
+@pytest.mark.parametrize("kind", STRUCTURES)
+def test_one_file_a_structure(root, data, tmp_path, kind, told):
+    image, mask = STRUCTURES[kind]
+    put(data, [image.format(k=k) for k in range(6)], lambda k: grey(seed=k))
+    for index, name in enumerate(("artery", "muscle", "nerve"), 1):
+        have = [k for k in range(6) if (k, name) != (2, "artery")]  # one picture lacks one
+        put(data, [mask.format(k=k, name=name) for k in have], lambda k, i=index: part(i))
+    content = {"classes": [{"name": n} for n in ("artery", "muscle", "nerve")]}
+    make("mine", data, write(tmp_path / "f.yml", content) if told == "form" else None)
+    assert [c.name for c in studies.load("mine").foreground] == ["artery", "muscle", "nerve"]
+    found = drawn(root, data)
+    assert len(found) == 6 and np.array_equal(found[0], labels())
+    assert np.array_equal(found[2], np.where(labels() == 1, 0, labels()))
+
+
+def test_a_structure_drawn_in_its_own_number_or_twice(root, data, tmp_path):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"m/p{k}_nerve.png" for k in range(6)], lambda k: part(1) // 255)
+    put(data, [f"m/p{k}_muscle_1.png" for k in range(6)], lambda k: part(2) // 255 * 2)
+    put(data, [f"m/p{k}_muscle_2.png" for k in range(6)], lambda k: part(3) // 255 * 2)
+    content = NERVE | {
+        "images": ["*.png"],
+        "masks": ["m/{stem}_nerve.png", "m/{stem}_muscle_?.png"],
+    }
+    make("mine", data, write(tmp_path / "f.yml", content))
+    assert np.array_equal(drawn(root, data)[4], np.minimum(labels(), 2))
+
+
+def test_structures_that_overlap_are_said_with_their_size(root, data, tmp_path):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"masks/p{k}_nerve.png" for k in range(6)], lambda k: part(1))
+    wide = part(2)
+    wide[5:15, 28:40] = 255  # 10 rows × 2 columns of the nerve
+    put(data, [f"masks/p{k}_muscle.png" for k in range(6)], lambda k: wide)
+    text = make("mine", data, write(tmp_path / "f.yml", NERVE)).read_text()
+    assert "6 images: nerve and muscle overlap in 20 pixels, which count as muscle" in text
+    assert (drawn(root, data)[0] == 1).sum() == 200
+
+
+def test_drawings_of_two_people_are_never_united(root, data):
+    put(data, [f"p{k}.png" for k in range(7)], lambda k: grey(seed=k))
+    put(data, [f"p{k}_mask.png" for k in range(7)], lambda k: part(1))
+    put(data, ["p3_mask_1.png"], lambda k: np.roll(part(1), 1, 0))
+    text = make("mine", data).read_text()
+    assert "p3_mask_1.png: covers 90% of what p3_mask.png outlines, as two drawings" in text
+    assert len(images(root)) == 6
+
+
+def test_folders_named_after_people_are_no_structures(data):
+    put(data, [f"images/p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"masks/{who}/p{k}.png" for k in range(6) for who in "ab"], lambda k: part(1))
+    with pytest.raises(StudyError, match="covers 100% of what another outlines: are they drawings"):
+        make("mine", data)
+
+
+def test_masks_that_no_rule_unites_are_refused_alone(root, data, tmp_path):
+    put(data, [f"p{k}.png" for k in range(7)], lambda k: grey(seed=k))
+    put(data, [f"p{k}_mask.png" for k in range(7)], lambda k: labels())
+    put(data, ["p3_label.png"], lambda k: labels())
+    text = make("mine", data).read_text()
+    assert len(images(root)) == 6
+    assert "2 masks could be its own: p3_label.png, p3_mask.png; they are neither numbered" in text
+
+
+def test_all_masks_beside_the_one_picture_of_a_folder(root, data):
+    for k in range(6):
+        put(data, [f"{k}ab/images/{k}ab.png"], lambda _, k=k: grey(seed=k))
+        names = [f"{k}ab/masks/{n}{k}f.png" for n in ("07c", "9e1", "b20")]
+        put(data, names, lambda n: part(n + 1))
+    assert "united because they differ by a number" in make("mine", data).read_text()
+    assert np.array_equal(drawn(root, data)[5], labels() > 0)
 
 
 def test_one_mask_for_many_pictures_is_nobodys(data, tmp_path):
@@ -146,6 +254,15 @@ def test_one_mask_for_many_pictures_is_nobodys(data, tmp_path):
     content = NERVE | {"images": ["images/*/*.png"], "masks": ["masks/p0/{stem}.png"]}
     with pytest.raises(StudyError, match=r"its mask masks/p0/f0\.png would serve 2 other pictures"):
         make("mine", data, write(tmp_path / "f.yml", content))
+    listed = content | {"masks": ["masks/p0/{stem}.png", "masks/p1/{stem}.png"]}
+    put(data, ["masks/p1/f0.png", "masks/p1/f1.png"], lambda k: labels())
+    line = (
+        r'such as images: \["images/{patient}/{stem}.png"\] and masks: "masks/{patient}/{stem}.png"'
+    )
+    with pytest.raises(StudyError, match=line):
+        make("mine", data, write(tmp_path / "f.yml", listed))
+    for k in range(2):
+        (data / f"masks/p1/f{k}.png").unlink()
     content |= {"images": ["images/{patient}/{frame}.png"], "masks": "masks/{patient}/{frame}.png"}
     _, refused, _ = find_pairs(data, content, tmp_path)
     assert len(refused) == 4
@@ -237,6 +354,55 @@ def test_the_tool_that_wrote_a_file_is_named(tmp_path, name, content, tool):
     text = content if isinstance(content, str) else json.dumps(content)
     (tmp_path / name).write_text(text)
     assert layouts.tool(tmp_path / name) == tool
+
+
+UNREAD = {
+    "Supervisely": ("ds/img/p{k}.png", "ds/ann/p{k}.png.json", {"objects": [], "size": {}}),
+    "Label Studio": ("p{k}.png", "project.json", [{"annotations": [], "data": {}}]),
+    "CVAT": ("images/p{k}.png", "annotations.xml", "<annotations></annotations>"),
+    "YOLO": ("train/images/p{k}.png", "train/labels/p{k}.txt", "0 0.1 0.2 0.3 0.4 0.5 0.6\n"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+def test_a_layout_that_is_not_read_is_named_with_what_to_export(root, data, kind):
+    image, outlines, content = UNREAD[kind]
+    put(data, [image.format(k=k) for k in range(6)], lambda k: grey(seed=k))
+    for k in range(6):
+        path = data / outlines.format(k=k)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(StudyError) as raised:
+        make("mine", data)
+    told = str(raised.value)
+    assert told.count(f"which {kind} wrote; {layouts.ADVICE[kind]}") == 6
+    assert not list(root.iterdir())
+
+
+def test_a_label_description_and_a_note_beside_a_mask_are_no_masks(root, data):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"p{k}_mask.png" for k in range(6)], lambda k: labels())
+    for k in range(6):
+        (data / f"p{k}.txt").write_text('0 0 0 0 0 0 0 "Clear Label"\n1 255 0 0 1 1 1 "nerve"\n')
+        (data / f"p{k}.json").write_text('{"probe": "linear"}')
+    make("mine", data)
+    assert images(root)["mask"].tolist() == [f"p{k}_mask.png" for k in range(6)]
+
+
+def test_one_number_of_two_people_is_nobodys(root, data):
+    for k in range(8):
+        name, born = ("Meier^Anna", "19610514") if k != 3 else ("Huber^Karl", "19500101")
+        tags = {"PatientID": "TEMP" if k in (2, 3) else f"N{k}", "PatientName": name}
+        dicom(data / f"p{k}.dcm", grey(seed=k), PatientBirthDate=born, **tags)
+        save(data / f"p{k}_mask.png", labels())
+    text = make("mine", data).read_text()
+    assert "two people share its patient number: p3.dcm has another name" in text
+    assert images(root)["image"].tolist() == [f"p{k}.dcm" for k in (0, 1, 4, 5, 6, 7)]
+
+
+def test_the_next_command_can_be_typed_whatever_the_folder_is_called(root, tmp_path):
+    folder = ten_patients(tmp_path / "my scans \u00fc")
+    assert html.escape(f"make study STUDY=mine DATA='{folder}'") in make("mine", folder).read_text()
 
 
 def test_dicom_without_an_ending_whatever_its_name(root, data):
@@ -508,6 +674,9 @@ def test_the_default_protocol_ends_within_an_hour(count, side, size):
     assert fit["image_size"] == size or (size == 96 and fit["image_size"] in (64, 96, 128))
     taken = protocols.seconds(fit["images"], fit["image_size"], fit["epochs"], protocols.FOLDS)
     assert taken <= protocols.BUDGET and fit["epochs"] >= protocols.FEWEST_EPOCHS
+    said = protocols.drafted(count * 5 // 3, 8, side, 5, cores=2)[1][0]
+    minutes = int(re.search(r"in about (\d+) minutes on two free cores", said)[1])
+    assert minutes == round(taken / 60 + 5) <= 45
 
 
 def test_a_drafted_study_has_no_paper_and_no_citation(root, data, monkeypatch):
@@ -546,14 +715,30 @@ def images_of(root, data):
     return studies.read_csv(root / "data_manifest" / "mine" / "images.csv", studies.IMAGES)
 
 
-def test_a_hole_drawn_as_a_shape_is_refused(root, data, tmp_path):
-    for k in range(7):
+HOLE = [[12, 8], [20, 8], [20, 12], [12, 12]]
+
+
+@pytest.mark.parametrize("ignored", [[], ["_background_"]])
+def test_a_hole_drawn_as_a_shape_is_cut_out(root, data, tmp_path, ignored):
+    for k in range(6):
         save(data / f"p{k}.png", grey(seed=k))
-        hole = [("_background_", [[12, 8], [20, 8], [20, 12]])] if k == 2 else []
+        hole = [("_background_", HOLE)] if k == 2 else []
         labelme(data / f"p{k}.json", [("nerve", BOX), *hole])
-    content = {"classes": [{"name": "nerve"}], "ignored": ["_background_"]}
+    content = {"ignored": ignored} if ignored else {}
     text = make("mine", data, write(tmp_path / "f.yml", content)).read_text()
-    assert len(images(root)) == 6 and "is called &#x27;_background_&#x27;, a hole" in text
+    assert [(m > 0).sum() for m in drawn(root, data)] == [220, 220, 188, 220, 220, 220]
+    assert "1 images: 1 shapes called a hole, or background, were cut out" in text
+
+
+def test_a_hole_under_what_it_is_cut_from_is_refused(tmp_path):
+    path = labelme(tmp_path / "a.json", [("hole", HOLE), ("nerve", BOX)])
+    with pytest.raises(StudyError, match="shape 1 is a hole, but lies under what it shall be cut"):
+        readers.read_mask(path, CLASSES)
+    island = [("nerve", BOX), ("hole", HOLE), ("artery", [[14, 9], [16, 9], [16, 11], [14, 11]])]
+    found = readers.read_mask(labelme(tmp_path / "b.json", island), CLASSES)
+    assert ((found == 1).sum(), (found == 3).sum()) == (188, 4)
+    under = [("background", [[0, 0], [60, 0], [60, 40], [0, 40]]), ("nerve", BOX)]
+    assert readers.read_mask(labelme(tmp_path / "c.json", under), CLASSES).sum() == 220
 
 
 def test_masks_in_jpeg_are_refused_by_name(data):
@@ -578,15 +763,16 @@ def test_two_pictures_on_one_screen_both_count():
 def test_the_first_study_follows_and_ends_with_what_to_decide(root, tmp_path, monkeypatch, capsys):
     data, asked = ten_patients(tmp_path / "my scans \u00fc"), []
 
-    def ran(command, **_):
-        asked.append(command)
+    def ran(command, env, **_):
+        asked.append({k: env[k] for k in ("STUDY", "PROTOCOL", "DATA")})
         (root / "reports" / "mine" / "book").mkdir(parents=True)
         (root / "reports" / "mine" / "book" / "index.html").touch()
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(first.subprocess, "run", ran)
+    monkeypatch.setenv("STUDY", "phantom")  # what is asked for counts, not what was set before
     command.main(["--study", "mine", "--data", str(data), "--first"])
-    assert asked[0][-1] == f"data={data}" and "study=mine" in asked[0]
+    assert asked == [{"STUDY": "mine", "PROTOCOL": "quick", "DATA": str(data)}]
     lines = capsys.readouterr().out.splitlines()
     assert lines[-5].endswith("book/index.html") and lines[-6].endswith("intake.html")
     assert [line[:5] for line in lines[-3:]] == ["  1. ", "  2. ", "  3. "]

@@ -1,50 +1,120 @@
-"""Which numbers of a finished study are kept."""
+"""Kept numbers: which, in what form, and that a run can be laid out from them again."""
 
 import json
 
+import kept_run
+import pandas as pd
 import pytest
+import yaml
+from conftest import shrink
 
-from helpers import studies
+from helpers import stats, studies
+from helpers.errors import StudyError
 from helpers.workflow import keep
-
-ROW = (
-    'what,value,low,high,unit,how\nDice of QLM,0.7613,0.7191,0.794,,"mean over 22'
-    ' patients"\nfailed,0,,,images,\n'
-)
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
-    monkeypatch.setattr(studies, "ROOT", tmp_path)
-    for name, text in [
-        ("tables/headline.csv", ROW),
-        ("results/per_image.csv", "model\n"),
-        ("tables/other.csv", "x\n"),
-        ("train/qvum/main_11/weights.json", json.dumps({"seed": 11})),
-    ]:
-        path = tmp_path / "runs/mine" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return tmp_path
+def study(tmp_path, monkeypatch):
+    monkeypatch.setattr(studies, "ROOT", shrink(tmp_path))
+    return kept_run.finished()
 
 
-def test_kept_numbers_are_those_of_the_run_and_nothing_else(root):
-    (root / "reports/mine/results").mkdir(parents=True)
-    (root / "reports/mine/results/old.csv").write_text("from an earlier run")
-    keep.main(["--study", "mine"])
-    kept = root / "reports/mine/results"
-    assert sorted(p.name for p in kept.iterdir()) == [
-        "headline.csv",
-        "per_image.csv",
-        "provenance.json",
+def change(study, **changed):
+    """The study with other settings in its protocol."""
+    path = study.root / "study.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["protocols"]["quick"] |= changed
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return studies.load(study.name, study.protocol)
+
+
+def kept(study):
+    place = keep.folder(study)
+    return sorted(p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file())
+
+
+def test_each_finished_training_is_kept_at_once_and_the_folder_grows(study):
+    last = study.run / "train/tlf_unet/main_1"
+    text = (last / "weights.json").read_text()
+    (last / "weights.json").unlink()  # not finished yet
+    keep.main(["--study", "phantom"])
+    assert len(kept(study)) == 4 * 3 and "tlf_unet" not in str(kept(study))
+    before = {name: (keep.folder(study) / name).read_bytes() for name in kept(study)}
+    (last / "weights.json").write_text(text)
+    keep.main(["--study", "phantom"])
+    assert len(kept(study)) == 5 * 3
+    assert {name: (keep.folder(study) / name).read_bytes() for name in before} == before
+
+
+def test_nothing_but_numbers_and_records_is_kept(study):
+    (study.run / "train/tlf_unet/main_1/predictions.npy").write_bytes(b"outlines")
+    kept_run.page(study, "06_cases", {"tables/areas.csv": "a\n1\n", "figures/worst.png": "png"})
+    written, left = keep.keep(study)
+    assert not left and sorted(p.suffix for p in written) == sorted(
+        [".gz", ".gz", ".json"] * 5 + [".csv"]
+    )
+
+
+def test_a_training_is_laid_out_again_byte_for_byte(study, tmp_path):
+    keep.keep(study)
+    for (model, fold, seed), path in keep.trainings(study).items():
+        keep.restore(path, tmp_path / "again")
+        place = study.run / "train" / model / f"{fold}_{seed}"
+        for name in (*keep.TABLES, keep.RECORD):
+            assert (tmp_path / "again" / name).read_bytes() == (place / name).read_bytes()
+    assert list(keep.trainings(study)) == study.trainings()
+
+
+def test_counts_read_from_what_is_kept_pass_every_check(study):
+    keep.keep(study)
+    rows = pd.concat([keep.counts(path) for path in keep.trainings(study).values()])
+    assert stats.check(rows)["image_id"].nunique() == len(studies.images(study))
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"), [({"epochs": 9}, "epochs"), ({"loss": {"name": "bce"}}, "loss")]
+)
+def test_a_training_with_other_settings_is_neither_kept_nor_used(study, changed, word):
+    keep.keep(study)
+    now = change(study, **changed)
+    with pytest.raises(StudyError, match=f"main_1: has another {word}"):
+        keep.keep(now)
+    with pytest.raises(StudyError, match=f"trained with another {word} than the study has now"):
+        keep.trainings(now)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "word"),
+    [
+        ("manifest_sha256", "0", "images.csv"),
+        ("class_weights", [1, 1], "weights of the classes"),
+        ("classes", ["background"], "classes"),
+        ("fold", "cv9", "fold cv9"),
+        ("study", "other", "femoral_unet of other"),
+    ],
+)
+def test_a_record_says_in_what_it_differs(study, key, value, word):
+    record = json.loads((study.run / "train/femoral_unet/main_1/weights.json").read_text())
+    assert keep.differs(record, study) == []
+    assert keep.differs(record | {key: value}, study) == [word]
+
+
+def test_tables_of_another_protocol_or_older_than_a_training_are_left_out(study):
+    kept_run.page(study, "06_cases", {"tables/areas.csv": "a\n"}, "2026-01-02 03:00:00 UTC")
+    kept_run.page(study, "02_images", {"results/agreement.csv": "b\n"}, protocol="paper")
+    _, left = keep.keep(study)
+    assert left == [
+        "02_images: was made under protocol 'paper'",
+        "06_cases: is older than a training; run `make study` to its end",
     ]
-    assert (kept / "headline.csv").read_text() == ROW
-    assert json.loads((kept / "provenance.json").read_text()) == {"qvum": {"seed": 11}}
+    assert not any(name.startswith(("tables", "results")) for name in kept(study))
 
 
-def test_nothing_is_kept_of_a_study_that_has_not_run(root):
-    with pytest.raises(
-        SystemExit, match=r"error: .*yours: no finished study to keep numbers of; run `make study"
-    ):
-        keep.main(["--study", "yours"])
-    assert not (root / "reports").exists()
+def test_nothing_is_kept_of_a_study_that_has_not_run(study):
+    for record in study.run.glob("train/*/*/weights.json"):
+        record.unlink()
+    with pytest.raises(StudyError, match=r"no finished training of protocol 'quick' to keep; run"):
+        keep.keep(study)
+    assert not (studies.ROOT / "reports").exists()
+    with pytest.raises(StudyError, match="no kept numbers of protocol 'quick'; `make keep` keeps"):
+        keep.trainings(study)

@@ -24,7 +24,13 @@ def test_the_variation_to_plan_with(fitted):
     close = planning.chosen(fitted)
     assert close.rival == "unet" and close.closest
     row = fitted.set_index("model").loc["vistr"]
-    assert planning.chosen(fitted, "vistr") == Spread(row["between"], row["residual"], "vistr")
+    far = planning.chosen(fitted, "vistr")
+    assert far == Spread(
+        row["between"], row["residual"], "vistr", False, told_apart=True, icc_high=row["icc_high"]
+    )
+    cautious = far.cautious()
+    assert cautious.icc == pytest.approx(row["icc_high"]) and cautious.icc > far.icc
+    assert cautious.between + cautious.residual == pytest.approx(far.between + far.residual)
     given = planning.chosen(fitted, sd_between=0.3, sd_within=0.4)
     assert given == Spread(0.09, pytest.approx(0.16)) and given.icc == pytest.approx(0.36)
     with pytest.raises(StudyError, match="no estimate for comparator 'dmrnet'; there are: unet"):
@@ -49,7 +55,7 @@ def test_where_no_plan_can_be_made(fitted):
 def test_the_answer_in_words():
     needed = pd.DataFrame(
         {"difference": [0.01, 0.01, 0.02], "images": [1, 5, 1], "patients": [311, np.nan, 80]}
-    )
+    ).assign(plan=planning.MEASURED)
     text = planning.answer(needed, Spread(1, 1, "unet", True), "qvum", "Dice of QLM", "patient")
     assert (
         "- for a difference of **0.01**: **311 patients** with 1 image each, or **more than 100,000"
@@ -62,12 +68,12 @@ def test_the_answer_in_words():
 
 def test_tables_of_what_is_needed():
     spread = Spread(0.001, 0.002, "unet")
-    needed = stats.patients_needed(spread.between, spread.residual, [0.02], [1, 5])
+    needed = planning.needed(spread, [0.02], [1, 5])
     options = {"goal": "non-inferiority", "margin": 0.02}
-    not_worse = stats.patients_needed(spread.between, spread.residual, [0.0], [1, 5], **options)
+    not_worse = planning.needed(spread, [0.0], [1, 5], **options)
     both = planning.joined(needed, not_worse)
     wide = planning.needs(both, "patient")
-    assert wide.shape == (2, 4) and list(wide["goal"]) == ["difference", "non-inferiority"]
+    assert wide.shape == (2, 5) and list(wide["goal"]) == ["difference", "non-inferiority"]
     assert planning.joined(needed, NotComputable("no margin")).equals(needed)
     assert "no margin is known" in planning.needs_note(
         NotComputable("no margin is known"), "Dice", "patient"
@@ -76,8 +82,54 @@ def test_tables_of_what_is_needed():
     assert planning.worth(spread, "patient")["measured ICC 0.33"].iloc[-1] == pytest.approx(
         22000 / (1 + 999 / 3)
     )
-    assert planning.images_each([1, 5], "patient") == [1, 5]
-    assert planning.images_each([1, 5], "image") == [1]
+    assert planning.images_each([1, 5], "patient", spread) == [1, 5]
+    assert planning.images_each([1, 5], "image", spread) == [1]
+    lost = planning.needs(both.assign(patients=np.nan), "patient")
+    assert lost.shape == wide.shape, "what needs too many patients is said, not left out"
+
+
+def test_the_plan_says_what_the_upper_limit_of_the_icc_would_cost(fitted):
+    spread = planning.chosen(fitted)
+    needed = planning.needed(spread, [0.02], [1, 29])
+    by = needed.set_index(["plan", "images"])["patients"]
+    assert by[planning.CAUTIOUS, 1] == by[planning.MEASURED, 1]
+    assert by[planning.CAUTIOUS, 29] > by[planning.MEASURED, 29]
+    text = planning.answer(needed, spread, "qvum", "Dice of QLM", "patient")
+    assert f"but up to {spread.icc_high:.2f} would fit" in text
+    assert f"**{by[planning.CAUTIOUS, 29]:.0f} patients** with 29 images each" in text
+
+
+def test_one_image_a_patient_is_planned_on_the_safe_side():
+    """10 patients with 29 images in place of 218 with one, before: the ICC was read as 0."""
+    rows = stats_data.per_image(40, 29, models={"qvum": 0.0, "unet": 0.3}, seed=4)
+    one = rows[rows["image_id"].isin(rows.drop_duplicates("patient_id")["image_id"])]
+    few = one["image_id"].unique()[[0, 9, 19, 29]]
+    owners = one.loc[one["image_id"].isin(few), "patient_id"].unique()
+    nearly = rows[rows["image_id"].isin(one["image_id"]) | rows["patient_id"].isin(owners)]
+    for part in (one, nearly):
+        values = stats.values(part, "Dice", "QLM")
+        mixed = [f(values, "qvum").iloc[0] for f in (stats.mixed_differences, stats.mixed_models)]
+        for fit in mixed:
+            assert "cannot be told apart" in fit["note"] and np.isnan(fit["icc"])
+            assert 0 < fit["p"] < 1
+        spread = planning.chosen(planning.variation(part, "qvum", "Dice", "QLM"))
+        assert not spread.told_apart and (spread.icc, spread.residual) == (1, 0)
+        assert planning.images_each([1, 5, 29], "patient", spread) == [1]
+        needed = planning.needed(spread, [0.02], [1])
+        text = planning.answer(needed, spread, "qvum", "Dice", "patient")
+        assert "cannot be told apart" in text and "29 images" not in text
+        assert "measured" not in " ".join(planning.worth(spread, "patient"))
+        with pytest.raises(NotComputable, match="cannot be told apart"):
+            stats.icc(part, "qvum", "Dice", "QLM")
+    values = stats.values(one, "Dice", "QLM")
+    plain = stats.paired_t(values, "qvum").iloc[0]
+    for fit in (f(values, "qvum").iloc[0] for f in (stats.mixed_differences, stats.mixed_models)):
+        assert (fit["p"], fit["low"]) == pytest.approx((plain["p"], plain["low"]), rel=1e-6)
+    spread = planning.chosen(planning.variation(one, "qvum", "Dice", "QLM"))
+    assert spread.between == pytest.approx(plain["sd"] ** 2)
+    safe = planning.needed(spread, [0.02], [1])["patients"].iloc[0]
+    truth = planning.chosen(planning.variation(rows, "qvum", "Dice", "QLM"))
+    assert safe > 0.5 * planning.needed(truth, [0.02], [1])["patients"].iloc[0]
 
 
 def test_the_page_says_what_it_plans_with_where_nothing_else_is_asked_for():

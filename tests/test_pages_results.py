@@ -95,11 +95,11 @@ def test_found_missed_and_drawn_where_none_in_words():
     assert text == [
         "- **nerve**: found in 6 of the 12 images that show it, missed in 6.",
         "- **bone**: in no test image, so it can be neither found nor missed; drawn in 12 of the 12"
-        " that do not.",
-        "- **artery**: in no test image, so it can be neither found nor missed; drawn in 0 of the"
-        " 12 that do not.",
+        " images that do not show it (on average 40, at most 40 pixels, 4.0 % of the image).",
+        "- **artery**: in no test image, so it can be neither found nor missed; drawn in none of"
+        " the 12 images that do not show it.",
         "- **vein**: found in 6 of the 6 images that show it, missed in none; drawn in 6 of the 6"
-        " that do not.",
+        " images that do not show it (on average 40, at most 40 pixels, 4.0 % of the image).",
     ]
 
 
@@ -178,7 +178,8 @@ def test_failures_say_what_is_absent_and_what_is_drawn_where_none():
     rows = results(nerve=[GOOD, BAD], bone=EMPTY, artery=WRONG)
     assert failed(rows, study("nerve", "bone", "artery")) == (
         "Outlines with a Dice below 0.5: **6 of 12 for nerve; bone is in no test image and was"
-        " never drawn; 12 of 12 for artery (12 drawn where there is none)**."
+        " never drawn; 12 of 12 for artery, which is in no test image; artery drawn in 12 of the"
+        " 12 images that do not show it (on average 40, at most 40 pixels, 4.0 % of the image)**."
     )
 
 

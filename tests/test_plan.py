@@ -1,86 +1,131 @@
-"""A plan says what a run will cost, from trainings that were timed, and writes nothing."""
-
-import os
+"""A plan is called declared before any result only where the seal proves it."""
 
 import pytest
-from conftest import shrink, workflow
+import yaml
+from report_run import fabricate, root_of
 
-from helpers import files, runs, studies
-from helpers.workflow import plan
-
-HOUR = {"started": "2026-01-01 10:00:00 UTC", "finished": "2026-01-01 11:00:00 UTC"}
+from helpers import files, plan, studies
+from helpers.errors import StudyError
+from helpers.pages import summary
+from tools.book import plan as page
 
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    monkeypatch.setattr(studies, "ROOT", shrink(tmp_path))
+    monkeypatch.setattr(studies, "ROOT", root_of(tmp_path, "phantom"))
     return studies.load("phantom")
 
 
-def done(study, model, fold, **changes):
-    """Leave the record of a training that took an hour."""
-    folder = runs.folder(study, model, fold, 1)
-    record = {"model": model, "training": study.training(model, fold), "images": {"train": 12}}
-    files.write_json(record | HOUR | changes, folder / "weights.json")
-    (folder / "03_train.json").write_text("{}")
+def train(study, started):
+    record = {"started": started}
+    files.write_json(record, study.run / "train" / "qvum" / "main_11" / "03_train.json")
 
 
-def test_without_any_training_the_hours_are_unknown(study):
-    said = plan.lines(study)
-    assert said[:2] == [
-        "5 of 5 trainings are still to be done",
-        "hours: unknown, no training has been timed here yet",
-    ]
+def declare(study, **statistics):
+    path = study.root / "study.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["statistics"] |= statistics
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return studies.load("phantom")
 
 
-def test_hours_come_from_trainings_that_were_timed(study):
-    done(study, "femoral_unet", "main")  # 12 images, one epoch: an hour
-    said = plan.lines(study)
-    assert said[0] == "4 of 5 trainings are still to be done"
-    # three folds learn from 12 of 36 images, an hour each; tlf_unet is taken for an average network
-    assert (
-        "about 2.0 hours of training, 2 side by side" in said[1] and "(4.0 hours in all)" in said[1]
-    )
-    assert said[2].startswith("longest chain: check, one training of 60 minutes, results")
-    assert said[3] == "never timed, so taken for an average network: tlf_unet"
+def test_a_plan_sealed_before_the_training_is_declared_before_any_result(study):
+    assert plan.state(study).why == "no plan was sealed before the first training"
+    plan.seal(study)
+    train(study, "2999-01-01 00:00:00 UTC")
+    found = plan.state(study)
+    assert found.before and found.first == "2999-01-01 00:00:00 UTC" and not found.changes
+    assert found.sealed["plan"]["statistics"]["test"] == "patient_t"
 
 
-def test_a_training_of_other_settings_is_still_to_be_done(study):
-    done(
-        study,
-        "femoral_unet",
-        "main",
-        training=study.training("femoral_unet", "main") | {"epochs": 9},
-    )
-    assert ("femoral_unet", "main", 1) in plan.missing(study)
+def test_a_change_after_the_seal_is_named_and_the_seal_stays(study):
+    plan.seal(study)
+    train(study, "2999-01-01 00:00:00 UTC")
+    kept = plan.path(study).read_bytes()
+    study = declare(study, test="sign_flip")
+    plan.seal(study)
+    assert plan.path(study).read_bytes() == kept
+    found = plan.state(study)
+    assert not found.before and "changed after it was sealed" in found.why
+    assert found.changes == (("statistics, test", "patient_t", "sign_flip"),)
 
 
-def test_disk_is_the_cache_predictions_and_weights(study):
-    weights = runs.folder(study, "femoral_unet", "main", 1) / "weights.safetensors"
-    weights.parent.mkdir(parents=True)
-    for name in (weights, runs.folder(study, "tlf_unet", "main", 1) / weights.name):
-        name.parent.mkdir(parents=True, exist_ok=True)
-        name.write_bytes(bytes(2_000_000))
-    assert plan.lines(study)[-1] == "disk: about 10 MB beside the images"
+def test_an_image_moved_to_another_split_is_a_change(study):
+    plan.seal(study)
+    path = study.root / "images.csv"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(",test,", ",train,", 1), encoding="utf-8")
+    names = [name for name, *_ in plan.state(study).changes]
+    assert names == ["images, train", "images, test", "images, assignment sha256"]
 
 
-def test_a_plan_writes_nothing_of_the_study(study):
-    """Snakemake's own notes aside, which lie in .snakemake."""
-    before = sorted(studies.ROOT.rglob("*"))
-    plan.lines(study)
-    workflow(studies.ROOT, "--dry-run")
-    after = [p for p in studies.ROOT.rglob("*") if ".snakemake" not in p.parts]
-    assert sorted(after) == before
+def test_a_change_on_the_command_line_is_one(study):
+    plan.seal(study)
+    (change,) = plan.state(studies.load("phantom", "quick,epochs=2")).changes
+    assert change == ("protocols, quick, on the command line", None, "epochs=2")
 
 
-def test_a_plan_beside_a_running_study_is_not_refused_and_leaves_its_lock(study):
-    from helpers.workflow import settings
+def test_a_seal_made_after_a_training_proves_nothing(study):
+    train(study, "2999-01-01 00:00:00 UTC")
+    plan.seal(study)
+    assert "after the first training" in plan.state(study).why
 
-    held = settings.only_one(study)
-    done = workflow(studies.ROOT, "--dry-run")
-    assert done.returncode == 0, done.stderr
-    second = workflow(studies.ROOT)
-    assert second.returncode != 0
-    assert f"process {os.getpid()}) is at work here" in second.stderr
-    assert not (study.run / "data.json").exists()
-    held.close()
+
+def test_a_training_older_than_the_seal_is_seen(study):
+    plan.seal(study)
+    train(study, "2001-01-01 00:00:00 UTC")
+    assert "after the first training" in plan.state(study).why
+
+
+def test_a_plan_sealed_again_before_any_training_keeps_the_earlier_hash(study):
+    plan.seal(study)
+    first = plan.state(study).sealed
+    plan.seal(study)
+    assert plan.state(study).sealed == first
+    study = declare(study, margin=0.05)
+    plan.seal(study)
+    second = plan.state(study).sealed
+    assert second["earlier"] == [{"sha256": first["sha256"], "time": first["time"]}]
+    assert plan.state(study).before
+
+
+@pytest.mark.parametrize("old, new", [("patient_t", "sign_flip"), ('"time": "20', '"time": "19')])
+def test_an_altered_plan_is_refused(study, old, new):
+    plan.seal(study)
+    text = plan.path(study).read_text(encoding="utf-8")
+    assert old in text
+    plan.path(study).write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(StudyError, match=r"plan\.json: is not what was sealed"):
+        plan.state(study)
+
+
+def test_the_pages_say_declared_before_any_result_only_when_proven(study):
+    assert "no plan was sealed" in summary.declared(plan.state(study))
+    assert "no plan was sealed" in page.verdict(plan.state(study))
+    plan.seal(study)
+    train(study, "2999-01-01 00:00:00 UTC")
+    found = plan.state(study)
+    for said in (summary.declared(found), page.verdict(found)):
+        assert (
+            said.startswith("**Declared before any result") and found.sealed["sha256"][:16] in said
+        )
+    declare(study, metric="IoU")
+    found = plan.state(study)
+    for said in (summary.declared(found), page.verdict(found)):
+        assert "Not declared before any result: the plan was changed" in said
+
+
+def test_plan_and_run_stand_side_by_side(tmp_path, monkeypatch):
+    made = fabricate(tmp_path, "phantom", monkeypatch)
+    text = page.page(made)
+    assert "Planned and run" not in text
+    for folder in (made.run / "train").iterdir():
+        folder.rename(made.run / folder.name)
+    plan.seal(made)
+    (made.run / "train").rmdir()
+    for name in ("qvum", "unet"):
+        files.write_json({}, made.run / "train" / name / "main_11" / "03_train.json")
+    text = page.page(declare(made, test="sign_flip"))
+    assert "<td>Test</td><td>patient t</td><td>sign flip</td>" in text
+    assert "<td>statistics, test</td><td>patient_t</td><td>sign_flip</td>" in text
+    assert "<td>Networks</td><td>Q-VUM, U-Net</td><td>Q-VUM, U-Net</td>" in text

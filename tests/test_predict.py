@@ -14,7 +14,8 @@ from PIL import Image
 
 from helpers import models, readers
 from helpers.errors import StudyError
-from helpers.models import trained
+from helpers.models import inference, trained
+from helpers.readers import videos
 from helpers.training import checkpoint, losses
 from tools.predict import __main__ as predict
 from tools.predict import exports
@@ -86,10 +87,10 @@ def test_picture_becomes_mask_overlay_and_area(model, tmp_path):
     assert found.shape == (64, 96)
     assert dice(found, mask) > 0.9
     assert table["area_px"].tolist() == [int(found.sum())]
-    assert np.isnan(table["area_mm2"][0])  # a PNG does not say how large a pixel of tissue is
+    assert table["unit"][0] == "px" and table["area"][0] == table["area_px"][0]  # a PNG says no mm
     assert np.isnan(table["frames_per_second"][0])  # a still has none
     assert np.array(Image.open(tmp_path / "out/scan_overlay.png")).shape == (64, 96, 3)
-    kept = pd.read_csv(tmp_path / "out/areas.csv")
+    kept = pd.read_csv(tmp_path / "out/measures.csv")
     assert kept["area_px"].tolist() == table["area_px"].tolist()
     assert (
         json.loads((tmp_path / "out/prediction.json").read_text())["network"]["model"]
@@ -108,8 +109,16 @@ def test_dicom_gives_areas_in_mm2(model, tmp_path):
     image, mask = disc()
     scan(tmp_path / "scan.dcm", image)
     table = predict.run(model, tmp_path / "scan.dcm", tmp_path / "out", ("png", "nifti"))
-    assert table["area_mm2"][0] == pytest.approx(table["area_px"][0] * 0.02)
-    assert table["area_mm2"][0] == pytest.approx(mask.sum() * 0.02, rel=0.1)
+    assert table["unit"][0] == "mm" and table["area"][0] == pytest.approx(
+        table["area_px"][0] * 0.02, abs=1e-3
+    )
+    assert table["area"][0] == pytest.approx(mask.sum() * 0.02, rel=0.1)
+    ellipse = 2 * 16 * 0.2  # of the disc's height in mm: the axis of its length
+    assert table["length"][0] == pytest.approx(ellipse, rel=0.1)
+    assert table["thickness"][0] == pytest.approx(1.732 * 16 * 0.1, rel=0.1)
+    assert table["depth_edge"][0] == pytest.approx((30 - 15) * 0.2, abs=0.4)
+    along = pd.read_csv(tmp_path / "out/profiles.csv")
+    assert len(along) == 40 and along["thickness"].max() == pytest.approx(3.2, rel=0.15)
     assert table[["pixel_height_mm", "pixel_width_mm"]].to_numpy().tolist() == [[0.2, 0.1]]
     volume = readers.open_picture(tmp_path / "out/scan_mask.nii.gz")
     assert volume.spacing_mm == pytest.approx((0.2, 0.1))
@@ -138,7 +147,7 @@ def test_cine_gives_a_video_and_a_row_for_each_frame(model, tmp_path):
     table = predict.run(model, tmp_path / "cine.dcm", tmp_path / "out")
     assert table["frame"].tolist() == [0, 1, 2, 3]
     assert (table["frames_per_second"] > 0).all()
-    video, rate = exports.read_video(tmp_path / "out/cine_overlay.mp4")
+    video, rate = videos.read_video(tmp_path / "out/cine_overlay.mp4")
     assert (video.shape, rate) == ((4, 64, 96), 20.0)
     assert len(list((tmp_path / "out/cine_mask").glob("*.png"))) == 4
     with pytest.raises(StudyError, match="refers to a DICOM file of one frame"):
@@ -157,22 +166,59 @@ def test_video_in_video_out(model, tmp_path):
     exports.video(frames, (64, 96), 10, tmp_path / "clip.mp4")
     table = predict.run(model, tmp_path / "clip.mp4", tmp_path / "out", ("nifti",))
     assert len(table) == 5
-    assert exports.read_video(tmp_path / "out/clip_overlay.mp4")[0].shape == (5, 64, 96)
+    assert videos.read_video(tmp_path / "out/clip_overlay.mp4")[0].shape == (5, 64, 96)
     assert readers.open_picture(tmp_path / "out/clip_mask.nii.gz").pixels.shape == (5, 64, 96)
 
 
-def test_folder_with_a_bad_file_names_it_and_segments_the_rest(model, tmp_path):
+def test_folder_with_a_bad_file_names_it_and_segments_the_rest(model, tmp_path, capsys):
     save(tmp_path / "in", "a.png", disc()[0])
-    save(tmp_path / "in", "a.bmp", disc()[0])
+    save(tmp_path / "in", "a.bmp", disc(column=40)[0])
+    (tmp_path / "in/b.png").write_text("hello")
     (tmp_path / "in/notes.txt").write_text("hello")
-    with pytest.raises(StudyError, match=r"2 of 3 files were segmented[\s\S]*notes.txt"):
+    with pytest.raises(StudyError, match=r"2 of 3 pictures were segmented[\s\S]*b.png: is no PNG"):
         predict.run(model, tmp_path / "in", tmp_path / "out")
-    assert pd.read_csv(tmp_path / "out/areas.csv")["image"].nunique() == 2
+    assert pd.read_csv(tmp_path / "out/measures.csv")["image"].nunique() == 2
     assert sorted(p.name for p in (tmp_path / "out").glob("*_mask.png")) == [
         "a_bmp_mask.png",
         "a_png_mask.png",
     ]
     assert not list((tmp_path / "out").glob(".part*"))
+    told = capsys.readouterr().out
+    assert "files in the folder: 4\n· pictures used: 2\n· pictures refused: 1\n" in told
+    assert "· not looked at: 1\n  1 × .txt is neither a picture nor a mask (notes.txt)" in told
+
+
+def test_a_cd_of_a_hospital(model, tmp_path, capsys):
+    disk = tmp_path / "cd"
+    (disk / "IMAGES").mkdir(parents=True)
+    for k in (1, 2):
+        scan(disk / "IMAGES" / f"IM{k}", disc(column=40 + k)[0])
+    for name in ("DICOMDIR", "Thumbs.db", "README.TXT", "viewer.exe"):
+        (disk / name).write_bytes(b"MZ what a CD holds")
+    table = predict.run(model, disk, tmp_path / "out")
+    assert table["image"].tolist() == [str(disk / "IMAGES" / f"IM{k}") for k in (1, 2)]
+    told = capsys.readouterr().out
+    assert "files in the folder: 6\n· pictures used: 2\n" in told
+    about = json.loads((tmp_path / "out/prediction.json").read_text())["files"]
+    assert sum(about.values()) == 6
+
+
+def test_outlines_at_the_training_size_are_those_that_are_scored(model):
+    frames = np.stack([disc(SIZE, SIZE, 8 + i, 20 - i, 5 + i % 4)[0] for i in range(5)])
+    network = trained.load(model, "cpu")
+    scored = inference.predict(network.network, torch.from_numpy(frames), network.norm)
+    assert np.array_equal(trained.segment(network, frames), scored) and scored.any()
+
+
+def test_our_own_segmentation_is_read_back(model, tmp_path):
+    scan(tmp_path / "scan.dcm", disc()[0])
+    predict.run(model, tmp_path / "scan.dcm", tmp_path / "out", ("dicom-seg", "png", "nifti"))
+    classes = trained.load(model).classes
+    masks = [
+        readers.read_mask(tmp_path / "out" / name, classes)
+        for name in ("scan_seg.dcm", "scan_mask.png", "scan_mask.nii.gz")
+    ]
+    assert masks[0].any() and all(np.array_equal(m, masks[0]) for m in masks)
 
 
 def test_segmentation_needs_dicom_and_something_found(model, tmp_path):
@@ -203,7 +249,7 @@ def test_command_line(model, tmp_path, capsys):
     image = save(tmp_path, "scan.png", disc()[0])
     predict.main(["--model", str(model), "--images", str(image), "--out", str(tmp_path / "out")])
     assert "1 file(s) segmented" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match=r"error: .*missing.png: no such file"):
+    with pytest.raises(StudyError, match=r"missing.png: no such file"):
         predict.main(
             [
                 "--model",

@@ -252,6 +252,42 @@ def test_a_patient_of_two_groups_is_in_both_and_counted_once():
     }
 
 
+def _people(**columns):
+    n = len(next(iter(columns.values())))
+    return pd.DataFrame({"patient_id": map(str, range(n))} | columns)
+
+
+def test_a_standardised_difference_is_0_only_where_there_is_none():
+    split = ["train"] * 3 + ["test"] * 3
+    found = {}
+    for name, sex in {"apart": "mmmfff", "alike": "mffmff", "one": "mmmmmm"}.items():
+        table = stats.summarise(_people(split=split, sex=list(sex)), "split", [], ["sex"])
+        found[name] = stats.table1_tests(table).iloc[0]["smd"]
+    assert found == {"apart": np.inf, "alike": pytest.approx(0), "one": 0}
+    ages = {"apart": [40] * 3 + [50] * 3, "alike": [40] * 6, "few": [40] * 3 + [50, None, None]}
+    for name, values in ages.items():
+        table = stats.summarise(_people(split=split, age=values), "split", ["age"], [])
+        found[name] = stats.table1_tests(table).iloc[0]["smd"]
+    assert (found["apart"], found["alike"]) == (np.inf, 0) and np.isnan(found["few"])
+    half = stats.summarise(
+        _people(split=["train"] * 4 + ["test"] * 4, sex=list("mmffmmfx")), "split", [], ["sex"]
+    )
+    assert 0 < stats.table1_tests(half).iloc[0]["smd"] < np.inf
+
+
+def test_a_table_of_patients_prints_no_number_that_is_none():
+    people = _people(
+        split=["train"] * 3 + ["val"] * 2 + ["test"] * 2,
+        age=[40, 50, 60, 70, None, None, None],
+        sex=["m", "f", "f", "m", "m", None, None],
+    )
+    table = stats.table1(stats.summarise(people, "split", ["age"], ["sex"]))
+    cells = table.filter(regex="n = ").to_numpy().ravel()
+    assert not any("nan" in cell for cell in cells)
+    row = table.set_index("characteristic").loc["age"]
+    assert (row["val (n = 2)"], row["test (n = 2)"]) == ("70.0", "–")
+
+
 def test_the_caveat_says_what_a_split_by_image_costs():
     assert "little about new patients" in stats.caveat("patient", {"unit": "image"})
     assert "new patients" not in stats.caveat("patient", {"policy": "given"})

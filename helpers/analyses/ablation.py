@@ -171,5 +171,6 @@ def effects(study, counts, pairs):
             "high",
             "p",
             "p_adjusted",
+            "unsettled",
         ]
     ]

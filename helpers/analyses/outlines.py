@@ -10,7 +10,6 @@ import pandas as pd
 
 from helpers import metrics
 from helpers.stats.bootstrap import Ratios, limits, resample
-from helpers.stats.counts import MIN_UNITS
 
 DISTANCES = ("hd95", "assd")
 
@@ -25,28 +24,31 @@ def means(rows, values, draws, seed):
         groups = known.groupby("unit")[name]
         total, count = groups.sum().to_numpy(), groups.size().to_numpy(float)
         result |= {name: known[name].mean(), f"{name}_low": np.nan, f"{name}_high": np.nan}
-        if len(total) >= MIN_UNITS:
-            drawn = resample(
-                Ratios(total[:, None, None], count[:, None, None], np.ones(1)), draws, seed
-            )
-            low, high, _ = limits(drawn, "bootstrap_t", 0.95, len(total))
-            result |= {f"{name}_low": low[0], f"{name}_high": high[0]}
+        if len(total):
+            ratios = Ratios(total[:, None, None], count[:, None, None], np.ones(1))
+            most = np.inf if name.startswith(DISTANCES) else 1.0
+            found = limits(resample(ratios, draws, seed), "bootstrap_t", 0.95, (0.0, most))
+            result |= {f"{name}_low": found.low[0], f"{name}_high": found.high[0]}
     return result
 
 
-def found(rows):
+def found(rows, pixel_mm=None, by="class"):
     """How often a structure was found, missed, or drawn where there is none: a row a class.
 
-    rows: per-image counts of one network and split. Columns: class, outlines (images, each once a
-    training), present, found (some of it drawn), missed (nothing of it drawn), absent (not in the
-    image), drawn_where_none, largest_percent (the largest of those, in % of the image).
+    rows: per-image counts of one network and split; pixel_mm: image_id → side of an evaluated pixel
+    (of a square one as large), None where unknown; by: "model" for several networks and one class.
+    Columns: class (or
+    model), outlines (images, each once a training), present, found (some of it drawn), missed
+    (nothing of it drawn), absent (not in the image), drawn_where_none, and the mean and the largest
+    size of those: mean_px, largest_px (evaluated pixels), mean_mm2, largest_mm2 (NaN where a pixel
+    has no known size), largest_percent (of the image); NaN where none was drawn.
     """
     rows = rows[rows["class"] != "background"]
     there = rows["tp"] + rows["fn"] > 0
     wrong = rows["fp"].where(~there, 0)
     flags = pd.DataFrame(
         {
-            "class": rows["class"],
+            by: rows[by],
             "outlines": 1,
             "present": there,
             "found": rows["tp"] > 0,
@@ -55,9 +57,16 @@ def found(rows):
             "drawn_where_none": wrong > 0,
         }
     )
-    table = flags.groupby("class", sort=False).sum().astype(int)
-    share = 100 * wrong / rows[metrics.COUNTS].sum(axis=1)
-    table["largest_percent"] = share.where(wrong > 0).groupby(rows["class"]).max()
+    table = flags.groupby(by, sort=False).sum().astype(int)
+    drawn = rows[wrong > 0]
+    side = drawn["image_id"].map({} if pixel_mm is None else pixel_mm).astype(float)
+    for unit, sizes in (("px", drawn["fp"]), ("mm2", drawn["fp"] * side**2)):
+        each = sizes.groupby(drawn[by])
+        whole = each.count() == each.size()  # NaN where a pixel of one has no known size
+        table[f"mean_{unit}"] = each.mean().where(whole)
+        table[f"largest_{unit}"] = each.max().where(whole)
+    share = 100 * drawn["fp"] / drawn[metrics.COUNTS].sum(axis=1)
+    table["largest_percent"] = share.groupby(drawn[by]).max()
     return table.reset_index()
 
 

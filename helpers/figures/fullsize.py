@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from helpers import readers, studies
+from helpers import studies
 
 BARS_CM = (10, 5, 2, 1, 0.5)
 
@@ -25,38 +25,40 @@ def cases(study, arrays, chosen, drawn, width=5.2):
     )
     for (plain, outlined), (heading, image_id) in zip(axes, chosen.items(), strict=True):
         place = int(np.flatnonzero(arrays.index["image_id"] == image_id)[0])
-        row, image = arrays.index.iloc[place], _image(study, arrays, place)
-        size = _size(row, arrays.masks.shape[-1], image.shape)
+        row, pixels = arrays.index.iloc[place], image(study, arrays, place)
+        size = extent(row, arrays.masks.shape[-1], pixels.shape)
         for ax in (plain, outlined):
-            ax.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(0, size[1], size[0], 0))
+            ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, size[1], size[0], 0))
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
         plain.set_title(heading, fontsize=8)
         _outlines(outlined, study, arrays.masks[place], size, reference=True)
         _outlines(outlined, study, drawn[place], size)
-        if _scale_known(row):
+        if scale_known(row):
             _bar(plain, size)
     return fig
 
 
-def _image(study, arrays, place):
+def image(study, arrays, place):
     """The image as its file has it; as the networks saw it where the file is no longer there."""
     check = study.run / "cache" / "check.json"
     data = json.loads(check.read_text(encoding="utf-8")).get("data") if check.is_file() else None
     path = studies.ROOT / (data or study.run / "data") / arrays.index["image"].iloc[place]
+    from helpers import readers  # every image format: a page without images must not need them
+
     return readers.read_image(path)[0] if Path(path).is_file() else arrays.images[place]
 
 
-def _scale_known(row):
+def scale_known(row):
     return np.isfinite(row["pixel_mm"])
 
 
-def _size(row, side, shape):
+def extent(row, side, shape):
     """Height and width of what is shown, in mm where the scale is known, else in pixels.
 
     pixel_mm is that of the array, side × side, into which the file was resized.
     """
-    if not _scale_known(row):
+    if not scale_known(row):
         return shape
     if "pixel_row_mm" in row:
         return row["pixel_row_mm"] * side, row["pixel_column_mm"] * side

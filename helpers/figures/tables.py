@@ -125,8 +125,8 @@ def number(value, digits):
     """A number with a true minus sign, '–' for none; no minus before a zero."""
     if pd.isna(value):
         return "–"
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "" if float(text) == 0 else "−")
+    text = f"{value:.{digits}f}".replace("inf", "∞")
+    return text.replace("-", "" if text.strip("-0.") == "" else "−")
 
 
 def readable(frame, digits=3, note=""):

@@ -78,16 +78,23 @@ def clips(positions, patients, clip):
     )
 
 
-def predict(network, images, norm, batch=16, bf16=False):
-    """Class of every pixel, uint8 (N, H, W). images: uint8 tensor (N, H, W) on any device; network
-    in any mode.
+def logits(network, images, norm, batch=16, bf16=None):
+    """Yield the logits, (n, classes, H, W), of batches of images.
+
+    images: uint8 tensor (N, H, W) on any device; network in any mode. bf16: None follows the one
+    rule by which networks are trained and scored, ``has_bf16`` of the device.
     """
     device = next(network.parameters()).device
+    bf16 = has_bf16(device) if bf16 is None else bf16
     batch = max(1, batch // models.clip_length(network)) * models.clip_length(network)
     network.eval()
-    result = []
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        for start in range(0, len(images), batch):
-            x = prepare(images[start : start + batch, None].to(device), norm)
-            result.append(network(x).argmax(1).to(torch.uint8).cpu())
-    return torch.cat(result).numpy()
+    for start in range(0, len(images), batch):
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            found = network(prepare(images[start : start + batch, None].to(device), norm))
+        yield found
+
+
+def predict(network, images, norm, batch=16, bf16=None):
+    """Class of every pixel, uint8 (N, H, W); as ``logits``."""
+    found = (x.argmax(1).to(torch.uint8).cpu() for x in logits(network, images, norm, batch, bf16))
+    return torch.cat(list(found)).numpy()

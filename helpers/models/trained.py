@@ -89,27 +89,24 @@ def _classes(record):
     )
 
 
-def segment(predictor, frames, batch=8):
+def segment(predictor, frames, batch=16):
     """Class of every pixel at the frames' own size: uint8 (frames, rows, columns) to the same.
 
     Each frame is resized to the training size; the logits are enlarged bilinearly before the
-    largest is taken, so that outlines are smooth at the original size.
+    largest is taken, so that outlines are smooth at the original size. A frame of the training size
+    gets the outlines that the study scored.
     """
-    device = next(predictor.network.parameters()).device
-    batch = max(1, batch // models.clip_length(predictor.network)) * models.clip_length(
-        predictor.network
+    small = np.stack([datasets.resize_image(f, predictor.size) for f in frames])
+    order = inference.clips(
+        np.arange(len(small)), ["one"] * len(small), models.clip_length(predictor.network)
+    )
+    found = inference.logits(
+        predictor.network, torch.from_numpy(small[order]), predictor.norm, batch
     )
     result = []
-    with torch.inference_mode():
-        for start in range(0, len(frames), batch):
-            small = np.stack(
-                [datasets.resize_image(f, predictor.size) for f in frames[start : start + batch]]
-            )
-            x = inference.prepare(torch.from_numpy(small)[:, None].to(device), predictor.norm)
-            logits = predictor.network(x).float()
-            for one in logits:  # one at a time: a full-size cine would not fit into memory
-                large = F.interpolate(
-                    one[None], frames.shape[1:], mode="bilinear", align_corners=False
-                )
-                result.append(large.argmax(1)[0].to(torch.uint8).cpu().numpy())
-    return np.stack(result)
+    for one in (one for some in found for one in some):  # one at a time: large ones fill the memory
+        large = F.interpolate(
+            one[None].float(), frames.shape[1:], mode="bilinear", align_corners=False
+        )
+        result.append(large.argmax(1)[0].to(torch.uint8).cpu().numpy())
+    return np.stack(result)[np.unique(order, return_index=True)[1]]

@@ -10,13 +10,20 @@ from types import SimpleNamespace
 
 from IPython.display import Markdown, display
 
-from helpers import datasets, figures, files, stats, studies
+from helpers import figures, files, stats, studies
 from helpers.errors import NotComputable, StudyError
 
 #: parameter of a page → key of study.yml's statistics
 DECLARED = {"class_name": "class"}
 #: the unit that a page is asked for → the test that takes it, where none is named
 UNIT_TESTS = {"patient": "patient_t", "image": "image_t"}
+
+#: lies in a run that was laid out from kept numbers, without images (helpers.workflow.analysis)
+KEPT = "kept.json"
+NEEDS_IMAGES = (
+    "This part needs the images, and this report was made from kept numbers alone; with the images:"
+    " `make study STUDY={study} DATA=folder`"
+)
 
 #: option of ``stats.intervals`` → key of study.yml's statistics
 RESAMPLING = {"method": "interval", "draws": "draws", "seed": "seed"}
@@ -50,7 +57,13 @@ class Page:
 
     @cached_property
     def arrays(self):
-        """The cached images, masks and index (datasets.Arrays)."""
+        """The cached images, masks and index (datasets.Arrays); the NotComputable in their place
+        where the run was laid out from kept numbers.
+        """
+        if (self.study.run / KEPT).is_file():
+            return NotComputable(NEEDS_IMAGES.format(study=self.study.name))
+        from helpers import datasets  # readers of every image format, which numbers alone need not
+
         return datasets.load(self.study)
 
     @cached_property

@@ -14,6 +14,7 @@ SAID = {
     "worse": "**does harm**",
     "not told apart": "shows no effect that chance would not give",
     "not tested": "cannot be judged: alike everywhere, or too few to test",
+    stats.UNSETTLED: "cannot be judged: the answer hangs on how absent structures are counted",
 }
 
 

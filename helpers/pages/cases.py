@@ -5,6 +5,7 @@ import pandas as pd
 from helpers import figures, runs, stats
 from helpers.errors import NotComputable
 from helpers.figures import tables
+from helpers.pages import absent
 
 FLAT = -0.5  # a slope of difference on size below it: small ones drawn too large, large too small
 
@@ -48,16 +49,16 @@ def in_words(cases, scores, failed, found, study, acceptable):
 def failures_in_words(failed, found, study, acceptable):
     """How many outlines of each structure the headline network fails, absent structures said."""
     own = failed[failed["model"] == study.headline].set_index("class")
-    absent = found.set_index("class")
+    drawn = {row[0]: row for row in found.itertuples(index=False)}
     listed = []
     for c in study.foreground:
-        name, row = c.name.replace("_", " "), own.loc[c.name]
-        extra = int(absent.loc[c.name, "drawn_where_none"])
+        name, row, where = c.name.replace("_", " "), own.loc[c.name], drawn[c.name]
         if row["n"] == 0:
             listed.append(f"{name} is in no test image and was never drawn")
             continue
         text = f"{row['below']} of {row['n']} for {name}"
-        text += f" ({extra} drawn where there is none)" if extra else ""
+        text += "" if where.present else ", which is in no test image"
+        text += f"; {name} {absent.drawn(where)}" if where.drawn_where_none else ""
         listed.append(text)
     return f"Outlines with a Dice below {acceptable}: **{'; '.join(listed)}**."
 

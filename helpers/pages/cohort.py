@@ -153,9 +153,12 @@ def largest(balance):
             "No difference between the groups can be measured: too few patients, or no variation"
         )
     worst = known.loc[known["smd"].idxmax()]
+    size = f"{worst['smd']:.2f} standard deviations"
+    if worst["smd"] == float("inf"):
+        size = "they differ in what does not vary within them, so it has no measure"
     return (
         f"The largest difference is in **{worst['variable'].split(',')[0]}**, between"
-        f" {worst['reference']} and {worst['group']}: {worst['smd']:.2f} standard deviations."
+        f" {worst['reference']} and {worst['group']}: {size}."
     )
 
 

@@ -18,8 +18,11 @@ SAID = {
     "better": "better than",
     "worse": "worse than",
     "not told apart": "not shown to differ from",
+    stats.UNSETTLED: "not to be judged against",
     "not tested": "not tested against",
 }
+#: rule for what has no score → how it is said
+RULES = {"zero": "as 0", "one": "as 1"}
 #: verdict of a claim → how it is counted
 CLAIMS = {
     "holds": "hold, counted by patient too",
@@ -44,12 +47,7 @@ def several(rows, headline, settings):
         raise NotComputable(
             f"Only {model_label(headline)} has results: there is nothing to compare it with"
         )
-    metric, class_ = settings["metric"], settings["class"]
-    if stats.wide(stats.values(rows, metric, class_), "image").empty:
-        raise NotComputable(
-            f"No image has a {metric} of {words(class_)} for every network, so they cannot be"
-            " compared on it"
-        )
+    stats.common(rows, settings["metric"], settings["class"])
     return rows
 
 
@@ -90,8 +88,47 @@ def size(row, many):
 
 
 def aside(row):
-    """A sentence where verdict and interval point different ways, else ''."""
-    return f". {row['differ']}" if row["differ"] else ""
+    """A sentence where verdict and interval point different ways, or where the rule for absent
+    structures matters, else ''.
+    """
+    parts = filter(None, [row["differ"], otherwise(row)])
+    return "".join(f". {text}" for text in parts)
+
+
+def otherwise(row):
+    """What the test gives where images without a score are counted, a sentence, else ''."""
+    said = {}
+    for rule, how in RULES.items():
+        if row.get(f"{rule}_verdict"):
+            p = p_text(row[f"{rule}_p"])
+            found = f"{signed(row[f'{rule}_difference'])} (P {p if p[0] == '<' else f'= {p}'})"
+            said.setdefault((found, row[f"{rule}_verdict"]), []).append(how)
+    if not said:
+        return ""
+    each = [f"{' or '.join(how)} {found}, {v}" for (found, v), how in said.items()]
+    text = f"With images without a score counted {'; '.join(each)}"
+    if row["unsettled"]:
+        text += ": the answer hangs on that rule, so it is no verdict"
+    return text
+
+
+def left_out(unscored, metric, class_):
+    """How many images a comparison leaves out, and for whom; '' for none. unscored: of
+    ``stats.unscored``.
+    """
+    lost, first = unscored[unscored["undefined"] > 0], unscored.iloc[0]
+    if lost.empty:
+        return ""
+    each = ", ".join(f"{model_label(r.model)} {r.undefined}" for r in lost.itertuples())
+    whose = f", of {first['patients']} patients" if first["patients"] else ""
+    many = f"{first['in_any']} of {first['images']} images{whose}"
+    to_find = metric in ("recall", "TPR", "FNR")
+    why = "nothing of it is there to find" if to_find else "it is neither there nor drawn"
+    if class_ in (stats.ALL, stats.FOREGROUND):
+        what = f"**In {many}, a structure has no {metric}** and is left out of the image's mean"
+    else:
+        what = f"**Left out of the comparison: {many}**, without a {metric} of {words(class_)}"
+    return f"{what}, because {why} (images by network: {each})."
 
 
 def listed(names):
@@ -225,9 +262,9 @@ def agreement(tests, others):
 
     tests: the declared one; others: as :func:`others`.
     """
-    declared = tests.set_index("model")
+    declared, unjudged = tests.set_index("model"), ["not tested", stats.UNSETTLED]
     tested = others.dropna(subset=["p_adjusted"])
-    tested = tested[tested["model"].isin(declared.index[declared["verdict"] != "not tested"])]
+    tested = tested[tested["model"].isin(declared.index[~declared["verdict"].isin(unjudged)])]
     if tested.empty:
         return ""
     other = tested[_sign(tested) != tested["model"].map(_sign(declared))]

@@ -167,7 +167,9 @@ def icc_of_differences(icc):
     """The mean ICC of the differences, cut to what a simulation can draw; icc: ``stats.icc``."""
     found = icc.loc[icc["what"] == "difference", "icc"].dropna()
     if found.empty:
-        raise NotComputable("No differences between networks, so they have no ICC")
+        raise NotComputable(
+            "There are no differences between networks, or they do not vary, so they have no ICC"
+        )
     return found.clip(0, 0.95).mean()
 
 

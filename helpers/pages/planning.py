@@ -1,6 +1,6 @@
 """Page 10: how many patients, and how many images of each, the next study needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -14,24 +14,41 @@ DIFFERENCES = (0.01, 0.02, 0.05)
 PATIENTS = (10, 15, 22, 30, 45, 60, 90, 120)
 IMAGES = (1, 5, 29)
 POWER = 0.8
+MEASURED, CAUTIOUS = "ICC as measured", "ICC at its upper limit"
+UNSPLIT = (
+    f"Fewer than {stats.MIN_UNITS} patients here have more than one image, so what varies between"
+    " patients and what varies within one cannot be told apart. The plan is on the safe side: all"
+    " of it counts as between patients (ICC 1), one image each, and further images of a patient"
+    " add nothing."
+)
 
 
 @dataclass(frozen=True)
 class Spread:
     """How much a difference between two networks varies. between, residual: variances between and
     within patients (metric units squared); rival: the network it was measured against, '' where
-    the variation was given; closest: nobody named it.
+    the variation was given; closest: nobody named it; told_apart: the two variances were measured
+    apart, else all of it counts as between patients; icc_high: the upper limit of the ICC, NaN
+    where none is known.
     """
 
     between: float
     residual: float
     rival: str = ""
     closest: bool = False
+    told_apart: bool = True
+    icc_high: float = float("nan")
 
     @property
     def icc(self):
         """The share of the variance that lies between patients."""
         return self.between / (self.between + self.residual)
+
+    def cautious(self):
+        """The same variance with as much of it between patients as the ICC's upper limit allows."""
+        total = self.between + self.residual
+        between = max(self.icc_high, self.icc) * total
+        return replace(self, between=between, residual=total - between)
 
 
 def variation(rows, headline, metric, class_):
@@ -64,38 +81,71 @@ def chosen(fitted, comparator="", sd_between=0.0, sd_within=0.0):
             f" difference varies. {give}"
         )
     row = used.iloc[0]
-    return Spread(row["between"], row["residual"], row["model"], not comparator)
+    known = row["between"], row["residual"], row["model"], not comparator
+    return Spread(*known, bool(row["told_apart"]), row["icc_high"])
 
 
 def _closest(known):
     return known.sort_values("difference", key=abs).head(1)
 
 
-def images_each(images, unit):
-    """The numbers of images a patient that are tried; one where patients are unknown."""
-    return list(images) if unit == "patient" else [1]
+def images_each(images, unit, spread):
+    """The numbers of images a patient that are tried; one where patients are unknown, or where
+    nobody knows what more of them would add.
+    """
+    apart = isinstance(spread, NotComputable) or spread.told_apart
+    return list(images) if unit == "patient" and apart else [1]
+
+
+def needed(spread, differences, images, **options):
+    """``stats.patients_needed`` for a Spread: with its ICC (column plan MEASURED) and, where the
+    ICC has an upper limit, with that (CAUTIOUS).
+    """
+    plans = {MEASURED: spread}
+    if spread.told_apart and spread.icc_high > spread.icc:
+        plans[CAUTIOUS] = spread.cautious()
+    parts = [
+        stats.patients_needed(s.between, s.residual, differences, images, **options).assign(plan=n)
+        for n, s in plans.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def answer(needed, spread, headline, of, unit, power=POWER):
-    """The answer as a Markdown list. needed: as ``stats.patients_needed`` for the differences; of:
-    the metric in words.
+    """The answer as a Markdown list. needed: as :func:`needed` for the differences; of: the metric
+    in words.
     """
     text = (
         f"To find a true difference in {of} with a chance of {100 * power:.0f} % (two-sided test at"
         " 5 %), the next test set needs\n\n"
     )
-    for difference, part in needed.groupby("difference", sort=False):
-        each = [
-            f"**{_many(r.patients)} {unit}s**{_with(r.images, unit)}" for r in part.itertuples()
-        ]
-        text += f"- for a difference of **{difference:g}**: {', or '.join(each)}\n"
+    measured, cautious = (needed[needed["plan"] == p] for p in (MEASURED, CAUTIOUS))
+    text += _lines(measured, unit)
     if spread.rival:
         closest = ", the closest rival here" if spread.closest else ""
         text += (
             f"\nThe variation is that of {model_label(headline)} against"
             f" {model_label(spread.rival)}{closest}."
         )
+    if unit == "patient" and not spread.told_apart:
+        text += f" **{UNSPLIT}**"
+    if len(cautious):
+        text += (
+            f" How much of it lies between patients is known roughly: an ICC of {spread.icc:.2f},"
+            f" but up to {spread.icc_high:.2f} would fit these results (95 % interval), and then it"
+            f" takes\n\n{_lines(cautious, unit)}"
+        )
     return text
+
+
+def _lines(needed, unit):
+    lines = ""
+    for difference, part in needed.groupby("difference", sort=False):
+        each = [
+            f"**{_many(r.patients)} {unit}s**{_with(r.images, unit)}" for r in part.itertuples()
+        ]
+        lines += f"- for a difference of **{difference:g}**: {', or '.join(each)}\n"
+    return lines
 
 
 def _many(number):
@@ -110,14 +160,18 @@ def _with(images, unit):
 
 
 def needs(needed, unit):
-    """``stats.patients_needed`` as a table: a row a goal and difference, a column a number of
-    images each.
+    """:func:`needed` as a table: a row a goal, difference and plan, a column a number of images
+    each.
     """
     each = needed["images"].map(
         lambda n: f"patients with {n} image(s) each" if unit == "patient" else "images"
     )
-    wide = needed.assign(each=each).pivot_table(
-        index=["goal", "difference"], columns="each", values="patients", sort=False
+    wide = needed.assign(each=each, patients=needed["patients"].map(_many)).pivot_table(
+        index=["goal", "difference", "plan"],
+        columns="each",
+        values="patients",
+        aggfunc="first",
+        sort=False,
     )
     return wide.reset_index()
 
@@ -129,7 +183,7 @@ def worth(spread, unit, patients=22):
     """
     grid = pd.DataFrame({"images_per_patient": [1, 2, 5, 10, 29, 100, 1000]})
     grid["images"] = patients * grid["images_per_patient"]
-    known = unit == "patient" and not isinstance(spread, NotComputable)
+    known = unit == "patient" and not isinstance(spread, NotComputable) and spread.told_apart
     measured = {f"measured ICC {spread.icc:.2f}": spread.icc} if known else {}
     for name, icc in (measured | {"ICC 0.05": 0.05, "ICC 0.2": 0.2, "ICC 0.5": 0.5}).items():
         grid[name] = grid["images"] / (1 + (grid["images_per_patient"] - 1) * icc)
@@ -153,18 +207,21 @@ def needs_note(margin, metric, unit, power=POWER):
         return f"{fewest}. {margin}"
     return (
         f"Margin {margin:.3g} {metric}. {fewest}. The difference is the true one: 0 where two"
-        " networks that are truly alike should be shown not to be worse."
+        " networks that are truly alike should be shown not to be worse. Plan: with the ICC as it"
+        " was measured here, and with the upper limit of its 95 % interval."
     )
 
 
 def variation_columns(unit):
     """The columns of ``stats.variation`` that are shown."""
-    return ["model", "difference", "sd_of_patient_mean", *(["icc"] if unit == "patient" else [])]
+    known = ["icc", "icc_low", "icc_high", "note"] if unit == "patient" else []
+    return ["model", "difference", "sd_of_patient_mean", *known]
 
 
 def variation_note(headline, metric, class_):
     """What stands under the table of the variation."""
     return (
         f"{metric} of {words(class_)}, {model_label(headline)} minus the network named. ICC: the"
-        " share of the variance that lies between patients (intraclass correlation)."
+        " share of the variance that lies between patients (intraclass correlation), by restricted"
+        " maximum likelihood; its interval by Searle, from the analysis of variance."
     )

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from helpers import figures, metrics, stats
+from helpers import figures, metrics, runs, stats
 from helpers.analyses import outlines
 from helpers.errors import NotComputable
 from helpers.figures import tables
+from helpers.pages import absent
 
 COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high"]
 STRUCTURES = (
@@ -20,14 +21,15 @@ TABLE2 = (
 PAIRS = "Difference of Dice, a minus b, over {unit}s."
 FOUND = (
     "Found: some of it was drawn; missed: nothing of it. Drawn where none: the image does not show"
-    " the structure, and it was drawn all the same; largest: the largest of those, in % of the"
-    " image."
+    " the structure, and it was drawn all the same; mean, largest: the size of those."
 )
 DISTANCES = (
     "Means over images with 95 % intervals (bootstrap-t, whole {unit}s resampled), for the network"
-    " and for people alike. Without distance: one outline or both are empty. NSD: share of the"
-    " outline within {tolerance:.2f} pixels of the other, for every structure alike; it is of the"
-    " first training where there are several."
+    " and for people alike. Without distance: one outline or both are empty."
+)
+NSD = (
+    " NSD: share of the outline within {tolerance:.2f} pixels of the other, for every structure"
+    " alike; it is of the first training where there are several."
 )
 CONFUSION = (
     "Row: class in the reference; cells: percent of its pixels, by what they were drawn as (of the"
@@ -136,8 +138,7 @@ def found_in_words(found):
             text += f", missed in {row.missed}" if row.missed else ", missed in none"
         else:
             text = "in no test image, so it can be neither found nor missed"
-        if row.absent:
-            text += f"; drawn in {row.drawn_where_none} of the {row.absent} that do not"
+        text += f"; {absent.drawn(row)}" if row.absent else ""
         lines.append(f"- **{name}**: {text}.")
     return "\n".join(lines)
 
@@ -167,14 +168,28 @@ def distance_table(network, people, surface, study):
     return table[["class", "between", *[c for c in table if c not in ("class", "between")]]]
 
 
+def surface(study, arrays, tolerance):
+    """Normalised surface Dice of every test image and class, as ``outlines.surface``."""
+    drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
+    return outlines.surface(study, arrays, drawn, arrays.rows("main", "test"), tolerance)
+
+
 def surface_table(each, draws, seed):
     """Mean normalised surface Dice with its interval, a row a class. each: of
-    ``outlines.surface``.
+    ``outlines.surface``; no row where that is a NotComputable.
     """
+    if isinstance(each, NotComputable):
+        return pd.DataFrame(columns=["class"])
     groups = outlines.with_unit(each).groupby("class", sort=False)
     return pd.DataFrame(
         [{"class": c} | outlines.means(own, ["nsd"], draws, seed) for c, own in groups]
     )
+
+
+def distances_note(unit, tolerance, surface):
+    """What stands under the table of distances. surface: of :func:`surface_table`."""
+    text = DISTANCES.format(unit=unit)
+    return text + (NSD.format(tolerance=tolerance) if len(surface) else "")
 
 
 def distances_in_words(table, study):
@@ -195,6 +210,21 @@ def distances_in_words(table, study):
         f"All but the worst 5 % of the outline by {figures.model_label(study.headline)} lies, on"
         f" average over images, within: {'; '.join(listed)}."
     )
+
+
+def confusion(study, arrays):
+    """What each class of the test images was drawn as by the headline network's first training:
+    the table of :func:`confusion_table`.
+    """
+    tested = arrays.rows("main", "test")
+    drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
+    matrix = metrics.confusion(drawn[tested], arrays.masks[tested], len(study.classes))
+    return confusion_table(matrix, study)
+
+
+def by_reference(table):
+    """The table of :func:`confusion_table` with the reference's class as its first column."""
+    return table.rename_axis("reference").reset_index()
 
 
 def confusion_table(matrix, study):

@@ -309,6 +309,17 @@ def rivals(tests, table):
     return text
 
 
+def declared(state):
+    """Whether the plan was declared before any result. state: ``plan.state``."""
+    if not state.sealed:
+        return f"*Not shown to be declared before any result: {state.why}.*"
+    seal = f"seal {state.sealed['sha256'][:16]}…, {state.sealed['time']}"
+    link = "[plan and outcome side by side](plan.html)"
+    if state.before:
+        return f"**Declared before any result**: {seal}; {link}."
+    return f"*Not declared before any result: {state.why}* ({seal}; {link})."
+
+
 def hardly(table):
     """The networks (as written) that hardly learned. table: as :func:`headline`."""
     rows = table[table["how"].str.startswith("mean over") & (table["value"] < HARDLY)]

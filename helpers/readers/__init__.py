@@ -12,7 +12,8 @@ What a file is, is decided by its content; its name must not contradict it. Conv
 - Colour becomes grey by ITU-R BT.601 luma (0.299 R + 0.587 G + 0.114 B), which leaves grey pixels
   as they are.
 - ``file#n`` names frame n (from 0) of a cine, a stack or a volume; ``file.json#name`` one image of
-  a COCO or VIA file.
+  a COCO or VIA file; ``folder/{a.png|b.png}`` files that together are one mask
+  (``helpers.readers.united``).
 - A size that a file declares is checked before memory is taken for it.
 """
 
@@ -24,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.errors import StudyError
-from helpers.readers import dicom, labels, pictures, segments, videos
+from helpers.readers import dicom, labels, pictures, segments, united, videos
 from helpers.readers.plausible import doubts
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Picture",
     "StudyError",
     "doubts",
+    "files_of",
     "kind",
     "locate",
     "one_picture",
@@ -74,11 +76,12 @@ class Picture:
 @dataclass(frozen=True)
 class Mask:
     """pixels: class indices uint8 (rows, columns); notes: what the reader left out or could not
-    tell.
+    tell; covered: of united files, the largest share of a structure that another one covers.
     """
 
     pixels: np.ndarray
     notes: tuple[str, ...] = ()
+    covered: float = 0.0
 
 
 def locate(path):
@@ -92,9 +95,19 @@ def locate(path):
     return path, None
 
 
+def files_of(path) -> list[Path]:
+    """The files that a cell of a manifest names: one, or several that are united."""
+    return [file for file, _ in united.parts(path)] or [locate(path)[0]]
+
+
 def sha256(path):
-    """Hex digest of a file's bytes ('#…' is not part of the file)."""
+    """Hex digest of a file's bytes ('#…' is not part of the file); of united files, that of their
+    digests, one after the other.
+    """
     digest = hashlib.sha256()
+    if parts := united.parts(path):
+        digest.update("".join(sha256(file) for file, _ in parts).encode())
+        return digest.hexdigest()
     with locate(path)[0].open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
@@ -259,14 +272,18 @@ def open_mask(path, classes, *, ignored=(), shape=None):
     and 255 also do for one structure), or the colours are the declared ones. NIfTI: the values are
     indices, or what the ITK-SNAP label description beside it calls them. DICOM segmentations and
     .seg.nrrd: segments by name. Labelme, COCO and VIA: areas by name, see
-    ``helpers.readers.labels``. Anything undeclared is an error that lists what was found.
+    ``helpers.readers.labels``. Several files that are united: ``helpers.readers.united``. Anything
+    undeclared is an error that lists what was found.
     """
+    if united.parts(path):
+        mask, notes, share = united.read(path, open_mask, classes, ignored, shape)
+        return Mask(mask, tuple(notes), share)
     file, part = locate(path)
     found, notes = kind(file), []
     if found == "JSON":
         mask = labels.from_json(file, part, classes, ignored, shape, notes)
     elif found == "CSV":
-        mask = labels.from_table(file, part, classes, ignored, shape)
+        mask = labels.from_table(file, part, classes, ignored, shape, notes)
     elif found == "DICOM":
         mask = segments.from_dicom(file, part, classes, ignored)
     elif found == "NRRD":

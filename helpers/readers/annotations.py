@@ -18,8 +18,19 @@ from helpers.readers.polygons import circle, ellipse
 
 #: shapes of four or more corners, whatever a tool calls them
 CORNERS = ("polygon", "rectangle", "rotation", "quadrilateral", "oriented_rectangle")
+#: marks that enclose nothing, such as the places where a model was told what is background
+MARKS = ("point", "points", "line", "linestrip")
 #: a ring of a many-ringed outline that is smaller is a speck, left by a tool that traced pixels
 SPECK = 4.0  # px²
+
+
+#: what people call a shape that is cut out of another
+HOLES = ("background", "hole", "loch", "hintergrund", "trou", "fond", "hueco", "fondo", "buco")
+
+
+def is_hole(label) -> bool:
+    """Whether a label says that its shape is a hole."""
+    return str(label).strip().casefold().strip("_ ") in HOLES
 
 
 def labelme(path, content, shape=None, ignored=()):
@@ -27,7 +38,7 @@ def labelme(path, content, shape=None, ignored=()):
     too), circle and mask; imageData is never looked at.
 
     shape: the size to use where the file does not state one. ignored: labels that are left out
-    before their shapes are looked at.
+    before their shapes are looked at; a hole is kept, because it is part of what it is cut out of.
     """
     size = (content.get("imageHeight"), content.get("imageWidth"))
     if not all(_whole(n) for n in size):
@@ -43,7 +54,8 @@ def labelme(path, content, shape=None, ignored=()):
     for number, drawn in enumerate(content["shapes"], 1):
         if not isinstance(drawn, dict):
             raise StudyError(f"{path}: shape {number} is no shape; save it again")
-        if str(drawn.get("label")).lower() not in left_out:
+        hole = is_hole(drawn.get("label")) and drawn.get("shape_type") not in MARKS
+        if hole or str(drawn.get("label")).lower() not in left_out:
             shapes.append((drawn.get("label"), _area(path, number, drawn, size)))
     return shapes, size
 
@@ -276,7 +288,7 @@ def via(path, content, classes, part=None, shape=None, ignored=()):
     left_out, shapes = {str(label).lower() for label in ignored}, []
     for number, region in enumerate(regions.values() if isinstance(regions, dict) else regions, 1):
         label = _via_label(region.get("region_attributes") or {}, classes)
-        if str(label).lower() not in left_out:
+        if is_hole(label) or str(label).lower() not in left_out:
             drawn = region.get("shape_attributes") or {}
             shapes.append((label, [_via_outline(path, number, label, drawn)]))
     return shapes, tuple(shape)

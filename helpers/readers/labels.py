@@ -1,7 +1,8 @@
 """Masks from values, colours and outlines to class indices.
 
-Areas that overlap: the class with the higher index lies on top, within one class areas unite. How
-an outline becomes pixels is said in ``helpers.readers.polygons``.
+Areas that overlap: the class with the higher index lies on top, within one class areas unite. A
+shape called a hole, or background, is cut out of the shapes drawn before it. How an outline becomes
+pixels is said in ``helpers.readers.polygons``.
 """
 
 import csv
@@ -239,14 +240,17 @@ def from_labels(path, values, classes, ignored=()):
     return _mapped(values, known)
 
 
-def areas(path, shapes, size, classes, ignored=()):
+def areas(path, shapes, size, classes, ignored=(), notes=None):
     """Paint [(label, bool (rows, columns) or outlines [(n, 2), …]), …] in class order: uint8 (rows,
     columns).
 
-    Every problem of the file is reported together: undeclared labels, outlines that are no area.
+    Every problem of the file is reported together: undeclared labels, outlines that are no area,
+    holes in nothing. notes: list that gains what was cut out.
     """
     table, problems, painted = names(classes, ignored), [], []
-    if unknown := sorted({str(label) for label, _ in shapes if str(label).lower() not in table}):
+    holes = {number for number, (label, _) in enumerate(shapes) if _cuts(label, table)}
+    labelled = {str(label) for k, (label, _) in enumerate(shapes) if k not in holes}
+    if unknown := sorted(label for label in labelled if label.lower() not in table):
         problems.append(
             f"undeclared labels {', '.join(map(repr, unknown))}; declared are {_declared(classes)}"
         )
@@ -258,11 +262,41 @@ def areas(path, shapes, size, classes, ignored=()):
             area = None if wrong else np.any([fill(points, size) for points in outlines], 0)
         painted.append((table.get(str(label).lower(), 0), area))
     raise_all(problems, path)
+    painted = _cut(path, painted, holes, notes)
     mask = np.zeros(size, np.uint8)
     for index, area in sorted(painted, key=lambda pair: pair[0]):
         if index:
             mask[area] = index
     return mask
+
+
+def _cuts(label, table):
+    """Whether a shape is a hole, and no structure of the study is called so."""
+    return annotations.is_hole(label) and not table.get(str(label).lower())
+
+
+def _cut(path, painted, holes, notes):
+    """The areas [(index, bool (rows, columns)), …] without the holes, each taken out of what was
+    drawn before it, as drawing tools show it.
+    """
+    painted, cut = list(painted), 0
+    for hole in sorted(holes):
+        area, lost = painted[hole][1], 0
+        for k in range(hole):
+            index, drawn = painted[k]
+            if index:
+                lost += int((drawn & area).sum())
+                painted[k] = index, drawn & ~area
+        over = [drawn & area for index, drawn in painted[hole + 1 :] if index]
+        if not lost and area.any() and over and np.any(over, 0).sum() > area.sum() / 2:
+            raise StudyError(
+                f"{path}: shape {hole + 1} is a hole, but lies under what it shall be cut out of;"
+                " draw it after that, or bring it to the front"
+            )
+        cut += lost > 0
+    if cut and notes is not None:
+        notes.append(f"{cut} shapes called a hole, or background, were cut out of the outlines")
+    return painted
 
 
 def load_json(path):
@@ -305,11 +339,11 @@ def from_json(path, part, classes, ignored=(), shape=None, notes=None):
             " 'categories') nor VIA (file names with 'regions')"
         )
     check_shape(path, size, shape)
-    return areas(path, shapes, size, classes, ignored)
+    return areas(path, shapes, size, classes, ignored, notes)
 
 
-def from_table(path, part, classes, ignored=(), shape=None):
-    """The mask in VIA's CSV export."""
+def from_table(path, part, classes, ignored=(), shape=None, notes=None):
+    """The mask in VIA's CSV export; notes: list that gains what was cut out."""
     check_length(Path(path))
     try:
         content = annotations.via_table(Path(path).read_text(encoding="utf-8-sig"))
@@ -324,14 +358,18 @@ def from_table(path, part, classes, ignored=(), shape=None):
         raise StudyError(
             f"{path}: is no table of outlines as VIA writes it ({error}); export it again"
         ) from None
-    drawn, size = annotations.via(path, content, classes, part, shape, ignored)
-    return areas(path, drawn, size, classes, ignored)
+    shapes, size = annotations.via(path, content, classes, part, shape, ignored)
+    return areas(path, shapes, size, classes, ignored, notes)
 
 
 def check_shape(path, size, shape):
     """StudyError where a mask of ``size`` does not fit an image of ``shape`` (None: fits all)."""
-    if shape is not None and tuple(size) != tuple(shape):
-        raise StudyError(
-            f"{path}: the mask has {size[0]} rows × {size[1]} columns, its image "
-            f"{shape[0]} × {shape[1]}; export it at the size of the image"
-        )
+    if shape is None or tuple(size) == tuple(shape):
+        return
+    advice = "export it at the size of the image"
+    if tuple(size) == tuple(shape)[::-1]:
+        advice = "height and width are exchanged: correct them in the file, or export it again"
+    raise StudyError(
+        f"{path}: the mask has {size[0]} rows × {size[1]} columns, its image "
+        f"{shape[0]} × {shape[1]}; {advice}"
+    )

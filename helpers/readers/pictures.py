@@ -57,6 +57,11 @@ def open_raster(path):
     ) as error:
         if isinstance(error, StudyError):
             raise
+        if isinstance(error, Image.DecompressionBombError):  # before its size could be asked for
+            raise StudyError(
+                f"{path}: declares more pixels than any picture here has ({error}); leave it out or"
+                " cut it"
+            ) from None
         raise StudyError(
             f"{path}: cannot be decoded, it is damaged or cut short ({error}); copy it again"
         ) from error

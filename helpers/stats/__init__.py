@@ -30,7 +30,15 @@ from helpers.stats.cohort import (
     table1,
     table1_tests,
 )
-from helpers.stats.comparison import ALPHA, claims, compare, declared, verdict
+from helpers.stats.comparison import (
+    ALPHA,
+    UNSETTLED,
+    claims,
+    common,
+    compare,
+    declared,
+    verdict,
+)
 from helpers.stats.counts import MIN_UNITS, check, folds, has_patients, read, select
 from helpers.stats.design.false_alarms import ANALYSES, UNEQUAL, Design, curve, false_positives
 from helpers.stats.design.power import patients_needed, power_table, simulate_power, variation
@@ -60,6 +68,7 @@ from helpers.stats.values import (
     caveat,
     default_unit,
     ratio,
+    unscored,
     values,
     wide,
 )

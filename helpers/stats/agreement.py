@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from helpers.stats.counts import MIN_UNITS, canonical
-from helpers.stats.mixed import group_sums, reml
+from helpers.stats.mixed import group_sums, reml, told_apart
 from helpers.stats.values import EMPTY, has_patients, values
 
 
@@ -70,26 +70,20 @@ def bland_altman(areas: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
             "unit": part["unit"].iloc[0],
         }
         if g >= MIN_UNITS and np.ptp(d) > 0:
-            bias, between, within, se = (
-                d.mean(),
-                0.0,
-                d.var(ddof=1),
-                d.std(ddof=1) / np.sqrt(len(d)),
-            )
-            if g < len(d):
-                sizes, means, ss = group_sums(d[:, None], who)
-                fit = reml(sizes, means[..., None], np.array([ss]))
-                bias, se = fit["mean"][0, 0], fit["se"][0]
-                between, within = fit["between"][0], fit["residual"][0]
+            sizes, means, ss = group_sums(d[:, None], who)
+            fit = reml(sizes, means[..., None], np.array([ss]))
+            bias, se = fit["mean"][0, 0], fit["se"][0]
+            between, within = fit["between"][0], fit["residual"][0]
             half = stats.t.ppf((1 + level) / 2, g - 1) * se
             spread = stats.norm.ppf((1 + level) / 2) * np.sqrt(between + within)
+            apart = told_apart(sizes)
             slope = np.polyfit(part["mean"], d, 1)[0] if np.ptp(part["mean"]) > 0 else np.nan
             row |= {
                 "bias": bias,
                 "low": bias - half,
                 "high": bias + half,
-                "sd_between": np.sqrt(between),
-                "sd_within": np.sqrt(within),
+                "sd_between": np.sqrt(between) if apart else np.nan,
+                "sd_within": np.sqrt(within) if apart else np.nan,
                 "limit_low": bias - spread,
                 "limit_high": bias + spread,
                 "slope": slope,

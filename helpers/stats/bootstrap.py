@@ -5,14 +5,37 @@ A draw of whole patients with replacement is a row of counts W (draws × units).
 are W @ sums, and the resampled standard errors (needed by bootstrap-t) come from W @ products
 of sums, so no loop over draws exists. Sources: Davison & Hinkley, Bootstrap Methods, ch. 2, 5
 (t, percentile, BCa); Field & Welsh 2007 (clusters).
+
+:func:`limits` is the one door through which an interval leaves; what cannot be an interval leaves
+as a reason in words.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
+from helpers.stats.counts import MIN_UNITS
+
 BLOCK = 2_000  # draws at a time, so that memory does not grow with them
+SAME = 1e-9  # values closer than this share of the largest are one value
+NIL = 1e-6  # a scatter below this share of the sample's is the rounding of one that is none
+#: bootstrap-t divides by the scatter within each draw. Where more than the draws of one tail have
+#: less than this share of the sample's scatter, they alone set the limit, and it can be anything
+LEAST_SCATTER = 0.1
+NOTHING = "nowhere there and nowhere drawn: no score"
+TOO_FEW = f"fewer than {MIN_UNITS} units: no interval, the spread between so few says too little"
+FLAT = "no variation between units: no interval"
+FEW_VALUES = (
+    f"fewer than {MIN_UNITS} different values among the units: no interval, units that are alike"
+    " do not show how far others may lie"
+)
+ALIKE = (
+    "most units are nearly alike, so too many draws have hardly any scatter to measure chance by:"
+    " no interval"
+)
+BESIDE = "the draws lie to one side of the estimate: no interval"
 
 
 @dataclass(frozen=True)
@@ -60,11 +83,12 @@ def evaluate(
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = 1 / bottom
         each = top * inverse
-    value = (each * weights).sum(-1)
+        value = (each * weights).sum(-1)
     if not se:
         return value, None
-    up = weights * inverse
-    gradient = [up[..., a] for a in range(k)] + [-up[..., a] * each[..., a] for a in range(k)]
+    with np.errstate(invalid="ignore"):
+        up = weights * inverse
+        gradient = [up[..., a] for a in range(k)] + [-up[..., a] * each[..., a] for a in range(k)]
     z = [ratios.numerator[..., a] for a in range(k)] + [
         ratios.denominator[..., a] for a in range(k)
     ]
@@ -73,7 +97,7 @@ def evaluate(
         product = counts @ (z[i] * z[j])
         with np.errstate(invalid="ignore"):  # a statistic without any pixels is NaN throughout
             variance += (1 if i == j else 2) * gradient[i] * gradient[j] * product
-    return value, np.sqrt(np.maximum(variance, 0) * g / (g - 1))
+    return value, np.sqrt(np.maximum(variance, 0) * g / max(g - 1, 1))
 
 
 def _centred(ratios: Ratios) -> tuple[Ratios, np.ndarray]:
@@ -88,12 +112,14 @@ def _centred(ratios: Ratios) -> tuple[Ratios, np.ndarray]:
 
 @dataclass(frozen=True)
 class Resampled:
-    """Estimate and standard error (S,), resampled values and standard errors (draws, S),
-    acceleration (S,).
+    """Estimate and standard error (S,), how many units have a value and how many different ones
+    there are, both (S,), resampled values and standard errors (draws, S), acceleration (S,).
     """
 
     estimate: np.ndarray
     se: np.ndarray
+    units: np.ndarray
+    different: np.ndarray
     values: np.ndarray
     errors: np.ndarray | None
     acceleration: np.ndarray | None
@@ -104,8 +130,12 @@ def resample(ratios: Ratios, draws: int, seed: int, methods=("bootstrap_t",)) ->
     bootstrap-t is asked for.
     """
     g, s = ratios.numerator.shape[:2]
+    known = np.asarray((ratios.denominator > 0).any(-1))
     ratios, estimate = _centred(ratios)
-    se = evaluate(ratios, np.ones((1, g)))[1][0]
+    _, found = evaluate(ratios, np.ones((1, g)))
+    assert found is not None  # standard errors were asked for
+    se = found[0]
+    different = _different(ratios, known)
     acceleration = None
     if "bca" in methods:
         left, _ = evaluate(ratios, 1 - np.eye(g), se=False)
@@ -121,27 +151,70 @@ def resample(ratios: Ratios, draws: int, seed: int, methods=("bootstrap_t",)) ->
         values[part] += estimate
         if errors is not None:
             errors[part] = error
-    return Resampled(estimate, se, values, errors, acceleration)
+    return Resampled(estimate, se, known.sum(0), different, values, errors, acceleration)
+
+
+def _different(centred: Ratios, known: np.ndarray) -> np.ndarray:
+    """How many different values the units that are `known` (G, S) have, (S,): of what each adds to
+    the statistic.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = centred.weights / centred.denominator.sum(0)
+        each = (centred.numerator * np.nan_to_num(weight, posinf=0, neginf=0)).sum(-1)
+    size = np.abs(each).max(0)
+    ordered = np.sort(np.where(known, each, np.nan), axis=0)  # NaN goes last
+    steps = np.diff(ordered, axis=0) > SAME * size
+    return steps.sum(0) + known.any(0)
+
+
+class Limits(NamedTuple):
+    """An interval for each statistic, or why there is none: low, high (S,), NaN where there is
+    none; used: usable draws (S,) int; note (S,) str, "" where there is an interval.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    used: np.ndarray
+    note: np.ndarray
 
 
 def limits(
-    r: Resampled, method: str, level: float, units: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lower and upper limit and the number of usable draws, each (S,). NaN where nothing
-    varies.
+    r: Resampled, method: str, level: float, within: tuple[float, float] = (-np.inf, np.inf)
+) -> Limits:
+    """The interval of each statistic, cut to the range `within` that it can lie in.
 
-    A draw in which a statistic (or, for bootstrap-t, its standard error) is undefined is left
-    out and counted.
+    None (NaN, and a note that says why) for fewer than five units; fewer than five different values
+    among them; units so alike that bootstrap-t divides by almost nothing (LEAST_SCATTER) in more
+    draws than a tail has; or where the estimate would lie outside. A draw in which a statistic (or,
+    for bootstrap-t, its standard error) is undefined is left out and counted.
     """
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    tail = (1 - level) / 2
+    low, high, used = _raw(r, method, np.array([tail, 1 - tail]))
+    low, high = np.clip(low, *within), np.clip(high, *within)
+    slack = 1e-9 * np.maximum(np.abs(r.estimate), 1)
+    reasons = {
+        NOTHING: np.isnan(r.estimate),
+        TOO_FEW: r.units < MIN_UNITS,
+        FLAT: _flat(r),
+        FEW_VALUES: r.different < MIN_UNITS,
+        ALIKE: _scarce(r, tail) if method == "bootstrap_t" else np.zeros(len(low), bool),
+        BESIDE: ~((low <= r.estimate + slack) & (r.estimate - slack <= high)),
+    }
+    note = np.select(list(reasons.values()), list(reasons), "")
+    none = note != ""
+    return Limits(np.where(none, np.nan, low), np.where(none, np.nan, high), used, note)
+
+
+def _raw(r, method, tails):
+    """Lower and upper limit and the number of usable draws, each (S,), whatever they are."""
     if method == "t":
-        half = stats.t.ppf(tails[1], units - 1) * r.se
-        return _none_where_flat(r, r.estimate - half, r.estimate + half, np.zeros(len(r.se), int))
+        half = stats.t.ppf(tails[1], np.maximum(r.units - 1, 1)) * r.se
+        return r.estimate - half, r.estimate + half, np.zeros(len(r.se), int)
     sample = r.values
     if method == "bootstrap_t":
         with np.errstate(divide="ignore", invalid="ignore"):
             sample = (r.values - r.estimate) / r.errors
-        sample[~(r.errors > 1e-12 * np.maximum(r.se, 1e-300))] = np.nan
+        sample[~(r.errors > NIL * r.se)] = np.nan
     ordered = np.sort(np.asarray(sample).T, axis=1)  # NaN goes last
     used = np.isfinite(ordered).sum(1)
     low_tail, high_tail = np.full(len(used), tails[0]), np.full(len(used), tails[1])
@@ -150,22 +223,29 @@ def limits(
     low, high = _quantile(ordered, used, low_tail), _quantile(ordered, used, high_tail)
     if method == "bootstrap_t":
         low, high = r.estimate - high * r.se, r.estimate - low * r.se
-    return _none_where_flat(r, low, high, used)
+    return low, high, used
+
+
+def _flat(r):
+    return ~(r.se > 1e-12 * np.maximum(np.abs(r.estimate), 1))
+
+
+def _scarce(r, tail):
+    """Whether more draws than a tail has hold next to no scatter, (S,)."""
+    enough = r.errors >= LEAST_SCATTER * r.se  # not where undefined
+    return (~enough).mean(0) > tail
 
 
 def _bca_tails(r, used, tails):
-    below = (r.values < r.estimate).sum(0) + 0.5 * (r.values == r.estimate).sum(0)
+    away = r.values - r.estimate
+    equal = np.abs(away) <= SAME * np.maximum(r.se, 1e-300)
+    below = ((away < 0) & ~equal).sum(0) + 0.5 * equal.sum(0)
     z0 = stats.norm.ppf(below / np.maximum(used, 1))
     out = []
     for z in stats.norm.ppf(tails):
         with np.errstate(invalid="ignore"):
             out.append(stats.norm.cdf(z0 + (z0 + z) / (1 - r.acceleration * (z0 + z))))
     return out
-
-
-def _none_where_flat(r, low, high, used):
-    flat = ~(r.se > 1e-12 * np.maximum(np.abs(r.estimate), 1))
-    return np.where(flat, np.nan, low), np.where(flat, np.nan, high), used
 
 
 def _quantile(ordered, used, q):

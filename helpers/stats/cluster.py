@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers.errors import StudyError
+from helpers.errors import NotComputable, StudyError
+from helpers.stats.mixed import NOT_APART, told_apart
 from helpers.stats.paired import differences
 from helpers.stats.values import values as image_values
 
@@ -60,13 +61,18 @@ def icc(per_image: pd.DataFrame, headline: str, metric: str, class_: str) -> pd.
     network.
 
     Columns: what ("score"|"difference"), model, class, metric and the keys of :func:`anova_icc`;
-    for differences also t_inflation = √design_effect, by which an image-level t is too large.
+    for differences also t_inflation = √design_effect, by which an image-level t is too large. Where
+    the variation between patients and within them cannot be told apart (``mixed.told_apart``) there
+    is no ICC: NotComputable.
     """
     v = image_values(per_image, metric, class_)
     if (v["patient_id"] == "").all():
         raise StudyError(
             "patient_id is empty: how alike images of one patient are cannot be estimated"
         )
+    sizes = v.dropna(subset=["value"]).groupby("patient_id")["image_id"].nunique()
+    if not told_apart(sizes):
+        raise NotComputable(NOT_APART[0].upper() + NOT_APART[1:])
     owner = v.drop_duplicates("image_id").set_index("image_id")["patient_id"]
     rows = []
     for model, part in v.dropna(subset=["value"]).groupby("model", sort=True):

@@ -74,7 +74,8 @@ def table1_tests(summary: pd.DataFrame, reference: str = "train", others=None) -
     without continuity correction for rows with counts. Works on :func:`summarise`'s frame or on a
     printed table brought into that form. Columns: variable, reference, group, test, statistic, df,
     p, smd, note. `smd`: |difference| of means over the root mean variance; for levels √(d'S⁻¹d)
-    (Yang & Dalton 2012), which for two levels is the usual one.
+    (Yang & Dalton 2012), which for two levels is the usual one. It is infinite where the groups
+    differ and do not vary, and unknown where a group has nobody.
     """
     known = list(dict.fromkeys(summary["group"]))
     if reference not in known:
@@ -99,15 +100,18 @@ def _student(a, b):
         "p": np.nan,
         "smd": np.nan,
     }
-    if min(n1, n2) < 2 or not s1 + s2 > 0:
-        return out | {"note": "too few values or no variation: no test"}
+    if min(n1, n2) < 2:
+        return out | {"note": "fewer than two values in a group: no test"}
+    out["smd"] = _over(abs(m1 - m2), np.sqrt((s1**2 + s2**2) / 2))
+    if not s1 + s2 > 0:
+        return out | {"note": "no variation: no test"}
     t, p = stats.ttest_ind_from_stats(m1, s1, n1, m2, s2, n2, equal_var=True)
-    return out | {
-        "statistic": t,
-        "p": p,
-        "smd": abs(m1 - m2) / np.sqrt((s1**2 + s2**2) / 2),
-        "note": "",
-    }
+    return out | {"statistic": t, "p": p, "note": ""}
+
+
+def _over(distance, spread):
+    """A distance in units of a spread: 0 only for no distance, infinite for one without spread."""
+    return distance / spread if spread > 0 else np.inf if distance > 0 else 0.0
 
 
 def _pearson(a, b):
@@ -120,13 +124,17 @@ def _pearson(a, b):
         "p": np.nan,
         "smd": np.nan,
     }
-    if table.shape[1] < 2 or (table.sum(1) == 0).any():
-        return out | {"note": "one level only: no test"}
+    if (table.sum(1) == 0).any():
+        return out | {"note": "nothing known of a group: no test"}
+    if table.shape[1] < 2:
+        return out | {"smd": 0.0, "note": "one level only: no test"}
     chi2, p, df, expected = stats.chi2_contingency(table, correction=False)
     share = table / table.sum(1, keepdims=True)
     d = (share[0] - share[1])[1:]
     s = sum(np.diag(q[1:]) - np.outer(q[1:], q[1:]) for q in share) / 2
-    smd = float(np.sqrt(max(d @ np.linalg.pinv(s) @ d, 0)))
+    inverse = np.linalg.pinv(s)
+    unexplained = np.abs(d - s @ inverse @ d).max()  # a difference between levels that do not vary
+    smd = np.inf if unexplained > 1e-9 else float(np.sqrt(max(d @ inverse @ d, 0)))
     note = (
         "an expected count is below 5: Fisher's exact test is the safer one"
         if expected.min() < 5
@@ -148,18 +156,24 @@ def table1(summary: pd.DataFrame, reference: str = "train") -> pd.DataFrame:
     for (variable, level), part in summary.groupby(["variable", "level"], sort=False):
         row = {"characteristic": variable + (f": {level}" if level else "")}
         for cell in part.itertuples():
-            text = (
-                f"{cell.mean:.1f} ± {cell.sd:.1f}"
-                if not level
-                else f"{int(cell.count)} ({cell.percent:.1f})"
-            )
-            row[f"{cell.group} (n = {size[cell.group]})"] = text
+            row[f"{cell.group} (n = {size[cell.group]})"] = _cell(cell)
         first = variable not in {r["characteristic"].split(":")[0] for r in rows}
         for test in tests[tests["variable"] == variable].itertuples():
             row[f"P, {reference} v. {test.group}"] = test.p if first else np.nan
             row[f"SMD, {reference} v. {test.group}"] = test.smd if first else np.nan
         rows.append(row | {"missing": int(part.loc[part["group"] == "total", "missing"].iloc[0])})
     return pd.DataFrame(rows)
+
+
+def _cell(cell):
+    """ "mean ± SD" or "n (%)" of a row of :func:`summarise`; what nobody knows is "–", and one
+    value alone has no SD.
+    """
+    if not cell.n:
+        return "–"
+    if cell.level != "":
+        return f"{int(cell.count)} ({cell.percent:.1f})"
+    return f"{cell.mean:.1f}" + (f" ± {cell.sd:.1f}" if cell.n > 1 else "")
 
 
 def flow(images: pd.DataFrame, patients: pd.DataFrame | None) -> pd.DataFrame:

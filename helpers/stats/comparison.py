@@ -15,7 +15,7 @@ from helpers.stats.mixed import mixed_differences, mixed_models
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import cluster_robust, paired_t, sign_flip, wilcoxon
 from helpers.stats.repeated import rm_anova
-from helpers.stats.values import ALL, OVERALL, default_unit, values, wide
+from helpers.stats.values import ALL, OVERALL, default_unit, unscored, values, wide
 
 ALPHA = 0.05  #: of every verdict
 TESTS: dict[
@@ -71,14 +71,23 @@ COLUMNS = [
 ]
 
 
+#: of a comparison whose verdict would be another if what has no score were counted
+UNSETTLED = "hangs on absent structures"
+#: rules for what has no score, beside leaving it out
+OTHER_RULES = ("zero", "one")
+
+
 def verdict(row) -> str:
     """ "better", "worse" or "not told apart" by the adjusted P of a declared test and the sign of
-    its difference; "not tested" where there is no P. The one rule, for every page.
+    its difference; "not tested" where there is no P; UNSETTLED where another rule for absent
+    structures would say otherwise. The one rule, for every page.
 
-    row: with difference and p_adjusted.
+    row: with difference, p_adjusted and, where it is known, unsettled.
     """
     if np.isnan(row["p_adjusted"]):
         return "not tested"
+    if row.get("unsettled"):
+        return UNSETTLED
     if row["p_adjusted"] >= ALPHA:
         return "not told apart"
     return "better" if row["difference"] > 0 else "worse"
@@ -89,26 +98,52 @@ def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataF
     of the difference whatever the test, and the verdict. A row a comparator.
 
     Columns: those of :func:`compare`, low and high by ``settings["interval"]``; interval (its
-    name); verdict (:func:`verdict`); why (a sentence where nothing was tested, else ""); differ (a
-    sentence where verdict and interval point different ways, else ""). NotComputable with one
-    network alone.
+    name); verdict (:func:`verdict`); why (a sentence where nothing was tested, or where a test has
+    no interval, else ""); differ (a sentence where verdict and interval point different ways, else
+    ""). Where an image has no score: zero_difference, zero_p, zero_verdict and the same with one,
+    which are those of the test with such images counted as 0, as 1 (NaN, "" where all have a
+    score); unsettled, the rules under which the verdict would be another. NotComputable with one
+    network alone, or where no image has a score of every network.
     """
     if per_image["model"].nunique() < 2:
         raise NotComputable("Only one network was trained, so there is no other to compare it with")
     out = _tested(per_image, headline, settings)
+    out = _under_other_rules(out, per_image, headline, settings)
     drawn = bootstraps(per_image, headline, settings, methods=())
     drawn = drawn.set_index("model").loc[out["model"]]
     out = out.assign(low=drawn["low"].to_numpy(), high=drawn["high"].to_numpy())
     out["interval"] = drawn["test"].to_numpy()
     out["verdict"] = [verdict(row) for row in out.to_dict("records")]
-    out["why"] = [_why(row) for row in out.to_dict("records")]
+    out["why"] = np.where(
+        out["verdict"] == "not tested",
+        [_why(row) for row in out.to_dict("records")],
+        drawn["note"],
+    )
     out["differ"] = [_differ(row) for row in out.to_dict("records")]
     return out
 
 
+def _under_other_rules(tests, per_image, headline, settings):
+    """The declared tests with what the other rules for absent structures would give."""
+    lost = unscored(per_image, settings["metric"], settings["class"])["undefined"].any()
+    mine = [verdict(row) for row in tests.to_dict("records")]
+    unsettled = np.full(len(tests), "", dtype=object)
+    for rule in OTHER_RULES:
+        columns = [f"{rule}_difference", f"{rule}_p", f"{rule}_verdict"]
+        if not lost:
+            tests[columns] = np.nan, np.nan, ""
+            continue
+        other = _tested(per_image, headline, settings, empty=rule)
+        other = other.set_index("model").loc[tests["model"]].reset_index()
+        said = [verdict(row) for row in other.to_dict("records")]
+        tests[columns[0]], tests[columns[1]] = other["difference"], other["p_adjusted"]
+        tests[columns[2]] = said
+        changed = [a != b and "not tested" not in (a, b) for a, b in zip(mine, said, strict=True)]
+        unsettled[changed] += f" {rule}"
+    return tests.assign(unsettled=pd.Series(unsettled).str.strip().to_numpy())
+
+
 def _why(row):
-    if row["verdict"] != "not tested":
-        return ""
     if row["n"] < MIN_UNITS:
         return f"{row['n']} {row['unit']}s are too few: a test needs at least {MIN_UNITS}"
     return row["note"] or f"every {row['unit']} has the same difference, so chance has no measure"
@@ -123,7 +158,18 @@ def _differ(row):
     return ""
 
 
-def _tested(per_image, headline, settings, *, metric=None, class_=None):
+def common(per_image, metric, class_, empty="undefined") -> pd.DataFrame:
+    """:func:`values.values`, where at least one image has one of every network; NotComputable."""
+    v = values(per_image, metric, class_, empty=empty)
+    if wide(v, "image").empty:
+        raise NotComputable(
+            f"No image has a {metric} of {class_.replace('_', ' ')} for every network, so they"
+            " cannot be compared on it"
+        )
+    return v
+
+
+def _tested(per_image, headline, settings, empty="undefined"):
     """The declared test alone, with the interval that belongs to the test; columns COLUMNS."""
     name = settings["test"]
     if name not in TESTS:
@@ -134,7 +180,7 @@ def _tested(per_image, headline, settings, *, metric=None, class_=None):
             f"statistics.test {name!r} needs patients, but patient_id is empty; declare image_t in"
             " study.yml"
         )
-    v = values(per_image, metric or settings["metric"], class_ or settings["class"])
+    v = common(per_image, settings["metric"], settings["class"], empty)
     out = function(v, headline).assign(role="declared")
     out = adjust(
         out,
@@ -154,7 +200,7 @@ def compare(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFr
     Each test is its own family over the comparators. Bootstraps give an interval only, of the mean
     over patients (or images, where patients are unknown).
     """
-    v = values(per_image, settings["metric"], settings["class"])
+    v = common(per_image, settings["metric"], settings["class"])
     adjusting = settings.get("multiplicity", "holm")
     parts = [_tested(per_image, headline, settings)]
     if default_unit(per_image) == "patient":

@@ -5,6 +5,7 @@ equivalent?
 import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
+from statsmodels.stats.proportion import proportion_confint
 
 from helpers.errors import StudyError
 from helpers.stats.counts import MIN_UNITS
@@ -84,7 +85,7 @@ def effect_sizes(
         half = (n - 1) / 2
         j = np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / np.sqrt(half)
         wins = (d > 0).sum() + 0.5 * (d == 0).sum()
-        wilson = stats.binomtest(round(wins), n).proportion_ci(level, "wilson")
+        wilson = proportion_confint(wins, n, 1 - level, "wilson")  # takes half a win, as a tie is
         picks = np.random.default_rng(seed).integers(0, n, (draws, n))
         rank = np.quantile(_rank_biserial(d[picks]), [(1 - level) / 2, (1 + level) / 2])
         nxt = special.ndtr([dz, low, high])
@@ -94,7 +95,7 @@ def effect_sizes(
                 ("dz", dz, low, high),
                 ("Hedges g", j * dz, j * low, j * high),
                 ("rank-biserial", _rank_biserial(d), *rank),
-                ("share better", wins / n, wilson.low, wilson.high),
+                ("share better", wins / n, *wilson),
                 ("next better", *nxt),
             ]
         ]

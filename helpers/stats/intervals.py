@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.errors import StudyError
 from helpers.stats.bootstrap import Ratios, limits, resample
-from helpers.stats.counts import COUNTS, MIN_UNITS, canonical
+from helpers.stats.counts import COUNTS, canonical
 from helpers.stats.values import ALL, EMPTY, FOREGROUND, RATIOS, default_unit, ratio
 
 METHODS = ("bootstrap_t", "percentile", "bca", "t")
@@ -17,8 +17,8 @@ ESTIMANDS = {
     "per_image": "mean over images",
 }
 METRICS = ("IoU", "Dice", "recall", "precision")
-RANGE = (0.0, 1.0)  # of every metric here; an interval is cut there
-TOO_FEW = f"fewer than {MIN_UNITS} units: no interval, the spread between so few says too little"
+RANGE = (0.0, 1.0)  # of every metric here
+DIFFERENCE = (-1.0, 1.0)  # of a difference of two
 COLUMNS = [
     "model",
     "class",
@@ -107,7 +107,7 @@ def intervals(
     order = [
         rank[spec] for spec in zip(frame["estimand"], frame["class"], frame["metric"], strict=True)
     ]
-    return frame.iloc[np.lexsort([np.arange(len(frame)), order])].reset_index(drop=True)
+    return frame.iloc[np.lexsort((np.arange(len(frame)), np.array(order)))].reset_index(drop=True)
 
 
 def _group(cube, k, group, methods, draws, seed, level, headline):
@@ -116,62 +116,66 @@ def _group(cube, k, group, methods, draws, seed, level, headline):
     """
     models = list(range(len(cube.models)))
     top = np.stack([n for _, n, _ in group], axis=2)  # (G, M, specs, K)
-    bottom = np.stack([d for _, _, d in group], axis=2)
-    weights = np.full(k, 1 / k)
+    bottom, weights = over_classes(np.stack([d for _, _, d in group], axis=2))
     if headline is not None:
         first = cube.models.index(headline)
         models.remove(first)
-        top, bottom = (
-            np.concatenate([np.repeat(a[:, [first]], len(models), 1), a[:, models]], -1)
-            for a in (top, bottom)
+        top, bottom, other = (
+            np.concatenate(
+                [np.repeat(a[..., [first], :, :], len(models), -3), a[..., models, :, :]], -1
+            )
+            for a in (top, bottom, weights)
         )
-        weights = np.concatenate([weights, -weights])
-    g = len(top)
-    ratios = Ratios(top.reshape(g, -1, len(weights)), bottom.reshape(g, -1, len(weights)), weights)
-    few = g < MIN_UNITS
-    r = resample(ratios, 0 if few else draws, seed, methods) if g > 1 else None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        estimate = ((ratios.numerator.sum(0) / ratios.denominator.sum(0)) * weights).sum(-1)
+        weights = other * np.repeat([1, -1], k)
+    g, terms = len(top), top.shape[-1]
+    parts = top.reshape(g, -1, terms), bottom.reshape(g, -1, terms)
+    ratios = Ratios(*parts, weights.reshape(-1, terms))
+    r = resample(ratios, draws, seed, methods)
     rows = []
     for method in methods:
-        blank = (
-            np.full(len(estimate), np.nan),
-            np.full(len(estimate), np.nan),
-            np.zeros(len(estimate), int),
-        )
-        low, high, used = blank if few else limits(r, method, level, g)
-        if headline is None:
-            low, high = np.clip(low, *RANGE), np.clip(high, *RANGE)
+        found = limits(r, method, level, RANGE if headline is None else DIFFERENCE)
         for s, (m, (spec, _, _)) in enumerate((m, item) for m in models for item in group):
-            undefined = cube.undefined(m, spec[1], spec[2])
-            if headline is not None:
-                undefined += cube.undefined(first, spec[1], spec[2])
-            note = (
-                TOO_FEW
-                if few
-                else ("no variation between units: no interval" if np.isnan(low[s]) else "")
-            )
+            compared = [m] if headline is None else [m, first]
             rows.append(
                 {
                     "model": cube.models[m],
                     "class": spec[1],
                     "metric": spec[2],
                     "estimand": spec[0],
-                    "estimate": estimate[s],
-                    "low": low[s],
-                    "high": high[s],
-                    "se": r.se[s] if r is not None else np.nan,
+                    "estimate": r.estimate[s],
+                    "low": found.low[s],
+                    "high": found.high[s],
+                    "se": r.se[s],
                     "method": method,
                     "level": level,
                     "unit": cube.unit,
-                    "n_units": g,
+                    "n_units": int(r.units[s]),
                     "n_images": cube.n_images,
-                    "undefined_images": undefined,
-                    "draws_used": int(used[s]),
-                    "note": note,
+                    "undefined_images": cube.undefined(compared, spec[1], spec[2]),
+                    "draws_used": int(found.used[s]),
+                    "note": str(found.note[s]),
                 }
             )
     return rows
+
+
+def _beside(terms, first, others):
+    """Terms (…, M, specs, K) of the first model beside each other's: (…, others, specs, 2K)."""
+    one = np.repeat(terms[..., [first], :, :], len(others), axis=-3)
+    return np.concatenate([one, terms[..., others, :, :]], axis=-1)
+
+
+def over_classes(denominator: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Denominators (G, …, K) and weights (…, K) of a mean over the last axis, the classes.
+
+    A class without any pixel for a network is undefined there and left out of its mean: its weight
+    is 0, its denominator that of the others together. NaN where no class is defined.
+    """
+    defined = denominator.sum(0) > 0
+    total = denominator.sum(-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        weights = defined / defined.sum(-1, keepdims=True)
+    return np.where(defined, denominator, total), weights
 
 
 class Cube:
@@ -203,7 +207,7 @@ class Cube:
             raise StudyError(
                 "per_image rows repeat (model, image, class, seed); select one fold and split first"
             )
-        trained = seen.any((1, 2))  # which seeds each model has
+        trained = np.asarray(seen.any((1, 2)))  # which seeds each model has
         if not (seen == trained[:, None, None, :]).all():
             a, b = np.argwhere(seen != trained[:, None, None, :])[0][:2]
             raise StudyError(
@@ -246,9 +250,9 @@ class Cube:
             self._values[key] = v
         return self._values[key]
 
-    def undefined(self, model, class_, metric) -> int:
-        """Images of a model whose value is undefined under the empty rule."""
-        return int(np.isnan(self.value(class_, metric, "undefined")[model]).sum())
+    def undefined(self, models, class_, metric) -> int:
+        """Images whose value is undefined for one of the models (indices)."""
+        return int(np.isnan(self.value(class_, metric, "undefined")[models]).any(0).sum())
 
     def terms(self, estimand, class_, metric, empty):
         """Numerators and denominators per unit, each (G, M, K)."""
@@ -266,11 +270,6 @@ class Cube:
             return self._sum(right)[..., None], self._sum(pixels)[..., None]
         sums = self._sum(self.counts[:, :, self._columns(class_)])
         top, bottom = (sums @ vector for vector in RATIOS[metric])
-        present = (
-            bottom.sum(0).min(0) > 0
-        )  # a class nobody has, and nobody predicts, is undefined for all
-        return (
-            (top[..., present], bottom[..., present])
-            if present.any()
-            else (top[..., :1], bottom[..., :1])
-        )
+        if metric == "precision":  # of what is there and is missed throughout it is 0
+            bottom = np.where(bottom.sum(0) == 0, sums[..., COUNTS.index("fn")], bottom)
+        return top, bottom

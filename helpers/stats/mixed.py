@@ -19,6 +19,10 @@ from helpers.stats.paired import CONSTANT, FEW, differences, paired_t
 from helpers.stats.values import wide
 
 GOLDEN = (np.sqrt(5) - 1) / 2
+NOT_APART = (
+    f"fewer than {MIN_UNITS} patients have more than one image: variation between patients and"
+    " within them cannot be told apart"
+)
 
 
 def reml(sizes: np.ndarray, means: np.ndarray, within: np.ndarray) -> dict[str, np.ndarray]:
@@ -69,6 +73,14 @@ def group_sums(y: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return sizes, means, float(((y - means[index]) ** 2).sum())
 
 
+def told_apart(sizes: np.ndarray) -> bool:
+    """Whether variation between patients and within them can be told apart: five patients or more
+    have several images. With one image each the two are one number, and a fit that splits it says
+    nothing. sizes: (G,) images of each patient.
+    """
+    return int((np.asarray(sizes) > 1).sum()) >= MIN_UNITS
+
+
 def _patients(table: pd.DataFrame, values: pd.DataFrame) -> np.ndarray:
     owner = values.drop_duplicates("image_id").set_index("image_id")["patient_id"]
     groups = owner.reindex(table.index).to_numpy(dtype=str)
@@ -85,8 +97,10 @@ def mixed_differences(values: pd.DataFrame, headline: str, level: float = 0.95) 
     freedom.
 
     Columns of :func:`paired.paired_t` plus between (patient variance of the difference), residual
-    and icc. With z in place of t the size would be about 6 % at 22 patients; a patient intercept on
-    the scores themselves (not the differences) would not repair the clustering at all.
+    and icc; these are NaN, and note says so, where they cannot be told apart (:func:`told_apart`):
+    the test, which needs their sum alone, holds all the same. With z in place of t the size would
+    be about 6 % at 22 patients; a patient intercept on the scores themselves (not the differences)
+    would not repair the clustering at all.
     """
     table = differences(values, headline, "image")
     groups = _patients(table, values)
@@ -99,36 +113,36 @@ def mixed_differences(values: pd.DataFrame, headline: str, level: float = 0.95) 
         fit = {
             k: v.ravel()[0] for k, v in reml(sizes, means[..., None], np.array([within])).items()
         }
-        df = len(sizes) - 1
-        out.loc[
-            i,
-            [
-                "difference",
-                "sd",
-                "statistic",
-                "df",
-                "p",
-                "low",
-                "high",
-                "between",
-                "residual",
-                "icc",
-            ],
-        ] = (
-            fit["mean"],
-            np.sqrt(fit["between"] + fit["residual"]),
-            *_t(fit["mean"], fit["se"], df, level),
-            fit["between"],
-            fit["residual"],
-            fit["between"] / (fit["between"] + fit["residual"]),
-        )
+        row = _t(fit["mean"], fit["se"], len(sizes) - 1, level) | _variances(fit, sizes)
+        row["sd"] = np.sqrt(fit["between"] + fit["residual"])
+        out.loc[i, list(row)] = list(row.values())
     return out
+
+
+def _variances(fit, sizes):
+    """between, residual, icc and note of a fit; NaN and why where they cannot be told apart."""
+    if not told_apart(sizes):
+        return {"between": np.nan, "residual": np.nan, "icc": np.nan, "note": NOT_APART}
+    between, residual = fit["between"], fit["residual"]
+    return {
+        "between": between,
+        "residual": residual,
+        "icc": between / (between + residual),
+        "note": "",
+    }
 
 
 def _t(estimate, se, df, level):
     t = estimate / se
     half = stats.t.ppf((1 + level) / 2, df) * se
-    return t, df, 2 * stats.t.sf(abs(t), df), estimate - half, estimate + half
+    return {
+        "difference": estimate,
+        "statistic": t,
+        "df": df,
+        "p": 2 * stats.t.sf(abs(t), df),
+        "low": estimate - half,
+        "high": estimate + half,
+    }
 
 
 def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd.DataFrame:
@@ -161,8 +175,12 @@ def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd
         "n_images": len(y),
         "dropped_images": table.attrs["dropped_images"],
     }
-    note = FEW if g < MIN_UNITS else (CONSTANT if within == 0 else "")
-    fit = None if note else reml(sizes, means[..., None], np.array([within]))
+    varies = np.ptp(y @ contrasts.T, axis=0).any()
+    note = FEW if g < MIN_UNITS else "" if varies else CONSTANT
+    fit = None
+    if not note:
+        fit = reml(sizes, means[..., None], np.array([within]))
+        fit = {name: value[..., 0] for name, value in fit.items()}
     rows = []
     for j, model in enumerate(table):
         if model == headline:
@@ -170,21 +188,9 @@ def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd
         row = same | {"model": model, "note": note}
         if fit is not None:
             sign = (np.array(table.columns) == headline).astype(float) - (np.arange(k) == j)
-            estimate, se = sign @ contrasts.T @ fit["mean"][:, 0], np.sqrt(2) * fit["se"][0]
-            t, df, p, low, high = _t(estimate, se, (g - 1) * (k - 1), level)
-            between, residual = fit["between"][0], fit["residual"][0]
-            row |= {
-                "difference": estimate,
-                "se": se,
-                "statistic": t,
-                "df": df,
-                "p": p,
-                "low": low,
-                "high": high,
-                "between": between,
-                "residual": residual,
-                "icc": between / (between + residual),
-            }
+            se = np.sqrt(2) * fit["se"]
+            row |= _t(sign @ contrasts.T @ fit["mean"], se, (g - 1) * (k - 1), level)
+            row |= {"se": se} | _variances(fit, sizes)
         rows.append(row)
     return pd.DataFrame(
         rows,

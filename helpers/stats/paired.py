@@ -170,9 +170,9 @@ def cluster_robust(values: pd.DataFrame, headline: str, level: float = 0.95) -> 
     out = paired_t(values, headline, "patient", level).assign(test="cluster-robust t (CR1)")
     for i, model in enumerate(out["model"]):
         d = per_image[model].to_numpy()
-        out.loc[i, ["difference", "sd"]] = d.mean(), d.std(ddof=1)
         if out.loc[i, "note"]:
             continue
+        out.loc[i, ["difference", "sd"]] = d.mean(), d.std(ddof=1)
         robust = {"groups": index, "use_correction": True, "df_correction": True}
         fit = OLS(d, np.ones(len(d))).fit(cov_type="cluster", cov_kwds=robust, use_t=True)
         low, high = fit.conf_int(1 - level)[0]

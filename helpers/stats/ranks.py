@@ -5,10 +5,10 @@ way of ranking.
 import numpy as np
 import pandas as pd
 
-from helpers.errors import StudyError
-from helpers.stats.bootstrap import draw_counts
+from helpers.errors import NotComputable, StudyError
+from helpers.stats.bootstrap import Ratios, draw_counts, evaluate
 from helpers.stats.counts import MIN_UNITS
-from helpers.stats.intervals import Cube
+from helpers.stats.intervals import Cube, over_classes
 from helpers.stats.values import ALL, FOREGROUND
 
 ORDERS = {
@@ -39,10 +39,8 @@ def _scores(cube: Cube, order: str, class_: str, metric: str, counts: np.ndarray
             where=bottom[..., 0] > 0,
         )
         top, bottom = -_ranks(each)[..., None], np.ones_like(top)
-    g, m, k = top.shape
-    with np.errstate(divide="ignore", invalid="ignore"):
-        each = (counts @ top.reshape(g, -1)) / (counts @ bottom.reshape(g, -1))
-    return each.reshape(len(counts), m, k).mean(-1)
+    bottom, weights = over_classes(bottom)
+    return evaluate(Ratios(top, bottom, weights), counts, se=False)[0]
 
 
 def ranking(
@@ -59,11 +57,11 @@ def ranking(
     Columns: metric, class, order (see ORDERS), model, score, rank, mean_rank, low, high (2.5 and
     97.5 % of the draws), p_first (share of draws in which it is first, ties split), tau (mean
     Kendall τ-b of a draw's order with the data's), unit, n_units, and p_rank1 … p_rankM. Fewer than
-    five units: an error, ranks of so few say nothing.
+    five units, or a network without a score: NotComputable, such ranks say nothing.
     """
     cube = Cube.of(per_image, background)
     if cube.units < MIN_UNITS:
-        raise StudyError(
+        raise NotComputable(
             f"{cube.units} units: fewer than {MIN_UNITS}, a ranking of so few would say nothing"
         )
     known = [*cube.classes, ALL, FOREGROUND]
@@ -77,6 +75,11 @@ def ranking(
         for class_ in classes:
             for order in orders:
                 scores = _scores(cube, order, class_, metric, counts)
+                if np.isnan(scores[0]).any():
+                    raise NotComputable(
+                        f"{class_.replace('_', ' ')} has no {metric} for every network, being in no"
+                        " image, so networks cannot be ranked by it"
+                    )
                 ranks = _ranks(np.round(scores, 12))
                 data, drawn = ranks[0], ranks[1:]
                 best = drawn == drawn.min(1, keepdims=True)

@@ -109,6 +109,30 @@ def values(
     ]
 
 
+def unscored(frame: pd.DataFrame, metric: str, class_: str) -> pd.DataFrame:
+    """How many images have no value of `metric`, a row a network; of a mean over classes: of one of
+    them.
+
+    Columns: model, undefined, images (all there are), in_any (images in which any network has
+    none), patients (of those; 0 where patients are unknown).
+    """
+    classes, background = list(dict.fromkeys(frame["class"])), "background"
+    if class_ not in (ALL, FOREGROUND):
+        classes = [class_]
+    elif metric == "accuracy":
+        classes = []
+    elif class_ == FOREGROUND:
+        classes = [c for c in classes if c != background]
+    each = values(frame, metric if classes else "accuracy", class_)
+    each = each.drop(columns="value").assign(lost=False)
+    for name in classes:
+        each["lost"] |= values(frame, metric, name)["value"].isna()
+    lost = each[each["lost"]]
+    out = each.groupby("model").agg(undefined=("lost", "sum"), images=("lost", "size"))
+    patients = lost.loc[lost["patient_id"] != "", "patient_id"].nunique()
+    return out.assign(in_any=lost["image_id"].nunique(), patients=patients).reset_index()
+
+
 def wide(values: pd.DataFrame, unit: str = "patient", *, paired: bool = True) -> pd.DataFrame:
     """Units (rows) × models (columns). `unit` "patient": mean over the patient's images; "image":
     the image.

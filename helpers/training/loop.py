@@ -262,6 +262,7 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
         seed=seed,
         training=spec,
         classes=[c.name for c in study.classes],
+        class_weights=weights if spec["class_weights"] else None,
         titles=[c.title for c in study.classes],
         colours=[c.colour for c in study.classes],
         normalisation=norm,

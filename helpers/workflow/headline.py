@@ -7,14 +7,19 @@ import os
 from pathlib import Path
 
 from helpers import files
+from helpers.errors import StudyError
 
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
 
 
-def lines(study):
-    """The lines to print for a study (list of str), read from runs/<study>/tables/headline.csv."""
-    book = ROOT / "reports" / study / "book" / "index.html"
-    table = ROOT / "runs" / study / "tables" / "headline.csv"
+def lines(study, root=ROOT):
+    """The lines to print for a study (list of str), read from runs/<study>/tables/headline.csv
+    below ``root``.
+    """
+    book = root / "reports" / study / "book" / "index.html"
+    table = root / "runs" / study / "tables" / "headline.csv"
+    if not book.is_file() and not table.is_file():
+        raise StudyError(f"{table}: no such file; `make study STUDY={study}` writes it")
     found = [
         (
             f"report: {os.path.relpath(book)}"

@@ -1,61 +1,168 @@
-"""Keep the numbers of a long run in the repository: its telling tables, and the records they came
-from.
+"""Kept numbers: what is small and shows no image of each finished training, and the tables that
+only a run with images can make, in reports/<study>/results/<protocol>.
+
+That folder is laid out as runs/<study>, its tables of trainings compressed; it grows training by
+training. The statistics are made from it again without images (``tools.analysis``).
 """
 
 import argparse
+import gzip
 import json
 import shutil
-import sys
 from pathlib import Path
 
-from helpers import studies
+from helpers import files, runs, studies
+from helpers.errors import StudyError
+from helpers.workflow import settings
 
-#: what is kept, where a study has it
-KEPT = (
-    "tables/headline.csv",
-    "tables/comparison.csv",
-    "tables/structures.csv",
-    "tables/huang.csv",
-    "tables/gates.csv",
-    "tables/folds.csv",
-    "tables/folds_quartiles.csv",
-    "tables/external.csv",
-    "results/per_image.csv",
+#: what is kept of a training: compressed tables, and the record of what it was trained with
+TABLES, RECORD = ("counts.csv", "history.csv"), "weights.json"
+#: what is kept of pages: what others read of those that need images, and the telling tables
+PAGES = (
+    *("results/agreement.csv", "results/speed.csv"),
+    *("tables/areas.csv", "tables/gates.csv", "tables/rater_agreement.csv"),
+    *("tables/robustness.csv", "tables/risk_coverage.csv"),
+    *("tables/headline.csv", "tables/comparison.csv", "tables/structures.csv"),
+    *("tables/huang.csv", "tables/folds.csv", "tables/folds_quartiles.csv", "tables/external.csv"),
 )
+TEXT = {"patient_id": str, "image_id": str}
+
+
+def folder(study):
+    """Where the numbers of a study under its protocol are kept."""
+    return studies.ROOT / "reports" / study.name / "results" / study.protocol
+
+
+def differs(record, study):
+    """In what a training's record is not what the study would train now: a list of words, empty
+    where it is the same.
+
+    record: the content of weights.json. Looked at: the study, the list of images with their
+    hashes, the classes, and every setting of the network in that fold.
+    """
+    names = [m["name"] for m in study.models]
+    if record["study"] != study.name or record["model"] not in names:
+        return [f"{record['model']} of {record['study']}"]
+    if record["fold"] not in ("main", *(fold for _, fold, _ in study.trainings())):
+        return [f"fold {record['fold']}"]
+    spec = json.loads(json.dumps(study.training(record["model"], record["fold"])))
+    ours, kept = studies.DEFAULTS | spec, studies.DEFAULTS | record["training"]
+    keys = [key for key in {**ours, **kept} if key not in studies.NOT_TRAINING]
+    found = [key for key in keys if ours.get(key) != kept.get(key)]
+    weights = [c.weight for c in study.classes] if spec["class_weights"] else None
+    now = {
+        "classes": ([c.name for c in study.classes], record["classes"]),
+        "weights of the classes": (weights, record.get("class_weights")),
+        "images.csv": (files.sha256(study.root / "images.csv"), record["manifest_sha256"]),
+    }
+    return found + [name for name, (one, other) in now.items() if one != other]
 
 
 def keep(study):
-    """Copy the telling tables of a long run to reports/<study>/results, with the record of each
-    main training.
+    """Keep what has finished; returns (files written, lines that say what was not kept and why).
 
-    Numbers only, no images and no weights. Returns the files (list of paths); StudyError when the
-    run is not finished.
+    A training is kept when it was made with the settings and the list of images that the study has
+    now, a page's table when it was made under this protocol and after every training.
     """
-    run, folder = studies.ROOT / "runs" / study, studies.ROOT / "reports" / study / "results"
-    records = sorted(run.glob("train/*/main_*/weights.json"))
-    found = [path for name in KEPT if (path := run / name).is_file()]
-    if not records or run / KEPT[0] not in found:
-        sys.exit(
-            f"error: {run}: no finished study to keep numbers of; run `make study STUDY={study}`"
-            " first"
+    place, written, left, newest = folder(study), [], [], ""
+    for path in sorted(study.run.glob(f"train/*/*/{RECORD}")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not (path.parent / TABLES[0]).is_file():
+            continue  # still being written
+        if other := differs(record, study):
+            left.append(f"{path.parent.relative_to(study.run)}: has another {', '.join(other)}")
+            continue
+        newest = max(newest, record["finished"])
+        written += _training(path.parent, place / path.parent.relative_to(study.run))
+    if not written:
+        raise StudyError(
+            f"{study.run}: no finished training of protocol {study.protocol!r} to keep; run `make"
+            f" study STUDY={study.name} PROTOCOL={study.protocol}`"
+            + "".join(f"\n  - {line}" for line in left)
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in filter(Path.is_file, folder.iterdir()):  # folders hold other protocols' numbers
-        old.unlink()
-    kept = [Path(shutil.copy(path, folder)) for path in found]
-    kept.append(folder / "provenance.json")
-    about = {
-        path.parent.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in records
-    }
-    kept[-1].write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    return kept
+    pages = settings.pages(studies.ROOT / "notebooks")
+    for path in sorted(study.run.glob("notebooks/*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        own = [name for name in PAGES if f"runs/{study.name}/{name}" in record["files"]]
+        about, images = record["parameters"], pages.get(path.stem, {}).get("needs") == "images"
+        if not own:
+            continue
+        if about.get("protocol") != study.protocol:
+            left.append(f"{path.stem}: was made under protocol {about.get('protocol')!r}")
+        elif record["finished"] < newest and not images:
+            left.append(f"{path.stem}: is older than a training; run `make study` to its end")
+        else:
+            written += [_copied(study.run / name, place / name) for name in own]
+    return written, left
+
+
+def _training(source, target):
+    """Keep one training. The same bytes give the same file."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in TABLES:
+        with files.whole(target / f"{name}.gz") as part:
+            part.write_bytes(gzip.compress((source / name).read_bytes(), mtime=0))
+    return [target / f"{name}.gz" for name in TABLES] + [_copied(source / RECORD, target / RECORD)]
+
+
+def _copied(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with files.whole(target) as part:
+        shutil.copy(source, part)
+    return target
+
+
+def trainings(study):
+    """Every kept training: (network's folder, fold, seed) → its folder; in the study's order, then
+    by name. StudyError where nothing is kept, or something under other settings than the study's.
+    """
+    place = folder(study)
+    found = {}
+    for path in sorted(place.glob(f"train/*/*/{TABLES[0]}.gz")):
+        fold, _, seed = path.parent.name.rpartition("_")
+        found[path.parent.parent.name, fold, int(seed)] = path.parent
+    if not found:
+        others = sorted(p.parent.name for p in place.parent.glob("*/train"))
+        raise StudyError(
+            f"{place}: no kept numbers of protocol {study.protocol!r}; "
+            + (f"there are those of {', '.join(others)}" if others else "`make keep` keeps them")
+        )
+    order = {(runs.slug(m), f, s): k for k, (m, f, s) in enumerate(study.trainings())}
+    for path in found.values():
+        if (about := record(path)) and (other := differs(about, study)):
+            raise StudyError(
+                f"{path}: was trained with another {', '.join(other)} than the study has now;"
+                " remove this folder, or train and keep it again"
+            )
+    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+
+
+def record(path):
+    """The record of a kept training (dict), or None where it was not kept."""
+    found = Path(path) / RECORD
+    return json.loads(found.read_text(encoding="utf-8")) if found.is_file() else None
+
+
+def counts(path):
+    """The counts of a kept training: DataFrame with the columns of per_image.csv."""
+    return files.read_csv(Path(path) / f"{TABLES[0]}.gz", dtype=TEXT)
+
+
+def restore(path, target):
+    """Write a kept training as its run had it, byte for byte, to the folder ``target``."""
+    for name in TABLES:
+        if (packed := Path(path) / f"{name}.gz").is_file():
+            with files.whole(Path(target) / name) as part:
+                part.write_bytes(gzip.decompress(packed.read_bytes()))
+    if (Path(path) / RECORD).is_file():
+        _copied(Path(path) / RECORD, Path(target) / RECORD)
 
 
 def main(arguments=None):
-    """Keep the numbers of a study and name the files."""
+    """Keep the numbers of a study's finished trainings and of its pages; names the files."""
     parser = argparse.ArgumentParser(prog="helpers keep", description=main.__doc__)
     parser.add_argument("--study", required=True)
-    parser.add_argument(
-        "--protocol", default="quick", help="accepted so that every step takes the same two options"
-    )
-    print("\n".join(str(path) for path in keep(parser.parse_args(arguments).study)))
+    parser.add_argument("--protocol", default="quick")
+    args = parser.parse_args(arguments)
+    written, left = keep(studies.load(args.study, args.protocol))
+    print("\n".join([str(path) for path in written] + [f"not kept, {line}" for line in left]))

@@ -18,7 +18,7 @@ from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from helpers.workflow import results
-from tools.book import cases, claim, pack, pages
+from tools.book import cases, claim, pack, pages, plan, readers
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
@@ -88,6 +88,7 @@ def make(study, out):
     copy_notebooks(notebooks, trainings(study), out / "notebooks")
     if cases.available(study):
         cases.write(study, out)
+        readers.write(study, out, ASSETS)
     (out / "manifest").mkdir()
     shutil.copy(study.root / "study.yml", out / "manifest" / "study.yml")
     if (study.run / "results").is_dir():
@@ -130,7 +131,8 @@ def write_source(study, notebooks, source):
     if cases.available(study):
         (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
         names.append("cases")
-    names += ["claim", "card"]
+    names += ["plan", "claim", "card"]
+    (source / "plan.md").write_text(plan.page(study), encoding="utf-8")
     (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
     (source / "card.md").write_text(claim.card(study), encoding="utf-8")
     contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from helpers import datasets, metrics, runs, studies
+from helpers import metrics, runs, studies
 from helpers.figures import model_colour, model_label
 
 #: told apart with every common colour-blindness, on grey (Okabe and Ito 2008)
 SAFE = ("#56B4E9", "#D55E00", "#F0E442", "#CC79A7", "#009E73", "#0072B2")
+
+SIDE = 1024  # pixels, the longer side of a picture in the book
 
 PAGE = """---
 html_theme.sidebar_secondary.remove: true
@@ -27,7 +29,8 @@ html_theme.sidebar_secondary.remove: true
 Each image that the networks were examined on, with the outline taken as true (the *reference*) and each network's own.
 Drag the slider to compare two outlines; click a column to sort, for example the worst Dice first. *Dice*: 1 means the
 two outlines are the same, 0 that they share nothing. *HD95*: how far apart the outlines are at their worst, leaving
-out the extreme 5 %.
+out the extreme 5 %. To judge the outlines without knowing whose they are:
+<a href="readers.html">the blinded reading</a>.
 
 <noscript><p>This page needs JavaScript, which this browser has switched off. The other pages do not.</p></noscript>
 <div id="cases" class="cases"></div>
@@ -41,17 +44,30 @@ def available(study):
     """True when the run has what the browser shows: cached images and the predictions of a
     network.
     """
-    return (study.run / "cache" / "index.csv").is_file() and bool(_predictions(study))
+    return (study.run / "cache" / "index.csv").is_file() and bool(predictions(study))
 
 
-def _predictions(study):
-    """Network → path of its predictions on the study's own split, first seed."""
+def predictions(study):
+    """Network → what it drew on every image of the study's own split, first seed: uint8 (N, H, W)."""
     seed = study.spec["seeds"][0]
-    paths = {
-        m["name"]: runs.folder(study, m["name"], "main", seed) / "predictions.npy"
-        for m in study.models
+    folders = {m["name"]: runs.folder(study, m["name"], "main", seed) for m in study.models}
+    return {
+        name: np.load(place / "predictions.npy", mmap_mode="r")
+        for name, place in folders.items()
+        if (place / "predictions.npy").is_file()
     }
-    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def picture(study, arrays, position, path):
+    """Write one image as its file has it, at most SIDE pixels long, as WebP; returns its width and
+    height.
+    """
+    from helpers.figures import fullsize  # only where there are images
+
+    image = Image.fromarray(fullsize.image(study, arrays, position))
+    image.thumbnail((SIDE, SIDE))
+    image.save(path, quality=85, method=4)
+    return image.size
 
 
 def encode(mask):
@@ -70,16 +86,17 @@ def write(study, out):
     """Write out/cases: <image_id>.webp and .js for every test image, and index.js with facts
     and scores.
     """
+    from helpers import datasets  # only where there are images
+
     folder = out / "cases"
     folder.mkdir(parents=True)
-    arrays, paths = datasets.load(study), _predictions(study)
-    predictions = {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
+    arrays, drawn = datasets.load(study), predictions(study)
     positions = arrays.rows("main", "test")
     for position in positions:
         name = arrays.index["image_id"].iloc[position]
-        Image.fromarray(arrays.images[position]).save(folder / f"{name}.webp", quality=85, method=4)
+        picture(study, arrays, position, folder / f"{name}.webp")
         layers = {"reference": encode(arrays.masks[position])}
-        layers |= {model: encode(masks[position]) for model, masks in predictions.items()}
+        layers |= {model: encode(masks[position]) for model, masks in drawn.items()}
         text = f"caseLoaded({json.dumps(name)}, {json.dumps(layers)});\n"
         (folder / f"{name}.js").write_text(text, encoding="utf-8")
     index = arrays.index.iloc[positions]
@@ -95,15 +112,13 @@ def write(study, out):
             }
             for c in study.foreground
         ],
-        "models": [
-            {"name": m, "label": model_label(m), "colour": model_colour(m)} for m in predictions
-        ],
-        "headline": study.headline if study.headline in predictions else next(iter(predictions)),
+        "models": [{"name": m, "label": model_label(m), "colour": model_colour(m)} for m in drawn],
+        "headline": study.headline if study.headline in drawn else next(iter(drawn)),
         "target": study.target,
         "unit": "mm" if index["pixel_mm"].notna().all() else "px",
         "synthetic": study.synthetic,
     }
-    content["cases"] = _facts(study, index, _scores(study, content["unit"], list(predictions)))
+    content["cases"] = _facts(study, index, _scores(study, content["unit"], list(drawn)))
     (folder / "index.js").write_text(
         f"window.STUDY_CASES = {json.dumps(content)};\n", encoding="utf-8"
     )

@@ -119,10 +119,9 @@ def card(study):
         folder = runs.folder(study, model, fold, seed)
         if fold == "main" and (folder / "weights.json").is_file():
             record = json.loads((folder / "weights.json").read_text(encoding="utf-8"))
-            rows = [
-                *_rows(record),
-                ("weights.safetensors sha256", files.sha256(folder / "weights.safetensors")),
-            ]
+            weights = folder / "weights.safetensors"
+            known = files.sha256(weights) if weights.is_file() else "not here: numbers alone"
+            rows = [*_rows(record), ("weights.safetensors sha256", known)]
             body = "".join(
                 f'<tr><th scope="row">{html.escape(str(k))}</th><td>{html.escape(str(v))}</td></tr>'
                 for k, v in rows

@@ -92,6 +92,22 @@ def tables(text, study, section, notebook):
     return str(soup)
 
 
+def grid(head, rows, label):
+    """A table of plain texts as HTML in a frame that scrolls. head: names of the columns; label:
+    what it is called for those who cannot see it.
+    """
+    names = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="study-scroll" tabindex="0" role="region" aria-label="{html.escape(label)}">'
+        f'<table class="study-table study-wrap"><thead><tr>{names}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
 def _framed(table, study, section, notebook):
     for cell in table.find_all("td"):
         words = cell.get_text().strip()

@@ -20,6 +20,8 @@ STAMP = (1980, 1, 1, 0, 0, 0)  # one date for every file, so that the same book 
 INPUTS = (
     "data.json",
     "results/*.csv",
+    "results/plan.json",
+    "readers/key_*.json",
     "tables/*.csv",
     "cache/*",
     "notebooks/*.ipynb",

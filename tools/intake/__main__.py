@@ -1,10 +1,9 @@
 """Command line of ``make manifest`` and ``make mine``."""
 
 import argparse
-import sys
 
 from helpers import studies
-from helpers.errors import StudyError
+from helpers.errors import command
 from tools.intake import first
 from tools.intake.make import make
 
@@ -33,13 +32,10 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     own = studies.ROOT / "data_manifest" / args.study / "form.yml"
     form = args.form or (own if own.is_file() else None)
-    try:
-        page = make(args.study, args.data, form, args.patients, args.redraw)
-        print(f"manifest: {studies.ROOT / 'data_manifest' / args.study}", flush=True)
-        if args.first:
-            report, asked = first.run(args.study, args.data), first.decisions(args.study)
-    except StudyError as error:
-        sys.exit(f"error: {error}")
+    page = make(args.study, args.data, form, args.patients, args.redraw)
+    print(f"manifest: {studies.ROOT / 'data_manifest' / args.study}", flush=True)
+    if args.first:
+        report, asked = first.run(args.study, args.data), first.decisions(args.study)
     print(f"look at: {page}")
     if args.first:
         print(f"report: {report}\nThree things only a person can decide:")
@@ -48,4 +44,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -8,8 +8,9 @@ the picture better when it is turned or mirrored.
 import numpy as np
 from scipy import ndimage
 
+from helpers.analyses import measures
+
 OUTSIDE = 0.2  # share of an outlined area on black beside the ultrasound
-SMALL = 0.1  # of the largest bright part of a screen: less is text or a scale
 THIN = 0.1  # a line loses more than 90 % of its area when one pixel is taken from its border
 BETTER = 1.2  # times the edge strength of the given outline, in the median of the set
 ALIKE = 0.7  # share of the pictures that must agree on it
@@ -20,26 +21,6 @@ TURNS = {
     "turned by half a circle": lambda mask: mask[::-1, ::-1],
     "with rows and columns exchanged": np.transpose,
 }
-
-
-def inside(pixels):
-    """Where the ultrasound is, bool (rows, columns): between the first and last bright pixel of its
-    row or of its column (vessels in it are black too). Two pictures side by side both count, small
-    parts such as text do not.
-    """
-    bright = ndimage.uniform_filter(pixels.astype(np.float32), 5) >= 4
-    parts, count = ndimage.label(bright)
-    if not count:
-        return np.ones(pixels.shape, bool)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    bright = np.isin(parts, np.flatnonzero(sizes >= SMALL * sizes.max()))
-
-    def between(axis):
-        ahead = np.maximum.accumulate(bright, axis)
-        return ahead & np.flip(np.maximum.accumulate(np.flip(bright, axis), axis), axis)
-
-    return between(0) | between(1)
 
 
 def is_line(area):
@@ -54,7 +35,7 @@ def doubts(pixels, mask, classes):
     found = []
     if not mask.any():
         return found
-    outside = 1 - inside(pixels)[mask > 0].mean()
+    outside = 1 - measures.field(pixels)[mask > 0].mean()
     if outside > OUTSIDE:
         found.append(
             f"{outside:.0%} of what is outlined lies on black, outside the ultrasound picture: is"

@@ -8,41 +8,45 @@ CSV]
 import argparse
 import html
 import os
-import sys
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import SimpleITK
 import yaml
 from PIL import Image
 
 from helpers import readers, studies
-from helpers.errors import StudyError, raise_all
+from helpers.errors import StudyError, command, raise_all
 from helpers.files import write_csv
-from tools.intake import deidentify, find, form, make, page, patients, text
+from tools.intake import check, deidentify, find, form, ledger, make, page, patients, text
 
 COLUMNS = ("patient_id", "age_years", "sex", "height_cm", "weight_kg", "excluded")
 
 
 @dataclass(frozen=True)
 class Report:
-    """sheet: path of the page to sign, beside the key; done, masks, left: numbers of files;
-    unproven: numbers of pictures whose pixels were not proven free of text.
+    """sheet: path of the page to sign, beside the key; roles: {file: (role, why)} of every file of
+    the folder; unproven: number of pictures whose pixels were not proven free of text.
     """
 
     sheet: Path
-    done: int
-    masks: int
-    left: int
+    roles: dict
     unproven: int
+
+    def of(self, role):
+        """The files of a role."""
+        return [file for file, (found, _) in self.roles.items() if found == role]
 
 
 def convert(data, out, key_path, form_path=None, patients_path=None):
     """De-identify every DICOM image under data into out; returns a Report.
 
     Writes out/images/<new>.dcm, masks as PNG of class indices in out/masks (raters in
-    out/raters/<rater>), out/form.yml for the intake, and patients.csv where a table is given. Where
-    one file cannot be done, nothing is written: StudyError lists them all.
+    out/raters/<rater>), out/form.yml for the intake, and patients.csv where a table is given. Every
+    file is on its own: what cannot be done is refused by name. Where nothing can, nothing is
+    written: StudyError lists it all.
     """
     data, out = Path(data), Path(out)
     if not data.is_dir():
@@ -52,38 +56,32 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
     key = deidentify.Key.open(key_path, away_from=[out, studies.ROOT])
     said = form.read(form_path)
     files = find.everything(data)
-    chosen, left, problems, done, counts = [], [], [], [], {}
-    candidates = find.images(files, said)
-    ids = find.identifiers(candidates)
-    for file in (c for c in candidates if ids[c] not in said.exclude):
-        try:
-            (chosen if readers.kind(data / file) == "DICOM" else left).append(file)
-        except StudyError as error:
-            problems.append(_seen_from(data, error))
-    pairs = {p.image: p for p in find.pair(files, chosen, said)[0]}
-    masks = {m for p in pairs.values() for m in _places(p).values()}
-    left = [f for f in files if f not in masks and f not in chosen]
+    chosen, told, refused = _pictures(files, data, said)
+    pairs, unmatched = find.pair(files, chosen, said, data)
+    pairs = {p.image: p for p in pairs}
     classes = make.classes_of(list(pairs.values()), data, said)[0] if pairs else said.classes
-    people, first_days = _people(chosen, data, said, problems)
+    people, first_days, more = _people(chosen, data, said)
+    refused += more
+    done, counts = [], {}
     for number, image in enumerate(people, 1):
         try:
             new = key.new(people[image])
-            counts[new] = counts.get(new, 0) + 1
             drawn = _masks(pairs.get(image), data, classes, said)
-            outlined = np.any([m > 0 for m in drawn.values()], 0) if drawn else None
+            outlined = _anywhere(drawn)
             first_day = first_days.get(patients.spelling(people[image]))
             result = deidentify.clean(data / image, new, key.secret, outlined, first_day)
-            done.append(
-                (image, f"{new}_{counts[new]:03d}", result, _cut(drawn, pairs.get(image), result))
-            )
-        except StudyError as error:
-            problems.append(_seen_from(data, error))
+            drawn = _cut(drawn, pairs.get(image), result)
+            counts[new] = counts.get(new, 0) + 1
+            done.append((image, f"{new}_{counts[new]:03d}", result, drawn))
+        except check.ODD as error:
+            refused.append(check.refusal(image, error, data))
         if number % 20 == 0 or number == len(people):
             print(f"looked through {number} of {len(people)} pictures", flush=True)
-    raise_all(
-        problems,
-        f"DATA={data}, nothing was written; repair these files or exclude them in the form",
-    )
+    if not done and refused:
+        raise_all(
+            (f"{r.file}: {r.reason}" for r in refused),
+            f"DATA={data}, nothing was written; repair these files or exclude them in the form",
+        )
     if not done:
         raise StudyError(f"DATA={data}: none of its {len(files)} files is a DICOM image")
     table = None
@@ -93,45 +91,73 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
         if "age_years" in table:
             table["age_years"] = table["age_years"].clip(upper=deidentify.OLDEST)
         table = table[[c for c in COLUMNS if c in table]].sort_values("patient_id")
-    sheet = _sheet(key.path.with_suffix(".html"), data, done, left)
+    told = _told(data, done, pairs, refused, unmatched, patients_path) + told
+    roles = ledger.whole(data, said, told)
+    sheet = _sheet(key.path.with_suffix(".html"), data, done, roles)
     key.save()  # before the files that cannot be traced without it
     _write(out, done, classes, said, table)
-    unproven = sum(not result.proven for _, _, result, _ in done)
-    return Report(sheet, len(done), len(masks), len(left), unproven)
+    return Report(sheet, roles, sum(not result.proven for _, _, result, _ in done))
 
 
-def _people(chosen, data, said, problems):
-    """({image: patient as the files name them}, {spelling of a patient: first day}); problems gains
-    pictures without a patient, and numbers that two people share.
+def _pictures(files, data, said):
+    """(DICOM pictures, [(file, role, why)] of the others, refused)."""
+    chosen, told, refused = [], [], []
+    candidates = find.images(files, said, data)
+    ids = find.identifiers(candidates)
+    for file in candidates:
+        if ids[file] in said.exclude:
+            told.append((file, ledger.EXCLUDED, said.exclude[ids[file]]))
+            continue
+        try:
+            if readers.kind(data / file) == "DICOM":
+                chosen.append(file)
+            else:
+                told.append((file, ledger.IGNORED, "no DICOM picture: left behind"))
+        except check.ODD as error:
+            refused.append(check.refusal(file, error, data))
+    return chosen, told, refused
+
+
+def _people(chosen, data, said):
+    """({image: patient as the files name them}, {spelling of a patient: first day}, refused).
+
+    Refused are pictures without a patient, and all of a number that two people share.
     """
-    people, first_days, seen = {}, {}, {}
+    people, first_days, seen, refused = {}, {}, {}, []
     for image in chosen:
         try:
             original = find.patient(image, data, said)
             if original is None:
-                raise StudyError(
-                    f"{image}: has no PatientID; say in the form how to read the patient"
-                )
+                raise StudyError("has no PatientID; say in the form how to read the patient")
             one = patients.spelling(original)
             who, day = deidentify.person(data / image), deidentify.examined(data / image)
-        except StudyError as error:
-            problems.append(_seen_from(data, error))
-            continue
-        other, first = seen.setdefault(one, (who, image))
-        if deidentify.differ(who, other):
-            problems.append(
-                f"{image}: has the patient number of {first}, but another name, birth date or sex;"
-                " say in the form how to read the patient, or exclude one"
-            )
+        except check.ODD as error:
+            refused.append(check.refusal(image, error, data))
             continue
         people[image] = original
+        seen.setdefault(one, {})[image] = who
         if day:
             first_days[one] = min(day, first_days.get(one, day))
-    return people, first_days
+    for shown in seen.values():
+        if why := deidentify.shared_number(shown):
+            refused += [find.Refused(image, why) for image in shown]
+            people = {image: p for image, p in people.items() if image not in shown}
+    return people, first_days, refused
 
 
-def _seen_from(data, error):
-    return str(error).replace(f"{data}{os.sep}", "")
+def _told(data, done, pairs, refused, unmatched, patients_path):
+    """[(file, role, why)] of what was done and what was not."""
+    told = [(image, ledger.PICTURE, "") for image, *_ in done]
+    told += [(r.file, ledger.REFUSED, r.reason) for r in refused]
+    drawn = {image for image, *_, masks in done if masks}
+    for image, pair in pairs.items():
+        why = "" if image in drawn else "its picture was refused"
+        told += [(m, ledger.REST_MASK if why else ledger.MASK, why) for m in _places(pair).values()]
+    for r in unmatched:
+        told += [(mask, ledger.REST_MASK, f"of {r.file}: {r.reason}") for mask in r.masks]
+    if table := make.inside(patients_path, data):
+        told.append((table, ledger.TABLE, ""))
+    return told
 
 
 def _places(pair):
@@ -142,27 +168,52 @@ def _places(pair):
 
 
 def _masks(pair, data, classes, said):
-    """Masks of one image as they are: {folder in the result: uint8}."""
+    """Masks of one image as they are, {folder in the result: uint8 (rows, columns)}; of a cine that
+    is outlined frame by frame (frames, rows, columns).
+    """
     if pair is None:
         return {}
     size = readers.open_picture(data / pair.image).pixels.shape[1:]
-    return {
-        place: readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
-        for place, name in _places(pair).items()
-    }
+
+    def read(name):
+        return readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
+
+    if drawn := find.stack(pair, data):
+        return {"masks": np.stack([read(f"{pair.mask}#{k}") for k in range(len(drawn))])}
+    return {place: read(name) for place, name in _places(pair).items()}
+
+
+def _anywhere(masks):
+    """Where something is outlined, by anybody on any frame: bool (rows, columns), or None."""
+    flat = [(m > 0).reshape(-1, *m.shape[-2:]).any(0) for m in masks.values()]
+    return np.any(flat, 0) if flat else None
 
 
 def _cut(masks, pair, result):
     """The masks cut like their image; an outline outside the fan is an error."""
     top, bottom, left, right = result.box
+    cut = {place: mask[..., top:bottom, left:right] for place, mask in masks.items()}
     for place, mask in masks.items():
-        lost = int((mask > 0).sum() - (mask[top:bottom, left:right][result.inside] > 0).sum())
+        lost = int((mask > 0).sum() - (cut[place][..., result.inside] > 0).sum())
         if lost > 0.01 * (mask > 0).sum():
             raise StudyError(
                 f"{_places(pair)[place]}: {lost} pixels of its outlines lie outside the ultrasound"
                 " fan; does it belong to this picture?"
             )
-    return {place: mask[top:bottom, left:right] for place, mask in masks.items()}
+    return cut
+
+
+def _save(mask, target):
+    """A mask as PNG, that of a cine as a stack in NIfTI; beside it first, then in place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if mask.ndim == 2:
+        Image.fromarray(mask).save(target.with_suffix(".part"), "PNG")
+        os.replace(target.with_suffix(".part"), target.with_suffix(".png"))
+        return
+    image = SimpleITK.GetImageFromArray(mask)
+    part = target.with_suffix(".part.nii.gz")
+    SimpleITK.WriteImage(image, str(part))
+    os.replace(part, target.with_suffix(".nii.gz"))
 
 
 def _write(out, done, classes, said, table):
@@ -172,14 +223,13 @@ def _write(out, done, classes, said, table):
     for _, name, result, masks in done:
         deidentify.save(result, out / "images" / f"{name}.dcm")
         for place, mask in masks.items():
-            target = out / place / f"{name}.png"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(mask).save(target.with_suffix(".part"), "PNG")
-            os.replace(target.with_suffix(".part"), target)
+            _save(mask, out / place / name)
     where = {"masks": "{up}/masks/{stem}.png"}
     if raters:
         drawn = {r: "{up}/raters/" + r + "/{stem}.png" for r in raters}
         where = {"reference": "reference", "masks": {"reference": where["masks"], **drawn}}
+    elif any(mask.ndim == 3 for *_, masks in done for mask in masks.values()):
+        where = {"masks": ["{up}/masks/{stem}.png", "{up}/masks/{stem}.nii.gz"]}
     told = {
         k: getattr(said, k)
         for k in ("title", "question", "citation", "duplicates", "split", "study")
@@ -199,7 +249,7 @@ def _write(out, done, classes, said, table):
         write_csv(table, out / "patients.csv")
 
 
-def _sheet(path, data, done, left):
+def _sheet(path, data, done, roles):
     """Every picture before and after, with what a text reader still finds; beside the key, because
     it identifies.
     """
@@ -218,11 +268,15 @@ def _sheet(path, data, done, left):
             '<p class="note">No text reader (rapidocr-onnxruntime) is installed: no picture was'
             " looked through, and none is called clean.</p>"
         )
-    if left:
-        names = ", ".join(map(html.escape, left))
-        parts.append(
-            f"<p>Left behind, because they are no DICOM pictures ({len(left)}): {names}</p>"
-        )
+    parts += ["<h2>Every file of the folder</h2>", page.table(ledger.summary(roles), ["", "files"])]
+    for title, role in (("Refused", ledger.REFUSED), ("Excluded by the form", ledger.EXCLUDED)):
+        if rows := [(file, why) for file, (found, why) in roles.items() if found == role]:
+            parts += [f"<h2>{title} ({len(rows)})</h2>", page.table(rows, ["file", "why"])]
+    if rest := ledger.reasons(roles):
+        parts += [
+            "<h2>Left behind</h2>",
+            page.table(rest, ["what", "why", "files", "for example"]),
+        ]
     pairs = []
     for image, name, result, _ in done:
         before, after = (
@@ -277,16 +331,14 @@ def main(arguments=None):
     parser.add_argument("--form", help="how to read the folder, as tools/intake/form_example.yml")
     parser.add_argument("--patients", help="table of patients, CSV")
     args = parser.parse_args(arguments)
-    try:
-        report = convert(args.data, args.out, args.key, args.form, args.patients)
-    except StudyError as error:
-        sys.exit(f"error: {error}")
+    report = convert(args.data, args.out, args.key, args.form, args.patients)
     out = Path(args.out)
-    more = f" PATIENTS={out / 'patients.csv'}" if args.patients else ""
-    print(
-        f"{report.done} pictures de-identified, {report.masks} masks, {report.left} files left"
-        " behind (listed on the sheet)"
-    )
+    more = f" PATIENTS={shlex.quote(f'{out}/patients.csv')}" if args.patients else ""
+    print(f"files in the folder: {len(report.roles)}")
+    for role, count in ledger.summary(report.roles):
+        print(f"· {role}: {count}")
+    for file in report.of(ledger.REFUSED):
+        print(f"refused: {file}: {report.roles[file][1]}")
     if not text.available():
         print("no text reader is installed (rapidocr-onnxruntime): no picture is called clean")
     if report.unproven:
@@ -295,10 +347,10 @@ def main(arguments=None):
             " first on the sheet"
         )
     print(
-        f"look at and sign: {report.sheet}\nnext: make manifest STUDY=... DATA={out}"
-        f" FORM={out / 'form.yml'}{more}"
+        f"look at and sign: {report.sheet}\nnext: make manifest STUDY=..."
+        f" DATA={shlex.quote(str(out))} FORM={shlex.quote(f'{out}/form.yml')}{more}"
     )
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -13,13 +13,15 @@ from PIL import Image
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import labels
+from helpers.readers import labels, united
 from tools.intake import agreement, find
-from tools.intake.discover import spelled
 from tools.intake.find import Refused
 
-#: what people call a shape that shall be cut out of another
-HOLES = ("background", "hole", "loch", "hintergrund", "trou", "fond", "hueco", "fondo", "buco")
+#: what a damaged file makes a library raise, StudyError (a ValueError) among them
+ODD = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
+    *(OSError, RuntimeError, TypeError, ValueError),
+)
 THUMBNAIL = 256  # px, longer side, for the page
 
 
@@ -53,25 +55,29 @@ def read(pair, data, classes, form):
     """
     try:
         return _read(pair, Path(data), classes, form)
-    except StudyError as error:
+    except ODD as error:
+        return refusal(pair.image, error, data)
+
+
+def refusal(file, error, data):
+    """A file that raised one of ODD, as Refused: the reader's words, paths as seen from DATA."""
+    reason = f"cannot be read ({type(error).__name__}: {error}); export it again or leave it out"
+    if isinstance(error, StudyError):
         reason = str(error).replace(f"{Path(data)}{os.sep}", "")
-    except (
-        *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
-        *(OSError, RuntimeError, TypeError, ValueError),
-    ) as error:
-        reason = (
-            f"cannot be read ({type(error).__name__}: {error}); export it again or leave it out"
-        )
-    return Refused(pair.image, reason.removeprefix(f"{pair.image}: "))
+    return Refused(file, reason.removeprefix(f"{file}: "))
 
 
 def _read(pair, data, classes, form):
     picture = readers.one_picture(data / pair.image)
     pixels, spacing = picture.pixels[0], picture.spacing_mm
-    for name in (pair.mask, *pair.raters.values()):
-        _no_holes(data / name)
     read = readers.open_mask(data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape)
     mask = read.pixels
+    if read.covered > united.SAME and not form.classes:
+        raise StudyError(
+            f"{pair.mask}: one file covers {read.covered:.0%} of what another outlines: are they"
+            ' drawings of two people? Then write in the form masks: {anna: "anna/{stem}.png", ben:'
+            ' "ben/{stem}.png"} and reference: anna; structures are to be named under classes'
+        )
     for name in pair.raters.values():
         readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
     patient = find.patient(pair.image, data, form, pair.told)
@@ -105,21 +111,6 @@ def _read(pair, data, classes, form):
         tuple(readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
         agreement.turned(pixels, mask),
     )
-
-
-def _no_holes(path):
-    """StudyError where a Labelme file draws a hole as a shape of its own: it would be filled."""
-    if readers.suffix(path) != ".json":
-        return
-    content = labels.load_json(readers.locate(path)[0])[0]
-    shapes = content.get("shapes") if isinstance(content, dict) else None
-    drawn = [str(s.get("label")) for s in shapes or () if isinstance(s, dict)]
-    if holes := [label for label in drawn if spelled(label).strip("_ ") in HOLES]:
-        raise StudyError(
-            f"{path}: {len(holes)} of its shapes is called {holes[0]!r}, a hole, which no outline"
-            " can hold; export this picture's mask as PNG (Labelme: labelme_export_json), or draw"
-            " the outline around the hole"
-        )
 
 
 def _small(pixels, how):

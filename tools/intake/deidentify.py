@@ -110,7 +110,10 @@ def fan(frames):
     grey value are no tissue.
     """
     brightest = frames.max(0)
-    bright = np.abs(brightest.astype(int) - _screen(brightest)) > DARK
+    screen = _screen(brightest)
+    bright = np.abs(brightest.astype(int) - screen) > DARK
+    if screen > DARK:  # tissue of the screen's own grey has neighbours that differ from it
+        bright |= ndimage.uniform_filter(bright.astype(np.float32), 5, mode="constant") > 0.5
     solid = ndimage.binary_closing(
         np.pad(ndimage.binary_opening(bright, np.ones((3, 3))), 8), np.ones((9, 9))
     )[8:-8, 8:-8]
@@ -184,6 +187,16 @@ def differ(one, other):
     """
     names = one[0] and other[0] and not one[0] & other[0]
     return bool(names) or any(a and b and a != b for a, b in zip(one[1:], other[1:], strict=True))
+
+
+def shared_number(people):
+    """Why files of one patient number are of two people, or ''. people: {file: its ``person``}."""
+    first, *others = people
+    other = next((o for o in others if differ(people[o], people[first])), None)
+    return other and (
+        f"two people share its patient number: {other} has another name, birth date or sex than"
+        f" {first}; say in the form how to read the patient, or exclude one"
+    )
 
 
 def clean(path, new_id, secret, outlined=None, first_day=None):

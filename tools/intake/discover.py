@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,32 +11,56 @@ from PIL import Image
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import dicom, labels, pictures
+from helpers.readers import annotations, dicom, labels, pictures, united
 from tools.intake import form as forms
 from tools.intake import layouts
 
 MOST = 20  # classes; more are values of something else
+FEW = 0.2  # share of the masks from which what they hold is no slip
 FIRST_LINES = re.compile(r"(?m)^Segment\d+_Name:=(.*)$")
 
 
 @dataclass
 class Found:
-    """Label names as written, values above 0, and colours other than black, that masks hold."""
+    """Label names as written, values above 0, and colours other than black, that masks of so many
+    pictures hold; odd: a file of more values than classes can be.
+    """
 
     names: set = field(default_factory=set)
     values: set = field(default_factory=set)
     colours: set = field(default_factory=set)
+    odd: str = ""
+    pictures: int = 1
 
 
 def look(pairs, data):
-    """Found of all masks; one that cannot be opened is refused with its own message later."""
-    found = Found()
-    for path in sorted({readers.locate(Path(data) / p.mask)[0] for p in pairs}):
+    """Found of all masks; what only a few hold as no other does is refused by its own file later:
+    one that cannot be opened, names among numbers, numbers among names, 255 among indices.
+    """
+    parts = Counter(part for p in pairs for part in _parts(Path(data) / p.mask))
+    each = [Found(names={name}, pictures=n) for (_, name), n in parts.items() if name]
+    for path, number in sorted((file, n) for (file, name), n in parts.items() if not name):
+        one = Found(pictures=number)
         try:
-            _one(path, found)
+            _one(path, one)
         except (StudyError, OSError, AttributeError, LookupError, TypeError, ValueError):
             continue
+        if len(one.values) > MOST:
+            one = Found(odd=path.relative_to(data).as_posix(), pictures=number)
+        each.append(one)
+    rare = FEW * sum(f.pictures for f in each)
+    for holds in (lambda f: f.names, lambda f: f.values, lambda f: 255 in f.values):
+        if sum(f.pictures for f in each if holds(f)) < rare:
+            each = [f for f in each if not holds(f)]
+    found = Found(odd=next((f.odd for f in each if f.odd), ""))
+    for kind in ("names", "values", "colours"):
+        setattr(found, kind, set().union(*(getattr(f, kind) for f in each)))
     return found
+
+
+def _parts(path):
+    """[(file, the structure that all of it is, or None)] of a mask."""
+    return united.parts(path) or [(readers.locate(path)[0], None)]
 
 
 def _one(path, found):
@@ -108,7 +132,7 @@ def classes_of(pairs, data, form):
     left_out = {spelled(i) for i in form.ignored}
     spellings = defaultdict(set)
     for name in found.names:
-        if spelled(name) not in left_out:
+        if spelled(name) not in left_out and not annotations.is_hole(name):
             spellings[spelled(name)].add(name)
     values = sorted(found.values - {int(i) for i in form.ignored if str(i).isdecimal()})
     if spellings and values:
@@ -126,6 +150,12 @@ def classes_of(pairs, data, form):
         entries, notes = _of_values(values), []
     if not entries and found.names == set() and _only_tables(pairs):
         entries = [{"name": "structure"}]
+    if not entries and found.odd:
+        raise StudyError(
+            f"classes: {found.odd} and others hold more than {MOST} grey values, a mask holds one"
+            " for each structure. Edges that were smoothed, or JPEG, do so: export the masks as PNG"
+            " without smoothing"
+        )
     if not entries or len(entries) > MOST:
         raise StudyError(
             f"classes: the masks hold {len(entries)} different labels; name the classes in a form,"
@@ -201,5 +231,5 @@ def _of_colours(colours):
 
 def _only_tables(pairs):
     return bool(pairs) and all(
-        readers.suffix(p.mask.partition("#")[0]) in (".csv", ".json") for p in pairs
+        readers.suffix(file) in (".csv", ".json") for p in pairs for file, _ in _parts(p.mask)
     )

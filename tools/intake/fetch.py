@@ -1,30 +1,27 @@
-"""``make data``: fetch the public files of a study, resume, verify, and never leave half a file in
+"""``make data``: fetch the public files of a study, verify them, and never leave half a file in
 place.
 
-Every file comes to ``<name>.part`` and moves to its name only when its sha256 is that of
-images.csv. A part stays for the next run to go on from; one that turns out wrong is deleted.
+``pooch`` fetches: a file gets its name only when its sha256 is that of images.csv, what breaks off
+or turns out wrong is tried again. Files that are in place are not fetched again, so that a second
+run goes on where the first ended.
 """
 
 import argparse
-import http.client
-import os
-import sys
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
+import pooch
+import requests
 
 from helpers import studies
-from helpers.errors import StudyError, raise_all
+from helpers.errors import StudyError, command, raise_all
 from helpers.files import sha256
+from helpers.readers import files_of
 
 TRIES = 4
 SECONDS = 30  # without a byte
-LIMIT = 1 << 30  # no single image is larger; a server that goes on is cut off
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
 SCHEMA = {
     "type": "object",
@@ -64,41 +61,36 @@ def files(study):
         *zip(frame["image"], frame["sha256_image"], strict=True),
         *zip(frame["mask"], frame["sha256_mask"], strict=True),
     ]
+    if together := [name for name, _ in pairs if len(files_of(name)) > 1]:
+        raise StudyError(
+            f"{study.root / 'images.csv'}: {together[0]} are several files with one sha256, which"
+            " cannot be fetched; ask the owners for the images"
+        )
     known = {name.partition("#")[0]: digest for name, digest in pairs}
     outside = [n for n in known if Path(n).is_absolute() or ".." in Path(n).parts]
     raise_all((f"{n}: leads out of the DATA folder" for n in outside), study.root / "images.csv")
     return sorted(known.items())
 
 
-def _stream(url, part, timeout):
-    """Append to the part what it lacks of the file; a server that cannot resume makes it start
-    again.
-    """
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=timeout) as answer:
-        goes_on = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(
-            f"bytes {have}-"
-        )
-        with part.open("ab" if have and goes_on else "wb") as out:
-            while block := answer.read(1 << 16):
-                out.write(block)
-                if out.tell() > LIMIT:
-                    raise StudyError(
-                        f"{url}: sends more than {LIMIT >> 20} MB; no image is that large"
-                    )
-        missing = answer.length  # what Content-Length promised and the connection did not bring
-        if missing:
-            raise http.client.IncompleteRead(b"", missing)
+class Downloader(pooch.HTTPDownloader):
+    """As pooch's, but what a server refuses for good is not asked for again."""
+
+    def __call__(self, url, output_file, pooch, check_only=False):
+        try:
+            return super().__call__(url, output_file, pooch, check_only)
+        except requests.HTTPError as error:
+            if error.response.status_code in AGAIN:
+                raise
+            raise OSError(_said(error)) from error  # which pooch lets through
 
 
-def fetch(url, target, digest, timeout=SECONDS, wait=1.0):
+def _said(error):
+    return f"the server answers {error.response.status_code} {error.response.reason}"
+
+
+def fetch(url, target, digest):
     """Fetch one file to target unless it is there already. Returns 'present', 'fetched'; StudyError
     says why not.
-
-    Broken connections and busy servers are tried TRIES times, going on from what has arrived; a
-    file whose sha256 is wrong is fetched once more from the start, then refused. wait: seconds
-    before the second try, doubled each time.
     """
     target = Path(target)
     if target.exists():
@@ -108,33 +100,28 @@ def fetch(url, target, digest, timeout=SECONDS, wait=1.0):
             f"{target}: is there already, but is another file than the manifest's; move it away"
             " first"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part, why = target.with_name(target.name + ".part"), "nothing arrived"
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(wait * 2 ** (attempt - 1))
-        try:
-            _stream(url, part, timeout)
-        except urllib.error.HTTPError as error:
-            if error.code == 416:  # the part is as long as the file or longer: checked below
-                pass
-            elif error.code in AGAIN:
-                why = f"the server answers {error.code}"
-                continue
-            else:
-                raise StudyError(
-                    f"{url}: the server answers {error.code} {error.reason}; see source.yml"
-                ) from None
-        except (http.client.HTTPException, OSError) as error:  # URLError and time-outs are OSErrors
-            why = f"the connection breaks off ({error})"
-            continue
-        if sha256(part) == digest:
-            os.replace(part, target)
-            return "fetched"
-        part.unlink()
-        why = "what arrives has another sha256 than images.csv says"
-    kept = f"; {part.stat().st_size} bytes are kept, run again to go on" if part.exists() else ""
-    raise StudyError(f"{url}: {why}, {TRIES} times{kept}")
+    source = pooch.create(
+        target.parent,
+        base_url="",
+        registry={target.name: f"sha256:{digest}"},
+        urls={target.name: url},
+        retry_if_failed=TRIES - 1,
+    )
+    try:
+        source.fetch(target.name, downloader=Downloader(timeout=SECONDS))
+    except requests.HTTPError as error:
+        raise StudyError(f"{url}: {_said(error)}, {TRIES} times") from None
+    except requests.RequestException as error:
+        raise StudyError(
+            f"{url}: the connection breaks off ({error}), {TRIES} times; run again to go on"
+        ) from None
+    except ValueError:
+        raise StudyError(
+            f"{url}: what arrives has another sha256 than images.csv says, {TRIES} times"
+        ) from None
+    except OSError as error:
+        raise StudyError(f"{url}: {error}; see source.yml") from None
+    return "fetched"
 
 
 def main(arguments=None):
@@ -146,20 +133,18 @@ def main(arguments=None):
     parser.add_argument("--out", help="folder for the images; default runs/<study>/data")
     parser.add_argument("--connections", type=int, default=8)
     args = parser.parse_args(arguments)
-    try:
-        study = studies.load(args.study)
-        out = Path(args.out) if args.out else study.run / "data"
-        everything(study, out, args.connections)
-    except StudyError as error:
-        sys.exit(f"error: {error}")
+    study = studies.load(args.study)
+    out = Path(args.out) if args.out else study.run / "data"
+    everything(study, out, args.connections)
     print(f"complete and verified: {out}\nnext: make study STUDY={study.name} DATA={out}")
 
 
-def everything(study, out, connections=8, wait=1.0):
+def everything(study, out, connections=8):
     """Fetch every file of a study into a folder; StudyError lists each that failed, the others are
     in place.
     """
     where, wanted, problems = source(study), files(study), []
+    pooch.get_logger().setLevel("ERROR")  # what fails is told below
     print(f"{len(wanted)} files, licence {where['licence']}, to {out}", flush=True)
 
     def one(item):
@@ -168,7 +153,6 @@ def everything(study, out, connections=8, wait=1.0):
                 where["url"].format(path=urllib.parse.quote(item[0])),
                 Path(out) / item[0],
                 item[1],
-                wait=wait,
             )
         except StudyError as error:
             problems.append(str(error))
@@ -185,4 +169,4 @@ def everything(study, out, connections=8, wait=1.0):
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

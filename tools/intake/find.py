@@ -11,7 +11,7 @@ from PIL import Image
 from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import dicom, pictures
-from tools.intake import layouts
+from tools.intake import layouts, several
 from tools.intake.patterns import Places, matches, plain, stem
 from tools.intake.tables import natural
 
@@ -20,6 +20,7 @@ IMAGES = (
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom", ".ima"),
     *(".nii", ".nii.gz", ".nrrd", ""),
 )
+RASTERS = (".png", ".tif", ".tiff", ".bmp")
 MASKS = (*IMAGES[:-1], ".json", ".csv", ".xml", ".txt")
 MASK_WORD = (
     r"masks?|msk|labels?|lbl|seg|segs|segmentations?|segmentation_?masks?|annotations?|anno|ann|gt"
@@ -35,13 +36,15 @@ IMAGE_AFFIX = re.compile(r"(?i)^(img|image|im|us)[ _-]|[ _-](img|image|us)$")
 IMAGE_FOLDER = re.compile(
     r"(?i)^(images?|imgs?|pictures?|photos?|scans?|bilder|raw|data|jpegimages)$"
 )
+ONE_PICTURE = 12  # files of a folder that may be one picture and its structures
 FEW_VALUES = 8  # a picture of so few grey values is a mask
 
 
 @dataclass(frozen=True)
 class Pair:
     """An image and its mask, relative to DATA with '/'; raters: name → mask of everyone who drew
-    it; told: what the form's pattern read from the image's name.
+    it; told: what the form's pattern read from the image's name; rule: by which several masks were
+    united.
     """
 
     image_id: str
@@ -49,14 +52,16 @@ class Pair:
     mask: str
     raters: dict
     told: dict = field(default_factory=dict, compare=False)
+    rule: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that cannot be used, and why."""
+    """A file that cannot be used, and why; masks: what was found for it."""
 
     file: str
     reason: str
+    masks: tuple = field(default=(), compare=False)
 
 
 def left_by_system(file):
@@ -118,28 +123,37 @@ def _dicom_without_ending(file, data):
 
 
 def _without_unnamed_masks(found, data):
-    """(images, sentences): of files that share a stem, those of a few grey values are the masks
-    of the others.
+    """(images, sentences): of files that share a stem, or a small folder, those of a few grey
+    values are the masks of the others.
     """
-    alike = defaultdict(list)
+    alike, cores = defaultdict(list), {core(file) for file in found}
     for file in found:
-        alike[plain(core(file))].append(file)
+        name = core(file)
+        alike[several.within(name, cores) or name].append(file)
+    folders = defaultdict(list)
+    for file in found:
+        folders[PurePosixPath(file).parent].append(file)
     masks = []
+    for place, group in folders.items() if data else ():
+        if place != PurePosixPath() and 1 < len(group) <= ONE_PICTURE:
+            flat = [f for f in group if few_values(Path(data) / f)]
+            masks += flat if len(flat) == len(group) - 1 else []
     for group in alike.values() if data else ():
         if len(group) > 1:
             flat = [f for f in group if few_values(Path(data) / f)]
             masks += flat if len(flat) < len(group) else []
     if not masks:
         return found, []
+    masks = list(dict.fromkeys(masks))
     return [f for f in found if f not in set(masks)], [
-        f"{len(masks)} files hold few grey values and are called as a picture is ({masks[0]}, …):"
-        " they were taken as masks."
+        f"{len(masks)} files hold few grey values and are called as a picture is, or lie beside one"
+        f" ({masks[0]}, …): they were taken as masks."
     ]
 
 
 def few_values(path):
     """Whether a raster file holds few values or a palette, as masks do."""
-    if readers.suffix(path) not in (".png", ".tif", ".tiff", ".bmp"):
+    if readers.suffix(path) not in RASTERS:
         return False
     try:
         with Image.open(path) as picture:
@@ -188,72 +202,135 @@ def _folders(file):
 
 
 def pair(files, chosen, form, data=None):
-    """(pairs, refused): every image with its mask, by the form's patterns or by its
-    name. A mask that would serve several images serves none.
+    """(pairs, refused): every image with its mask or masks, by the form's patterns or by their
+    names; several are united by rule (``several``). A mask that would serve several images serves
+    none.
     """
     told = {i: _told(i, form) for i in chosen}
     ids, places = identifiers(chosen), Places(files)
     shared = layouts.Shared(files, data) if data is not None else layouts.Shared((), None)
-    by_core = defaultdict(list)
-    for file in files if not form.masks else ():
-        if readers.suffix(file) in MASKS and file not in told and not shared.is_one(file):
-            by_core[core(file)].append(file)
-    pairs, refused = [], []
+    where = _by_form(chosen, form, places, told) if form.masks else {}
+    found = where or _by_name(files, chosen, shared)
+    serving, refused = defaultdict(set), {}
+    for image, drawn in found.items():
+        for masks, _ in drawn.values():
+            for mask in masks:
+                serving[shared.linked(mask, image)].add(image)
+    rules = _rules(found, form)
+    pairs = []
+    for image, drawn in found.items():
+        cells, rule = {}, ""
+        for rater, (masks, tried) in drawn.items():
+            linked = [shared.linked(m, image) for m in masks]
+            others = [i for m in linked for i in serving[m] if i != image]
+            why, cell = _refusal(image, linked, tried, others, form, shared), None
+            if not why and (len(linked) > 1 or rules[rater].is_structure(image, linked)):
+                cell, rule = rules[rater].unite(image, linked)
+                why = "" if cell else _several(linked)
+            if rater == form.reference and why:
+                refused[image] = Refused(image, why, tuple(linked))
+            elif why and (masks or rater is None):
+                refused.setdefault(image, Refused(image, why, tuple(linked)))
+            elif linked:
+                cells[rater] = cell or linked[0]
+        if image not in refused:
+            reference = cells.pop(form.reference)
+            pairs.append(Pair(ids[image], image, reference, cells, told[image], rule))
+    used = {m.partition("#")[0] for d in found.values() for masks, _ in d.values() for m in masks}
+    return (
+        [p for p in pairs if p.image not in used],  # of another picture: a mask and no picture
+        [r for r in refused.values() if r.file not in used],
+    )
+
+
+def _by_form(chosen, form, places, told):
+    """image → {rater: (masks, where they were looked for)}; rater None where one drew."""
+    raters = form.masks if isinstance(form.masks, dict) else {None: form.masks}
+    found = {}
     for image in chosen:
-        if isinstance(form.masks, dict):
-            drawn, where = {}, {}
-            for rater, template in form.masks.items():
-                found, where[rater] = places.found(template, image, told[image])
-                if len(found) == 1:
-                    drawn[rater] = shared.linked(found[0], image)
-            if form.reference not in drawn:
-                refused.append(
-                    Refused(
-                        image,
-                        f"no mask of the reference {form.reference!r} at {where[form.reference]}",
-                    )
-                )
-            else:
-                others = {rater: m for rater, m in drawn.items() if rater != form.reference}
-                pairs.append(Pair(ids[image], image, drawn[form.reference], others, told[image]))
-            continue
-        if form.masks:
-            asked = [places.found(t, image, told[image]) for t in form.masks]
-            found = list(dict.fromkeys(m for masks, _ in asked for m in masks if m != image))
+        found[image] = {}
+        for rater, templates in raters.items():
+            templates = (templates,) if isinstance(templates, str) else templates
+            asked = [places.found(t, image, told[image]) for t in templates]
+            masks = list(dict.fromkeys(m for masks, _ in asked for m in masks if m != image))
             tried = ", ".join(dict.fromkeys(where for _, where in asked))
-            reason = f"no mask found at {tried}; correct the key masks of the form"
-        else:
-            found = _named_alike(image, by_core) or shared.of(image)
-            reason = (
-                f"no mask found: no other file is called {stem(image)} or {stem(image)}_mask, and"
-                " no COCO or VIA file names it; outline it, or write in the form where its mask"
-                ' lies, such as masks: "masks/{stem}.png"'
-            )
-        if not found:
-            refused.append(Refused(image, reason))
-        elif len(found) > 1:
-            refused.append(Refused(image, _several(found, form)))
-        elif readers.suffix(found[0]) in (".jpg", ".jpeg"):
-            lossy = f"its mask {found[0]} is JPEG, whose losses smear the labels; export PNG"
-            refused.append(Refused(image, lossy))
-        else:
-            pairs.append(Pair(ids[image], image, shared.linked(found[0], image), {}, told[image]))
-    serving = defaultdict(list)
-    for p in pairs:
-        serving[p.mask].append(p.image)
-    for p in [p for p in pairs if len(serving[p.mask]) > 1]:
-        pairs.remove(p)
-        others = [i for i in serving[p.mask] if i != p.image]
-        refused.append(
-            Refused(
-                p.image,
-                f"its mask {p.mask} would serve {len(others)} other pictures too ({others[0]}, …);"
-                ' say in the form which is whose, such as images: ["images/{patient}/{frame}.png"]'
-                ' and masks: "masks/{patient}/{frame}.png"',
-            )
+            found[image][rater] = (sorted(masks, key=natural), tried)
+    return found
+
+
+def _by_name(files, chosen, shared):
+    """As ``_by_form``, by what the files are called and where they lie."""
+    images, by_core, longer = set(chosen), defaultdict(list), defaultdict(list)
+    masks = [f for f in files if readers.suffix(f) in MASKS and f not in images]
+    masks = [f for f in masks if not shared.is_one(f)]
+    texts = (".txt", ".xml", ".csv")  # label descriptions and tables lie beside masks too
+    masks = [f for f in masks if readers.suffix(f) not in texts or shared.known.get(f)]
+    cores = {core(i) for i in chosen}
+    for mask in masks:
+        by_core[core(mask)].append(mask)
+        if core(mask) not in cores and (own := several.within(core(mask), cores)):
+            longer[own].append(mask)
+    found = {}
+    for image in chosen:
+        own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
+        found[image] = {None: ([m for m in own if not shared.holds_none(m)] or own, "")}
+    taken = {m for drawn in found.values() for m in drawn[None][0]}
+    beside = _beside(chosen, [m for m in masks if m not in taken])
+    for image, drawn in found.items():
+        if not drawn[None][0] and beside.get(image):
+            found[image] = {None: (beside[image], "")}
+    return found
+
+
+def _beside(chosen, masks):
+    """image → the masks of its folder, where it is the only picture there: 'x/images/1.png' and all
+    of 'x/masks'.
+    """
+
+    def home(file):
+        parts = PurePosixPath(file).parts[:-1]
+        return tuple(p for p in parts if not (IMAGE_FOLDER.match(p) or MASK_FOLDER.match(p)))
+
+    pictures, drawn = defaultdict(list), defaultdict(list)
+    for image in chosen:
+        pictures[home(image)].append(image)
+    for mask in masks:
+        if readers.suffix(mask) in RASTERS:
+            drawn[home(mask)].append(mask)
+    alone = {own[0]: folder for folder, own in pictures.items() if folder and len(own) == 1}
+    return {image: sorted(drawn[folder], key=natural) for image, folder in alone.items()}
+
+
+def _rules(found, form):
+    """rater → ``several.Rules`` of its masks."""
+    raters = list(next(iter(found.values()), {}))
+    by_rater = {r: {i: drawn[r][0] for i, drawn in found.items()} for r in raters}
+    words = re.compile(MASK_WORD)
+    return {r: several.Rules(masks, form.classes, words) for r, masks in by_rater.items()}
+
+
+def _refusal(image, masks, tried, others, form, shared):
+    """Why the masks found for an image cannot be its own, or ''."""
+    if not masks and tried:
+        whose = f"of the reference {form.reference!r} " if form.reference else ""
+        return f"no mask {whose}found at {tried}; correct the key masks of the form"
+    if told := shared.unread(masks):
+        return told
+    if not masks:
+        return (
+            f"no mask found: no other file is called {stem(image)} or {stem(image)}_mask, and"
+            " no COCO or VIA file names it; outline it, or write in the form where its mask"
+            ' lies, such as masks: "masks/{stem}.png"'
         )
-    used = {p.mask.partition("#")[0] for p in pairs}  # of another picture: a mask and no picture
-    return [p for p in pairs if p.image not in used], [r for r in refused if r.file not in used]
+    if others:
+        return (
+            f"its mask {masks[0]} would serve {len(set(others))} other pictures too"
+            f" ({min(others, key=natural)}, …); say in the form which is whose, such as"
+            f" {several.advice(image, masks)}"
+        )
+    if lossy := [m for m in masks if readers.suffix(m) in (".jpg", ".jpeg")]:
+        return f"its mask {lossy[0]} is JPEG, whose losses smear the labels; export PNG"
+    return ""
 
 
 def _told(image, form):
@@ -270,18 +347,13 @@ def _named_alike(image, by_core):
     return sorted((f for f in found if len(own & _folders(f)) == best), key=natural)
 
 
-def _several(found, form):
+def _several(found):
     listed = ", ".join(found[:6]) + (", …" if len(found) > 6 else "")
-    if form.masks:
-        return (
-            f"{len(found)} masks are found by the form: {listed}; one mask a picture is needed."
-            " Unite the structures or lesions in one file, or write a pattern that finds one file,"
-            ' such as images: ["images/{patient}/{frame}.png"] and masks:'
-            ' "masks/{patient}/{frame}.png"'
-        )
     return (
-        f"{len(found)} masks could be its own: {listed}; unite them in one file if each holds a"
-        ' part, or write in the form which counts, such as masks: "{folder}/{stem}_mask.png"'
+        f"{len(found)} masks could be its own: {listed}; they are neither numbered nor named after"
+        " the classes. Name them so, or write in the form which counts, such as masks:"
+        ' "{folder}/{stem}_mask.png", or, if several people drew them, masks: {anna:'
+        ' "anna/{stem}.png", ben: "ben/{stem}.png"} and reference: anna'
     )
 
 
@@ -299,22 +371,29 @@ def frames(pairs, data):
 
 
 def _frames(pair, data):
+    return [
+        Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", f"{pair.mask}#{k}", {}, pair.told)
+        for k, drawn in enumerate(stack(pair, data))
+        if drawn
+    ] or [pair]
+
+
+def stack(pair, data):
+    """Whether something is outlined on each frame of a cine whose mask is a stack of as many
+    slices: list of bool; empty for every other pair.
+    """
     image, mask = Path(data) / pair.image, Path(data) / pair.mask
     if (
         pair.raters
         or readers.suffix(pair.mask) not in (".nii", ".nii.gz")
         or readers.kind(image) != "DICOM"
     ):
-        return [pair]
+        return []
     count = int(dicom.header(image).get("NumberOfFrames", 1) or 1)
     slices = pictures.open_nifti(mask)[0]
     if count == 1 or slices.ndim != 3 or slices.shape[2] != count:
-        return [pair]
-    drawn = [k for k in range(count) if slices[..., k].any()]
-    return [
-        Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", f"{pair.mask}#{k}", {}, pair.told)
-        for k in drawn
-    ]
+        return []
+    return [bool(slices[..., k].any()) for k in range(count)]
 
 
 def identifiers(chosen):

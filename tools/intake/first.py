@@ -14,17 +14,19 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def run(name, data, profile="local"):
     """Compute the study with its default protocol; returns the path of the report.
 
-    No shell is asked: a blank or an umlaut in a path is passed as it is.
+    The workflow is told by the environment, as make tells it. No shell is asked: a blank or an
+    umlaut in a path is passed as it is.
     """
-    config = [f"study={name}", "protocol=quick", f"data={Path(data).resolve()}"]
     command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}"]
-    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [*command, "--config", *config],
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": path},
-        check=False,
-    )
+    told = {
+        "STUDY": name,
+        "PROTOCOL": "quick",
+        "DATA": str(Path(data).resolve()),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
+        ),
+    }
+    done = subprocess.run(command, cwd=REPOSITORY, env=os.environ | told, check=False)
     report = studies.ROOT / "reports" / name / "book" / "index.html"
     if done.returncode or not report.is_file():
         raise StudyError(

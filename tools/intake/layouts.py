@@ -14,7 +14,7 @@ from tools.intake.patterns import plain
 HASH = re.compile(r"^[0-9a-f]{8}-(?=.)")
 ADVICE = {
     "Label Studio": "export it as COCO, with its pictures",
-    "Supervisely": "export it as COCO, or its masks as PNG",
+    "Supervisely": "export it as COCO, or as masks in PNG",
     "CVAT": "export it as 'COCO 1.0', or as 'Segmentation mask'",
     "YOLO": "export it as COCO",
 }
@@ -79,6 +79,19 @@ class Shared:
     def is_one(self, file):
         """Whether a file describes many pictures, whatever it is called."""
         return self.known.get(file) in ("COCO", "VIA")
+
+    def holds_none(self, file):
+        """Whether a file that could hold outlines by its name holds something else."""
+        return file in self.known and self.known[file] is None
+
+    def unread(self, masks):
+        """A sentence on a tool whose files are not read, where it wrote one of an image's masks, or
+        where an image has none and the folder holds its files; else ''.
+        """
+        for file in masks or self.known:
+            if (kind := self.known.get(file)) in ADVICE:
+                return f"its outlines seem to be in {file}, which {kind} wrote; {ADVICE[kind]}"
+        return ""
 
     def of(self, image):
         """The entries that name an image, as 'file.json#entry': those of its own folder first."""

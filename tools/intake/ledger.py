@@ -21,28 +21,32 @@ def ledger(data, form, images, refused, drawn=None, others=()):
     images: images.csv as written; drawn: annotations.csv or None; others: files that were read
     beside them (table of patients, of spacings).
     """
-    data, roles = Path(data), {}
-    there = find.whole_folder(data)
-    known = set(there)
-
-    def note(files, role, why=""):
-        for file in files:
-            own = file if file in known else str(file).partition("#")[0]
-            if own in known:
-                roles.setdefault(own, (role, why))
-
     used = images[images["split"] != "excluded"]
     out = images[images["split"] == "excluded"]
-    note(used["image"], PICTURE)
-    note(used["mask"], MASK)
-    note(drawn["mask"] if drawn is not None else (), MASK)
+    told = [(name, PICTURE, "") for name in used["image"]]
+    told += [(name, MASK, "") for name in used["mask"]]
+    told += [(name, MASK, "") for name in (drawn["mask"] if drawn is not None else ())]
     for row in out.itertuples():
-        note([row.image], EXCLUDED, row.excluded)
-        note([row.mask], REST_MASK, "its picture is excluded")
-    for r in refused:
-        note([r.file], REFUSED, r.reason)
-    note(others, TABLE)
-    return {f: roles.get(f) or _rest(f, data, form) for f in there}
+        told.append((row.image, EXCLUDED, row.excluded))
+        told.append((row.mask, REST_MASK, "its picture is excluded"))
+    told += [(r.file, REFUSED, r.reason) for r in refused]
+    told += [(name, TABLE, "") for name in others]
+    return whole(data, form, told)
+
+
+def whole(data, form, told):
+    """{file: (role, why)} of every file under DATA.
+
+    told: [(file or cell of a manifest, role, why)], of which the first that names a file holds; of
+    the others their name and content say what they are.
+    """
+    there, roles = find.whole_folder(data), {}
+    known = set(there)
+    for name, role, why in told:
+        for own in [name] if name in known else [p.as_posix() for p in readers.files_of(name)]:
+            if own in known:
+                roles.setdefault(own, (role, why))
+    return {f: roles.get(f) or _rest(f, Path(data), form) for f in there}
 
 
 def _rest(file, data, form):

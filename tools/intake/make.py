@@ -4,7 +4,9 @@ is usable.
 
 import os
 import re
+import shlex
 import tempfile
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +14,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from helpers import studies
+from helpers import readers, studies
 from helpers.errors import StudyError, raise_all
 from helpers.files import write_csv
 from helpers.readers import sha256
-from tools.intake import check, find, ledger, page, patients, protocols, spacing, splits
+from tools.intake import check, deidentify, find, ledger, page, patients, protocols, spacing, splits
 from tools.intake import form as forms
 from tools.intake.discover import classes_of
 from tools.intake.tables import image_table
@@ -152,6 +154,9 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
     reasons, previous = check.exclude(records, form), previous_split(folder, redraw)
     records, notes = with_patients(records, form)
     assumed += notes
+    records, more = apart(records, data, form)
+    refused += more
+    raise_unusable(data, records, refused)
     named = [r.patient for r in records]
     if any(named) and form.split.get("policy") not in ("given", "image k-fold"):
         refused += [find.Refused(r.pair.image, NOBODY) for r in records if not r.patient]
@@ -184,7 +189,7 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
         raise StudyError(f"DATA={data}: nothing is outlined in any mask; nothing was written")
     content = study_yml(name, form, classes, by_patient, shown[0], draft, bool(authors))
     write_manifest(folder, content, {k: v for k, v in written.items() if v is not None})
-    others = [p for p in (mm_file, _inside(patients_path, data)) if p]
+    others = [p for p in (mm_file, inside(patients_path, data)) if p]
     roles = ledger.ledger(data, form, images, refused, drawn, others)
     return write_page(name, data, roles, records, refused, reasons, images, classes, assumed)
 
@@ -230,7 +235,23 @@ def with_patients(records, form):
     return [replace(r, patient=n) for r, n in zip(records, named, strict=True)], notes
 
 
-def _inside(path, data):
+def apart(records, data, form):
+    """(records, refused): without those of a DICOM patient number that two people share."""
+    if "pattern" in form.patient:
+        return records, []
+    people = defaultdict(dict)
+    for r in records:
+        file = readers.locate(data / r.pair.image)[0]
+        if r.patient and "patient" not in r.pair.told and readers.kind(file) == "DICOM":
+            people[r.patient][r.pair.image] = deidentify.person(file)
+    why = {image: deidentify.shared_number(own) for own in people.values() for image in own}
+    return (
+        [r for r in records if not why.get(r.pair.image)],
+        [find.Refused(image, told) for image, told in why.items() if told],
+    )
+
+
+def inside(path, data):
     """A file as seen from DATA, or None where it lies elsewhere."""
     if path is None:
         return None
@@ -269,6 +290,12 @@ def sentences(records, by_patient, previous, authors=None):
         found.append(
             "Images and patients of the earlier manifest kept their split; only new ones were"
             " drawn."
+        )
+    for rule in sorted({r.pair.rule for r in records} - {""}):
+        ruled = [r.pair for r in records if r.pair.rule == rule]
+        found.append(
+            f"{len(ruled)} pictures have several mask files, which were united because {rule}:"
+            f" {ruled[0].image_id} from {ruled[0].mask}."
         )
     for note in sorted({n for r in records for n in r.notes}):
         noted = [r.pair.image_id for r in records if note in r.notes]
@@ -340,10 +367,12 @@ def write_page(name, data, roles, records, refused, reasons, images, classes, as
     repair = "repair what is refused and run make manifest again; " if refused else ""
     then = (
         f"{first * bool(named)}Next: {repair}look at the pictures below, then run make study"
-        f" STUDY={name} DATA={data}"
+        f" STUDY={name} DATA={shlex.quote(str(data))}"
     )
     for what, count in summary[: 1 + len(ledger.summary(roles))]:
         print(f"{what}: {count}", flush=True)
+    for sentence in assumed:
+        print(sentence, flush=True)
     text = page.render(
         name,
         summary,

@@ -1,1 +1,1 @@
-"""A trained network on new images: masks, overlays, areas; for a cine also an overlay video."""
+"""A trained network on new images: masks, overlays, measures; for a cine also an overlay video."""

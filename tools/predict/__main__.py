@@ -8,7 +8,6 @@ a medical device.
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -16,29 +15,29 @@ import numpy as np
 import pandas as pd
 
 from helpers import figures, files, provenance, readers
-from helpers.errors import StudyError, raise_all
+from helpers.analyses import measures
+from helpers.errors import StudyError, command, raise_all
 from helpers.models import trained
-from helpers.readers import dicom
+from helpers.readers import dicom, videos
+from tools.intake import check, find, form, ledger
 from tools.predict import exports
 
 FORMATS = ("png", "nifti", "dicom-seg")
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".wmv")
-#: frames a second of a cine that does not say
-FRAME_RATE = 25.0
+#: numbers of a thickness profile that are written for an outline
+PROFILE = 40
 
 
 def read(path):
     """(uint8 (frames, rows, columns), spacing_mm or None, frames a second or None) of any image,
     DICOM or video.
     """
-    path = Path(path)
-    if path.suffix.lower() in VIDEOS:
-        frames, rate = exports.read_video(path)
-        return frames, None, rate
     file, part = readers.locate(path)
     if part is not None:
         image, spacing = readers.read_image(path)
         return image[None], spacing, None
+    if readers.kind(file) == "video":
+        frames, rate = videos.read_video(file)
+        return frames, None, rate
     frames, spacing = readers.read_frames(file)
     if len(frames) == 1:
         return frames, spacing, None
@@ -47,31 +46,38 @@ def read(path):
         header.get("CineRate") or header.get("RecommendedDisplayFrameRate"),
         header.get("FrameTime"),
     )
-    return frames, spacing, float(rate or (1000 / float(gap_ms) if gap_ms else FRAME_RATE))
+    return frames, spacing, float(rate or (1000 / float(gap_ms) if gap_ms else videos.FRAME_RATE))
 
 
-def areas(masks, classes, spacing_mm):
-    """Area of every foreground class in every frame: DataFrame frame (from 0), class, area_px,
-    area_mm2 (two digits; NaN: spacing unknown), pixel_height_mm, pixel_width_mm.
+def measured(masks, frames, classes, spacing_mm):
+    """(measures, profiles) of every foreground class in every frame, as DataFrames.
+
+    measures: frame (from 0), class, area_px, the columns of ``measures.measure``, pixel_height_mm,
+    pixel_width_mm (NaN: spacing unknown). profiles: frame, class, unit, position, thickness.
     """
-    counts = np.stack([np.bincount(mask.ravel(), minlength=len(classes)) for mask in masks])[:, 1:]
-    frame, index = np.indices(counts.shape)
     height, width = spacing_mm or (np.nan, np.nan)
-    return pd.DataFrame(
-        {
-            "frame": frame.ravel(),
-            "class": [classes[i + 1].name for i in index.ravel()],
-            "area_px": counts.ravel(),
-            "area_mm2": (counts.ravel() * height * width).round(2),
-            "pixel_height_mm": round(height, 5),
-            "pixel_width_mm": round(width, 5),
-        }
-    )
+    rows, profiles = [], []
+    for number, (mask, pixels) in enumerate(zip(masks, frames, strict=True)):
+        table = measures.measure(mask, classes, spacing_mm, pixels).round(3)
+        counts = np.bincount(mask.ravel(), minlength=len(classes))[1:]
+        table.insert(0, "frame", number)
+        table.insert(2, "area_px", counts)
+        rows.append(table)
+        for c in classes[1:]:
+            along = measures.profile(mask == c.index, spacing_mm or (1.0, 1.0))
+            at = np.linspace(0, len(along.position) - 1, PROFILE).round().astype(int)
+            if len(along.position):
+                told = {"frame": number, "class": c.name, "unit": "mm" if spacing_mm else "px"}
+                numbers = {k: np.round(v[at], 3) for k, v in along._asdict().items()}
+                profiles.append(pd.DataFrame(told | numbers))
+    table = pd.concat(rows, ignore_index=True)
+    table = table.assign(pixel_height_mm=round(height, 5), pixel_width_mm=round(width, 5))
+    return table, pd.concat(profiles, ignore_index=True) if profiles else pd.DataFrame()
 
 
 def write(predictor, path, out, name, formats):
-    """Segment one file and write its masks and overlay below ``out``; returns its rows of areas.csv
-    (DataFrame).
+    """Segment one file and write its masks and overlay below ``out``; returns its rows of
+    measures.csv and of profiles.csv (DataFrames).
     """
     frames, spacing, rate = read(path)
     if "dicom-seg" in formats and (
@@ -113,22 +119,26 @@ def write(predictor, path, out, name, formats):
     else:
         exports.picture(next(drawn), out / f"{name}_overlay.png")
         print(f"{path}: {seconds * 1000:.0f} ms", flush=True)
-    table = areas(masks, predictor.classes, spacing)
-    table.insert(0, "image", str(path))
-    return table.assign(frames_per_second=round(len(frames) / seconds, 1) if rate else np.nan)
+    table, profiles = measured(masks, frames, predictor.classes, spacing)
+    for one in (table, profiles):
+        one.insert(0, "image", str(path))
+    speed = round(len(frames) / seconds, 1) if rate else np.nan
+    return table.assign(frames_per_second=speed), profiles
 
 
 def inputs(path):
-    """The files that --images names: one file ('cine.dcm#3' for one frame), or every file of a
-    folder and below.
+    """(the pictures that --images names, what was left out and why): one file ('cine.dcm#3' for one
+    frame), or every picture and video of a folder and below.
     """
     path = Path(path)
     if not path.is_dir():
-        return [path]
-    found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        return [path], []
+    there = find.everything(path)
+    found, notes = find.pictures_in(there, form.Form(), path)
+    found += [f for f in there if readers.suffix(f) in find.VIDEOS]
     if not found:
-        raise StudyError(f"{path}: the folder holds no file")
-    return found
+        raise StudyError(f"{path}: none of its {len(there)} files is a picture, a DICOM or a video")
+    return [path / f for f in sorted(found, key=find.natural)], notes
 
 
 def _names(paths, base):
@@ -151,25 +161,33 @@ def run(model, images, out, formats=("png",), device=None):
     """Segment images (a file or a folder) with the network in ``model`` and write everything to
     ``out``.
 
-    Writes <name>_mask.png / _mask.nii.gz / _seg.dcm, <name>_overlay.png or .mp4, areas.csv (image,
-    the columns of :func:`areas`, frames_per_second of the network for a cine) and prediction.json.
-    Returns areas.csv as a DataFrame. Files that cannot be read are named in one StudyError after
-    all others were written.
+    Writes <name>_mask.png / _mask.nii.gz / _seg.dcm, <name>_overlay.png or .mp4, measures.csv
+    (image, the columns of :func:`measured`, frames_per_second of the network for a cine),
+    profiles.csv and prediction.json. Returns measures.csv as a DataFrame. Files that cannot be read
+    are named in one StudyError after all others were written; every file of a folder is counted.
     """
     if unknown := sorted(set(formats) - set(FORMATS)):
         raise StudyError(f"--format: {', '.join(unknown)} is none of {', '.join(FORMATS)}")
-    predictor, sources, out = trained.load(model, device), inputs(images), Path(out)
-    tables, problems = [], []
+    predictor, (sources, notes), out = trained.load(model, device), inputs(images), Path(out)
+    folder = Path(images) if Path(images).is_dir() else None
+    tables, profiles, told = [], [], []
     for path, name in zip(sources, _names(sources, Path(images)), strict=True):
+        seen = path.relative_to(folder).as_posix() if folder else str(path)
         try:
-            tables.append(write(predictor, path, out, name, formats))
-        except StudyError as error:
-            if len(sources) == 1:
+            table, along = write(predictor, path, out, name, formats)
+        except check.ODD as error:
+            if folder is None and isinstance(error, StudyError):
                 raise
-            problems.append(str(error))
+            told.append((seen, ledger.REFUSED, check.refusal(seen, error, folder or "").reason))
+            continue
+        tables.append(table)
+        profiles.append(along)
+        told.append((seen, ledger.PICTURE, ""))
+    roles = ledger.whole(folder, form.Form(), told) if folder else {f: rest for f, *rest in told}
     if tables:
         table = pd.concat(tables, ignore_index=True)
-        files.write_csv(table, out / "areas.csv")
+        files.write_csv(table, out / "measures.csv")
+        files.write_csv(pd.concat(profiles, ignore_index=True), out / "profiles.csv")
         network = {
             k: predictor.record.get(k)
             for k in ("study", "protocol", "model", "fold", "seed", "sha256", "classes")
@@ -179,14 +197,29 @@ def run(model, images, out, formats=("png",), device=None):
             "code": provenance.code_version(),
             "time": provenance.now(),
             "images": sorted(set(table["image"])),
+            "files": {role: count for role, count in ledger.summary(roles)},
             "hardware": provenance.hardware(),
         }
         files.write_json(about, out / "prediction.json")
+    _say(roles, notes)
     raise_all(
-        problems,
-        f"{images}: {len(tables)} of {len(sources)} files were segmented, the rest was not",
+        (f"{file}: {why}" for file, role, why in told if role == ledger.REFUSED),
+        f"{images}: {len(tables)} of {len(sources)} pictures were segmented, the rest was not",
     )
     return table
+
+
+def _say(roles, notes):
+    """What became of every file, where there are several."""
+    if len(roles) < 2:
+        return
+    print(f"files in the folder: {len(roles)}")
+    for role, count in ledger.summary(roles):
+        print(f"· {role}: {count}")
+    for _, why, count, example in ledger.reasons(roles):
+        print(f"  {count} × {why} ({example})")
+    for note in notes:
+        print(note)
 
 
 def main(arguments=None):
@@ -201,12 +234,11 @@ def main(arguments=None):
     parser.add_argument("--out", default="predictions")
     parser.add_argument("--format", nargs="+", choices=FORMATS, default=["png"])
     args = parser.parse_args(arguments)
-    try:
-        table = run(args.model, args.images, args.out, args.format)
-    except StudyError as error:
-        sys.exit(f"error: {error}")
-    print(f"{table['image'].nunique()} file(s) segmented, see {args.out}/areas.csv")
+    table = run(args.model, args.images, args.out, args.format)
+    print(f"{table['image'].nunique()} file(s) segmented, see {args.out}/measures.csv")
+    if table["unit"].eq("px").any():
+        print("where the size of a pixel is unknown, measures are in pixels (column unit)")
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

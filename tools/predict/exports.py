@@ -149,24 +149,3 @@ def video(frames, size, rate, path):
                 np.ascontiguousarray(np.round(frame[:rows, :columns] * 255).astype(np.uint8))
             )
         writer.close()
-
-
-def read_video(path):
-    """(uint8 grey (frames, rows, columns), frames a second) of an MP4, AVI, MOV, MKV or WMV
-    file.
-    """
-    import imageio_ffmpeg
-
-    try:
-        reader = imageio_ffmpeg.read_frames(str(path), pix_fmt="gray", bits_per_pixel=8)
-        about = next(reader)
-        columns, rows = about["size"]
-        frames = [np.frombuffer(frame, np.uint8).reshape(rows, columns) for frame in reader]
-    except (OSError, RuntimeError, ValueError, StopIteration) as error:
-        raise StudyError(
-            f"{path}: the video cannot be read ({' '.join(str(error).split())[:120]}); save it"
-            " as MP4"
-        ) from None
-    if not frames:
-        raise StudyError(f"{path}: the video holds no frame; save it again")
-    return np.stack(frames), float(about["fps"] or 25)

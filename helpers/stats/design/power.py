@@ -7,9 +7,10 @@ import pandas as pd
 from scipy import stats
 
 from helpers.errors import StudyError
+from helpers.stats.cluster import anova_icc
 from helpers.stats.counts import MIN_UNITS
 from helpers.stats.mixed import mixed_differences
-from helpers.stats.paired import paired_t
+from helpers.stats.paired import differences, paired_t
 from helpers.stats.values import default_unit
 
 GOALS = {
@@ -65,19 +66,28 @@ def variation(values: pd.DataFrame, headline: str) -> pd.DataFrame:
     """Variances of the paired differences headline − network, as a plan needs them; a row a
     network.
 
-    Columns: model, difference, between, residual (variances between and within patients; where
-    patients are unknown all of it is between images), icc, n, images_per_unit, sd_of_patient_mean,
-    note.
+    Columns: model, difference, between, residual (variances between and within patients), icc with
+    icc_low, icc_high (Searle's 95 % interval, cut at 0), told_apart, n, images_per_unit,
+    sd_of_patient_mean, note. Where the two variances cannot be told apart (``mixed.told_apart``),
+    or patients are unknown, all of it is between units, the safe side: more images of a patient
+    then add nothing, and there is no ICC. Too few units, or none that vary: NaN, and note says why.
     """
-    unit = default_unit(values)
-    if unit == "patient":
-        fit = mixed_differences(values, headline)
-    else:
+    if default_unit(values) == "image":
         fit = paired_t(values, headline, "image")
-        fit = fit.assign(between=fit["sd"] ** 2, residual=0.0, icc=1.0)
+        fit = fit.assign(between=np.nan, residual=np.nan, icc=np.nan)
+    else:
+        fit = mixed_differences(values, headline)
+    apart, known = fit["between"].notna(), fit["p"].notna()
     per_unit = fit["n_images"] / fit["n"]
-    spread = np.sqrt(fit["between"] + fit["residual"] / per_unit)
-    out = fit.assign(images_per_unit=per_unit, sd_of_patient_mean=spread)
+    out = fit.assign(
+        between=fit["between"].where(apart, fit["sd"] ** 2).where(known),
+        residual=fit["residual"].where(apart, 0.0).where(known),
+        told_apart=apart,
+        images_per_unit=per_unit,
+    )
+    out["sd_of_patient_mean"] = np.sqrt(out["between"] + out["residual"] / per_unit)
+    limits = _icc_limits(values, headline).reindex(out["model"]).clip(0, 1).to_numpy()
+    out["icc_low"], out["icc_high"] = np.where(apart.to_numpy(), limits.T, np.nan)
     return out[
         [
             "model",
@@ -85,12 +95,24 @@ def variation(values: pd.DataFrame, headline: str) -> pd.DataFrame:
             "between",
             "residual",
             "icc",
+            "icc_low",
+            "icc_high",
+            "told_apart",
             "n",
             "images_per_unit",
             "sd_of_patient_mean",
             "note",
         ]
     ]
+
+
+def _icc_limits(values, headline):
+    """Searle's interval of the ICC of each network's differences: low, high, index the network."""
+    table = differences(values, headline, "image")
+    owner = values.drop_duplicates("image_id").set_index("image_id")["patient_id"]
+    groups = owner.reindex(table.index).to_numpy(str)
+    found = {model: anova_icc(table[model].to_numpy(), groups) for model in table}
+    return pd.DataFrame(found).T[["low", "high"]].astype(float)
 
 
 def exact_power(

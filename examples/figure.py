@@ -1,0 +1,15 @@
+"""A figure to start from: a tidy frame in, a matplotlib figure out. Change what it shows."""
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from helpers import figures
+
+
+def images_by_patient(rows):
+    """How many images each patient gave. rows: per_image.csv's, or a part of it."""
+    counts = rows.groupby("patient_id")["image_id"].nunique()
+    fig, axes = plt.subplots(figsize=(figures.PAGE, 2))
+    sns.histplot(x=counts, discrete=True, ax=axes)
+    axes.set(xlabel="images of a patient", ylabel="patients")
+    return fig

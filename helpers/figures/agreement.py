@@ -1,0 +1,25 @@
+"""Difference against mean, with bias and limits of agreement (Bland & Altman 1986)."""
+
+import matplotlib.pyplot as plt
+
+from helpers import figures
+
+
+def bland_altman(compared, table, class_, model):
+    """A panel a measure. compared: of ``measures.compared``, of one unit; table: of
+    ``pages.measures.agreement``; class_: name of the structure; model: the network's.
+    """
+    rows, told = compared[compared["class"] == class_], table[table["class"] == class_]
+    names = {"area": "area", "median thickness": "thickness", "depth of the centre": "depth_centre"}
+    fig, axes = plt.subplots(1, len(told), figsize=(figures.PAGE, 2.6), squeeze=False)
+    for ax, row in zip(axes[0], told.itertuples(), strict=True):
+        name = names[row.measure]
+        mean = (rows[name] + rows[f"{name}_drawn"]) / 2
+        ax.scatter(mean, rows[f"{name}_difference"], s=9, color=figures.model_colour(model))
+        for end, style in (("bias", "-"), ("low", "--"), ("high", "--")):
+            ax.axhline(getattr(row, end), color="#444444", lw=0.9, ls=style)
+            low, high = getattr(row, f"{end}_low"), getattr(row, f"{end}_high")
+            ax.axhspan(low, high, color="#444444", alpha=0.12, lw=0)
+        ax.set(title=row.measure, xlabel=f"mean of both ({row.unit})")
+    axes[0][0].set_ylabel("drawn minus reference")
+    return fig

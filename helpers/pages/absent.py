@@ -1,0 +1,66 @@
+"""What pages say of structures that an image does not show: one policy, one set of sentences.
+
+Absent from reference and prediction: no score, counted and said. Drawn where there is none: how
+often, and how large. Rows are those of ``outlines.found``; pages 4, 5, 6 and 12 say them.
+"""
+
+import pandas as pd
+
+from helpers import stats
+from helpers.analyses import outlines
+from helpers.errors import NotComputable
+from helpers.figures import model_label
+from helpers.figures.tables import number, words
+
+
+def sides(arrays):
+    """Side of an evaluated pixel in mm by image_id, for ``outlines.found``; NaN where unknown."""
+    return arrays.index.set_index("image_id")["pixel_mm"]
+
+
+def known(sides):
+    """The sides, or None where they were not to be had (NotComputable)."""
+    return None if isinstance(sides, NotComputable) else sides
+
+
+def drawn(row):
+    """'drawn in 3 of the 12 images that do not show it (on average 140, at most 900 pixels, 2.1 %
+    of the image)'; '' where every image shows it. row: of ``outlines.found``.
+    """
+    if not row.absent:
+        return ""
+    if not row.drawn_where_none:
+        return f"drawn in none of the {row.absent} images that do not show it"
+    often = f"drawn in {row.drawn_where_none} of the {row.absent} images that do not show it"
+    return f"{often} ({_size(row)})"
+
+
+def _size(row):
+    in_mm = pd.notna(row.largest_mm2)
+    mean, largest = (row.mean_mm2, row.largest_mm2) if in_mm else (row.mean_px, row.largest_px)
+    size = f"{number(largest, 0)} {'mm²' if in_mm else 'pixels'}"
+    if row.drawn_where_none > 1:
+        size = f"on average {number(mean, 0)}, at most {size}"
+    return f"{size}, {number(row.largest_percent, 1)} % of the image"
+
+
+def of_networks(rows, class_):
+    """Where each network drew what is not there, Markdown list. rows: of several networks; class_:
+    a structure, or a mean over several.
+    """
+    several = class_ in (stats.ALL, stats.FOREGROUND)
+    own = rows if several else rows[rows["class"] == class_]
+    found, what = outlines.found(own, by="model"), "a structure" if several else words(class_)
+    if not found["absent"].any():
+        what = "every structure" if several else what
+        return f"Every image shows {what}: it can be drawn nowhere by mistake."
+    lines = [f"- {model_label(row.model)}: {what} {drawn(row)}." for row in found.itertuples()]
+    return "\n".join(lines)
+
+
+def of_structure(found, class_):
+    """The same of one network and structure, a sentence; '' where every image shows it. found: of
+    ``outlines.found`` by class.
+    """
+    row = next(found[found["class"] == class_].itertuples())
+    return f"{words(class_)} was {drawn(row)}." if row.absent else ""

@@ -1,0 +1,134 @@
+"""The declared plan of a study, sealed before its first training: what is measured, by which test,
+on whom, and whether that is still so.
+
+The seal is the SHA-256 of the plan and the time it was made. A file on one's own disk proves
+nothing to a stranger; its hash, sent to a registry or in a letter before the training, does.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from helpers import files, provenance, studies
+from helpers.errors import StudyError
+from helpers.schemas import IMAGES, SPLITS, read_csv
+
+#: what of study.yml is the plan
+KEYS = ("question", "headline", "target", "classes", "ignored", "split", "statistics", "protocols")
+NO_COLOUR = ("colour", "title", "labels")  # of a class: how it is shown and named
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a study's plan.
+
+    sealed: plan.json, or None where there is none; first: when the first training began, or None;
+    changes: (what, as sealed, now) of every setting that differs; why: a sentence, empty where the
+    plan was declared before any result.
+    """
+
+    sealed: dict | None
+    first: str | None
+    changes: tuple[tuple[str, object, object], ...]
+    why: str
+
+    @property
+    def before(self):
+        """True where the plan as it stands was sealed before the first training."""
+        return not self.why
+
+
+def path(study):
+    """runs/<study>/results/plan.json."""
+    return study.run / "results" / "plan.json"
+
+
+def declared(study):
+    """The plan as study.yml and images.csv have it now: a dict that JSON can hold."""
+    content = studies.read_yaml(study.root / "study.yml")
+    plan = {key: content[key] for key in KEYS if key in content}
+    plan["classes"] = [
+        {k: v for k, v in c.items() if k not in NO_COLOUR} for c in content["classes"]
+    ]
+    images = read_csv(study.root / "images.csv", IMAGES)[["image_id", "patient_id", "split"]]
+    rows = files.csv_text(images.fillna("").sort_values("image_id"))
+    counts = images["split"].value_counts()
+    plan["images"] = {split: int(counts.get(split, 0)) for split in SPLITS}
+    plan["images"]["assignment sha256"] = hashlib.sha256(rows.encode()).hexdigest()
+    return json.loads(json.dumps(plan, default=str))
+
+
+def digest(content):
+    """SHA-256 of what JSON can hold, whatever the order of its keys."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def seal(study):
+    """Write the plan with its hash and the time, unless a training has begun under an earlier one.
+
+    A plan that is sealed again before any training keeps the hashes and times of those before it.
+    """
+    place, plan = path(study), declared(study)
+    known = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
+    begun = any((study.run / "train").glob("*/*/*"))
+    if known and (begun or known["plan"] == plan):
+        return
+    earlier = [*known["earlier"], {k: known[k] for k in ("sha256", "time")}] if known else []
+    content = {"time": provenance.now(), "trained before": begun, "earlier": earlier, "plan": plan}
+    files.write_json({"sha256": digest(content)} | content, place)
+
+
+def state(study):
+    """The :class:`State` of a study; StudyError for a plan.json that is not what was sealed."""
+    place = path(study)
+    first = _first_training(study)
+    if not place.is_file():
+        return State(None, first, (), "no plan was sealed before the first training")
+    try:
+        sealed = json.loads(place.read_text(encoding="utf-8"))
+        whole = sealed["sha256"] == digest({k: v for k, v in sealed.items() if k != "sha256"})
+        late = sealed["trained before"] or bool(first and sealed["time"] > first)
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise StudyError(
+            f"{place}: is not what was sealed; put the original back, or `make clean"
+            f" STUDY={study.name}` and run the study again under a new seal"
+        )
+    changes = _changes(sealed["plan"], declared(study), study)
+    why = ""
+    if late:
+        why = f"the plan was sealed ({sealed['time']}) after the first training had begun"
+    elif changes:
+        why = "the plan was changed after it was sealed"
+    return State(sealed, first, changes, why)
+
+
+def _first_training(study):
+    records = (study.run / "train").glob("*/*/03_train.json")
+    started = [json.loads(r.read_text(encoding="utf-8")).get("started") for r in records]
+    return min(filter(None, started), default=None)
+
+
+def _changes(then, now, study):
+    old, new = dict(flat(then)), dict(flat(now))
+    found = [
+        (name, old.get(name), new.get(name))
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+    base, *asked = study.protocol.split(",")
+    return (*found, *((f"protocols, {base}, on the command line", None, each) for each in asked))
+
+
+def flat(value, name=""):
+    """A nested plan as (name, value) pairs: 'statistics, test' → 'patient_t'."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from flat(inner, f"{name}, {key}" if name else str(key))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for number, inner in enumerate(value):
+            yield from flat(inner, f"{name}, {inner.get('name', number + 1)}")
+    else:
+        yield name, value

@@ -1,0 +1,125 @@
+"""What a run will cost before it starts: trainings, hours, disk, and the longest chain of steps.
+
+Hours come from trainings that were timed, here or in kept results: seconds for one pixel of one
+image in one epoch, by network. Where a network was never trained, the median of those that were
+stands in, and is named.
+"""
+
+import argparse
+import json
+from collections import Counter
+from datetime import datetime
+from statistics import median
+
+from helpers import runs, studies
+
+#: trainings that run beside each other on one machine (Snakefile, rule train)
+BESIDE = 2
+
+
+def seconds(record):
+    """How long a step took, from the start and the end that its record names."""
+    started, finished = (
+        datetime.strptime(record[key], "%Y-%m-%d %H:%M:%S UTC") for key in ("started", "finished")
+    )
+    return (finished - started).total_seconds()
+
+
+def measured():
+    """network → seconds for a pixel of an image in an epoch (float), median over every training
+    with a record in runs/ or in the kept results.
+    """
+    found: dict[str, list[float]] = {}
+    records = [_json(path) for path in studies.ROOT.glob("runs/*/train/*/*/weights.json")]
+    for path in studies.ROOT.glob("reports/*/results/**/provenance.json"):
+        records += _json(path).values()
+    for record in records:
+        try:
+            spec, pictures = record["training"], record["images"]["train"]
+            work = spec["epochs"] * pictures * spec["image_size"] ** 2
+            found.setdefault(record["model"], []).append(seconds(record) / work)
+        except (KeyError, TypeError, ZeroDivisionError):
+            continue
+    return {model: median(rates) for model, rates in found.items()}
+
+
+def missing(study):
+    """Trainings without a finished one of the same settings, (model, fold, seed) each (list)."""
+    found = []
+    for model, fold, seed in study.trainings():
+        folder = runs.folder(study, model, fold, seed)
+        record = _json(folder / "weights.json")
+        finished = (folder / "03_train.json").is_file()
+        if not finished or record.get("training") != study.training(model, fold):
+            found.append((model, fold, seed))
+    return found
+
+
+def lines(study):
+    """The plan in words (list of str)."""
+    images, size = studies.images(study), study.spec["image_size"]
+    folds = study.spec.get("cross_validation", {}).get("folds", 0)
+    pictures = {"main": int((images["split"] == "train").sum())}
+    shown = {"main": len(images)}
+    for k in range(folds):
+        pictures[f"cv{k + 1}"] = len(images) * (folds - 2) // folds
+        shown[f"cv{k + 1}"] = len(images) // folds
+    todo, rates = missing(study), measured()
+    usual = median(rates.values()) if rates else None
+    times, space = [], 2 * len(images) * size**2
+    for (model, fold), count in Counter((model, fold) for model, fold, _ in todo).items():
+        spec = study.training(model, fold)
+        if usual is not None:
+            work = spec["epochs"] * pictures[fold] * size**2
+            times += [rates.get(model, usual) * work] * count
+        space += count * (shown[fold] * size**2 + _weights(model))
+    said = [f"{len(todo)} of {len(study.trainings())} trainings are still to be done"]
+    unknown = sorted({model for model, _, _ in todo} - set(rates))
+    if not todo:
+        said.append("hours: pages and book only, minutes")
+    elif usual is None:
+        said.append("hours: unknown, no training has been timed here yet")
+    else:
+        wall = max(sum(times) / BESIDE, max(times))
+        pages = sum(seconds(_json(p)) for p in study.run.glob("notebooks/*.json"))
+        after = f"{_time(pages)} of pages" if pages else "pages, which were never timed"
+        said += [
+            f"time: about {_time(wall)} of training, {BESIDE} side by side on one machine like the"
+            f" one that was timed ({_time(sum(times))} in all), then {after}",
+            f"longest chain: check, one training of {_time(max(times))}, results, pages, book",
+        ]
+    if todo and unknown and usual is not None:
+        said.append(f"never timed, so taken for an average network: {', '.join(unknown)}")
+    return [*said, f"disk: about {_size(space)} beside the images"]
+
+
+def _json(path):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _weights(model):
+    """Bytes of a network's weights as some finished training left them; 100 MB where none did."""
+    pattern = f"runs/*/train/{runs.slug(model)}/*/weights.safetensors"
+    path = next(studies.ROOT.glob(pattern), None)
+    return path.stat().st_size if path else 100_000_000
+
+
+def _time(value):
+    return f"{value / 3600:.1f} hours" if value >= 5400 else f"{max(1, round(value / 60))} minutes"
+
+
+def _size(value):
+    return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{max(1, round(value / 1e6))} MB"
+
+
+def main(arguments=None):
+    """Print what a run of a study will cost."""
+    parser = argparse.ArgumentParser(prog="helpers costs", description=main.__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--protocol", default="quick")
+    args = parser.parse_args(arguments)
+    print("\n".join(lines(studies.load(args.study, args.protocol))))

@@ -1,0 +1,140 @@
+"""What readers said: simulated readers with known answers, against scikit-learn, scipy and hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score
+
+from helpers.analyses import inspection
+from helpers.errors import NotComputable, StudyError
+
+NAMES = ("reference", "qvum", "unet", "vistr")
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Three readers, 30 images of ten patients, four outlines, graded by a known rule."""
+    rng, rows = np.random.default_rng(4), []
+    for image in range(30):
+        quality = np.array([3.6, 3.0, 2.6, 1.2]) + rng.normal(0, 0.5, 4)
+        for reader in "ABC":
+            seen = quality + rng.normal(0, 0.6, 4)
+            for name, value, rank in zip(NAMES, seen, stats.rankdata(-seen.round()), strict=True):
+                rows.append(
+                    {"reader": reader, "image_id": f"i{image}", "unit": f"p{image // 3}"}
+                    | {"outline": name, "found": int(value > 1), "safe": int(value > 2)}
+                    | {"acceptable": int(np.clip(round(value), 1, 4)), "rank": rank}
+                )
+    return pd.DataFrame(rows)
+
+
+def test_weighted_kappa_is_that_of_scikit_learn(table):
+    found = inspection.agreement(table, 500, 1).set_index("readers")
+    grades = table.pivot_table(index=["image_id", "outline"], columns="reader", values="acceptable")
+    for a, b in ("AB", "AC", "BC"):
+        row = found.loc[f"{a} – {b}"]
+        expected = cohen_kappa_score(grades[a], grades[b], weights="quadratic")
+        assert row["kappa"] == pytest.approx(expected, abs=1e-8)
+        assert row["kappa_low"] < expected < row["kappa_high"] and row["outlines"] == 120
+
+
+def test_kappa_of_readers_who_agree_and_who_do_not():
+    alike, apart = np.diag([5.0, 0, 0, 5]), np.zeros((4, 4))
+    apart[0, 3] = apart[3, 0] = 5
+    assert inspection.kappa(alike) == 1 and inspection.kappa(apart) == -1
+    assert np.isnan(inspection.kappa(np.diag([9.0, 0, 0, 0])))
+
+
+def test_concordance_is_friedmans_over_its_largest_value(table):
+    _, together = inspection.places(table, 500, 1)
+    each = {}
+    for (unit, _), part in table.groupby(["unit", "image_id"]):
+        ranks = part.pivot_table(index="reader", columns="outline", values="rank")
+        w = stats.friedmanchisquare(*ranks.to_numpy().T).statistic / (3 * 3)
+        each.setdefault(unit, []).append(w)
+    expected = np.mean(np.concatenate(list(each.values())))
+    assert together.loc[0, "W"] == pytest.approx(expected, abs=1e-8)
+    assert together.loc[0, ["images", "units"]].tolist() == [30, 10]
+    assert inspection.concordance(np.tile([1, 2, 3], (4, 1))) == 1
+    assert inspection.concordance(np.array([[1, 2], [2, 1]])) == 0
+    assert np.isnan(inspection.concordance(np.ones((3, 4))))
+
+
+def test_acceptability_is_the_share_of_grades_from_three(table):
+    found = inspection.acceptability(table, 500, 1).set_index("outline")
+    assert list(found.index) == sorted(NAMES, key=lambda n: (n != "reference", n))
+    for name, part in table.groupby("outline"):
+        assert found.loc[name, "acceptable"] == pytest.approx((part["acceptable"] >= 3).mean())
+        assert found.loc[name, "safe"] == pytest.approx(part["safe"].mean())
+    assert found.loc["qvum", "acceptable_low"] < found.loc["qvum", "acceptable"]
+    assert (found["units"] == 10).all() and (found["answers"] == 90).all()
+
+
+def test_a_network_is_held_against_the_reference_by_patient(table):
+    found = inspection.against_reference(table, 500, 1).set_index("outline")
+    shares = table.assign(share=(table["acceptable"] >= 3) * 1.0)
+    wide = shares.pivot_table(
+        index=["unit", "image_id", "reader"], columns="outline", values="share"
+    )
+    for name in NAMES[1:]:
+        difference = wide[name] - wide["reference"]
+        assert found.loc[name, "difference"] == pytest.approx(difference.mean(), abs=1e-12)
+        by_patient = difference.groupby("unit").mean()
+        p = stats.ttest_rel(
+            wide[name].groupby("unit").mean(), wide["reference"].groupby("unit").mean()
+        )
+        assert found.loc[name, "p"] == pytest.approx(p.pvalue, abs=1e-8) and len(by_patient) == 10
+    assert found.loc["vistr", "p_adjusted"] >= found.loc["vistr", "p"]
+
+
+def test_places_share_ties_and_order_the_outlines(table):
+    order, _ = inspection.places(table, 500, 1)
+    assert order["place"].sum() == pytest.approx(10)
+    assert order["outline"].iloc[-1] == "vistr" and order["outline"].iloc[0] == "reference"
+
+
+def test_open_questions_are_left_out_and_said_where_nothing_is_left(table):
+    part = table.assign(acceptable=table["acceptable"].where(table["image_id"] != "i0"))
+    found = inspection.agreement(part, 100, 1)
+    assert (found["outlines"] == 116).all()
+    one = table[table["reader"] == "A"]
+    with pytest.raises(NotComputable, match="no other to agree with"):
+        inspection.agreement(one, 100, 1)
+    with pytest.raises(NotComputable, match="reference"):
+        inspection.against_reference(table[table["outline"] != "reference"], 100, 1)
+    with pytest.raises(NotComputable, match="a place"):
+        inspection.places(one.assign(rank=np.nan), 100, 1)
+
+
+KEY = {
+    "cases": {
+        "c1": {"image_id": "i1", "patient_id": None, "letters": {"A": "unet", "B": "reference"}},
+        "c2": {"image_id": "i2", "patient_id": "p", "letters": {"A": "reference", "B": "unet"}},
+    }
+}
+
+
+def test_letters_become_outlines_by_the_key():
+    said = {"c1": {"A": {"found": 1, "acceptable": 2}}, "c2": {"A": {"safe": 0, "rank": 1}}}
+    table = inspection.answers({"a.json": ("R", said, KEY)})
+    assert table["outline"].tolist() == ["unet", "reference"]
+    assert table["unit"].tolist() == ["i1", "p"] and np.isnan(table["safe"].iloc[0])
+
+
+def test_what_is_no_answer_is_refused_with_file_case_and_letter():
+    said = {"c1": {"A": {"acceptable": 5, "rank": 3}, "Z": {}}, "c9": {"A": {"found": 1}}}
+    with pytest.raises(StudyError) as error:
+        inspection.answers({"a.json": ("R", said, KEY), "b.json": ("", {}, KEY)})
+    text = str(error.value)
+    for part in (
+        "a.json, c1 A: 'acceptable' is 5",
+        "'rank' is 3",
+        "outline Z of case c1",
+        "outline A of case c9",
+        "b.json: has no reader",
+    ):
+        assert part in text
+    fine = {"c1": {"A": {"found": 1}}}
+    with pytest.raises(StudyError, match="R: answered twice"):
+        inspection.answers({"a.json": ("R", fine, KEY), "b.json": ("R", fine, KEY)})

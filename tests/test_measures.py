@@ -1,0 +1,182 @@
+"""Area, thickness, depth and centroids of shapes whose measures are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pictures import CLASSES
+
+from helpers import datasets
+from helpers.analyses import limits, measures
+from helpers.errors import NotComputable
+from helpers.figures import agreement as figure
+from helpers.pages import measures as page
+
+
+def shape(inside, size=(120, 160), spacing=(1.0, 1.0)):
+    """The pixels whose centres, (x, y) in mm, are inside."""
+    y, x = np.indices(size) + 0.5
+    return inside(x * spacing[1], y * spacing[0])
+
+
+def bar(angle, long=60.0, wide=8.0, centre=(80.0, 60.0)):
+    """A bar turned by an angle, as a function of (x, y)."""
+    c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+
+    def inside(x, y):
+        x, y = x - centre[0], y - centre[1]
+        return (abs(c * x + s * y) <= long / 2) & (abs(-s * x + c * y) <= wide / 2)
+
+    return inside
+
+
+@pytest.mark.parametrize("angle", [0, 7, 30, 45, 90, 135])
+def test_a_bar_has_its_width_and_length_at_every_angle(angle):
+    found = measures.profile(shape(bar(angle)))
+    inner = found.thickness[(found.position > 5) & (found.position < 55)]
+    assert np.median(found.thickness) == pytest.approx(8, abs=0.25)
+    assert inner.min() > 7 and inner.max() < 9
+    assert found.position[0] + found.position[-1] == pytest.approx(60, abs=1)
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90])
+def test_pixels_twice_as_high_as_wide(angle):
+    spacing = (0.2, 0.1)
+    area = shape(bar(angle, 8.0, 2.0, (8.0, 12.0)), spacing=spacing)
+    row = measures.measure(area.astype(np.uint8), CLASSES[:2], spacing).iloc[0]
+    assert row["unit"] == "mm" and row["area"] == pytest.approx(16, rel=0.03)
+    assert row["thickness"] == pytest.approx(2, abs=0.07)
+    assert row["length"] == pytest.approx(8, abs=0.25)
+
+
+def test_a_disc():
+    disc = shape(lambda x, y: (x - 80) ** 2 + (y - 60) ** 2 <= 40**2)
+    row = measures.measure(disc.astype(np.uint8), CLASSES[:2]).iloc[0]
+    assert row["unit"] == "px" and row["area"] == pytest.approx(np.pi * 1600, rel=0.005)
+    assert (row["row"], row["column"]) == (59.5, 79.5)
+    assert row["length"] == pytest.approx(80, abs=1)
+
+
+def test_a_curved_layer_is_measured_across_its_course():
+    ring = shape(lambda x, y: (abs(np.hypot(x - 80, y - 130) - 100) <= 3) & (abs(x - 80) < 60))
+    found = measures.profile(ring)
+    # straight down it would be 6 in the middle and 7.5 at the ends
+    assert np.nanmedian(found.thickness) == pytest.approx(6, abs=0.2)
+    assert np.nanquantile(found.thickness, 0.95) < 6.7
+
+
+def test_a_layer_that_swells_and_has_a_gap():
+    area = shape(lambda x, y: (abs(y - 60) <= np.where(x < 80, 3, 6)) & (abs(x - 80) < 60))
+    area[:, 100:110] = False
+    found = measures.profile(area)
+    at = np.searchsorted(found.position, [20, 85, 100])
+    assert found.thickness[at[0]] == pytest.approx(6, abs=0.3)
+    assert np.isnan(found.thickness[at[1]])
+    assert found.thickness[at[2]] == pytest.approx(12, abs=0.3)
+
+
+def test_depth_is_counted_from_the_skin_in_the_same_column():
+    pixels = np.zeros((120, 160), np.uint8)
+    pixels[20:, :] = 90
+    pixels[5:9, 2:14] = 255  # words above the picture
+    area = np.zeros((120, 160), np.uint8)
+    area[50:60, 60:80] = 1
+    row = measures.measure(area, CLASSES[:2], (0.5, 0.5), pixels).iloc[0]
+    assert row["depth_edge"] == pytest.approx(15)
+    assert row["depth_centre"] == pytest.approx(17.5)
+
+
+def test_what_is_not_drawn_has_no_measure():
+    table = measures.measure(np.zeros((9, 9), np.uint8), CLASSES)
+    assert table["class"].tolist() == ["nerve", "muscle", "artery"]
+    assert table["area"].eq(0).all() and table[["thickness", "depth_edge", "row"]].isna().all(
+        axis=None
+    )
+
+
+def test_distance_of_centroids():
+    one, other = np.zeros((2, 40, 40), bool)
+    one[10:12, 10:12], other[13:15, 14:16] = True, True
+    assert measures.distance(one, other) == 5
+    assert measures.distance(one, other, (2.0, 1.0)) == pytest.approx(np.hypot(6, 4))
+    assert np.isnan(measures.distance(one, other & False))
+
+
+def test_limits_with_one_image_a_patient_are_the_classical_ones():
+    values = np.random.default_rng(0).normal(2, 3, 40)
+    found = limits.of_agreement([*values, np.nan], [*range(40), 99])
+    assert found.bias == pytest.approx(values.mean()) and (found.images, found.patients) == (40, 40)
+    assert found.sd == pytest.approx(values.std(ddof=1))
+    assert found.high == pytest.approx(values.mean() + 1.96 * values.std(ddof=1))
+
+
+def test_limits_with_several_images_add_what_is_between_and_within_patients():
+    # two images each: means 0, 2, 4, 6, 8 and ± 1 within: MS within 2, between 20, SD² 2 + 9
+    values = np.array([[m - 1, m + 1] for m in (0, 2, 4, 6, 8)], float)
+    found = limits.of_agreement(values.ravel(), np.repeat(range(5), 2))
+    assert found.bias == 4 and found.sd == pytest.approx(np.sqrt(11))
+
+
+def test_intervals_of_the_limits_cover_over_patients():
+    rng, inside = np.random.default_rng(1), 0
+    for _ in range(100):
+        patients = np.repeat(range(30), 4)
+        values = rng.normal(1, 2, 30)[patients] + rng.normal(0, 1, 120)
+        found = limits.of_agreement(values, patients, draws=300)
+        inside += found.intervals["bias"][0] <= 1 <= found.intervals["bias"][1]
+    assert 87 <= inside <= 99
+    with pytest.raises(NotComputable, match="need 5 patients"):
+        limits.of_agreement([1, 2, 3, 4.0], [1, 1, 2, 2])
+
+
+def study(spacing):
+    """Eight patients with two images each: a bar of 8 × 40 pixels, drawn two rows thicker and three
+    columns further right; the last image has nothing drawn.
+    """
+    masks, drawn = np.zeros((2, 16, 64, 64), np.uint8)
+    masks[:, 20:28, 10:50], drawn[:, 20:30, 13:53] = 1, 1
+    drawn[-1] = 0
+    index = pd.DataFrame({"image_id": [f"i{k}" for k in range(16)], "patient_id": np.nan})
+    index["patient_id"] = [f"p{k // 2}" for k in range(16)]
+    index[["pixel_row_mm", "pixel_column_mm"]] = spacing
+    images = np.full((16, 64, 64), 90, np.uint8)
+    return datasets.Arrays(images, masks, index), drawn
+
+
+def test_agreement_by_hand():
+    arrays, drawn = study((0.5, 0.25))
+    table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
+    assert table["unit"].eq("mm").all() and table["area_difference"].isna().sum() == 1
+    one = table.iloc[0]
+    assert one["area"] == 40 and one["area_difference"] == pytest.approx(2 * 40 * 0.125)
+    assert one["thickness_difference"] == pytest.approx(1, abs=0.05)
+    assert one["depth_centre_difference"] == pytest.approx(0.5)
+    assert one["centre_distance"] == pytest.approx(np.hypot(1 * 0.5, 3 * 0.25))
+    found = page.agreement(table, 200, 1).set_index("measure")
+    assert found.loc["area", ["bias", "low", "high"]].tolist() == pytest.approx([10, 10, 10])
+    assert found.loc["area", "unit"] == "mm²" and found.loc["area", "images"] == 15
+    said = page.in_words(found.reset_index(), table, "nerve")
+    assert "area **+10 mm²** (10 to 10); median thickness **+1 mm**" in said and "px" not in said
+    drawing = figure.bland_altman(table, found.reset_index(), "nerve", "unet")
+    assert [a.get_title() for a in drawing.axes] == list(page.TITLES.values())
+
+
+def test_pixels_are_never_averaged_with_millimetres():
+    arrays, drawn = study((0.5, 0.25))
+    arrays.index.loc[:3, ["pixel_row_mm", "pixel_column_mm"]] = np.nan
+    table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
+    found = page.agreement(table, 50, 1)
+    assert found["unit"].tolist() == ["mm²", "mm", "mm"] and found["images"].eq(11).all()
+    assert "4 images without a known pixel size were left out" in page.in_words(
+        found, table, "nerve"
+    )
+    arrays, drawn = study((np.nan, np.nan))
+    table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
+    said = page.in_words(page.agreement(table, 50, 1), table, "nerve")
+    assert "area **+80 px²**" in said and "The size of a pixel is unknown" in said
+
+
+def test_too_few_patients_say_so():
+    arrays, drawn = study((0.5, 0.25))
+    table = measures.compared(arrays, drawn[:4], np.arange(4), CLASSES[:2])
+    with pytest.raises(NotComputable, match="limits of agreement need 5 patients"):
+        page.agreement(table, 50, 1)

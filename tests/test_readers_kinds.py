@@ -1,0 +1,286 @@
+"""Formats as scanners, phones and drawing tools write them, each with its right values."""
+
+import base64
+import io
+import json
+import struct
+import zlib
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK
+from pictures import CLASSES, ONE, dicom, grey, labelme, labels, save
+from PIL import Image
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.pixels.processing import convert_color_space
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
+
+from helpers import readers
+from helpers.errors import StudyError
+
+BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]  # class 1 of ``labels``
+
+
+# --- DICOM
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int16])
+def test_sixteen_bits_that_hold_eight_are_grey_levels(tmp_path, kind):
+    path = dicom(tmp_path / "a.dcm", grey().astype(kind))
+    if kind is np.int16:
+        data = dcmread(path)
+        data.PixelRepresentation = 1
+        data.save_as(path)
+    picture = readers.open_picture(path)
+    assert np.array_equal(picture.pixels[0], grey())
+    assert picture.notes == ("16 bits that hold grey values 0–255: taken as they are",)
+
+
+def test_sixteen_bits_that_fill_little_of_them_are_refused(tmp_path):
+    path = dicom(tmp_path / "a.dcm", grey().astype(np.uint16) * 4)
+    with pytest.raises(StudyError, match=r"no window, but its values .* fill little of them"):
+        readers.open_picture(path)
+
+
+@pytest.mark.parametrize("high", [True, False])
+def test_a_palette_of_eight_bits_in_sixteen(tmp_path, high):
+    table = np.arange(256, dtype=np.uint16)[::-1] * (256 if high else 1)
+    names = ("Red", "Green", "Blue")
+    lut = {f"{c}PaletteColorLookupTableData": table.tobytes() for c in names}
+    sizes = {f"{c}PaletteColorLookupTableDescriptor": [256, 0, 16] for c in names}
+    path = dicom(
+        tmp_path / "a.dcm", grey(), PhotometricInterpretation="PALETTE COLOR", **sizes, **lut
+    )
+    assert np.array_equal(readers.read_image(path)[0], 255 - grey())
+
+
+@pytest.mark.parametrize("said", ["RGB", "YBR_FULL"])
+@pytest.mark.parametrize("held", ["RGB", "YBR_FULL"])
+def test_colours_are_decoded_by_what_the_stream_holds(tmp_path, said, held):
+    colour = np.repeat(grey()[..., None], 3, 2)
+    stored = colour if held == "RGB" else convert_color_space(colour, "RGB", held)
+    picture = readers.open_picture(
+        dicom(tmp_path / "a.dcm", stored, PhotometricInterpretation=said)
+    )
+    assert np.abs(picture.pixels[0].astype(int) - grey()).max() <= 1
+    assert any("the stream does not" in note for note in picture.notes) == (said != held)
+
+
+@pytest.mark.parametrize("said", ["RGB", "YBR_FULL_422"])
+def test_jpeg_streams_hold_ycbcr_whatever_the_header_says(tmp_path, said):
+    smooth = np.repeat(np.tile(np.linspace(20, 230, 60), (40, 1))[..., None], 3, 2).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(smooth).save(stream, "JPEG", quality=95)
+    path = dicom(tmp_path / "a.dcm", smooth, PhotometricInterpretation=said)
+    data = dcmread(path)
+    data.PixelData = encapsulate([stream.getvalue()])
+    data.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    data.save_as(path)
+    found = readers.read_image(path)[0].astype(int)
+    assert np.abs(found - smooth[..., 0]).mean() < 1.5
+
+
+# --- photographs and volumes
+
+
+def test_a_photo_that_holds_two_is_its_first(tmp_path):
+    Image.fromarray(grey()).save(
+        tmp_path / "a.jpg",
+        "MPO",
+        save_all=True,
+        append_images=[Image.fromarray(grey(20, 30, seed=1))],
+        quality=100,
+    )
+    picture = readers.open_picture(tmp_path / "a.jpg")
+    assert picture.pixels.shape == (1, 40, 60)
+    assert np.abs(picture.pixels[0].astype(int) - grey()).max() <= 4
+    assert picture.notes == ("a photo that holds 2 pictures: the first was taken",)
+
+
+@pytest.mark.parametrize("colours", [3, 4])
+def test_colour_on_the_fifth_axis_of_nifti(tmp_path, colours):
+    values = np.repeat(grey().T[:, :, None, None, None], colours, 4)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii.gz")
+    frames, spacing = readers.read_frames(tmp_path / "a.nii.gz")
+    assert np.array_equal(frames, grey()[None]) and spacing is None
+
+
+def test_a_cine_on_the_fourth_axis_of_nifti(tmp_path):
+    values = np.stack([grey(seed=k).T[..., None] for k in range(3)], 3)  # column, row, 1, time
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([0.1, 0.2, 1, 1])), tmp_path / "a.nii")
+    frames, _ = readers.read_frames(tmp_path / "a.nii")
+    assert np.array_equal(frames, np.stack([grey(seed=k) for k in range(3)]))
+
+
+# --- outlines and segments
+
+
+def slicer(path, values, **names):
+    """A segmentation as 3D Slicer writes it; names: Segment0="nerve:1" (label value)."""
+    image = SimpleITK.GetImageFromArray(values[None])
+    for segment, text in names.items():
+        name, value = text.split(":")
+        image.SetMetaData(f"{segment}_Name", name)
+        image.SetMetaData(f"{segment}_LabelValue", value)
+    SimpleITK.WriteImage(image, str(path))
+    return path
+
+
+def test_slicers_segmentation_is_read_by_its_names(tmp_path):
+    stored = np.array([0, 7, 3, 5], np.uint8)[labels()]
+    names = {"Segment0": "Nerve:7", "Segment1": "muscle:3", "Segment2": "artery:5"}
+    path = slicer(tmp_path / "a.seg.nrrd", stored, **names)
+    assert np.array_equal(readers.read_mask(path, CLASSES), labels())
+    names.pop("Segment1")
+    path = slicer(tmp_path / "b.seg.nrrd", stored, **names)
+    with pytest.raises(StudyError, match="150 pixels belong to no named segment"):
+        readers.read_mask(path, CLASSES)
+
+
+def via(version):
+    """A VIA project of one picture: a polygon, a rectangle and a circle."""
+    x, y = map(list, zip(*BOX, strict=True))
+    drawn = [
+        ({"name": "polygon", "all_points_x": x, "all_points_y": y}, "nerve"),
+        ({"name": "rect", "x": 40, "y": 20, "width": 15, "height": 10}, "muscle"),
+    ]
+    regions = [
+        {"shape_attributes": shape, "region_attributes": {"kind": name}} for shape, name in drawn
+    ]
+    if version == 1:
+        regions = {str(k): region for k, region in enumerate(regions)}
+    return {"a.png1234": {"filename": "a.png", "size": 1234, "regions": regions}}
+
+
+@pytest.mark.parametrize("kind", ["project", "version 1", "table"])
+def test_via_in_its_three_forms(tmp_path, kind):
+    if kind == "table":
+        rows = ["filename,file_size,file_attributes,region_count,region_id,region_shape_attributes"]
+        rows[0] += ",region_attributes"
+        for k, region in enumerate(via(2)["a.png1234"]["regions"]):
+            cells = [json.dumps(region[n]).replace('"', '""') for n in region]
+            rows.append(f'a.png,1234,"{{}}",2,{k},"{cells[0]}","{cells[1]}"')
+        path = tmp_path / "via.csv"
+        path.write_text("\n".join(rows) + "\n")
+    else:
+        content = {"_via_img_metadata": via(2)} if kind == "project" else via(1)
+        path = tmp_path / "via.json"
+        path.write_text(json.dumps(content))
+    found = readers.read_mask(f"{path}#a.png", CLASSES, shape=(40, 60))
+    assert np.array_equal(found, np.where(labels() == 3, 0, labels()))
+
+
+def test_a_labelme_mask_of_a_model_is_its_pixels(tmp_path):
+    drawn = io.BytesIO()
+    Image.fromarray(np.ones((10, 22), bool)).save(drawn, "PNG")
+    shape = {
+        "label": "nerve",
+        "shape_type": "mask",
+        "points": [[8, 5], [29, 14]],
+        "mask": base64.b64encode(drawn.getvalue()).decode(),
+    }
+    path = tmp_path / "a.json"
+    content = {"shapes": [shape], "imageHeight": 40, "imageWidth": 60}
+    path.write_text(json.dumps(content))
+    assert np.array_equal(readers.read_mask(path, ONE), labels() == 1)
+
+
+# --- sizes that no picture has, before memory is taken for them
+
+
+def test_a_labelme_file_that_declares_forty_gigapixels(tmp_path, little_memory):
+    path = labelme(tmp_path / "a.json", [("nerve", BOX)], size=(200_000, 200_000))
+    with pytest.raises(StudyError, match="declares 200,000 × 200,000 pixels, more than any"):
+        readers.read_mask(path, ONE)
+
+
+def png(rows, columns):
+    """A PNG of little more than a kilobyte that declares a size."""
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    head = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(bytes(100_000)))
+        + chunk(b"IEND", b"")
+    )
+
+
+def large(tmp_path, kind):
+    if kind == "PNG":
+        (tmp_path / "a.png").write_bytes(png(30_000, 30_000))
+        return tmp_path / "a.png"
+    if kind == "NIfTI":
+        header = nibabel.Nifti1Header()
+        header.set_data_shape((30_000, 30_000, 1))
+        header.set_data_dtype(np.uint8)
+        content = header.binaryblock + bytes(100)
+        (tmp_path / "a.nii").write_bytes(content)
+        return tmp_path / "a.nii"
+    if kind == "NRRD":
+        text = "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 30000 30000\nencoding: raw\n\n"
+        (tmp_path / "a.nrrd").write_bytes(text.encode() + bytes(100))
+        return tmp_path / "a.nrrd"
+    path = dicom(tmp_path / "a.dcm", grey())
+    data = dcmread(path)
+    if kind == "DICOM":
+        data.Rows, data.Columns, data.NumberOfFrames = 20_000, 6_000, 400
+    else:  # a data set that unpacks to gigabytes
+        data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        data.PixelData = bytes(1 << 24)
+    data.save_as(path)
+    return path
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """numpy takes no array larger than 100 MB."""
+    for name in ("zeros", "empty", "ones"):
+        make = getattr(np, name)
+
+        def guarded(shape, *args, make=make, **kwargs):
+            assert np.prod(np.atleast_1d(shape), dtype=float) < 1e8, f"memory taken for {shape}"
+            return make(shape, *args, **kwargs)
+
+        monkeypatch.setattr(np, name, guarded)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "NIfTI", "NRRD", "DICOM"])
+def test_a_small_file_that_declares_a_huge_picture(tmp_path, little_memory, kind):
+    path = large(tmp_path, kind)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(StudyError, match=r"declares .*more.* than any picture here has"):
+        readers.open_picture(path)
+
+
+def test_a_small_file_that_unpacks_to_more_than_is_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers.dicom, "MOST_BYTES", 1 << 23)
+    path = large(tmp_path, "deflated")
+    assert path.stat().st_size < 50_000
+    with pytest.raises(StudyError, match="unpacks to more than"):
+        readers.open_picture(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_black_and_white_masks_stored_as_colour(tmp_path, mode):
+    picture = Image.fromarray(np.where(labels() == 1, 255, 0).astype(np.uint8)).convert(mode)
+    picture.save(tmp_path / "a.png")
+    assert np.array_equal(readers.read_mask(tmp_path / "a.png", ONE), labels() == 1)
+
+
+def test_a_mask_whose_height_and_width_are_exchanged_is_refused_with_both(tmp_path):
+    path = save(tmp_path / "a.png", labels().T.copy())
+    with pytest.raises(
+        StudyError, match=r"60 rows × 40 columns, its image 40 × 60; height and wid"
+    ):
+        readers.read_mask(path, CLASSES, shape=(40, 60))

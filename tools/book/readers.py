@@ -1,0 +1,208 @@
+"""The blinded reading of a study's test images, and what readers' answers say:
+python -m tools.book.readers --study NAME [--protocol NAME] [FILE …].
+
+The book holds readers.html, which opens from disk and shows every test image with the reference and
+each network's outline under letters that change from image to image. Which letter is what stands
+only in runs/<study>/readers/key_<set>.json. Without files this command packs the page alone for the
+readers; with the files that they saved it prints and keeps the statistics.
+"""
+
+import argparse
+import hashlib
+import json
+import secrets
+import shutil
+import string
+import zipfile
+from pathlib import Path
+
+from helpers import datasets, files, studies
+from helpers.analyses import inspection
+from helpers.errors import NotComputable, StudyError, command
+from helpers.figures import model_label
+from helpers.figures.tables import readable
+from tools.book import cases
+
+PAGE = "readers.html"
+SCRIPTS = ("outline.js", "readers.js", "readers.css")
+REFERENCE = inspection.REFERENCE
+TITLES = {
+    "acceptability": "Share of outlines that readers found, safe, acceptable (95 % intervals)",
+    "against_reference": "Acceptable, network minus reference (same reader and image)",
+    "agreement_of_readers": "Do two readers grade alike? Weighted kappa, quadratic weights",
+    "places": "Which is better? Mean place, 1 is the best",
+    "concordance": "Do readers order outlines alike? Kendall's W",
+}
+
+
+def folder(study):
+    """Where keys and answers lie, runs/<study>/readers: not in the book."""
+    return study.run / "readers"
+
+
+def write(study, out, assets):
+    """Write readers.html and the folder readers/ to a book: the test images in random order, one of
+    each patient before the next, outlines under letters, no network's name.
+
+    assets: the folder that holds the page's own files.
+    """
+    arrays, drawn = datasets.load(study), cases.predictions(study)
+    positions = arrays.rows("main", "test")
+    index = arrays.index.iloc[positions]
+    layers = {
+        row["image_id"]: {REFERENCE: cases.encode(arrays.masks[k])}
+        | {name: cases.encode(masks[k]) for name, masks in drawn.items()}
+        for k, row in zip(positions, index.to_dict("records"), strict=True)
+    }
+    key = _key(study, index, layers)
+    place = out / "readers"
+    place.mkdir(parents=True)
+    listed = []
+    for name, case in key["cases"].items():
+        k = int(positions[index["image_id"].to_list().index(case["image_id"])])
+        width, height = cases.picture(study, arrays, k, place / f"{name}.webp")
+        listed.append({"name": name, "width": width, "height": height})
+        shown = {letter: layers[case["image_id"]][who] for letter, who in case["letters"].items()}
+        text = f"readingLoaded({json.dumps(name)}, {json.dumps(shown)});\n"
+        (place / f"{name}.js").write_text(text, encoding="utf-8")
+    content = {
+        "set": key["set"],
+        "size": list(arrays.masks.shape[1:]),
+        "letters": sorted(next(iter(key["cases"].values()))["letters"]),
+        "target": next(c.title for c in study.foreground if c.name == study.target),
+        "classes": [
+            {"index": c.index, "title": c.title, "colour": c.colour} for c in study.foreground
+        ],
+        "cases": listed,
+    }
+    text = f"window.READING = {json.dumps(content)};\n"
+    (place / "index.js").write_text(text, encoding="utf-8")
+    for name in SCRIPTS:
+        shutil.copy(assets / name, place / name)
+    banner = '<p class="synthetic"><strong>Synthetic data.</strong> Drawn, not recorded.</p>'
+    page = (assets / PAGE).read_text(encoding="utf-8")
+    page = page.replace("SYNTHETIC", banner if study.synthetic else "")
+    (out / PAGE).write_text(page, encoding="utf-8")
+
+
+def _key(study, index, layers):
+    """The key of just these outlines: the one that is there, else a new one by chance."""
+    digest = hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest()[:16]
+    path = folder(study) / f"key_{digest}.json"
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    chance = secrets.SystemRandom()
+    rows = index[["image_id", "patient_id"]].astype(object).where(index.notna(), None)
+    rows = rows.iloc[chance.sample(range(len(rows)), len(rows))]
+    turn = rows.groupby(rows["patient_id"].fillna(rows["image_id"])).cumcount()
+    found = {}
+    for number, row in enumerate(
+        rows.loc[turn.sort_values(kind="stable").index].to_dict("records")
+    ):
+        names = list(layers[row["image_id"]])
+        chance.shuffle(names)
+        letters = dict(zip(string.ascii_uppercase, names, strict=False))
+        found[f"c{number + 1:04d}"] = row | {"letters": letters}
+    key = {"set": digest, "cases": found}
+    files.write_json(key, path)
+    return key
+
+
+def read(study, paths):
+    """Every answer as a table (:func:`helpers.analyses.inspection.answers`)."""
+    known = {
+        key["set"]: key
+        for path in folder(study).glob("key_*.json")
+        if (key := json.loads(path.read_text(encoding="utf-8")))
+    }
+    given = {}
+    for path in paths:
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            reader, set_ = content["reader"], content["set"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StudyError(f"{path}: is no file that the reading page saved ({error})") from None
+        if set_ not in known:
+            raise StudyError(
+                f"{path}: answers on outlines {set_!r}, of which {folder(study)} has no key; they"
+                " belong to another study or an earlier run"
+            )
+        given[path] = (reader, content.get("cases"), known[set_])
+    return inspection.answers(given)
+
+
+def judged(study, table):
+    """name → table of what the answers say; a NotComputable in the place of what they cannot."""
+    options = {"draws": study.statistics["draws"], "seed": study.statistics["seed"]}
+    ranked = _ask(inspection.places, table, **options)
+    order, together = ranked if isinstance(ranked, tuple) else (ranked, ranked)
+    return {
+        "acceptability": inspection.acceptability(table, **options),
+        "against_reference": _ask(inspection.against_reference, table, **options),
+        "agreement_of_readers": _ask(inspection.agreement, table, **options),
+        "places": order,
+        "concordance": together,
+    }
+
+
+def _ask(function, *given, **options):
+    try:
+        return function(*given, **options)
+    except NotComputable as reason:
+        return reason
+
+
+def report(study, paths):
+    """Print what the answers of the files say, and keep the answers and every table in
+    runs/<study>/readers.
+    """
+    table = read(study, paths)
+    files.write_csv(table, folder(study) / "answers.csv")
+    for name, found in judged(study, table).items():
+        print(f"\n{TITLES[name]}")
+        path = folder(study) / f"{name}.csv"
+        path.unlink(missing_ok=True)
+        if isinstance(found, NotComputable):
+            print(f"  {found}")
+            continue
+        files.write_csv(found, path)
+        if "outline" in found:
+            found = found.assign(outline=found["outline"].map(_label))
+        shown, same = readable(found)
+        print(shown.to_string(index=False) + (f"\n{same}" if same else ""))
+    print(f"\ntables: {folder(study)}")
+
+
+def _label(name):
+    return name if name == REFERENCE else model_label(name)
+
+
+def packed(study):
+    """Write readers.zip, the reading page of the study's book alone; returns its path."""
+    book = studies.ROOT / "reports" / study.name / "book"
+    if not (book / PAGE).is_file():
+        raise StudyError(f"{book / PAGE}: no such page; run `make study STUDY={study.name}` first")
+    path = folder(study) / "readers.zip"
+    with files.whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in [book / PAGE, *sorted((book / "readers").iterdir())]:
+            archive.write(file, f"readers/{file.relative_to(book)}")
+    return path
+
+
+def main(arguments=None):
+    """Pack the blinded reading for readers, or evaluate the files that they saved."""
+    parser = argparse.ArgumentParser(prog="tools.book.readers", description=main.__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--protocol", default="quick")
+    parser.add_argument("files", nargs="*", help="answers that readers saved")
+    args = parser.parse_args(arguments)
+    study = studies.load(args.study, args.protocol)
+    if args.files:
+        report(study, args.files)
+    else:
+        print(f"give this to each reader: {packed(study)}")
+        print("then: make readers FILES='answers_1.json answers_2.json'")
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,125 @@
+"""Several masks of one picture: by which rule they are its parts, or why they are not.
+
+Lesions are numbered (``a_mask.png``, ``a_mask_1.png``), structures are named, by an end or a start
+of the name or by a folder (``a_nerve.png``, ``nerve/a.png``). What fits neither rule, such as the
+drawings of two people, is nobody's to unite.
+"""
+
+import re
+from collections import defaultdict
+from pathlib import PurePosixPath
+
+from helpers.readers import united
+from tools.intake.patterns import plain, stem
+
+#: a word, a number, or letters behind digits as in '9e1f', which no one wrote and which counts as a
+#: number
+TOKEN = re.compile(r"[^\W_]*\d[^\W\d_][^\W_]*|[^\W\d_]+|\d+")
+BREAK = re.compile(r"(?<=[^\W_])[ _.()-]+(?=[^\W_(])")
+NUMBERED = "they differ by a number"
+NAMED = "each is one structure, by its name or folder"
+
+
+def within(name, others):
+    """The longest other name that a name begins or ends with, such as 'p1' of 'p1_nerve', or
+    None; all as ``find.core`` gives them.
+    """
+    breaks = list(BREAK.finditer(name))
+    starts = [name[: b.start()] for b in reversed(breaks)]
+    ends = [name[b.end() :] for b in breaks]
+    return next(
+        (part for part in sorted(starts + ends, key=len, reverse=True) if part in others), None
+    )
+
+
+def rest(mask, image, mask_words):
+    """The words and numbers (list) that a mask's name has beyond its picture's."""
+    left = TOKEN.findall(plain(stem(mask)))
+    for token in TOKEN.findall(plain(stem(image))):
+        if token in left:
+            left.remove(token)
+    return [t for t in left if not mask_words.fullmatch(t)]
+
+
+def folders(masks):
+    """The folders by which masks of one picture differ: mask → (words)."""
+    parts = {m: [plain(p) for p in PurePosixPath(m).parts[:-1]] for m in masks}
+    common = set.intersection(*map(set, parts.values())) if parts else set()
+    return {m: tuple(p for p in own if p not in common) for m, own in parts.items()}
+
+
+class Rules:
+    """How the masks of a folder belong together.
+
+    found: image → its masks; classes: those of the form, or None where the names of the files tell
+    them, all together. mask_words: a pattern of what only says that a file is a mask.
+    """
+
+    def __init__(self, found, classes, mask_words):
+        self.mask_words, self.known = mask_words, {}
+        for c in classes[1:] if classes else ():
+            labels = [label for label in (c.name, c.title, *c.labels) if not label.isdecimal()]
+            self.known |= {_joined(TOKEN.findall(plain(label))): c.name for label in labels}
+        seen = defaultdict(set)
+        for image, masks in found.items():
+            for word, _ in self._told(image, masks).values():
+                seen[word].add(image)
+        #: whether some picture has several masks, so that a single one may be a part too
+        self.each_own = any(len(masks) > 1 for masks in found.values())
+        often = {word for word, images in seen.items() if word and len(images) > 1}
+        if not classes and self.each_own and len(often) > 1:
+            self.known = {word: word for word in often}
+
+    def _told(self, image, masks):
+        """Mask → (the words, the words with the numbers) by which it differs."""
+        apart, told = folders(masks), {}
+        for mask in masks:
+            tokens = TOKEN.findall(" ".join(apart[mask])) + rest(mask, image, self.mask_words)
+            told[mask] = _joined(t for t in tokens if not _number(t)), _joined(tokens)
+        return told
+
+    def structures(self, image, masks):
+        """Mask → the structure that it is, or None where its name does not say it."""
+        told = self._told(image, masks).items()
+        return {m: self.known.get(full) or self.known.get(word) for m, (word, full) in told}
+
+    def is_structure(self, image, masks):
+        """Whether a single mask is one of several structures that have a file each."""
+        return self.each_own and bool(masks) and all(self.structures(image, masks).values())
+
+    def unite(self, image, masks):
+        """(cell of the manifest, rule), or (None, '') where no rule fits."""
+        told, named = self._told(image, masks), self.structures(image, masks)
+        different = len(set(told.values())) == len(masks)
+        if all(named.values()) and different:
+            return united.written(list(named.items())), NAMED
+        if different and len({word for word, _ in told.values()}) == 1:
+            return united.written([(m, None) for m in masks]), NUMBERED
+        return None, ""
+
+
+def _number(token):
+    return any(letter.isdigit() for letter in token)
+
+
+def _joined(tokens):
+    return "_".join(tokens)
+
+
+def advice(image, masks):
+    """The lines of a form for masks that would serve several pictures or are several, as text."""
+    parts = PurePosixPath(image).parts
+    own = next((m for m in masks for p in parts[:-1] if p in PurePosixPath(m).parts[:-1]), None)
+    shared = [p for p in parts[:-1] if own and p in PurePosixPath(own).parts[:-1]]
+    if shared and plain(stem(own)) == plain(stem(image)):
+        return f'images: ["{_pattern(image, shared[-1])}"] and masks: "{_pattern(own, shared[-1])}"'
+    return (
+        'images: ["images/{patient}/{frame}.png"] and masks: "masks/{patient}/{frame}.png", with'
+        " the folders as they are called here"
+    )
+
+
+def _pattern(file, patient):
+    path = PurePosixPath(file)
+    folders = ["{patient}" if part == patient else part for part in path.parts[:-1]]
+    return "/".join([*folders, "{stem}" + path.name[len(stem(file)) :]])
