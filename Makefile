@@ -10,7 +10,7 @@ QVUM_DATA ?= ../shared/data
 ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
 
 # What a variable holds reaches the recipes as environment, "$$NAME": neither make nor a shell reads it as anything else
-NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES FILES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS METRIC CLASS_NAME TEST UNIT MARGIN ADVISORIES
+NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES FILES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS ADVISORIES METRIC CLASS_NAME TEST UNIT MARGIN TABLE HEADLINE REPEAT
 $(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
 export $(NAMES)
 unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries anew
@@ -21,7 +21,7 @@ SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JO
 LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --quiet --check Snakefile
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: oldest env study plan book analysis keep test test-kill check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
+.PHONY: oldest env study plan book analysis compare keep reproduce test test-kill check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
 
 # a bare environment in the folder $(1) that holds uv from the lock
 define bare
@@ -45,11 +45,13 @@ env: .venv/.ready
 	@touch $@
 
 study: env ; @$(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
-plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers costs $(WHO)
+plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers plan $(WHO)
 book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
 # from kept numbers alone; METRIC, CLASS_NAME, TEST, UNIT or MARGIN make a trial of the pages that take them as well
 analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}
+compare: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.compare $$TABLE $${PATIENTS:+--patients "$$PATIENTS"} $${HEADLINE:+--headline "$$HEADLINE"} $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${MARGIN:+--margin "$$MARGIN"}
 keep: env ; @$(PY) -m helpers keep $(WHO)
+reproduce: env ; @$(PY) -m helpers reproduce $(WHO)
 test: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest
 check: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest -m "not slow" --durations=0 --durations-min=2
 oldest: env ; @.venv/bin/uv venv --quiet --clear --python $(PY) .venv-oldest && .venv/bin/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct -r pyproject.toml --extra study --extra test && .venv-oldest/bin/python -m pytest -m "not slow"

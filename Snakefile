@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from helpers import plan, provenance, studies
-from helpers.workflow import settings
+from helpers.workflow import keep, settings
 
 REPOSITORY = Path(workflow.basedir)
 STUDY, DATA, GENERATED = settings.begin(
@@ -50,6 +50,13 @@ if workflow.is_main_process:
         plan.seal(STUDY)  # before the first training; never again once there is one
 
 TRAININGS = settings.trainings(STUDY)  # folder → network, fold, seed
+# of these only the counts are shown: kept ones are taken as they are (REPEAT=1 trains them again)
+KEPT = {} if os.environ.get("REPEAT") else keep.reusable(STUDY)
+TRAIN = [training for training in TRAININGS if training not in KEPT]
+if workflow.is_main_process and KEPT:
+    print(
+        f"taken from kept numbers, REPEAT=1 trains them again: {', '.join(KEPT)}", file=sys.stderr
+    )
 ABOUT = settings.pages(REPOSITORY / "notebooks")
 PAGES = [page for page, said in ABOUT.items() if "run" not in said]
 PRINTED = ("printed", "audit", "printed_pairs", "printed_items")
@@ -87,19 +94,19 @@ rule all:  # every record, not the book's alone: what it lists is compared befor
         f"{RUN}/cache.json",
         [f"{RUN}/data.json"] if GENERATED else [],
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
-        expand(f"{RUN}/train/{{training}}/{{file}}", training=TRAININGS, file=TRAINED),
+        expand(f"{RUN}/train/{{training}}/{{file}}", training=TRAIN, file=TRAINED),
 
 
 rule book:
     input:
         expand(f"{RUN}/notebooks/{{page}}.json", page=PAGES),
-        expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAININGS),
+        expand(f"{RUN}/train/{{training}}/03_train.json", training=TRAIN),
         code=code("tools/book/__main__.py"),
         style=[
             os.path.relpath(p, REPOSITORY)
             for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))
         ],
-        words="tools/book/claim.yml",
+        words=["tools/book/claim.yml", "CORRECTNESS.md"],
     output:
         f"{RUN}/book.json",  # its record: the old book stays until the new one is whole
     log:
@@ -169,6 +176,27 @@ rule train:
     shell:
         "OMP_NUM_THREADS={threads} {PYTHON:q} -m helpers notebook {REPOSITORY:q}/notebooks/03_train.ipynb "
         "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"
+
+
+ruleorder: kept > train
+
+
+rule kept:
+    input:
+        check=f"{RUN}/cache/check.json",
+        counts=lambda w: os.path.relpath(KEPT[w.training] / "counts.csv.gz", studies.ROOT),
+        code=code("helpers/workflow/keep.py"),
+    output:
+        f"{RUN}/train/{{training}}/counts.csv",
+        f"{RUN}/train/{{training}}/weights.json",
+    log:
+        f"{RUN}/logs/train/{{training}}.log",
+    wildcard_constraints:
+        training=settings.one_of(KEPT),
+    params:
+        who=WHO,
+    shell:
+        "{PYTHON:q} -m helpers restore {params.who:q} {wildcards.training:q} 2>&1 | tee {log:q}"
 
 
 rule results:

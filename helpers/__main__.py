@@ -13,10 +13,12 @@ COMMANDS = {
     "results": ("helpers.workflow.results", "main"),
     "notebook": ("helpers.workflow.notebook", "main"),
     "keep": ("helpers.workflow.keep", "main"),
+    "restore": ("helpers.workflow.keep", "restored"),
+    "reproduce": ("helpers.workflow.reproduce", "main"),
     "headline": ("helpers.workflow.headline", "main"),
     "columns": ("helpers.schemas", "main"),
     "networks": ("helpers.workflow.networks", "main"),
-    "costs": ("helpers.workflow.costs", "main"),
+    "plan": ("helpers.workflow.forecast", "main"),
     "clean": ("helpers.workflow.clean", "main"),
 }
 

@@ -142,6 +142,10 @@ def names():
     return sorted(p.parent.name for p in (ROOT / "data_manifest").glob("*/study.yml"))
 
 
+#: words that pages and tables use themselves, in place of a structure's or a network's name
+RESERVED = ("all", "foreground", "background", "reference", "network", "test")
+
+
 class _Strict(yaml.SafeLoader):
     """Safe YAML in which a key stands once, and every number is one."""
 
@@ -218,6 +222,13 @@ def _meaning_problems(content):
         yield f"classes: every name once, found {names_}"
     if names_[0] != "background":
         yield f"classes.0.name: the first class must be 'background', found {names_[0]!r}"
+    models = [m["name"] for p in content["protocols"].values() for m in p["models"]]
+    for name in dict.fromkeys([*names_[1:], *models]):
+        if name.lower() in RESERVED:
+            yield (
+                f"{name!r} is no name for a structure or a network: pages use"
+                f" {', '.join(RESERVED)} for something else; choose another"
+            )
     for key, value in [
         ("target", content["target"]),
         ("statistics.class", content["statistics"]["class"]),

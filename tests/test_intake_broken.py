@@ -13,7 +13,7 @@ from PIL import Image
 from helpers import errors, studies
 from helpers.errors import StudyError
 from tools.intake import __main__ as command
-from tools.intake import discover, find, form, patients
+from tools.intake import discover, form, pairing, patients
 from tools.intake.make import make
 
 
@@ -320,7 +320,7 @@ def test_labels_are_discovered(tmp_path):
     coco(tmp_path / "a.json", [[[8, 5, 30, 5, 30, 15]]])
     coco(tmp_path / "c.json", [], category="root")  # a category that no outline uses is no class
     labelme(tmp_path / "b.json", [("vein", [[0, 0], [1, 0], [1, 1]])])
-    pairs = [find.Pair(n, f"{n}.png", f"{n}.json", {}) for n in "abc"]
+    pairs = [pairing.Pair(n, f"{n}.png", f"{n}.json", {}) for n in "abc"]
     found = discover.look(pairs, tmp_path)
     assert (found.names, found.values) == ({"nerve", "vein"}, set())
 

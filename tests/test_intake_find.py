@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import studies
-from tools.intake import find, form, splits, tables
+from tools.intake import find, form, pairing, splits, tables
 
 # --- finding
 # ------------------------------------------------------------------------------
@@ -29,7 +29,7 @@ def test_masks_are_found_by_name():
     chosen = find.images(files, form.Form())
     assert chosen == ["a/x_1.png", "b/y 2.jpg", "z.dcm", "z.nii.gz", "q.jpg", "1.2.840.7"]
     chosen.remove("z.nii.gz")
-    pairs, refused = find.pair(files, chosen, form.Form())
+    pairs, refused = pairing.pair(files, chosen, form.Form())
     assert {p.image: p.mask for p in pairs} == {
         "a/x_1.png": "a/x_1_mask.png",
         "b/y 2.jpg": "masks/Y 2.PNG",
@@ -41,7 +41,7 @@ def test_masks_are_found_by_name():
 
 def test_several_masks_are_not_guessed():
     files = ["a.png", "masks/a.png", "a.json"]
-    _, refused = find.pair(files, ["a.png"], form.Form())
+    _, refused = pairing.pair(files, ["a.png"], form.Form())
     assert refused[0].reason.startswith("2 masks could be its own: a.json, masks/a.png; they are")
 
 

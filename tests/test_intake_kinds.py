@@ -13,6 +13,7 @@ import yaml
 from intake_folder import FORM, empty_root, images, ten_patients, write
 from pictures import CLASSES, coco, dicom, grey, labelme, labels, save
 from PIL import Image
+from pydicom.uid import generate_uid
 
 from helpers import readers, studies
 from helpers.errors import StudyError
@@ -25,12 +26,14 @@ from tools.intake import (
     form,
     layouts,
     ledger,
+    pairing,
     patients,
     patterns,
     protocols,
     splits,
 )
 from tools.intake.make import make
+from tools.predict import exports
 
 NERVE = {"classes": [{"name": n} for n in ("nerve", "muscle", "artery")]}
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
@@ -272,7 +275,7 @@ def find_pairs(data, content, tmp_path):
     told = form.read(write(tmp_path / "f.yml", content))
     files = find.everything(data)
     chosen, notes = find.pictures_in(files, told, data)
-    return *find.pair(files, chosen, told, data), notes
+    return *pairing.pair(files, chosen, told, data), notes
 
 
 # --- layouts without a form
@@ -389,6 +392,36 @@ def test_a_label_description_and_a_note_beside_a_mask_are_no_masks(root, data):
     assert images(root)["mask"].tolist() == [f"p{k}_mask.png" for k in range(6)]
 
 
+def test_segmentations_are_linked_by_what_they_refer_to(root, data):
+    (data / "scans").mkdir()
+    for k in range(6):
+        uids = {n: generate_uid() for n in ("StudyInstanceUID", "SeriesInstanceUID")}
+        path = dicom(data / "scans" / f"IM{k}", grey(seed=k), PatientID=f"N{k}", **uids)
+        target = data / "scans" / f"SE{5 - k}"
+        exports.segmentation(np.roll(labels(), k, 0)[None], CLASSES, path, "net", target)
+    make("mine", data)
+    frame = images(root)
+    assert frame["mask"].tolist() == [f"scans/SE{5 - k}" for k in range(6)]
+    found = studies.load("mine")
+    assert {c.name for c in found.foreground} == {"nerve", "muscle", "artery"}
+    assert sorted(int((m > 0).sum()) for m in drawn(root, data)) == [int((labels() > 0).sum())] * 6
+
+
+def test_a_picture_that_its_file_turns_stands_first(root, data):
+    for k in range(6):
+        Image.fromarray(grey(seed=k)).save(data / f"p{k}.png", exif=exif(3) if k == 2 else b"")
+    put(data, [f"p{k}_mask.png" for k in range(6)], lambda k: labels())
+    text = make("mine", data).read_text()
+    first = text[text.index("Look at these first") : text.index("<h2>Refused")]
+    assert "p2: the picture was turned as its file says (EXIF)" in first and "p1:" not in first
+
+
+def exif(orientation):
+    told = Image.Exif()
+    told[0x0112] = orientation
+    return told.tobytes()
+
+
 def test_one_number_of_two_people_is_nobodys(root, data):
     for k in range(8):
         name, born = ("Meier^Anna", "19610514") if k != 3 else ("Huber^Karl", "19500101")
@@ -476,10 +509,10 @@ def test_values_of_255_beside_others_are_asked_about(data):
 def test_grey_levels_and_colours_of_masks_are_classes(tmp_path):
     save(tmp_path / "a.png", labels() * 100)
     Image.new("RGB", (4, 4), (0, 128, 255)).save(tmp_path / "b.png")
-    pair = [find.Pair("a", "x", "a.png", {})]
+    pair = [pairing.Pair("a", "x", "a.png", {})]
     found, _ = discover.classes_of(pair, tmp_path, form.Form())
     assert [c.labels for c in found[1:]] == [("44",), ("100",), ("200",)]  # 300 is 44 in 8 bits
-    found, _ = discover.classes_of([find.Pair("b", "x", "b.png", {})], tmp_path, form.Form())
+    found, _ = discover.classes_of([pairing.Pair("b", "x", "b.png", {})], tmp_path, form.Form())
     assert [c.colour for c in found[1:]] == ["#0080ff"]
 
 

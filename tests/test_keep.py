@@ -1,14 +1,17 @@
 """Kept numbers: which, in what form, and that a run can be laid out from them again."""
 
 import json
+import re
+import shutil
 
 import kept_run
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import shrink
+from conftest import shrink, workflow
 
-from helpers import stats, studies
+from helpers import files, stats, studies
 from helpers.errors import StudyError
 from helpers.workflow import keep
 
@@ -118,3 +121,57 @@ def test_nothing_is_kept_of_a_study_that_has_not_run(study):
     assert not (studies.ROOT / "reports").exists()
     with pytest.raises(StudyError, match="no kept numbers of protocol 'quick'; `make keep` keeps"):
         keep.trainings(study)
+
+
+# --- what need not be trained again
+
+
+def only_kept(study):
+    """Nothing of the run is left but what was kept; returns the trainings that can be taken."""
+    keep.keep(study)
+    shutil.rmtree(study.run)
+    return keep.reusable(study)
+
+
+def test_folds_are_taken_from_kept_numbers_and_what_pages_draw_is_not(study):
+    assert keep.reusable(study) == {}  # nothing is kept
+    assert sorted(only_kept(study)) == [f"femoral_unet/cv{k}_1" for k in (1, 2, 3)]
+    assert keep.reusable(change(study, epochs=7)) == {}
+    (keep.folder(study) / "train/femoral_unet/cv2_1/weights.json").unlink()
+    study = change(study, epochs=1)
+    assert sorted(keep.reusable(study)) == ["femoral_unet/cv1_1", "femoral_unet/cv3_1"]
+    done = study.run / "train/femoral_unet/cv1_1/03_train.json"
+    done.parent.mkdir(parents=True)
+    done.touch()  # trained here
+    assert sorted(keep.reusable(study)) == ["femoral_unet/cv3_1"]
+
+
+def test_further_seeds_are_taken_too(study):
+    two = change(study, seeds=[1, 2])
+    kept_run.train(two, studies.images(two), "tlf_unet", "main", 2, 9)
+    assert "tlf_unet/main_2" in only_kept(two) and "tlf_unet/main_1" not in keep.reusable(two)
+
+
+def test_a_fold_of_other_images_is_not_taken(study):
+    before = (study.run / "train/femoral_unet/cv2_1/counts.csv").read_bytes()
+    only_kept(study)
+    index = studies.images(study).assign(cv_fold=lambda f: np.arange(len(f)) % 3)
+    files.write_csv(index, study.run / "cache/index.csv")
+    keep.restored(["--study", "phantom", "femoral_unet/cv2_1"])
+    assert (study.run / "train/femoral_unet/cv2_1/counts.csv").read_bytes() == before
+    files.write_csv(index.assign(cv_fold=0), study.run / "cache/index.csv")
+    with pytest.raises(StudyError, match="not of the images that cv2 has here; REPEAT=1"):
+        keep.restored(["--study", "phantom", "femoral_unet/cv2_1"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("repeat", ["", "1"])
+def test_the_workflow_trains_only_what_is_not_kept(study, monkeypatch, repeat):
+    only_kept(study)
+    monkeypatch.setenv("REPEAT", repeat)
+    done = workflow(studies.ROOT, "--dry-run", "--quiet", "rules")
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    assert ("taken from kept numbers" in text) == (not repeat)
+    steps = dict(re.findall(r"^(train|kept) +(\d+)$", text, re.M))
+    assert steps == ({"train": "5"} if repeat else {"train": "2", "kept": "3"})

@@ -92,3 +92,10 @@ def test_a_study_s_title_and_note_run_nowhere_in_a_book(tmp_path, text):
     page = BeautifulSoup((tmp_path / "out/index.html").read_text(encoding="utf-8"), "html.parser")
     assert not page.select("iframe, math, [onerror], [ontoggle], a[href^=javascript]")
     assert all(script.get("src") for script in page.select("script"))
+
+
+def test_a_fold_of_a_sentence_folds():
+    lines = ("- **a**", '  <details class="study-finding"><summary>Why</summary>', "  *b*")
+    shown = markup.sentences("\n\n".join([*lines, "  </details>"]))
+    assert '<details class="study-finding"><summary>Why</summary>' in shown
+    assert "&lt;" not in shown and shown.count("</details>") == 1

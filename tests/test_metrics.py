@@ -9,6 +9,7 @@ from monai.metrics import (
     compute_hausdorff_distance,
     compute_surface_dice,
 )
+from scipy import ndimage
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score, precision_score, recall_score
 
 from helpers import metrics
@@ -152,3 +153,24 @@ def test_wrong_shapes_and_values_are_refused():
         metrics.counts(np.zeros((2, 2), int), np.zeros((2, 3), int), 2)
     with pytest.raises(ValueError, match=r"prediction holds 0…5, expected 0…1"):
         metrics.counts(np.array([0, 5]), np.array([0, 1]), 2)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_pass_gives_every_boundary_metric(seed):
+    p, r, spacing = blob(seed), blob(seed + 50), (0.7, 1.3)
+    hd95, assd, *nsd = metrics.boundary(p, r, spacing, (0.5, 2.0))
+    assert (hd95, assd) == metrics.distances(p, r, spacing)
+    assert nsd == [metrics.surface_dice(p, r, t, spacing) for t in (0.5, 2.0)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 20, 21, 400])
+def test_percentile_is_numpy_s_to_the_last_bit(n):
+    values = np.random.default_rng(n).gamma(2, size=n)
+    assert metrics._percentile(values, 95) == np.percentile(values, 95)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_surface_is_the_mask_without_its_erosion(seed):
+    mask = np.pad(np.random.default_rng(seed).random((30, 40)) < 0.6, 1)
+    expected = mask & ~ndimage.binary_erosion(mask)
+    assert np.array_equal(metrics._surface(mask), expected)

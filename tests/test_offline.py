@@ -56,7 +56,7 @@ def test_a_plan_needs_no_home_and_no_language(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    command = [sys.executable, "-m", "helpers", "costs", "--study", "phantom"]
+    command = [sys.executable, "-m", "helpers", "plan", "--study", "phantom"]
     done = subprocess.run(
         command, env=asked | {"PYTHONPATH": path}, capture_output=True, check=False
     )

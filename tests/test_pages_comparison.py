@@ -6,6 +6,7 @@ import stats_data
 
 from helpers import stats, studies
 from helpers.errors import NotComputable
+from helpers.figures.tables import p_text
 from helpers.pages import comparison
 
 SETTINGS = studies.load("phantom", "quick").statistics | {"draws": 200}
@@ -131,3 +132,11 @@ def test_a_test_over_images_is_warned_of_where_patients_are_known():
     over_images = pd.DataFrame({"unit": ["image"]})
     assert "which they are not" in comparison.counted_by(over_images, "patient")
     assert comparison.counted_by(over_images, "image") == ""
+
+
+def test_a_p_that_decides_is_printed_with_the_digits_that_decide():
+    row = {"p_adjusted": 0.04996}
+    assert comparison.p_value(row, 1) == "P = 0.04996"
+    for p, text in {0.0494: "0.049", 0.0496: "0.0496", 0.05: "0.050", 0.0504: "0.050"}.items():
+        assert p_text(p) == text
+    assert p_text(0.0004) == "< 0.001" and p_text(float("nan")) == "–"

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import stats_data
 from conftest import REPOSITORY
+from scipy.stats import t
+from statsmodels.stats.proportion import proportion_confint
 
 from helpers import stats
 from helpers.errors import NotComputable, StudyError
@@ -139,3 +141,25 @@ def test_the_page_says_what_it_plans_with_where_nothing_else_is_asked_for():
     for usual in (planning.DIFFERENCES, planning.PATIENTS, planning.IMAGES):
         assert f"empty: {', '.join(map(str, usual))}" in text
     assert f"0: {planning.POWER}" in text
+
+
+def test_patients_until_a_number_is_known_so_well():
+    n = stats.for_precision(0.001, 0.002, [0.02], [1, 29])["patients"]
+    for patients, variance in zip(n, (0.003, 0.001 + 0.002 / 29), strict=True):
+        half = [t.ppf(0.975, k - 1) * np.sqrt(variance / k) for k in (patients - 1, patients)]
+        assert half[0] > 0.02 >= half[1]
+    assert np.isnan(stats.for_precision(1e6, 0, [1e-6], [1])["patients"].iloc[0])
+    n = stats.for_share(0.9, 0.05)
+    wide = [np.ptp(proportion_confint(0.9 * k, k, method="wilson")) / 2 for k in (n - 1, n)]
+    assert wide[0] > 0.05 >= wide[1]
+    assert [stats.for_never(rate) for rate in (0.1, 0.05, 0.01)] == [29, 59, 299]
+    upper = proportion_confint(0, 59, 0.1, method="beta")[1]  # one-sided 95 %, exact
+    assert upper < 0.05 < proportion_confint(0, 58, 0.1, method="beta")[1]
+
+
+def test_precision_in_a_table():
+    table = planning.precision(Spread(0.001, 0.002), [0.02], [1, 5], "Dice of QLM", "patient")
+    assert table["to_know"].str.startswith("a difference in Dice of QLM").sum() == 2
+    assert "299" in set(table["patients"])
+    without = planning.precision(NotComputable("none"), [0.02], [1], "Dice", "image")
+    assert len(without) == len(table) - 2 and list(without)[-1] == "images"

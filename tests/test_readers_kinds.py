@@ -6,6 +6,7 @@ import json
 import struct
 import zlib
 
+import imageio_ffmpeg
 import nibabel
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import convert_color_space
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import MPEG4HP41, DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from helpers import readers
 from helpers.errors import StudyError
@@ -80,6 +81,52 @@ def test_jpeg_streams_hold_ycbcr_whatever_the_header_says(tmp_path, said):
     data.save_as(path)
     found = readers.read_image(path)[0].astype(int)
     assert np.abs(found - smooth[..., 0]).mean() < 1.5
+
+
+def film(path, frames, *options):
+    """Write grey frames, uint8 (N, rows, columns), as H.264."""
+    size = frames.shape[2], frames.shape[1]
+    writer = imageio_ffmpeg.write_frames(
+        str(path), size, pix_fmt_in="gray", fps=10, macro_block_size=2, output_params=[*options]
+    )
+    writer.send(None)
+    for frame in frames:
+        writer.send(np.ascontiguousarray(frame))
+    writer.close()
+    return path
+
+
+def moving():
+    """Three frames, uint8, of a bright box that moves right."""
+    frames = np.full((3, 48, 64), 60, np.uint8)
+    for k, frame in enumerate(frames):
+        frame[16:32, 8 + 12 * k : 24 + 12 * k] = 200
+    return frames
+
+
+@pytest.mark.parametrize("end", ["mp4", "avi", "mkv"])
+def test_a_video_has_the_grey_levels_of_its_frames(tmp_path, end):
+    frames, spacing = readers.read_frames(film(tmp_path / f"a.{end}", moving()))
+    assert frames.shape == moving().shape and spacing is None
+    assert np.abs(frames.astype(int) - moving()).mean() < 3
+
+
+def test_a_cine_that_wraps_a_video(tmp_path):
+    stream = film(tmp_path / "stream.h264", moving(), "-f", "h264").read_bytes()
+    path = dicom(tmp_path / "a.dcm", moving())
+    data = dcmread(path)
+    data.file_meta.TransferSyntaxUID = MPEG4HP41
+    data.NumberOfFrames = 5
+    data.PixelData = encapsulate([stream + b"\0" * (len(stream) % 2)])
+    data.save_as(path)
+    picture = readers.open_picture(path)
+    assert np.abs(picture.pixels.astype(int) - moving()).mean() < 3
+    assert picture.spacing_mm == pytest.approx((0.2, 0.1))
+    assert picture.notes == ("the header says 5 frames, the video holds 3",)
+    data.PixelData = encapsulate([bytes(range(200))])
+    data.save_as(path)
+    with pytest.raises(StudyError, match=r"is compressed as MPEG-4 .* cannot be decoded; ask the"):
+        readers.open_picture(path)
 
 
 # --- photographs and volumes

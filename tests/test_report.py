@@ -9,14 +9,15 @@ import shutil
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 from report_run import execute, fabricate, notebook
 
-from helpers import datasets, stats, studies
+from helpers import datasets, files, stats, studies
 from helpers.errors import StudyError
 from helpers.pages import summary
 from helpers.workflow import headline
-from tools.book import cases, claim, pack, pages, verify
+from tools.book import cases, claim, markup, pack, pages, trail, verify
 from tools.book.build import build
 
 
@@ -280,3 +281,43 @@ def test_pdf_says_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(StudyError, match="apt-get install chromium"):
         pack.browser()
+
+
+def test_every_table_leads_to_its_file_its_definition_and_the_counts(study, book):
+    text = (book / "01_cohort.html").read_text(encoding="utf-8")
+    assert '<strong id="table-1-1">Table 1.1.</strong>' in text
+    assert '<strong id="figure-1-1">Figure 1.1.</strong>' in text
+    digest = files.sha256(study.run / "tables" / "t_cohort.csv")
+    assert f'<a href="data.html#t_cohort">{digest[:12]}…</a>' in text
+    assert 'href="data.html#per-image"' in text and 'href="definitions.html"' in text
+    data = (book / "data.html").read_text(encoding="utf-8")
+    assert 'id="t_cohort"' in data and digest in data
+    assert files.sha256(study.run / "results" / "per_image.csv") in data
+    assert "bootstrap-t" in (book / "definitions.html").read_text(encoding="utf-8")
+
+
+def test_the_columns_of_the_counts_are_all_explained(study):
+    columns = pd.read_csv(study.run / "results" / "per_image.csv", nrows=0).columns
+    assert list(columns) == list(trail.PER_IMAGE)
+
+
+def test_ids_of_images_lead_to_their_case():
+    ids = frozenset({"P1_03", "17"})
+    assert markup.sentences("Worst: P1_03, not P1_031 or 17.", (), ids) == (
+        '<div class="study-text"><p>Worst: <a href="cases.html#case=P1_03">P1_03</a>, not P1_031 or'
+        " 17.</p>\n</div>"
+    )
+    assert markup.with_cases("<code>P1_03</code>", ids) == "<code>P1_03</code>"
+
+
+def test_paper_shows_what_is_closed_and_names_what_it_leaves_out():
+    article = (
+        '<h1 id="a">T</h1><details class="hide"><pre>code</pre></details>'
+        '<details class="study-finding"><summary>Why</summary>because</details>'
+        '<details class="study-rows"><summary>Table of 40 rows</summary><table></table></details>'
+        '<a href="02_images.html#x">page 2</a><a href="cases.html">all</a>'
+    )
+    shown = pack.on_paper(article, ["02_images"])
+    assert "code" not in shown and '<details class="study-finding" open="">' in shown
+    assert "Table of 40 rows: in the book, not printed." in shown
+    assert 'href="#02_images"' in shown and 'href="cases.html"' in shown

@@ -12,7 +12,7 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from helpers import metrics, stats
-from helpers.errors import StudyError
+from helpers.errors import NotComputable
 
 SETTINGS = {
     "metric": "Dice",
@@ -466,10 +466,11 @@ def test_a_network_that_differs_in_one_patient_only_does_not_survive():
 
 def test_unknown_patients_leave_images_as_the_unit():
     f = stats_data.per_image(known=False, patients=10)
-    with pytest.raises(StudyError, match="patient_id is empty"):
-        stats.claims(f, "qvum", SETTINGS)
-    with pytest.raises(StudyError, match="declare image_t"):
-        stats.declared(f, "qvum", SETTINGS)
+    for function in (stats.claims, stats.declared, stats.compare):
+        with pytest.raises(NotComputable, match="patients, and they are not known here"):
+            function(f, "qvum", SETTINGS)
+    with pytest.raises(NotComputable, match="Patients are not known"):
+        stats.icc(f, "qvum", "Dice", "QLM")
     every = stats.compare(f, "qvum", SETTINGS | {"test": "image_t"})
     assert (every["unit"] == "image").all()
 
@@ -529,3 +530,47 @@ def test_interval_of_dz_far_from_0_and_of_either_sign():
             )
             assert low < t / np.sqrt(n) < high
             assert scipy_stats.nct.cdf(t, n - 1, low * np.sqrt(n)) == pytest.approx(0.975, abs=1e-6)
+
+
+def test_a_structure_that_is_drawn_though_never_there_has_one_mean_over_classes():
+    """mPA 0.492 stood beside its interval 0.979 to 0.988: 0 of 0 was 0 in one and nothing in the
+    other. It is nothing to find; the overlap, which is drawn wrongly, is 0.
+    """
+    f = stats_data.per_image(8, 3, models={"qvum": 0.0, "unet": 0.3}, shares={"QLM": 0.1})
+    nowhere = f[f["class"] == "QLM"].assign(**{"class": "nerve"})
+    pixels = nowhere[["tp", "fp", "fn", "tn"]].sum(axis=1)
+    drawn = np.where(nowhere["model"] == "qvum", 3, 0)
+    more = pd.concat([f, nowhere.assign(tp=0, fp=drawn, fn=0, tn=pixels - drawn)])
+    both = stats.intervals(more, ["IoU", "recall"], ["all"], ["pooled"], draws=400)
+    both = both.set_index(["metric", "model"])
+    plain = metrics.overall(more).set_index("model")
+    printed = stats.table3(more, "qvum").set_index(["metric", "model"])
+    for name, metric in {"mPA": "recall", "mIoU": "IoU"}.items():
+        for model in ("qvum", "unet"):
+            row = both.loc[metric, model]
+            assert row["low"] < row["estimate"] < row["high"]
+            assert row["estimate"] == pytest.approx(plain.loc[model, name])
+            assert row["estimate"] == pytest.approx(printed.loc[(name, model), "pooled"])
+    assert both.loc[("recall", "qvum"), "estimate"] > 0.7
+    before = metrics.overall(f).set_index("model")["mIoU"]
+    assert both.loc[("IoU", "qvum"), "estimate"] == pytest.approx(2 / 3 * before["qvum"])
+    assert both.loc[("IoU", "unet"), "estimate"] == pytest.approx(before["unet"])
+
+
+def test_comparisons_of_nearly_nothing_say_why_they_cannot_be():
+    f = stats_data.per_image(6, 2, models={"qvum": 0.0, "unet": 0.3})
+    one = f[f["image_id"] == f["image_id"].iloc[0]]
+    for function in (stats.anova_models, stats.tukey_models):
+        with pytest.raises(NotComputable, match="There is one test image"):
+            function(one)
+    with pytest.raises(NotComputable, match="Fewer than two structures have a score in two images"):
+        stats.tukey_classes(one, "qvum", ["TPR"])
+    with pytest.raises(NotComputable, match="2 of 2 units have every one of qvum, unet"):
+        stats.pairs(stats.by_model(f, "Dice", "QLM").head(2))
+    perfect = f.assign(tp=f["tp"] + f["fn"], fp=0, fn=0)
+    perfect["tn"] = 64 * 64 - perfect["tp"]
+    assert stats.tukey_classes(perfect, "qvum", ["TPR"])["p"].isna().all()
+    assert stats.anova_models(perfect)["p"].isna().all()
+    assert stats.tukey_models(perfect)["p"].isna().all()
+    alike = stats.pairs(stats.by_model(perfect, "Dice", "QLM"))
+    assert alike["p"].isna().all() and alike["difference"].eq(0).all()

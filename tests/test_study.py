@@ -141,6 +141,15 @@ def test_external_images_are_in_no_fold(small):
             r"indices must be 0, 1, 2, … in order, found \[0, 2\]",
         ),
         (lambda c: c["classes"][0].update(name="nothing"), "the first class must be 'background'"),
+        (
+            lambda c: c["classes"][1].update(name="foreground"),
+            "'foreground' is no name for a structure or a network: pages use all, foreground,",
+        ),
+        (lambda c: c["classes"][1].update(name="All"), "'All' is no name for a structure"),
+        (
+            lambda c: c["protocols"]["quick"]["models"].append({"name": "all"}),
+            "'all' is no name for a structure or a network",
+        ),
         (lambda c: c.update(target="nerve"), "target: 'nerve' is no foreground class"),
         (lambda c: c.update(headline="vgg"), r"protocols.quick: headline names \['vgg'\]"),
         (

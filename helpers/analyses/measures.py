@@ -164,9 +164,8 @@ def compared(arrays, drawn: np.ndarray, positions, classes) -> pd.DataFrame:
     sides, tables = datasets.spacing(arrays.index), []
     for position, found in zip(positions, drawn, strict=True):
         mask, pixels = np.array(arrays.masks[position]), np.array(arrays.images[position])
-        known = np.isfinite(sides[position]).all()
-        height, width = map(float, sides[position])
-        spacing = (height, width) if known else None
+        row_mm, column_mm = map(float, sides[position])
+        spacing = (row_mm, column_mm) if np.isfinite(row_mm * column_mm) else None
         table, other = (measure(m, classes, spacing, pixels) for m in (mask, found))
         row = arrays.index.iloc[position]
         patient = row["patient_id"] if isinstance(row["patient_id"], str) else None

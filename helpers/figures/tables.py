@@ -13,6 +13,7 @@ P_COLUMN = (
     r"^(P,.*|p|(paper|valid|printed)_p"
     r"|p_(adjusted|gg|interaction|not_inferior|not_superior|equivalent))$"
 )
+DECIDES = 0.05  # a P below it is a finding
 NETWORKS = ("model", "headline", "network", "our_model", "a", "b", "other", "better")
 #: columns that stay in the table even where all rows are alike, being what the table is about
 RESULTS = ("verdict", "result", "difference", "estimate", "value")
@@ -82,6 +83,7 @@ WORDS = {
     "holm": "Holm",
     "low": "interval",
     "limit_low": "limits of agreement",
+    "instead": "other interval",
     "t_low": "interval by t",
 }
 
@@ -115,10 +117,15 @@ def words(name):
 
 
 def p_text(p):
-    """A P value as journals print it: three digits, '< 0.001' below; '–' for none."""
+    """A P value as journals print it: three digits, '< 0.001' below; '–' for none. One below 0.05
+    that three digits would make 0.050 has as many as it takes to see it.
+    """
     if pd.isna(p):
         return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    if p < 0.001:
+        return "< 0.001"
+    places = next(k for k in range(3, 20) if p >= DECIDES or float(f"{p:.{k}f}") < DECIDES)
+    return f"{p:.{places}f}"
 
 
 def number(value, digits):

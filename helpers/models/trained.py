@@ -37,12 +37,13 @@ class Predictor:
 
 def load(folder, device=None):
     """The trained network in ``folder`` (weights.safetensors and weights.json) as a Predictor, in
-    eval mode.
+    eval mode; of a study's name the network that comes with it, reports/<study>/model.
 
     StudyError when a file is missing, was changed since training (sha256), or does not fit the
     network.
     """
-    folder = Path(folder)
+    shipped = studies.ROOT / "reports" / str(folder) / "model"
+    folder = shipped if not Path(folder).exists() and shipped.is_dir() else Path(folder)
     path = folder / "weights.safetensors"
     if not path.is_file() or not path.with_suffix(".json").is_file():
         below = sorted(str(p.parent) for p in folder.glob("**/weights.safetensors"))

@@ -39,9 +39,9 @@ def p_by_test(tests, trial=()):
     """
     tested = tests.dropna(subset=["p"])
     if tested.empty:
-        raise NotComputable(
-            f"A test needs {stats.MIN_UNITS} patients, or images where none are known"
-        )
+        first = tests.iloc[0]
+        few = f"{first['n']} {first['unit']}s are too few: a test needs {stats.MIN_UNITS}"
+        raise NotComputable(few if first["n"] < stats.MIN_UNITS else first["note"].capitalize())
     mark = {
         "declared": " (asked for)" if trial else " (declared)",
         stats.LABEL: " (as in the paper)",
@@ -145,14 +145,15 @@ def dice_by_structure(scores, unit):
 
 
 def table3(printed, scores):
-    """``stats.table3`` with the interval of each pooled value, from ``stats.intervals``."""
+    """``stats.table3``, its pooled values and their intervals from ``stats.intervals``."""
     names = {metric: name for name, metric in stats.OVERALL.items()}
     pooled = scores[(scores["estimand"] == "pooled") & (scores["class"] == "all")]
-    pooled = pooled.assign(
-        metric=pooled["metric"].map(names), pooled_low=pooled["low"], pooled_high=pooled["high"]
+    pooled = pooled.assign(metric=pooled["metric"].map(names))
+    pooled = pooled.rename(
+        columns={"estimate": "pooled", "low": "pooled_low", "high": "pooled_high"}
     )
-    pooled = pooled[["model", "metric", "pooled_low", "pooled_high"]]
-    return printed.merge(pooled, on=["model", "metric"], how="left")
+    pooled = pooled[["model", "metric", "pooled", "pooled_low", "pooled_high"]]
+    return printed.drop(columns="pooled").merge(pooled, on=["model", "metric"], how="left")
 
 
 def tukey_p(tukey):

@@ -14,6 +14,14 @@ DIFFERENCES = (0.01, 0.02, 0.05)
 PATIENTS = (10, 15, 22, 30, 45, 60, 90, 120)
 IMAGES = (1, 5, 29)
 POWER = 0.8
+SHARES = ((0.9, 0.05), (0.9, 0.1), (0.8, 0.05), (0.8, 0.1))  # acceptable outlines, ±
+NEVER = (0.1, 0.05, 0.01)  # rates below which something never seen is to be
+PRECISION_NOTE = (
+    "Fewest patients. A difference: its t interval, with the variation that was measured here. A"
+    " share of acceptable outlines: Wilson's interval, one image a patient. Never: so many patients"
+    " without one, so that the upper 95 % limit of its rate is the one named (three divided by the"
+    " rate, about)"
+)
 MEASURED, CAUTIOUS = "ICC as measured", "ICC at its upper limit"
 UNSPLIT = (
     f"Fewer than {stats.MIN_UNITS} patients here have more than one image, so what varies between"
@@ -225,3 +233,26 @@ def variation_note(headline, metric, class_):
         " share of the variance that lies between patients (intraclass correlation), by restricted"
         " maximum likelihood; its interval by Searle, from the analysis of variance."
     )
+
+
+def precision(spread, differences, images, of, unit):
+    """How many patients until a number is known so well: columns to_know, within, images, patients.
+
+    spread: a Spread, or the NotComputable in its place, then without the difference; of: the metric
+    in words.
+    """
+    rows = []
+    if not isinstance(spread, NotComputable):
+        found = stats.for_precision(spread.between, spread.residual, differences, images)
+        for row in found.itertuples():
+            each = row.images if unit == "patient" else 1
+            what = f"a difference in {of}"
+            rows.append((what, f"± {row.half_width:g}", each, _many(row.patients)))
+    for share, half in SHARES:
+        what = f"the share of acceptable outlines, if it is {100 * share:.0f} %"
+        rows.append((what, f"± {100 * half:.0f} %", 1, _many(stats.for_share(share, half))))
+    for rate in NEVER:
+        within = f"below {100 * rate:.0f} %"
+        what = "how often something happens that was never seen"
+        rows.append((what, within, 1, _many(stats.for_never(rate))))
+    return pd.DataFrame(rows, columns=["to_know", "within", "images_each", f"{unit}s"])

@@ -8,10 +8,13 @@ from helpers.errors import NotComputable
 from helpers.figures import tables
 from helpers.pages import absent
 
-COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high"]
+COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high", "coverage"]
+COLUMNS += ["instead", "instead_low", "instead_high"]
 STRUCTURES = (
     f"Pooled: {stats.ESTIMANDS['pooled']}. Per patient: {stats.ESTIMANDS['per_patient']}."
-    f" {metrics.POLICY}"
+    " Coverage: how many of 1,000 studies drawn from this one's own patients have an interval that"
+    f" holds the truth; 0.95 is meant. Below {stats.ENOUGH:.2f} another kind of interval, the one"
+    f" that covers most, stands beside it. {metrics.POLICY}"
 )
 RATES = ["class", "TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR"]
 TABLE2 = (

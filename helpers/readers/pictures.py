@@ -16,6 +16,7 @@ from helpers.errors import StudyError
 from helpers.readers.plausible import check_size
 
 EXIF_ORIENTATION = 0x0112
+ROTATED = "rotated as its EXIF orientation says"
 #: what a NIfTI file says that was saved from a bare array, in which rows may come first
 UNORIENTED = "saved without an orientation: rows and columns may be exchanged"
 
@@ -37,7 +38,7 @@ def open_raster(path):
                     count = 1
                 check_size(path, picture.height, picture.width, count, len(picture.getbands()))
                 if picture.getexif().get(EXIF_ORIENTATION, 1) not in (0, 1):
-                    notes.append("rotated as its EXIF orientation says")
+                    notes.append(ROTATED)
                 frames = []
                 for number in range(count):
                     picture.seek(number)

@@ -40,11 +40,20 @@ from helpers.stats.comparison import (
     verdict,
 )
 from helpers.stats.counts import MIN_UNITS, check, folds, has_patients, read, select
+from helpers.stats.design.coverage import ENOUGH, coverage
 from helpers.stats.design.false_alarms import ANALYSES, UNEQUAL, Design, curve, false_positives
-from helpers.stats.design.power import patients_needed, power_table, simulate_power, variation
+from helpers.stats.design.power import (
+    for_never,
+    for_precision,
+    for_share,
+    patients_needed,
+    power_table,
+    simulate_power,
+    variation,
+)
 from helpers.stats.design.winners import winners
 from helpers.stats.effects import effect_sizes, equivalence
-from helpers.stats.intervals import ESTIMANDS, METRICS, Cube, intervals
+from helpers.stats.intervals import ESTIMANDS, METRICS, Cube, covered, intervals
 from helpers.stats.mixed import mixed_differences, mixed_models, reml
 from helpers.stats.multiplicity import adjust, adjusted
 from helpers.stats.paired import (

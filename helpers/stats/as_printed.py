@@ -10,9 +10,10 @@ import pandas as pd
 from scipy import stats
 
 from helpers import metrics
-from helpers.errors import StudyError
+from helpers.errors import NotComputable
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import paired_t
+from helpers.stats.repeated import ONE_STRUCTURE
 from helpers.stats.values import ALL, OVERALL, values, wide
 
 LABEL = "as in the paper; assumes independent images"
@@ -23,10 +24,7 @@ def _by_class(per_image, model, metric, background):
     rows = per_image[per_image["model"] == model]
     names = [c for c in dict.fromkeys(rows["class"]) if c != background]
     if len(names) < 2:
-        raise StudyError(
-            "a comparison between structures needs two; the results have"
-            f" {', '.join(names) or 'none'}"
-        )
+        raise NotComputable(ONE_STRUCTURE.format(", ".join(names) or "none"))
     parts = {c: values(rows, metric, c)["value"].dropna().to_numpy() for c in sorted(names)}
     return {c: v for c, v in parts.items() if len(v) > 1}
 
@@ -67,7 +65,9 @@ def anova_classes(
 
 
 def _tukey(groups: dict, level: float) -> list[dict]:
-    """Tukey–Kramer between all pairs of groups (name → values), a − b; no P without variation."""
+    """Tukey–Kramer between all pairs of groups (name → two values or more), a − b; no P without
+    variation.
+    """
     varied = any(np.ptp(x) > 0 for x in groups.values())
     found: Any = stats.tukey_hsd(*groups.values()) if varied else None
     limits: Any = found.confidence_interval(level) if varied else None
@@ -106,7 +106,19 @@ def tukey_classes(
     for metric in indicators:
         for row in _tukey(_by_class(per_image, model, metric, background), level):
             rows.append({"metric": metric, "model": model} | row)
+    if not rows:
+        raise NotComputable(
+            "Fewer than two structures have a score in two images, so none can be compared"
+        )
     return pd.DataFrame(rows)
+
+
+def _networks(per_image, metric):
+    """Images × networks: a metric's mean over the classes, of two images or more."""
+    table = wide(values(per_image, metric, ALL), "image")
+    if len(table) < 2:
+        raise NotComputable("There is one test image: a comparison over images needs two")
+    return table
 
 
 def anova_models(per_image: pd.DataFrame, names=None) -> pd.DataFrame:
@@ -116,8 +128,9 @@ def anova_models(per_image: pd.DataFrame, names=None) -> pd.DataFrame:
     """
     rows = []
     for name, metric in (names or OVERALL).items():
-        table = wide(values(per_image, metric, ALL), "image")
-        f, p = stats.f_oneway(*table.to_numpy().T)
+        table = _networks(per_image, metric)
+        varied = np.ptp(table.to_numpy(), axis=0).any()
+        f, p = stats.f_oneway(*table.to_numpy().T) if varied else (np.nan, np.nan)
         rows.append(
             {
                 "metric": name,
@@ -139,7 +152,7 @@ def tukey_models(per_image: pd.DataFrame, names=None, level: float = 0.95) -> pd
     """
     rows = []
     for name, metric in (names or OVERALL).items():
-        table = wide(values(per_image, metric, ALL), "image")
+        table = _networks(per_image, metric)
         rows += [
             {"metric": name} | row for row in _tukey({m: table[m].to_numpy() for m in table}, level)
         ]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers.errors import NotComputable, StudyError
+from helpers.errors import NotComputable
 from helpers.stats.mixed import NOT_APART, told_apart
 from helpers.stats.paired import differences
 from helpers.stats.values import values as image_values
@@ -67,8 +67,8 @@ def icc(per_image: pd.DataFrame, headline: str, metric: str, class_: str) -> pd.
     """
     v = image_values(per_image, metric, class_)
     if (v["patient_id"] == "").all():
-        raise StudyError(
-            "patient_id is empty: how alike images of one patient are cannot be estimated"
+        raise NotComputable(
+            "Patients are not known, so how alike the images of one are cannot be said"
         )
     sizes = v.dropna(subset=["value"]).groupby("patient_id")["image_id"].nunique()
     if not told_apart(sizes):

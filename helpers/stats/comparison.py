@@ -13,7 +13,7 @@ from helpers.stats.counts import MIN_UNITS
 from helpers.stats.intervals import intervals
 from helpers.stats.mixed import mixed_differences, mixed_models
 from helpers.stats.multiplicity import adjust
-from helpers.stats.paired import cluster_robust, paired_t, sign_flip, wilcoxon
+from helpers.stats.paired import ABOUT, COUNTED, cluster_robust, paired_t, sign_flip, wilcoxon
 from helpers.stats.repeated import rm_anova
 from helpers.stats.values import ALL, OVERALL, default_unit, unscored, values, wide
 
@@ -48,27 +48,8 @@ STRUCTURES = {
     "not shown by either": "The structures cannot be told apart on {metric}.",
     "cannot be tested": "Too few patients to compare the structures on {metric}.",
 }
-COLUMNS = [
-    "role",
-    "test",
-    "model",
-    "headline",
-    "class",
-    "metric",
-    "unit",
-    "n",
-    "n_images",
-    "dropped_images",
-    "difference",
-    "low",
-    "high",
-    "statistic",
-    "df",
-    "p",
-    "p_adjusted",
-    "family",
-    "note",
-]
+COLUMNS = ["role", "test", *ABOUT, *COUNTED, "difference", "low", "high", "statistic", "df", "p"]
+COLUMNS += ["p_adjusted", "family", "note"]
 
 
 #: of a comparison whose verdict would be another if what has no score were counted
@@ -176,9 +157,9 @@ def _tested(per_image, headline, settings, empty="undefined"):
         raise StudyError(f"statistics.test {name!r} is unknown; known: {', '.join(TESTS)}")
     function, needs_patients = TESTS[name]
     if needs_patients and default_unit(per_image) == "image":
-        raise StudyError(
-            f"statistics.test {name!r} needs patients, but patient_id is empty; declare image_t in"
-            " study.yml"
+        raise NotComputable(
+            f"The declared test, {name}, is over patients, and they are not known here; declare"
+            " image_t in study.yml to compare images"
         )
     v = common(per_image, settings["metric"], settings["class"], empty)
     out = function(v, headline).assign(role="declared")
@@ -285,8 +266,8 @@ def claims(
     low, high, claim, metric, model, paper_test, paper_difference, valid_test.
     """
     if default_unit(per_image) == "image":
-        raise StudyError(
-            "patient_id is empty: no analysis by patient exists to hold a claim against"
+        raise NotComputable(
+            "A claim can only be held against patients, and they are not known here"
         )
     method = settings.get("multiplicity", "holm")
     out = _better(per_image, headline, method, label)

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from helpers.errors import StudyError
 from helpers.stats.counts import MIN_UNITS
 from helpers.stats.multiplicity import adjust
-from helpers.stats.paired import CONSTANT, FEW, differences, paired_t
+from helpers.stats.paired import CONSTANT, FEW, about, differences, paired_t
 
 
 def noncentral_interval(t: float, df: float, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -59,14 +59,7 @@ def effect_sizes(
     for model in table:
         d = table[model].to_numpy()
         n = len(d)
-        same = {
-            "model": model,
-            "headline": headline,
-            "class": values["class"].iloc[0],
-            "metric": values["metric"].iloc[0],
-            "unit": unit,
-            "n": n,
-        }
+        same = about(values, model, headline, unit) | {"n": n}
         if n < MIN_UNITS or np.ptp(d) == 0:
             note = FEW if n < MIN_UNITS else CONSTANT
             rows.append(

@@ -8,6 +8,7 @@ import pandas as pd
 from helpers.errors import StudyError
 from helpers.stats.bootstrap import Ratios, limits, resample
 from helpers.stats.counts import COUNTS, canonical
+from helpers.stats.design.coverage import ENOUGH, KINDS, coverage
 from helpers.stats.values import ALL, EMPTY, FOREGROUND, RATIOS, default_unit, ratio
 
 METHODS = ("bootstrap_t", "percentile", "bca", "t")
@@ -52,6 +53,7 @@ def intervals(
     empty: str = "undefined",
     background: str = "background",
     headline: str | None = None,
+    runs: int = 0,
 ) -> pd.DataFrame:
     """Estimates and intervals from pixel counts (rows of per_image.csv, one split and fold; seeds
     averaged).
@@ -63,8 +65,9 @@ def intervals(
 
     Columns: model, class, metric, estimand, estimate, low, high, se, method, level, unit
     (patient|image), n_units, n_images, undefined_images (value undefined under the empty rule),
-    draws_used, note. With `headline` the rows are differences headline − model. Fewer than five
-    units: low and high are NaN and `note` says why.
+    draws_used, note; with `runs` also coverage, of each method in so many studies drawn from this
+    one (``design.coverage``). With `headline` the rows are differences headline − model. Fewer than
+    five units: low and high are NaN and `note` says why.
     """
     asked = [method] if isinstance(method, str) else list(method)
     for given, known, what in [
@@ -101,8 +104,8 @@ def intervals(
         by_terms.setdefault(n.shape[-1], []).append((spec, n, d))
     out = []
     for k, group in by_terms.items():
-        out += _group(cube, k, group, asked, draws, seed, level, headline)
-    frame = pd.DataFrame(out)[COLUMNS]
+        out += _group(cube, k, group, asked, draws, seed, level, headline, runs)
+    frame = pd.DataFrame(out)[[*COLUMNS, *(["coverage"] if runs else [])]]
     rank = {spec: i for i, spec in enumerate(specs)}
     order = [
         rank[spec] for spec in zip(frame["estimand"], frame["class"], frame["metric"], strict=True)
@@ -110,7 +113,7 @@ def intervals(
     return frame.iloc[np.lexsort((np.arange(len(frame)), np.array(order)))].reset_index(drop=True)
 
 
-def _group(cube, k, group, methods, draws, seed, level, headline):
+def _group(cube, k, group, methods, draws, seed, level, headline, runs):
     """Rows for statistics with the same number of terms: one resampling for all of them and all
     models.
     """
@@ -131,9 +134,11 @@ def _group(cube, k, group, methods, draws, seed, level, headline):
     parts = top.reshape(g, -1, terms), bottom.reshape(g, -1, terms)
     ratios = Ratios(*parts, weights.reshape(-1, terms))
     r = resample(ratios, draws, seed, methods)
+    within = RANGE if headline is None else DIFFERENCE
+    covers = coverage(ratios, methods, within, runs, seed=seed, level=level) if runs else {}
     rows = []
     for method in methods:
-        found = limits(r, method, level, RANGE if headline is None else DIFFERENCE)
+        found = limits(r, method, level, within)
         for s, (m, (spec, _, _)) in enumerate((m, item) for m in models for item in group):
             compared = [m] if headline is None else [m, first]
             rows.append(
@@ -154,9 +159,31 @@ def _group(cube, k, group, methods, draws, seed, level, headline):
                     "undefined_images": cube.undefined(compared, spec[1], spec[2]),
                     "draws_used": int(found.used[s]),
                     "note": str(found.note[s]),
+                    "coverage": covers[method][s] if runs else np.nan,
                 }
             )
     return rows
+
+
+def covered(per_image: pd.DataFrame, *asked, method="bootstrap_t", runs=1000, **options):
+    """:func:`intervals` by `method`, with how often it covers at this number of units, and another
+    interval where that is too seldom.
+
+    Added columns: coverage (in `runs` studies drawn from this one); instead, instead_low,
+    instead_high: where coverage is below 93 %, of KINDS the interval that covers most ("", NaN
+    elsewhere).
+    """
+    kinds = [method, *(k for k in KINDS if k != method)]
+    every = intervals(per_image, *asked, method=kinds, runs=runs, **options)
+    keys = ["estimand", "class", "metric", "model"]
+    first = every[every["method"] == method].set_index(keys)
+    usable = every[every["note"] == ""].dropna(subset="coverage").set_index(keys)
+    best = usable.sort_values("coverage", kind="stable", ascending=False)
+    best = best[~best.index.duplicated()].reindex(first.index)
+    short = (first["coverage"] < ENOUGH) & (best["method"] != method) & best["method"].notna()
+    first["instead"] = best["method"].where(short, "").str.replace("_", "-")
+    first[["instead_low", "instead_high"]] = best[["low", "high"]].where(short)
+    return first.reset_index()[[*every.columns, "instead", "instead_low", "instead_high"]]
 
 
 def _beside(terms, first, others):

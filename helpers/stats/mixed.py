@@ -15,7 +15,16 @@ from scipy import linalg, stats
 
 from helpers.errors import StudyError
 from helpers.stats.counts import MIN_UNITS
-from helpers.stats.paired import CONSTANT, FEW, differences, paired_t
+from helpers.stats.paired import (
+    ABOUT,
+    CONSTANT,
+    COUNTED,
+    FEW,
+    TESTED,
+    about,
+    differences,
+    paired_t,
+)
 from helpers.stats.values import wide
 
 GOLDEN = (np.sqrt(5) - 1) / 2
@@ -164,18 +173,15 @@ def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd
     y = table.to_numpy()
     k, g = y.shape[1], len(np.unique(groups))
     contrasts = linalg.helmert(k)  # (K − 1, K), orthonormal rows
-    sizes, means, within = group_sums(y @ contrasts.T, groups)
+    projected = (y @ contrasts.T).round(12)  # rounding is no variation
+    sizes, means, within = group_sums(projected, groups)
     same = {
-        "headline": headline,
-        "class": values["class"].iloc[0],
-        "metric": values["metric"].iloc[0],
-        "unit": "patient",
         "test": "mixed model, all networks",
         "n": g,
         "n_images": len(y),
         "dropped_images": table.attrs["dropped_images"],
     }
-    varies = np.ptp(y @ contrasts.T, axis=0).any()
+    varies = np.ptp(projected, axis=0).any()
     note = FEW if g < MIN_UNITS else "" if varies else CONSTANT
     fit = None
     if not note:
@@ -185,35 +191,13 @@ def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd
     for j, model in enumerate(table):
         if model == headline:
             continue
-        row = same | {"model": model, "note": note}
+        row = about(values, model, headline, "patient") | same | {"note": note}
         if fit is not None:
             sign = (np.array(table.columns) == headline).astype(float) - (np.arange(k) == j)
             se = np.sqrt(2) * fit["se"]
             row |= _t(sign @ contrasts.T @ fit["mean"], se, (g - 1) * (k - 1), level)
             row |= {"se": se} | _variances(fit, sizes)
         rows.append(row)
-    return pd.DataFrame(
-        rows,
-        columns=[
-            "model",
-            "headline",
-            "class",
-            "metric",
-            "unit",
-            "test",
-            "n",
-            "n_images",
-            "dropped_images",
-            "difference",
-            "se",
-            "statistic",
-            "df",
-            "p",
-            "low",
-            "high",
-            "between",
-            "residual",
-            "icc",
-            "note",
-        ],
-    )
+    variances = ["between", "residual", "icc"]
+    columns = [*ABOUT, "test", *COUNTED, "difference", "se", *TESTED, *variances, "note"]
+    return pd.DataFrame(rows, columns=columns)

@@ -2,12 +2,24 @@
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
+from scipy import stats
 
 from helpers.errors import StudyError
 
-#: name in study.yml → name in statsmodels
-METHODS = {"holm": "holm", "fdr": "fdr_bh"}
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down (1979), float (n,). Not statsmodels', which empties Python's memory of
+    garbage at every call: half a second each on a page.
+    """
+    order = np.argsort(p)
+    steps = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    out = np.empty(len(p))
+    out[order] = np.minimum(steps, 1)
+    return out
+
+
+#: name in study.yml → adjusted P values of several
+METHODS = {"holm": holm, "fdr": stats.false_discovery_control}
 
 
 def adjusted(p, method="holm") -> np.ndarray:
@@ -18,7 +30,7 @@ def adjusted(p, method="holm") -> np.ndarray:
     p = np.asarray(p, dtype=float)
     out, real = np.full(p.shape, np.nan), ~np.isnan(p)
     if real.any():
-        out[real] = multipletests(p[real], method=METHODS[method])[1]
+        out[real] = METHODS[method](p[real])
     return out
 
 

@@ -16,6 +16,10 @@ from helpers.stats.values import wide
 
 CONSTANT = "no variation between the units: no test"
 FEW = f"fewer than {MIN_UNITS} units: no test"
+#: what a comparison is about, and what it rests on: the first columns of every table of them
+ABOUT = ["model", "headline", "class", "metric", "unit"]
+COUNTED = ["n", "n_images", "dropped_images"]
+TESTED = ["statistic", "df", "p", "low", "high"]
 EXACT_FLIPS = 16  # up to so many units all 2**n sign patterns are enumerated
 
 
@@ -36,17 +40,18 @@ def differences(values: pd.DataFrame, headline: str, unit: str = "patient") -> p
     return out
 
 
+def about(values: pd.DataFrame, model: str, headline: str, unit: str) -> dict[str, str]:
+    """The columns ABOUT of a row."""
+    what = values["class"].iloc[0], values["metric"].iloc[0]
+    return dict(zip(ABOUT, [model, headline, *what, unit], strict=True))
+
+
 def _rows(values, headline, unit, test, one) -> pd.DataFrame:
     table = differences(values, headline, unit)
     rows = []
     for model in table:
         d = table[model].to_numpy()
-        row = {
-            "model": model,
-            "headline": headline,
-            "class": values["class"].iloc[0],
-            "metric": values["metric"].iloc[0],
-            "unit": unit,
+        row = about(values, model, headline, unit) | {
             "test": test,
             "n": len(d),
             "n_images": table.attrs["images"],
@@ -61,28 +66,9 @@ def _rows(values, headline, unit, test, one) -> pd.DataFrame:
         else:
             row |= one(d) | {"note": ""}
         rows.append(row)
-    empty = {"statistic": np.nan, "df": np.nan, "p": np.nan, "low": np.nan, "high": np.nan}
-    return pd.DataFrame([empty | row for row in rows])[
-        [
-            "model",
-            "headline",
-            "class",
-            "metric",
-            "unit",
-            "test",
-            "n",
-            "n_images",
-            "dropped_images",
-            "difference",
-            "sd",
-            "statistic",
-            "df",
-            "p",
-            "low",
-            "high",
-            "note",
-        ]
-    ]
+    columns = [*ABOUT, "test", *COUNTED, "difference", "sd", *TESTED, "note"]
+    empty = dict.fromkeys(TESTED, np.nan)
+    return pd.DataFrame([empty | row for row in rows])[columns]
 
 
 def paired_t(

@@ -12,10 +12,12 @@ import pandas as pd
 import scikit_posthocs
 from scipy import stats
 
-from helpers.errors import StudyError
+from helpers.errors import NotComputable, StudyError
 from helpers.stats.counts import MIN_UNITS
 from helpers.stats.multiplicity import adjust
 from helpers.stats.values import default_unit, values, wide
+
+ONE_STRUCTURE = "A comparison between structures needs two; the results have {}"
 
 
 def by_class(
@@ -28,10 +30,7 @@ def by_class(
     unit = default_unit(rows)
     names = sorted(c for c in dict.fromkeys(rows["class"]) if c != background)
     if len(names) < 2:
-        raise StudyError(
-            "a comparison between structures needs two; the results have"
-            f" {', '.join(names) or 'none'}"
-        )
+        raise NotComputable(ONE_STRUCTURE.format(", ".join(names) or "none"))
     return pd.DataFrame({c: wide(values(rows, metric, c), unit)[model] for c in names})
 
 
@@ -139,7 +138,10 @@ def pairs(
     if method not in ("paired t", *RANKS):
         raise StudyError(f"method {method!r} is unknown; known: paired t, {', '.join(RANKS)}")
     if len(y) < MIN_UNITS:
-        raise StudyError(f"{len(y)} units: fewer than {MIN_UNITS}, no comparison of pairs")
+        raise NotComputable(
+            f"{len(y)} of {len(table)} units have every one of {', '.join(map(str, y.columns))};"
+            f" comparing pairs needs {MIN_UNITS}"
+        )
     rows = []
     ranks = y.rank(axis=1)
     by_ranks: Any = RANKS[method](y) if method in RANKS else None

@@ -9,6 +9,7 @@ from scipy import stats
 from helpers.errors import StudyError
 from helpers.stats.bootstrap import draw_counts
 from helpers.stats.counts import MIN_UNITS, canonical
+from helpers.stats.paired import ABOUT
 from helpers.stats.values import default_unit, values
 
 ONE = (
@@ -102,26 +103,6 @@ def training_luck(
                 "note": "",
             }
         )
-    return pd.DataFrame(
-        rows,
-        columns=[
-            "model",
-            "headline",
-            "class",
-            "metric",
-            "unit",
-            "n",
-            "seeds_headline",
-            "seeds_model",
-            "difference",
-            "se_patients",
-            "se_seeds",
-            "df",
-            "p",
-            "t_low",
-            "t_high",
-            "low",
-            "high",
-            "note",
-        ],
-    )
+    seeds = ["seeds_headline", "seeds_model", "difference", "se_patients", "se_seeds"]
+    columns = [*ABOUT, "n", *seeds, "df", "p", "t_low", "t_high", "low", "high", "note"]
+    return pd.DataFrame(rows, columns=columns)

@@ -158,6 +158,51 @@ def restore(path, target):
         _copied(Path(path) / RECORD, Path(target) / RECORD)
 
 
+def reusable(study):
+    """'<network>/<fold>_<seed>' → kept folder, of the trainings that need not be repeated.
+
+    Those are of folds and of further seeds, of which pages show counts alone (pages 4, 6, 12 and
+    the front page show outlines of the first seed on the study's own split), that are kept with a
+    record of the same settings and list of images, and that this run has not trained itself.
+    """
+    found = {}
+    for model, fold, seed in study.trainings():
+        path = Path("train", runs.slug(model), f"{fold}_{seed}")
+        kept, outlines = folder(study) / path, fold == "main" and seed == study.spec["seeds"][0]
+        about = record(kept)
+        if outlines or not about or (study.run / path / "03_train.json").exists():
+            continue
+        if (kept / f"{TABLES[0]}.gz").is_file() and not differs(about, study):
+            found[path.relative_to("train").as_posix()] = kept
+    return found
+
+
+def restore_training(study, name):
+    """Write a kept training to the run; StudyError where it is not of the images that the run's
+    own cache has in that fold. name: '<network>/<fold>_<seed>'.
+    """
+    kept = folder(study) / "train" / name
+    index = files.read_csv(study.run / "cache" / "index.csv", dtype=TEXT)
+    fold = name.rpartition("/")[2].rpartition("_")[0]
+    if fold != "main":
+        index = index[index["cv_fold"] == int(fold.removeprefix("cv")) - 1]
+    if set(counts(kept)["image_id"]) != set(index["image_id"]):
+        raise StudyError(
+            f"{kept}: is not of the images that {fold} has here; REPEAT=1 trains it again"
+        )
+    restore(kept, study.run / "train" / name)
+
+
+def restored(arguments=None):
+    """Take one training from the kept numbers: --study NAME --protocol NAME NETWORK/FOLD_SEED."""
+    parser = argparse.ArgumentParser(prog="helpers restore", description=restored.__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--protocol", default="quick")
+    parser.add_argument("training")
+    args = parser.parse_args(arguments)
+    restore_training(studies.load(args.study, args.protocol), args.training)
+
+
 def main(arguments=None):
     """Keep the numbers of a study's finished trainings and of its pages; names the files."""
     parser = argparse.ArgumentParser(prog="helpers keep", description=main.__doc__)

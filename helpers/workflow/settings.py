@@ -103,6 +103,11 @@ def trainings(study):
     return {f"{runs.slug(m)}/{fold}_{seed}": (m, fold, seed) for m, fold, seed in study.trainings()}
 
 
+def one_of(names):
+    """A regular expression that matches these names alone; nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def training_parameters(model, fold, seed):
     """Command-line parameters of 03_train for one training (list of str)."""
     return ["-p", "model", model, "-p", "fold", fold, "-p", "seed", str(seed)]

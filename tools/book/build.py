@@ -18,7 +18,7 @@ from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from helpers.workflow import results
-from tools.book import cases, claim, pack, pages, plan, readers
+from tools.book import cases, claim, pack, pages, plan, readers, trail
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
@@ -49,8 +49,8 @@ def build(study, pdf=False):
         pack.write_manifest(study, out)
         pack.write_zip(out, Path(temporary) / "book.zip")
         if pdf:
-            on_paper = [name for name in names if name != "cases"]  # its browser needs a screen
-            pack.write_pdf(out, on_paper, Path(temporary) / "book.pdf")
+            printed = [name for name in names if name not in pack.NOT_PRINTED]
+            pack.write_pdf(out, printed, Path(temporary) / "book.pdf")
         pack.write_seal(Path(temporary))
         _swap(Path(temporary), place)
     results.made(study.run / "book.json", place / "book", *_beside(place))
@@ -108,12 +108,14 @@ def write_source(study, notebooks, source):
     in reading order.
     """
     names = [p.stem for p in notebooks]
+    ids = cases.ids(study) if cases.available(study) else ()
     made = [
-        pages.make(p, study, "index" if p.stem == SUMMARY else p.stem, names=names)
+        pages.make(p, study, "index" if p.stem == SUMMARY else p.stem, names=names, ids=ids)
         for p in notebooks
     ]
     learned = [
-        pages.make(p, study, pages.slug(p), _training_title(p), names) for p in trainings(study)
+        pages.make(p, study, pages.slug(p), _training_title(p), names, ids)
+        for p in trainings(study)
     ]
     for page in [p for p in made if p.name != "index"] + learned:
         nbformat.write(page.notebook, source / f"{page.name}.ipynb")
@@ -131,7 +133,9 @@ def write_source(study, notebooks, source):
     if cases.available(study):
         (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
         names.append("cases")
-    names += ["plan", "claim", "card"]
+    names += ["plan", "claim", "card", "data", "definitions"]
+    (source / "data.md").write_text(trail.data(study, pages.makers(notebooks)), encoding="utf-8")
+    (source / "definitions.md").write_text(trail.definitions(), encoding="utf-8")
     (source / "plan.md").write_text(plan.page(study), encoding="utf-8")
     (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
     (source / "card.md").write_text(claim.card(study), encoding="utf-8")

@@ -76,7 +76,8 @@ def checklist(study, pages):
         " our own; the checklist is Tejani et al., Radiology: Artificial Intelligence 2024,"
         ' 6(4):e240300.\n\n<div class="study-scroll" tabindex="0" role="region"'
         ' aria-label="Checklist"><table class=\'study-table'
-        f" study-wrap'><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>\n"
+        f" study-wrap study-cards'><thead>{head}</thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>\n"
     )
 
 

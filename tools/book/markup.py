@@ -6,10 +6,13 @@ written, markup is cleaned by nh3 against a list of what may stay, and scripts a
 
 import html
 import re
+from urllib.parse import quote
 
 import nh3
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
+
+from helpers import files
 
 TALL = 30  # rows; a longer table is folded
 WIDE = 400  # points; a wider figure keeps its size on a phone and scrolls
@@ -26,6 +29,11 @@ ATTRIBUTES = {
 }
 STYLES = {"text-align", "width", "background-color", "color"}
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+#: the one piece of HTML that a sentence may hold: a fold, as the Markdown of a page writes it
+_FOLD = re.compile(
+    r"<p>&lt;details class=&quot;study-finding&quot;&gt;&lt;summary&gt;([^<>]*)&lt;/summary&gt;</p>"
+)
+_FOLDED = "<p>&lt;/details&gt;</p>"
 _PAGE = re.compile(r"\bpage (\d{1,2})\b")
 
 
@@ -57,15 +65,17 @@ def _inside(tag, name, value):
     return None if value.startswith(("//", "/", "\\")) or ":" in value.split("#")[0] else value
 
 
-def sentences(text, pages=()):
+def sentences(text, pages=(), ids=()):
     """Markdown as clean HTML: raw HTML in it is shown, not obeyed; headings belong to the
     notebook; "page 5" leads there where the book has it.
 
-    pages: names of the book's pages, as '05_comparison'.
+    pages: names of the book's pages, as '05_comparison'; ids: of the images in the case browser.
     """
     text = re.sub(r"^#+ (.*)$", r"**\1**", text, flags=re.MULTILINE)
-    text = linked(clean(_MARKDOWN.render(text)), pages, '<a href="{name}.html">{text}</a>')
-    return f'<div class="study-text">{text}</div>'
+    fold = r'<details class="study-finding"><summary>\1</summary>'
+    text = _FOLD.sub(fold, _MARKDOWN.render(text)).replace(_FOLDED, "</details>")
+    text = linked(clean(text), pages, '<a href="{name}.html">{text}</a>')
+    return f'<div class="study-text">{with_cases(text, ids)}</div>'
 
 
 def linked(text, pages, form):
@@ -82,13 +92,35 @@ def linked(text, pages, form):
     return _PAGE.sub(link, text)
 
 
-def tables(text, study, section, notebook):
-    """Every table of clean HTML in a frame that scrolls, with a link to its CSV where it is one
-    of the study's.
+class Numbers:
+    """The numbers of a page's figures and tables, in reading order: "Table 6.1", "Figure 6.1"; of
+    the front page "Table 1". page: its name in the book.
+    """
+
+    def __init__(self, page):
+        first = re.match(r"\d+", page)
+        self.prefix = "" if page == "index" else f"{int(first[0])}." if first else None
+        self.counts = {"Table": 0, "Figure": 0}
+
+    def next(self, kind):
+        """The next one as (label, anchor); both empty on a page without a number."""
+        if self.prefix is None:
+            return "", ""
+        self.counts[kind] += 1
+        label = f"{kind} {self.prefix}{self.counts[kind]}"
+        return label, label.lower().replace(" ", "-").replace(".", "-")
+
+
+def tables(text, study, section, notebook, numbers, ids=()):
+    """Every table of clean HTML in a frame that scrolls, with its number, a link to its CSV where
+    it is one of the study's, and every image's id as a link to its case.
+
+    ids: of the images that the case browser shows.
     """
     soup = BeautifulSoup(text, "html.parser")
     for table in soup.find_all("table"):
-        table.replace_with(BeautifulSoup(_framed(table, study, section, notebook), "html.parser"))
+        framed = _framed(table, study, section, notebook, numbers, ids)
+        table.replace_with(BeautifulSoup(framed, "html.parser"))
     return str(soup)
 
 
@@ -108,9 +140,37 @@ def grid(head, rows, label):
     )
 
 
-def _framed(table, study, section, notebook):
+def case_link(image_id):
+    """The address of an image in the case browser."""
+    return f"cases.html#case={quote(image_id)}"
+
+
+def with_cases(text, ids):
+    """Clean HTML with every image's id between its words as a link to its case.
+
+    Only ids of a letter and a digit or more: a bare number may be anything.
+    """
+    known = [name for name in ids if re.search(r"[A-Za-z]", name) and re.search(r"\d", name)]
+    if not known:
+        return text
+    found = re.compile(rf"(?<![\w.-])({'|'.join(map(re.escape, known))})(?![\w-])")
+    soup = BeautifulSoup(text, "html.parser")
+    for words in soup.find_all(string=found):
+        if not words.find_parent(["a", "code", "pre"]):
+            linked = found.sub(
+                lambda m: f'<a href="{case_link(m[1])}">{m[1]}</a>', html.escape(words)
+            )
+            words.replace_with(BeautifulSoup(linked, "html.parser"))
+    return str(soup)
+
+
+def _framed(table, study, section, notebook, numbers, ids):
+    label, anchor = numbers.next("Table")
     for cell in table.find_all("td"):
         words = cell.get_text().strip()
+        if words in ids and not cell.find(True) and not words.isdecimal():
+            cell.clear()
+            cell.append(BeautifulSoup(f'<a href="{case_link(words)}">{words}</a>', "html.parser"))
         if words in UNKNOWN:
             cell.string = words = "–"
         kind = "long" if len(words) >= LONG else "mid" if len(words) >= MID else None
@@ -119,16 +179,22 @@ def _framed(table, study, section, notebook):
     name = re.sub(r"[^A-Za-z0-9_.+-]", "", table.get("data-table", ""))
     links = ""
     if name and (study.run / "tables" / f"{name}.csv").is_file():
+        digest = files.sha256(study.run / "tables" / f"{name}.csv")[:12]
         links = (
-            f'<p class="study-files"><a href="tables/{name}.csv" download>CSV of this table</a> ·'
-            f' made by <a href="#origin">{html.escape(notebook)}</a></p>'
+            f'<p class="study-files"><a href="tables/{name}.csv" download>CSV of this table</a>'
+            f' (sha256 <a href="data.html#{name}">{digest}…</a>) · made from'
+            ' <a href="data.html#per-image">per_image.csv</a> by'
+            f' <a href="#origin">{html.escape(notebook)}</a> ·'
+            ' <a href="definitions.html">definitions</a></p>'
         )
     caption = table.caption.extract() if table.caption else None
-    if caption:  # below the frame, as wide as the page and not as the table
-        links = f'<p class="study-caption">{caption.decode_contents()}</p>{links}'
-    label = html.escape(f"Table: {section}" + (f", {name.replace('_', ' ')}" if name else ""))
+    said = caption.decode_contents() if caption else ""
+    if said or label:  # below the frame, as wide as the page and not as the table
+        label = f'<strong id="{anchor}">{label}.</strong> ' if label else ""
+        links = f'<p class="study-caption">{label}{said}</p>{links}'
+    title = html.escape(f"Table: {section}" + (f", {name.replace('_', ' ')}" if name else ""))
     frame = (
-        f'<div class="study-scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>'
+        f'<div class="study-scroll" tabindex="0" role="region" aria-label="{title}">{table}</div>'
     )
     rows = len(table.find_all("tr")) - 1
     if rows > TALL:
@@ -140,7 +206,7 @@ def _framed(table, study, section, notebook):
     return frame + links
 
 
-def figure(folder, name, section, notebook):
+def figure(folder, name, section, notebook, numbers):
     """HTML of a saved figure: the SVG, a text for those who cannot see it, its downloads and the
     notebook. folder: runs/<study>/figures.
     """
@@ -149,11 +215,13 @@ def figure(folder, name, section, notebook):
     titles = [w for w in dict.fromkeys(words) if len(w) > 12][:3]
     size = re.search(r'<svg\b[^>]*?\bwidth="([\d.]+)pt"', svg)
     wide = " study-wide" if size and float(size[1]) > WIDE else ""
+    label, anchor = numbers.next("Figure")
+    label = f'<strong id="{anchor}">{label}.</strong> ' if label else ""
     alt = html.escape(". ".join([section, *titles]), quote=True)
     return (
         f'<figure class="study-figure{wide}"><a href="figures/{name}.svg">'
         f'<img src="figures/{name}.svg" alt="{alt}"></a>'
-        f'<figcaption class="study-files"><a href="figures/{name}.png" download>PNG</a> '
+        f'<figcaption class="study-files">{label}<a href="figures/{name}.png" download>PNG</a> '
         f'<a href="figures/{name}.svg" download>SVG</a> · '
         f'made by <a href="#origin">{html.escape(notebook)}</a></figcaption></figure>'
     )

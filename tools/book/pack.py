@@ -10,11 +10,16 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+from bs4 import BeautifulSoup
+
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
 from tools.book.harden import POLICY
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MANY = 6  # columns from which on a table is set smaller on paper
+#: pages that need a screen, or that the paper names only: all of it is in the book
+NOT_PRINTED = ("cases", "training", "07_speed", "13_more_statistics", "card", "data", "definitions")
 STAMP = (1980, 1, 1, 0, 0, 0)  # one date for every file, so that the same book gives the same zip
 #: what stands in the run beside the book and is hashed too, relative to runs/<study>
 INPUTS = (
@@ -130,21 +135,50 @@ def browser():
     return found
 
 
+def on_paper(article, names):
+    """A page's article as it is printed: nothing closed, links that lead to the printed page.
+
+    What the book alone has room for (code, messages, tables of many rows) is named, not printed.
+    """
+    soup = BeautifulSoup(article, "html.parser")
+    for gone in soup.select("details.hide, details.study-log, details.study-origin, .study-hint"):
+        gone.decompose()
+    for gone in soup.select(".study-files"):
+        number = gone.find("strong")
+        gone.replace_with(number) if number else gone.decompose()
+    for long in soup.select("details.study-rows"):
+        note = soup.new_tag("p", attrs={"class": "study-caption"})
+        note.string = f"{long.summary.get_text()}: in the book, not printed."
+        long.replace_with(note)
+    for box in soup.find_all("details"):
+        box["open"] = ""
+    for table in soup.select(".study-scroll"):
+        cells = table.find_all("tr")[0].find_all(["th", "td"])
+        if len(cells) > MANY:
+            table["class"] = [*table["class"], "study-many"]
+    for tag in soup.find_all(True):
+        for name in ("id", "aria-labelledby"):
+            tag.attrs.pop(name, None)
+    for link in soup.find_all("a", href=True):
+        page = link["href"].partition("#")[0].removesuffix(".html")
+        if page in names:
+            link["href"] = f"#{page}"
+    return str(soup)
+
+
 def write_pdf(book, names, path):
-    """Print the pages ``names`` of a book, in order, into one PDF with headless Chromium."""
+    """Print the pages ``names`` of a book, in order, into one PDF with headless Chromium: title,
+    contents, numbered pages.
+    """
     program = browser()
-    articles = []
+    articles, titles = [], []
     for name in names:
         text = (book / f"{name}.html").read_text(encoding="utf-8")
         found = re.search(r'<article class="bd-article"[^>]*>(.*?)</article>', text, re.DOTALL)
-        article = re.sub(r'\s(id|aria-labelledby)="[^"]*"', "", found[1]) if found else ""
-        articles.append(
-            re.sub(
-                '<details class="study-(origin|finding)"',
-                r'<details open class="study-\1"',
-                article,
-            )
-        )
+        article = on_paper(found[1], names) if found else ""
+        heading = BeautifulSoup(article, "html.parser").h1
+        titles.append(heading.get_text().rstrip("#") if heading else name)
+        articles.append(f'<section id="{name}">{article}</section>')
     styles = "".join(
         f'<link rel="stylesheet" href="{s}">'
         for s in re.findall(
@@ -152,14 +186,20 @@ def write_pdf(book, names, path):
             (book / f"{names[0]}.html").read_text(encoding="utf-8"),
         )
     )
+    title = html.unescape(re.search(r"<title>(.*?)</title>", text, re.DOTALL)[1])
+    title = html.escape(title.rpartition("—")[2].strip())
     banner = re.search(r'<div class="bd-header-announcement__content">(.*?)</div>', text, re.DOTALL)
     head = f'<div class="bd-header-announcement">{banner[1]}</div>' if banner else ""
+    contents = "".join(
+        f'<li><a href="#{name}">{html.escape(said)}</a></li>'
+        for name, said in zip(names, titles, strict=True)
+    )
     page = book / "printed.html"
     page.write_text(
-        '<!DOCTYPE html><html lang="en" data-theme="light"><head><meta'
-        f' charset="utf-8">{styles}</head>'
-        f'<body class="study-print">{head}{"".join(f"<section>{a}</section>" for a in articles)}'
-        "</body></html>",
+        '<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
+        f"<title>{title}</title>{styles}</head>"
+        f'<body class="study-print">{head}<h1>{title}</h1><ul class="study-contents">{contents}'
+        f"</ul>{''.join(articles)}</body></html>",
         encoding="utf-8",
     )
     part = path.with_name("part.pdf")

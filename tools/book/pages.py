@@ -63,11 +63,24 @@ def made_twice(paths):
     ]
 
 
-def make(path, study, name, title=None, names=()):
+def makers(paths):
+    """Name of a table → page of the book that makes it, from the records of the executed
+    notebooks.
+    """
+    return {
+        Path(name).stem: "index" if path.stem == "00_summary" else path.stem
+        for path in paths
+        for name in read(path)[1]["files"]
+        if name.endswith(".csv") and Path(name).parent.name == "tables"
+    }
+
+
+def make(path, study, name, title=None, names=(), ids=()):
     """The Page of an executed notebook.
 
-    title: replaces the notebook's first heading where given; names: of the book's pages, which
-    sentences link to. StudyError for a picture without a saved figure.
+    title: replaces the notebook's first heading where given; names: of the book's pages, and ids:
+    of the images in its case browser, which sentences and tables link to. StudyError for a picture
+    without a saved figure.
     """
     notebook, record = read(path)
     heading = _first_heading(notebook, path)
@@ -76,7 +89,7 @@ def make(path, study, name, title=None, names=()):
             r"^# .*$", lambda _: f"# {title}", heading.source, count=1, flags=re.MULTILINE
         )
     title = re.search(r"^# (.*)$", heading.source, re.MULTILINE)[1].strip()
-    section = title
+    section, numbers = title, markup.Numbers(name)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             section = (re.findall(r"^#+ (.*)$", cell.source, re.MULTILINE) or [section])[-1].strip()
@@ -89,7 +102,7 @@ def make(path, study, name, title=None, names=()):
             cell.outputs = [
                 shown
                 for out in _joined(cell.outputs)
-                if (shown := _output(out, study, section, record, names))
+                if (shown := _output(out, study, section, record, (names, ids, numbers)))
             ]
     notebook.cells = _folded(notebook.cells)
     if name == "index":  # a clinician's page: its code in one fold at the foot
@@ -147,9 +160,12 @@ def _joined(outputs):
     return joined
 
 
-def _output(output, study, section, record, names):
-    """The output as the page shows it, or None for an empty one. Scripts never pass."""
-    notebook = record["notebook"]
+def _output(output, study, section, record, links):
+    """The output as the page shows it, or None for an empty one. Scripts never pass.
+
+    links: names of pages, ids of images, and the page's ``markup.Numbers``.
+    """
+    notebook, (names, ids, numbers) = record["notebook"], links
     if output.output_type == "stream":
         log = html.escape(output.text)
         return (
@@ -173,11 +189,11 @@ def _output(output, study, section, record, names):
         if not figure or missing:
             lost = f"{figure}.{missing[0]} is missing" if figure else "was not saved under a name"
             raise StudyError(f"{notebook}, section “{section}”: a figure {lost}; run it again")
-        return _html(markup.figure(folder, figure, section, notebook))
+        return _html(markup.figure(folder, figure, section, notebook, numbers))
     if kind == "text/html":
-        return _html(markup.tables(markup.clean(data), study, section, notebook))
+        return _html(markup.tables(markup.clean(data), study, section, notebook, numbers, ids))
     if kind == "text/markdown":
-        return _html(markup.sentences(data, names))
+        return _html(markup.sentences(data, names, ids))
     return new_output("display_data", {kind: data})
 
 

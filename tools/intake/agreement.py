@@ -48,7 +48,7 @@ def doubts(pixels, mask, classes):
             what = "a ring" if filled.sum() > 1.5 * area.sum() else "a line"
             found.append(
                 f"{c.title} is {what} of one or two pixels, not an area: is only the outline"
-                " marked? Fill it before training"
+                " marked? Fill it before training (ImageJ: Process, Binary, Fill Holes)"
             )
     return found
 

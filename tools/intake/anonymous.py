@@ -20,7 +20,7 @@ from PIL import Image
 from helpers import readers, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.files import write_csv
-from tools.intake import check, deidentify, find, form, ledger, make, page, patients, text
+from tools.intake import check, deidentify, find, form, ledger, make, page, pairing, patients, text
 
 COLUMNS = ("patient_id", "age_years", "sex", "height_cm", "weight_kg", "excluded")
 
@@ -57,7 +57,7 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
     said = form.read(form_path)
     files = find.everything(data)
     chosen, told, refused = _pictures(files, data, said)
-    pairs, unmatched = find.pair(files, chosen, said, data)
+    pairs, unmatched = pairing.pair(files, chosen, said, data)
     pairs = {p.image: p for p in pairs}
     classes = make.classes_of(list(pairs.values()), data, said)[0] if pairs else said.classes
     people, first_days, more = _people(chosen, data, said)
@@ -178,7 +178,7 @@ def _masks(pair, data, classes, said):
     def read(name):
         return readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
 
-    if drawn := find.stack(pair, data):
+    if drawn := pairing.stack(pair, data):
         return {"masks": np.stack([read(f"{pair.mask}#{k}") for k in range(len(drawn))])}
     return {place: read(name) for place, name in _places(pair).items()}
 

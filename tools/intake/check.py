@@ -13,14 +13,18 @@ from PIL import Image
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import labels, united
-from tools.intake import agreement, find
+from helpers.readers import labels, pictures, united
+from tools.intake import agreement, find, pairing
 from tools.intake.find import Refused
 
 #: what a damaged file makes a library raise, StudyError (a ValueError) among them
 ODD = (
     *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
     *(OSError, RuntimeError, TypeError, ValueError),
+)
+TURNED = (
+    "the picture was turned as its file says (EXIF); many drawing tools do not turn it: does the"
+    " outline fit?"
 )
 THUMBNAIL = 256  # px, longer side, for the page
 
@@ -33,7 +37,7 @@ class Record:
     they would fit when turned or mirrored.
     """
 
-    pair: find.Pair
+    pair: pairing.Pair
     patient: str | None
     device: str | None
     spacing_mm: float | None
@@ -85,6 +89,7 @@ def _read(pair, data, classes, form):
     if spacing is None and mask.any():
         spacing, told = readers.spacing_at(data / pair.image, mask > 0)
         notes += told
+    turned_by_camera = [TURNED] if pictures.ROTATED in picture.notes and mask.any() else []
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
     mm = None
@@ -108,7 +113,7 @@ def _read(pair, data, classes, form):
         hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest(),
         _named(data / pair.mask),
         tuple(notes),
-        tuple(readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
+        tuple(turned_by_camera + readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
         agreement.turned(pixels, mask),
     )
 
@@ -160,7 +165,7 @@ def turned_words(turn, ratio):
     """What a set says whose outlines fit its pictures better turned, in words for a clinician."""
     return (
         f"the outlines of this set follow the pictures' edges {ratio:.1f} times better {turn}:"
-        " were the masks saved that way?"
+        " were the masks saved that way? Then save them as the pictures are, and run this again"
     )
 
 

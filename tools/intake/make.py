@@ -18,7 +18,18 @@ from helpers import readers, studies
 from helpers.errors import StudyError, raise_all
 from helpers.files import write_csv
 from helpers.readers import sha256
-from tools.intake import check, deidentify, find, ledger, page, patients, protocols, spacing, splits
+from tools.intake import (
+    check,
+    deidentify,
+    find,
+    ledger,
+    page,
+    pairing,
+    patients,
+    protocols,
+    spacing,
+    splits,
+)
 from tools.intake import form as forms
 from tools.intake.discover import classes_of
 from tools.intake.tables import image_table
@@ -208,9 +219,9 @@ def found_pairs(data, form):
         raise StudyError(
             f"DATA={data}: none of its {len(files)} files {wanted}{advice}; nothing was written"
         )
-    pairs, refused = find.pair(files, chosen, form, data)
+    pairs, refused = pairing.pair(files, chosen, form, data)
     raise_unusable(data, pairs, refused)
-    pairs, more = find.frames(pairs, data)
+    pairs, more = pairing.frames(pairs, data)
     raise_unusable(data, pairs, refused + more)
     return pairs, refused + more, notes
 

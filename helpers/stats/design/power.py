@@ -194,26 +194,69 @@ def patients_needed(
     rows = []
     for difference in differences:
         for m in images:
-            low, high = MIN_UNITS - 1, MIN_UNITS
 
-            def reached(n, difference=difference, m=m):
+            def power_of(n, difference=difference, m=m):
                 return exact_power(
                     between, residual, difference, n, m, goal=goal, margin=margin, alpha=alpha
                 )
 
-            while high <= most and reached(high) < power:
-                low, high = high, high * 2
-            while high <= most and high - low > 1:
-                middle = (low + high) // 2
-                low, high = (low, middle) if reached(middle) >= power else (middle, high)
-            found = high <= most
+            found = fewest(lambda n, of=power_of: of(n) >= power, most)
             rows.append(
                 {
                     "difference": difference,
                     "images": m,
                     "goal": goal,
-                    "patients": high if found else np.nan,
-                    "power": reached(high) if found else np.nan,
+                    "patients": found,
+                    "power": power_of(found) if found <= most else np.nan,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def fewest(reached, most: int = 100_000) -> float:
+    """The smallest n from MIN_UNITS to `most` with ``reached(n)``, which holds from some n on; NaN
+    for none.
+    """
+    low, high = MIN_UNITS - 1, MIN_UNITS
+    while high <= most and not reached(high):
+        low, high = high, high * 2
+    while high <= most and high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high if high <= most else np.nan
+
+
+def for_precision(between: float, residual: float, half_widths, images, level: float = 0.95):
+    """Fewest patients for which the t interval of a mean difference is no wider than ± half_width:
+    columns half_width, images, patients. between, residual: as :func:`simulate_power`.
+    """
+    rows = []
+    for half in half_widths:
+        for m in images:
+            variance = between + residual / m
+
+            def narrow(n, half=half, variance=variance):
+                return stats.t.ppf((1 + level) / 2, n - 1) * np.sqrt(variance / n) <= half
+
+            rows.append({"half_width": half, "images": m, "patients": fewest(narrow)})
+    return pd.DataFrame(rows)
+
+
+def for_share(share: float, half_width: float, level: float = 0.95) -> float:
+    """Fewest patients, one image each, for which Wilson's interval of a share is no wider than
+    ± half_width.
+    """
+    z = stats.norm.ppf((1 + level) / 2)
+
+    def narrow(n):
+        wide = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+        return wide <= half_width
+
+    return fewest(narrow)
+
+
+def for_never(rate: float, level: float = 0.95) -> int:
+    """How many patients without an event show that it happens in fewer than `rate` of them: n with
+    (1 − rate)ⁿ ≤ 1 − level; the rule of three, 3/rate, is near it (Hanley & Lippman-Hand 1983).
+    """
+    return int(np.ceil(np.log(1 - level) / np.log1p(-rate)))

@@ -6,7 +6,7 @@ import pytest
 from conftest import shrink, workflow
 
 from helpers import files, runs, studies
-from helpers.workflow import costs
+from helpers.workflow import forecast
 
 HOUR = {"started": "2026-01-01 10:00:00 UTC", "finished": "2026-01-01 11:00:00 UTC"}
 
@@ -26,7 +26,7 @@ def done(study, model, fold, **changes):
 
 
 def test_without_any_training_the_hours_are_unknown(study):
-    said = costs.lines(study)
+    said = forecast.lines(study)
     assert said[:2] == [
         "5 of 5 trainings are still to be done",
         "hours: unknown, no training has been timed here yet",
@@ -35,7 +35,7 @@ def test_without_any_training_the_hours_are_unknown(study):
 
 def test_hours_come_from_trainings_that_were_timed(study):
     done(study, "femoral_unet", "main")  # 12 images, one epoch: an hour
-    said = costs.lines(study)
+    said = forecast.lines(study)
     assert said[0] == "4 of 5 trainings are still to be done"
     # three folds learn from 12 of 36 images, an hour each; tlf_unet is taken for an average network
     assert (
@@ -52,7 +52,7 @@ def test_a_training_of_other_settings_is_still_to_be_done(study):
         "main",
         training=study.training("femoral_unet", "main") | {"epochs": 9},
     )
-    assert ("femoral_unet", "main", 1) in costs.missing(study)
+    assert ("femoral_unet", "main", 1) in forecast.missing(study)
 
 
 def test_disk_is_the_cache_predictions_and_weights(study):
@@ -61,13 +61,13 @@ def test_disk_is_the_cache_predictions_and_weights(study):
     for name in (weights, runs.folder(study, "tlf_unet", "main", 1) / weights.name):
         name.parent.mkdir(parents=True, exist_ok=True)
         name.write_bytes(bytes(2_000_000))
-    assert costs.lines(study)[-1] == "disk: about 10 MB beside the images"
+    assert forecast.lines(study)[-1] == "disk: about 10 MB beside the images"
 
 
 def test_a_plan_writes_nothing_of_the_study(study):
     """Snakemake's own notes aside, which lie in .snakemake."""
     before = sorted(studies.ROOT.rglob("*"))
-    costs.lines(study)
+    forecast.lines(study)
     workflow(studies.ROOT, "--dry-run")
     after = [p for p in studies.ROOT.rglob("*") if ".snakemake" not in p.parts]
     assert sorted(after) == before

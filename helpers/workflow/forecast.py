@@ -118,7 +118,7 @@ def _size(value):
 
 def main(arguments=None):
     """Print what a run of a study will cost."""
-    parser = argparse.ArgumentParser(prog="helpers costs", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="helpers plan", description=main.__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--protocol", default="quick")
     args = parser.parse_args(arguments)

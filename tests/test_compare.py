@@ -1,0 +1,232 @@
+"""Other teams' tables: read as they are, compared as R does, refused in one sentence."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import stats
+from helpers.errors import StudyError
+from helpers.stats import challenge
+from tools.compare import __main__, read, report
+
+FOLDER = Path(__file__).parent / "reference"
+R = json.loads((FOLDER / "challenge.json").read_text())
+SCHEMES = {
+    "aggregate": "aggregate then rank",
+    "rank": "rank then aggregate",
+    "test": "test then rank",
+}
+EXACT = {"rel": 1e-8, "abs": 1e-10}
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """The reference scores as another team would send them."""
+    frame = pd.read_csv(FOLDER / "scores.csv", dtype={"patient_id": str, "image_id": str})
+    frame.columns = ["Algorithm", "patient", "case", "DSC"]
+    frame.to_csv(tmp_path / "theirs.csv", index=False)
+    return tmp_path / "theirs.csv"
+
+
+def each(path, **asked):
+    return report.values(read.tables([path]), report.Asked(**asked))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_ranks_are_those_of_r(theirs, scheme):
+    table = stats.wide(each(theirs)[0], "image")
+    rows = challenge.rankings(table).set_index(["scheme", "algorithm"]).loc[SCHEMES[scheme]]
+    assert rows["rank"].to_dict() == R[scheme]["rank"]
+    assert rows["score"].to_dict() == pytest.approx(R[scheme]["score"], **EXACT)
+
+
+def test_one_sided_p_values_are_those_of_r(theirs):
+    p = challenge.better(stats.wide(each(theirs)[0], "image"))
+    expected = np.array(list(R["better"].values()), dtype=float)
+    np.testing.assert_allclose(p.loc[R["networks"], R["networks"]], expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize(("test", "over"), [("patient_t", "patients"), ("image_t", "images")])
+def test_p_values_of_the_comparison_are_those_of_r(theirs, test, over):
+    values, asked = each(theirs, test=test)
+    rows = report.tested(values, asked)
+    rows = rows[rows["role"] == "declared"].set_index("model")
+    for model, expected in R[over]["each"].items():
+        assert rows.loc[model, "p"] == pytest.approx(expected["t_p"], **EXACT)
+    assert rows["p_adjusted"].to_dict() == pytest.approx(R[over]["holm"], **EXACT)
+
+
+def test_wilcoxon_over_patients_is_that_of_r(theirs):
+    values, asked = each(theirs)
+    rows = report.tested(values, asked)
+    rows = rows[(rows["test"] == "Wilcoxon signed-rank") & (rows["unit"] == "patient")]
+    expected = {m: found["wilcoxon_p"] for m, found in R["patients"]["each"].items()}
+    assert rows.set_index("model")["p"].to_dict() == pytest.approx(expected, **EXACT)
+
+
+def test_ties_share_the_smallest_rank_and_equal_algorithms_win_nothing():
+    table = pd.DataFrame({"a": [0.9, 0.8, 0.7], "b": [0.9, 0.8, 0.7], "c": [0.1, 0.2, 0.3]})
+    ranks = challenge.rankings(table).pivot_table("rank", "scheme", "algorithm")
+    assert ranks.loc["aggregate then rank"].to_dict() == {"a": 1, "b": 1, "c": 3}
+    assert ranks.loc["test then rank"].to_dict() == {"a": 1, "b": 1, "c": 1}  # P of 3 cases: 0.09
+    assert np.isnan(challenge.better(table).loc["a", "b"])
+
+
+def test_the_whole_page(theirs, tmp_path, capsys):
+    __main__.main([str(theirs), "--out", str(tmp_path / "out"), "--margin", "0.02"])
+    assert "not shown to differ from b" in capsys.readouterr().out
+    page = (tmp_path / "out/comparison.html").read_text(encoding="utf-8")
+    for part in ("How many are needed", "patients", "test then rank", "The patient is the unit"):
+        assert part in page
+    assert {p.stem for p in (tmp_path / "out").glob("*.csv")} == {
+        *("comparison", "ranking", "planning_needed", "cases", "better_p", "equivalence")
+    }
+
+
+def test_names_of_a_table_cannot_write_markup(theirs, tmp_path):
+    frame = pd.read_csv(theirs, dtype=str)
+    frame["Algorithm"] = frame["Algorithm"].replace("a", "<script>x</script>")
+    frame.to_csv(theirs, index=False)
+    __main__.main([str(theirs), "--out", str(tmp_path / "out")])
+    assert "<script" not in (tmp_path / "out/comparison.html").read_text(encoding="utf-8")
+
+
+# --- what other tools write
+
+
+def cases(n=8):
+    return [f"case_{k:02d}" for k in range(n)]
+
+
+def nnunet(folder, shift=0):
+    """A summary.json as nnU-Net v2 writes it; class 1 found to (60 + k + shift) of 100 pixels."""
+    found = [
+        {
+            "metrics": {
+                "1": {"TP": 60 + k + shift, "FP": 10, "FN": 40 - k - shift, "TN": 890, "Dice": 0.0}
+            },
+            "prediction_file": f"/p/{name}.nii.gz",
+            "reference_file": f"/r/{name}.nii.gz",
+        }
+        for k, name in enumerate(cases())
+    ]
+    folder.mkdir()
+    (folder / "summary.json").write_text(json.dumps({"metric_per_case": found, "mean": {}}))
+    return folder / "summary.json"
+
+
+def test_nnunet_s_summaries_are_computed_anew_from_their_counts(tmp_path):
+    paths = nnunet(tmp_path / "ours"), f"theirs={nnunet(tmp_path / 'b', 4)}"
+    frame = read.tables(paths).set_index(["algorithm", "case"])
+    assert frame.loc[("ours", "case_00"), "Dice"] == pytest.approx(120 / (120 + 10 + 40))
+    assert set(frame.index.get_level_values(0)) == {"ours", "theirs"}
+    assert set(frame["class"]) == {"1"} and set(frame["patient"]) == {""}
+
+
+@pytest.mark.slow
+def test_monai_s_raw_table_as_its_own_writer_writes_it(tmp_path):
+    from monai.handlers.utils import write_metrics_reports
+
+    for name, level in [("a", 0.8), ("b", 0.6)]:
+        (tmp_path / name).mkdir()
+        scores = level + np.arange(8)[:, None] / 100 + np.array([[0.0, 0.05]])
+        images = [f"/data/{c}.nii.gz" for c in cases()]
+        details = {"mean_dice": scores}
+        write_metrics_reports(str(tmp_path / name), images, {}, details, ["mean"], ",")
+    paths = [f"{name}={tmp_path / name / 'mean_dice_raw.csv'}" for name in "ab"]
+    frame = read.tables(paths).set_index(["algorithm", "class", "case"])
+    assert frame.loc[("a", "class1", "case_02"), "Dice"] == pytest.approx(0.87, abs=1e-4)
+    assert set(frame.index.get_level_values(1)) == {"class0", "class1"}
+
+
+def test_panoptica_s_counts_of_instances_are_never_read_as_pixels(tmp_path):
+    frame = pd.DataFrame({"subject_name": cases(), "nerve-tp": 1, "nerve-sq_dsc": 0.9})
+    frame["nerve-global_bin_dsc"] = np.linspace(0.5, 0.7, 8)
+    frame.to_csv(tmp_path / "theirs.tsv", sep="\t", index=False)
+    found = read.tables([tmp_path / "theirs.tsv"])
+    assert sorted(found) == ["Dice", "algorithm", "case", "class", "patient"]
+    assert found["Dice"].tolist() == frame["nerve-global_bin_dsc"].tolist()
+    frame.drop(columns="nerve-global_bin_dsc").to_csv(tmp_path / "few.csv", index=False)
+    with pytest.raises(StudyError, match="none is of a whole structure"):
+        read.tables([tmp_path / "few.csv"])
+
+
+def test_of_a_distance_less_is_better(tmp_path):
+    rows = [("a", c, 2.0 + k / 9) for k, c in enumerate(cases())]
+    rows += [("b", c, 5.0 + k * k / 9) for k, c in enumerate(cases())]
+    frame = pd.DataFrame(rows, columns=["model", "image_id", "HD95"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    values, asked = each(tmp_path / "t.csv")
+    declared = report.tested(values, asked).iloc[0]
+    assert (declared["verdict"], declared["unit"]) == ("better", "image")
+    assert challenge.rankings(stats.wide(values, "image"))["algorithm"].iloc[0] == "a"
+
+
+# --- what is refused
+
+
+def spoiled(theirs, change):
+    frame = pd.read_csv(theirs, dtype={"patient": str, "case": str})
+    change(frame).to_csv(theirs, index=False)
+    return [theirs]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop(columns="case"), "no column case .*it has Algorithm, patient, DSC"),
+        (lambda f: f.drop(columns="Algorithm"), "no column algorithm .*name=file"),
+        (lambda f: f.rename(columns={"DSC": "quality"}), "neither counts .* nor a metric"),
+        (lambda f: pd.concat([f, f.head(1)]), "algorithm a, case i000, .*given more than once"),
+        (lambda f: f.iloc[1:], "algorithm a, class all: no result for i000"),
+        (lambda f: f.assign(patient=f["patient"].where(f.index != 0)), "case i000: is of patient"),
+        (lambda f: f.assign(model="x"), "columns Algorithm and model both name the algorithm"),
+        (lambda f: f.assign(DSC=f["DSC"].astype(object).where(f.index != 2, "good")), "no number"),
+        (lambda f: f.assign(TP=1), "of the counts TP, FP, FN, TN it lacks FP, FN, TN"),
+        (lambda f: f.assign(TP=1, FP=-1, FN=1, TN=1), "whole numbers of at least 0; .*line 2"),
+    ],
+)
+def test_a_wrong_table_is_one_error_that_names_it(theirs, change, message):
+    with pytest.raises(StudyError, match=message) as error:
+        read.tables(spoiled(theirs, change))
+    assert "theirs.csv" in str(error.value)
+
+
+def test_an_algorithm_without_a_class_that_others_have_is_named(tmp_path):
+    rows = [(m, c, k, 0.5) for m in "ab" for c in cases() for k in "xy" if (m, k) != ("b", "y")]
+    frame = pd.DataFrame(rows, columns=["model", "case", "class", "Dice"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(StudyError, match="algorithm b, class y: no result for case_00"):
+        read.tables([tmp_path / "t.csv"])
+
+
+def test_patients_from_a_table_of_their_own(tmp_path):
+    path, whose = nnunet(tmp_path / "ours"), tmp_path / "patients.csv"
+    pd.DataFrame({"case": cases(), "patient": list("aabbccdd")}).to_csv(whose, index=False)
+    assert read.tables([path], whose)["patient"].tolist() == list("aabbccdd")
+    pd.DataFrame({"case": cases(7), "patient": list("aabbccd")}).to_csv(whose, index=False)
+    with pytest.raises(StudyError, match="no patient for case_07"):
+        read.tables([path], whose)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"headline": "z"}, "no algorithm 'z' in the table; there are a, b, c, d"),
+        ({"metric": "IoU"}, "no metric 'IoU' in the table; there are Dice"),
+        ({"class_name": "nerve"}, "no class 'nerve'"),
+        ({"test": "anova"}, "TEST='anova' is unknown"),
+    ],
+)
+def test_what_is_not_there_cannot_be_asked_for(theirs, asked, message):
+    with pytest.raises(StudyError, match=message):
+        each(theirs, **asked)
+
+
+def test_a_test_by_patient_needs_patients(tmp_path):
+    paths = [nnunet(tmp_path / "a"), nnunet(tmp_path / "b", 2)]
+    with pytest.raises(StudyError, match="no patient is known; give PATIENTS="):
+        report.values(read.tables(paths), report.Asked(test="patient_t"))

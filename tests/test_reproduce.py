@@ -1,0 +1,93 @@
+"""A fresh run held against the kept one: identical, within the spread of seeds, or not."""
+
+import kept_run
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPOSITORY, shrink
+from scipy import stats
+
+from helpers import studies
+from helpers.errors import StudyError
+from helpers.workflow import keep, reproduce
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.setattr(studies, "ROOT", shrink(tmp_path))
+    study = kept_run.finished()
+    keep.keep(study)
+    return study
+
+
+def again(study, number, seed=1, model="femoral_unet"):
+    """The run has one training, with other made-up outlines."""
+    for record in study.run.glob("train/*/*/weights.json"):
+        record.unlink()
+    return kept_run.train(study, studies.images(study), model, "main", seed, number)
+
+
+def spoil(place, share):
+    """All but a share of what was found is missed."""
+    rows = pd.read_csv(place / "counts.csv")
+    lost = (rows["tp"] * (1 - share)).astype(int).where(rows["class"] != "background", 0)
+    rows["tp"], rows["fn"] = rows["tp"] - lost, rows["fn"] + lost
+    rows.to_csv(place / "counts.csv", index=False)
+
+
+def test_the_same_run_is_identical_in_every_number(study, capsys):
+    with pytest.raises(SystemExit) as end:
+        reproduce.main(["--study", "phantom"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.endswith("15 identical\n")
+
+
+def test_one_kept_seed_gives_no_spread_and_the_run_is_not_called_reproduced(study):
+    again(study, number=77)
+    table = reproduce.compare(study)
+    assert set(table["verdict"]) <= {reproduce.UNKNOWN, reproduce.IDENTICAL}
+    assert (table["verdict"] == reproduce.UNKNOWN).any()
+    with pytest.raises(SystemExit) as end:
+        reproduce.main(["--study", "phantom"])
+    assert end.value.code == 1
+
+
+def test_a_further_training_lies_within_the_spread_and_a_bad_one_does_not(study):
+    for seed in (2, 3, 4):
+        again(study, number=20 + seed, seed=seed)
+        keep.keep(study)
+    place = again(study, number=30, seed=9)
+    dice = reproduce.compare(study).iloc[0]
+    assert np.isnan(dice["kept"]) and dice["verdict"] == reproduce.WITHIN
+    spoil(place, 0.1)
+    assert reproduce.compare(study).iloc[0]["verdict"] == reproduce.OUTSIDE
+
+
+def test_limits_are_those_of_one_more_draw():
+    low, high = reproduce.limits([0.595, 0.648, 0.656])
+    mean, sd = np.mean([0.595, 0.648, 0.656]), np.std([0.595, 0.648, 0.656], ddof=1)
+    assert (high - low) / 2 == pytest.approx(4.302652729911275 * sd * np.sqrt(4 / 3))
+    assert (low + high) / 2 == pytest.approx(mean)
+    assert np.isnan(reproduce.limits([0.6])).all()
+    draws = np.random.default_rng(0).normal(size=(4000, 4))  # holds what it promises
+    inside = [lo <= x <= hi for *known, x in draws for lo, hi in [reproduce.limits(known)]]
+    assert stats.binomtest(sum(inside), 4000, 0.95).pvalue > 0.001
+
+
+def test_numbers_of_huang_s_network_are_those_that_the_readme_gives():
+    study = studies.load("femoral", "paper")
+    kept = keep.trainings(study)
+    found = [
+        reproduce.numbers(study, keep.counts(kept["femoral_unet", "main", s])) for s in (42, 44)
+    ]
+    pooled = [round(n["pooled IoU of nerve_block_region"], 3) for n in found]
+    assert pooled == [0.595, 0.656]
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert "| seed 42 | 0.595 |" in text and "| seed 44 | 0.656 |" in text
+
+
+def test_a_run_without_trainings_cannot_be_held_against_anything(study):
+    for record in study.run.glob("train/*/*/weights.json"):
+        record.unlink()
+    with pytest.raises(StudyError, match="no finished training of protocol 'quick'; run"):
+        reproduce.compare(study)

@@ -1,0 +1,84 @@
+"""From a number to where it came from: every table as a file with its columns and its hash, the
+table that all others are made from, and the definitions.
+"""
+
+import html
+
+import pandas as pd
+
+from helpers import files, provenance
+from helpers.figures.tables import words
+from tools.book.markup import grid
+
+#: what stands in a column of results/per_image.csv
+PER_IMAGE = {
+    "study": "name of the study",
+    "model": "network",
+    "fold": "main: the study's own split; cv1, cv2 …: a fold of the cross-validation",
+    "seed": "of the training",
+    "split": "what the image was to this training: train, val, test or external",
+    "patient_id": "patient, empty where unknown",
+    "image_id": "image",
+    "class": "structure, one against the rest",
+    "tp": "pixels in both outlines",
+    "fp": "pixels in the network's outline alone",
+    "fn": "pixels in the reference alone",
+    "tn": "pixels in neither",
+    "hd95_px": "95th percentile of the outlines' distance, pixels of the evaluated image",
+    "assd_px": "mean distance between the outlines, pixels of the evaluated image",
+    "hd95_mm": "the same as hd95_px in mm, empty where the scale is unknown",
+    "assd_mm": "the same as assd_px in mm, empty where the scale is unknown",
+}
+
+
+def definitions():
+    """The page of definitions: CORRECTNESS.md under a short title."""
+    text = (provenance.REPOSITORY / "CORRECTNESS.md").read_text(encoding="utf-8")
+    title, _, rest = text.partition("\n")
+    return f"# Definitions\n\n**{title.removeprefix('# ')}**\n{rest}"
+
+
+def data(study, makers):
+    """The page that lists every table with its columns, its hash and the page that shows it.
+
+    makers: name of a table → name of the page of the book that makes it.
+    """
+    results = study.run / "results" / "per_image.csv"
+    text = (
+        "# Every number as a file\n\nAll results are computed from one table, a row for each"
+        " network, image and structure; the tables of the pages are made from it. To check one:"
+        " compute it again from this file, or run `make verify`. What the words mean:"
+        " [definitions](definitions.md).\n\n## The table that all others are made from\n\n"
+    )
+    if results.is_file():
+        columns = files.read_csv(results, nrows=0).columns
+        rows = [(f"{name}", PER_IMAGE.get(name, words(name))) for name in columns]
+        text += (
+            '<p id="per-image"><a href="results/per_image.csv" download>per_image.csv</a>,'
+            f" sha256 <code>{files.sha256(results)}</code></p>\n\n"
+            + grid(("Column", "Meaning"), rows, "Columns of per_image.csv")
+        )
+    text += "\n\n## The tables of the pages\n\n"
+    for path in sorted((study.run / "tables").glob("*.csv")):
+        page = makers.get(path.stem)
+        shown = f' · shown on <a href="{page}.html">{page}</a>' if page else ""
+        columns = "; ".join(_column(name) for name in _columns(path))
+        text += (
+            f'<p id="{html.escape(path.stem)}">'
+            f'<a href="tables/{path.name}" download>{path.name}</a>'
+            f"{shown}<br>columns: {html.escape(columns)}<br>sha256"
+            f" <code>{files.sha256(path)}</code></p>\n"
+        )
+    return text
+
+
+def _columns(path):
+    try:
+        return files.read_csv(path, nrows=0).columns
+    except pd.errors.EmptyDataError:
+        return []
+
+
+def _column(name):
+    said = words(name)
+    return name if said == name else f"{name} ({said})"

@@ -1,0 +1,206 @@
+"""The comparison of a table of single cases: page 5's and page 10's answers, and the rankings."""
+
+import html
+from dataclasses import dataclass
+
+import pandas as pd
+from markdown_it import MarkdownIt
+
+from helpers import stats
+from helpers.errors import NotComputable, StudyError
+from helpers.figures import model_label, tables
+from helpers.files import whole, write_csv
+from helpers.pages import comparison, planning
+from helpers.stats import challenge
+from helpers.stats.comparison import TESTS, _differ, verdict
+from helpers.stats.multiplicity import adjust
+from tools.compare.read import DISTANCES, metric_name
+
+STYLE = (
+    "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;margin:1rem 0}td,th{border-top:1px solid #bbb;padding:.2rem"
+    " .6rem;text-align:left}caption{caption-side:bottom;text-align:left;color:#444}"
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is compared. headline: the algorithm that the others are held against; test: a name of
+    ``stats`` (patient_t …), '' for the one that the unit allows; margin: 0 for none.
+    """
+
+    headline: str = ""
+    metric: str = ""
+    class_name: str = ""
+    test: str = ""
+    margin: float = 0.0
+    multiplicity: str = "holm"
+
+
+def values(frame, asked):
+    """(values as ``stats.values`` has them, what is asked for with nothing left open).
+
+    Of a distance the sign is turned: everywhere more is better. StudyError where the table holds
+    several classes and none was named, or not what was.
+    """
+    known = [c for c in frame if c not in ("case", "patient", "algorithm", "class")]
+    metric = metric_name(asked.metric) if asked.metric else _first(known)
+    classes, names = list(dict.fromkeys(frame["class"])), list(dict.fromkeys(frame["algorithm"]))
+    if not asked.class_name and len(classes) > 1:
+        raise StudyError(
+            f"the table holds several classes: name one, CLASS_NAME={classes[-1]}"
+            f" ({', '.join(classes)})"
+        )
+    class_, headline = asked.class_name or classes[0], asked.headline or names[0]
+    for given, there, what in [
+        (metric, known, "metric"),
+        (class_, classes, "class"),
+        (headline, names, "algorithm"),
+    ]:
+        if given not in there:
+            raise StudyError(f"no {what} {given!r} in the table; there are {', '.join(there)}")
+    if len(names) < 2:
+        raise StudyError(f"only {names[0]} has results: a comparison needs two algorithms")
+    rows = frame[frame["class"] == class_]
+    sign = -1.0 if metric in DISTANCES else 1.0
+    out = pd.DataFrame(
+        {
+            "model": rows["algorithm"],
+            "patient_id": rows["patient"],
+            "image_id": rows["case"],
+            "class": class_,
+            "metric": metric,
+            "value": sign * rows[metric].astype(float),
+        }
+    )
+    if stats.wide(out, "image").empty:
+        raise StudyError(f"no case has a {metric} of {class_} for every algorithm")
+    test = asked.test or ("patient_t" if stats.default_unit(out) == "patient" else "image_t")
+    if test not in TESTS:
+        raise StudyError(f"TEST={test!r} is unknown; known: {', '.join(TESTS)}")
+    if TESTS[test][1] and stats.default_unit(out) == "image":
+        raise StudyError(
+            f"TEST={test} counts by patient, and no patient is known; give PATIENTS=, a"
+            " CSV with columns case and patient, or TEST=image_t"
+        )
+    resolved = Asked(headline, metric, class_, test, asked.margin, asked.multiplicity)
+    return out.reset_index(drop=True), resolved
+
+
+def _first(known):
+    return "Dice" if "Dice" in known else known[0]
+
+
+def tested(each, asked):
+    """The declared test, then every other that the unit allows: rows of ``stats.compare``'s form,
+    with verdict, why and differ where declared.
+    """
+    by_patient = stats.default_unit(each) == "patient"
+    names = [asked.test, *(n for n, (_, needs) in TESTS.items() if n != asked.test)]
+    parts = []
+    for name in names:
+        function, needs_patients = TESTS[name]
+        if needs_patients and not by_patient:
+            continue
+        role = "declared" if name == asked.test else "sensitivity"
+        parts.append(adjust(function(each, asked.headline), asked.multiplicity).assign(role=role))
+    if not by_patient:
+        for function in (stats.wilcoxon, stats.sign_flip):
+            rows = function(each, asked.headline, "image")
+            parts.append(adjust(rows, asked.multiplicity).assign(role="sensitivity"))
+    out = pd.concat(parts, ignore_index=True)
+    out["verdict"] = [verdict(row) for row in out.to_dict("records")]
+    out["differ"] = [_differ(row) for row in out.to_dict("records")]
+    return out.assign(why=out["note"])
+
+
+def plan(each, asked):
+    """(answer as Markdown, table) of how many cases the next test set needs."""
+    unit = stats.default_unit(each)
+    spread = planning.chosen(stats.variation(each, asked.headline))
+    if isinstance(spread, NotComputable):
+        return str(spread), pd.DataFrame()
+    images = planning.images_each(planning.IMAGES, unit)
+    needed = stats.patients_needed(
+        spread.between, spread.residual, planning.DIFFERENCES, images, power=planning.POWER
+    )
+    of = f"{asked.metric} of {asked.class_name}"
+    return planning.answer(needed, spread, asked.headline, of, unit), needed
+
+
+def make(frame, asked, out):
+    """Write comparison.html and its tables to the folder ``out``; returns the lines to print."""
+    each, asked = values(frame, asked)
+    unit, tests = stats.default_unit(each), tested(each, asked)
+    table = stats.wide(each, "image")
+    declared = tests[tests["role"] == "declared"]
+    settings = {"multiplicity": asked.multiplicity}
+    said = comparison.answer(declared, settings).replace(comparison.asked(()), "the test")
+    ranks = challenge.rankings(table)
+    words, needed = plan(each, asked)
+    dropped = f"{table.attrs['images']} cases"
+    if table.attrs["dropped_images"]:
+        dropped += f"; {table.attrs['dropped_images']} without a score for every algorithm left out"
+    parts = [
+        f"# {model_label(asked.headline)} against {len(declared)} others\n\n{dropped}."
+        f" {stats.caveat(unit)}",
+        "Less is better: differences are turned, so that a positive one favours"
+        f" {model_label(asked.headline)}."
+        if asked.metric in DISTANCES
+        else "",
+        f"## Is it better?\n\n{said}",
+        _html("comparison_declared", declared[["model", "verdict", *comparison.SHOWN[2:]]]),
+        f"## Does the answer depend on the test?\n\n{_others(tests)}",
+        _html("comparison", tests[["test", "unit", *comparison.SHOWN[1:]]]),
+    ]
+    if asked.margin:
+        equal = stats.equivalence(each, asked.headline, asked.margin, unit)
+        write_csv(equal, out / "equivalence.csv")
+        parts.append(
+            f"## Is it as good?\n\n{comparison.equivalent(equal, asked.margin, asked.metric)}"
+        )
+    schemes = "; ".join(f"{name}: {what}" for name, what in challenge.SCHEMES.items())
+    parts += [
+        f"## Ranked\n\nEvery case counts once, by the definitions of challengeR. {schemes}.",
+        _html("ranking", ranks),
+        f"## How many are needed\n\n{words}",
+    ]
+    for name, rows in [
+        ("comparison", tests),
+        ("ranking", ranks),
+        ("planning_needed", needed),
+        ("cases", each),
+        ("better_p", challenge.better(table).reset_index()),
+    ]:
+        write_csv(rows, out / f"{name}.csv")
+    text = MarkdownIt("commonmark", {"html": False})
+    body = "".join(p if p.startswith("<table") else text.render(p) for p in parts)
+    with whole(out / "comparison.html") as part:
+        part.write_text(
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Comparison</title>'
+            f"<style>{STYLE}</style></head><body>{body}</body></html>\n",
+            encoding="utf-8",
+        )
+    return [said.replace("**", ""), "", f"page and tables: {out / 'comparison.html'}"]
+
+
+def _others(tests):
+    declared = tests[tests["role"] == "declared"]
+    try:
+        return comparison.agreement(declared, comparison.others(tests))
+    except NotComputable as reason:
+        return f"{reason}."
+
+
+def _html(name, frame):
+    """A table for reading; the file ``name``.csv has every digit."""
+    shown, _ = tables.readable(frame.reset_index(drop=True), 3, "")
+    heads = "".join(f'<th scope="col">{html.escape(str(c))}</th>' for c in shown.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(v))}</td>" for v in row) + "</tr>"
+        for row in shown.itertuples(index=False)
+    )
+    return (
+        f"<table><caption>Every digit: {name}.csv</caption><thead><tr>{heads}</tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )

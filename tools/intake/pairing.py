@@ -1,0 +1,242 @@
+"""Which masks belong to which picture: by a form, by their names, or by what they refer to."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from helpers import readers
+from helpers.errors import StudyError
+from helpers.readers import dicom, pictures
+from tools.intake import find, layouts, segmentations, several
+from tools.intake.patterns import Places, matches, plain, stem
+from tools.intake.tables import natural
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask, relative to DATA with '/'; raters: name → mask of everyone who drew
+    it; told: what the form's pattern read from the image's name; rule: by which several masks were
+    united.
+    """
+
+    image_id: str
+    image: str
+    mask: str
+    raters: dict
+    told: dict = field(default_factory=dict, compare=False)
+    rule: str = field(default="", compare=False)
+
+
+def _folders(file):
+    """The folders that say more than picture or mask: nnU-Net's imagesTr and labelsTr are both
+    'tr'.
+    """
+    found = set()
+    for part in PurePosixPath(file).parts[:-1]:
+        if set_name := re.fullmatch(r"(?:images|labels)(Tr|Ts|Va)", part):
+            found.add(set_name[1].lower())
+        elif not (find.IMAGE_FOLDER.match(part) or find.MASK_FOLDER.match(part)):
+            found.add(plain(part))
+    return found
+
+
+def pair(files, chosen, form, data=None):
+    """(pairs, refused): every image with its mask or masks, by the form's patterns or by their
+    names; several are united by rule (``several``). A mask that would serve several images serves
+    none.
+    """
+    told = {i: _told(i, form) for i in chosen}
+    ids, places = find.identifiers(chosen), Places(files)
+    shared = layouts.Shared(files, data) if data is not None else layouts.Shared((), None)
+    where = _by_form(chosen, form, places, told) if form.masks else {}
+    found = where or _by_name(files, chosen, shared, data)
+    serving, refused = defaultdict(set), {}
+    for image, drawn in found.items():
+        for masks, _ in drawn.values():
+            for mask in masks:
+                serving[shared.linked(mask, image)].add(image)
+    rules = _rules(found, form)
+    pairs = []
+    for image, drawn in found.items():
+        cells, rule = {}, ""
+        for rater, (masks, tried) in drawn.items():
+            linked = [shared.linked(m, image) for m in masks]
+            others = [i for m in linked for i in serving[m] if i != image]
+            why, cell = _refusal(image, linked, tried, others, form, shared), None
+            if not why and (len(linked) > 1 or rules[rater].is_structure(image, linked)):
+                cell, rule = rules[rater].unite(image, linked)
+                why = "" if cell else _several(linked)
+            if rater == form.reference and why:
+                refused[image] = find.Refused(image, why, tuple(linked))
+            elif why and (masks or rater is None):
+                refused.setdefault(image, find.Refused(image, why, tuple(linked)))
+            elif linked:
+                cells[rater] = cell or linked[0]
+        if image not in refused:
+            reference = cells.pop(form.reference)
+            pairs.append(Pair(ids[image], image, reference, cells, told[image], rule))
+    used = {m.partition("#")[0] for d in found.values() for masks, _ in d.values() for m in masks}
+    return (
+        [p for p in pairs if p.image not in used],  # of another picture: a mask and no picture
+        [r for r in refused.values() if r.file not in used],
+    )
+
+
+def _by_form(chosen, form, places, told):
+    """image → {rater: (masks, where they were looked for)}; rater None where one drew."""
+    raters = form.masks if isinstance(form.masks, dict) else {None: form.masks}
+    found = {}
+    for image in chosen:
+        found[image] = {}
+        for rater, templates in raters.items():
+            templates = (templates,) if isinstance(templates, str) else templates
+            asked = [places.found(t, image, told[image]) for t in templates]
+            masks = list(dict.fromkeys(m for masks, _ in asked for m in masks if m != image))
+            tried = ", ".join(dict.fromkeys(where for _, where in asked))
+            found[image][rater] = (sorted(masks, key=natural), tried)
+    return found
+
+
+def _by_name(files, chosen, shared, data):
+    """As ``_by_form``, by what the files are called and where they lie."""
+    images, by_core, longer = set(chosen), defaultdict(list), defaultdict(list)
+    masks = [f for f in files if readers.suffix(f) in find.MASKS and f not in images]
+    masks = [f for f in masks if not shared.is_one(f)]
+    texts = (".txt", ".xml", ".csv")  # label descriptions and tables lie beside masks too
+    masks = [f for f in masks if readers.suffix(f) not in texts or shared.known.get(f)]
+    cores = {find.core(i) for i in chosen}
+    for mask in masks:
+        by_core[find.core(mask)].append(mask)
+        if find.core(mask) not in cores and (own := several.within(find.core(mask), cores)):
+            longer[own].append(mask)
+    found = {}
+    for image in chosen:
+        own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
+        found[image] = {None: ([m for m in own if not shared.holds_none(m)] or own, "")}
+    bare = [image for image, drawn in found.items() if not drawn[None][0]]
+    rest = [f for f in files if f not in images] if bare else ()
+    for image, own in segmentations.of(bare, rest, data).items():
+        found[image] = {None: (own, "")}
+    taken = {m for drawn in found.values() for m in drawn[None][0]}
+    beside = _beside(chosen, [m for m in masks if m not in taken])
+    for image, drawn in found.items():
+        if not drawn[None][0] and beside.get(image):
+            found[image] = {None: (beside[image], "")}
+    return found
+
+
+def _beside(chosen, masks):
+    """image → the masks of its folder, where it is the only picture there: 'x/images/1.png' and all
+    of 'x/masks'.
+    """
+
+    def home(file):
+        parts = PurePosixPath(file).parts[:-1]
+        return tuple(
+            p for p in parts if not (find.IMAGE_FOLDER.match(p) or find.MASK_FOLDER.match(p))
+        )
+
+    pictures, drawn = defaultdict(list), defaultdict(list)
+    for image in chosen:
+        pictures[home(image)].append(image)
+    for mask in masks:
+        if readers.suffix(mask) in find.RASTERS:
+            drawn[home(mask)].append(mask)
+    alone = {own[0]: folder for folder, own in pictures.items() if folder and len(own) == 1}
+    return {image: sorted(drawn[folder], key=natural) for image, folder in alone.items()}
+
+
+def _rules(found, form):
+    """rater → ``several.Rules`` of its masks."""
+    raters = list(next(iter(found.values()), {}))
+    by_rater = {r: {i: drawn[r][0] for i, drawn in found.items()} for r in raters}
+    words = re.compile(find.MASK_WORD)
+    return {r: several.Rules(masks, form.classes, words) for r, masks in by_rater.items()}
+
+
+def _refusal(image, masks, tried, others, form, shared):
+    """Why the masks found for an image cannot be its own, or ''."""
+    if not masks and tried:
+        whose = f"of the reference {form.reference!r} " if form.reference else ""
+        return f"no mask {whose}found at {tried}; correct the key masks of the form"
+    if told := shared.unread(masks):
+        return told
+    if not masks:
+        return (
+            f"no mask found: no other file is called {stem(image)} or {stem(image)}_mask, and"
+            " no COCO or VIA file names it; outline it, or write in the form where its mask"
+            ' lies, such as masks: "masks/{stem}.png"'
+        )
+    if others:
+        return (
+            f"its mask {masks[0]} would serve {len(set(others))} other pictures too"
+            f" ({min(others, key=natural)}, …); say in the form which is whose, such as"
+            f" {several.advice(image, masks)}"
+        )
+    if lossy := [m for m in masks if readers.suffix(m) in (".jpg", ".jpeg")]:
+        return f"its mask {lossy[0]} is JPEG, whose losses smear the labels; export PNG"
+    return ""
+
+
+def _told(image, form):
+    return next((t for p in form.images if (t := matches(p, image)) is not None), {})
+
+
+def _named_alike(image, by_core):
+    """The masks whose names say that they belong to an image: those of the same folders first."""
+    found = by_core.get(find.core(image), [])
+    if not found and re.search(r"_0000$", find.core(image)):  # nnU-Net's first channel
+        found = by_core.get(find.core(image).removesuffix("_0000"), [])
+    own = _folders(image)
+    best = max((len(own & _folders(f)) for f in found), default=0)
+    return sorted((f for f in found if len(own & _folders(f)) == best), key=natural)
+
+
+def _several(found):
+    listed = ", ".join(found[:6]) + (", …" if len(found) > 6 else "")
+    return (
+        f"{len(found)} masks could be its own: {listed}; they are neither numbered nor named after"
+        " the classes. Name them so, or write in the form which counts, such as masks:"
+        ' "{folder}/{stem}_mask.png", or, if several people drew them, masks: {anna:'
+        ' "anna/{stem}.png", ben: "ben/{stem}.png"} and reference: anna'
+    )
+
+
+def frames(pairs, data):
+    """(pairs, refused): every cine whose mask is a stack of as many slices replaced by its outlined
+    frames, 'cine.dcm#7'. Each file is on its own.
+    """
+    result, refused = [], []
+    for pair in pairs:
+        try:
+            result += _frames(pair, data)
+        except StudyError as error:
+            refused.append(find.Refused(pair.image, str(error).replace(f"{data}/", "")))
+    return result, refused
+
+
+def _frames(pair, data):
+    return [
+        Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", f"{pair.mask}#{k}", {}, pair.told)
+        for k, drawn in enumerate(stack(pair, data))
+        if drawn
+    ] or [pair]
+
+
+def stack(pair, data):
+    """Whether something is outlined on each frame of a cine whose mask is a stack of as many
+    slices: list of bool; empty for every other pair.
+    """
+    image, mask = Path(data) / pair.image, Path(data) / pair.mask
+    if (
+        pair.raters
+        or readers.suffix(pair.mask) not in (".nii", ".nii.gz")
+        or readers.kind(image) != "DICOM"
+    ):
+        return []
+    count = int(dicom.header(image).get("NumberOfFrames", 1) or 1)
+    slices = pictures.open_nifti(mask)[0]
+    if count == 1 or slices.ndim != 3 or slices.shape[2] != count:
+        return []
+    return [bool(slices[..., k].any()) for k in range(count)]
