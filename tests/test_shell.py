@@ -66,7 +66,7 @@ def root(tmp_path):
     columns = ["image_id", "patient_id", "image", "mask", "split", "sha256_image", "sha256_mask"]
     table = pd.DataFrame(rows, columns=[*columns, "device"]).assign(pixel_spacing_mm="")
     files.write_csv(table, folder / "images.csv")
-    for room in ("helpers", "tools", "notebooks"):
+    for room in ("helpers", "tools", "notebooks", "CORRECTNESS.md"):
         (root / room).symlink_to(REPOSITORY / room)
     return root
 
