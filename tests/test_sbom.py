@@ -11,6 +11,8 @@ from helpers import provenance
 from helpers.errors import StudyError
 from tools import sbom
 
+pytestmark = pytest.mark.slow
+
 HASH = "0" * 64
 PINS = f"""Pillow==11.0.0 \\
     --hash=sha256:{HASH}

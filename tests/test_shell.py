@@ -16,6 +16,8 @@ from PIL import Image
 
 from helpers import files
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "$(touch x)",
     "`touch x`",

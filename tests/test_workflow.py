@@ -17,6 +17,8 @@ from helpers import files, provenance, studies
 from helpers.errors import StudyError
 from helpers.workflow import clean, settings
 
+pytestmark = pytest.mark.slow
+
 STEPS = ("phantom", "check", "train", "results", "printed", "page", "book")
 ABOUT = settings.pages(REPOSITORY / "notebooks")
 PAGES = [page for page, said in ABOUT.items() if "run" not in said]
