@@ -51,7 +51,7 @@ plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers plan $(WHO)
 book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
 # from kept numbers alone; METRIC, CLASS_NAME, TEST, UNIT or MARGIN make a trial of the pages that take them as well
 analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}
-compare: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.compare $$TABLE $${PATIENTS:+--patients "$$PATIENTS"} $${HEADLINE:+--headline "$$HEADLINE"} $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${MARGIN:+--margin "$$MARGIN"}
+compare: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.compare "$$TABLE" $${PATIENTS:+--patients "$$PATIENTS"} $${HEADLINE:+--headline "$$HEADLINE"} $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${MARGIN:+--margin "$$MARGIN"}
 keep: env ; @$(PY) -m helpers keep $(WHO)
 reproduce: env ; @$(PY) -m helpers reproduce $(WHO)
 test: env ; @$(LINT) && .venv/bin/mypy && $(PY) -m pytest

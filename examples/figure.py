@@ -7,7 +7,11 @@ from helpers import figures
 
 
 def images_by_patient(rows):
-    """How many images each patient gave. rows: per_image.csv's, or a part of it."""
+    """How many images each patient gave.
+
+    rows: of per_image.csv, a row a network, image and structure with its counts tp, fp, fn, tn;
+    ``helpers.metrics.scores(rows)`` adds Dice, IoU and the other ratios.
+    """
     counts = rows.groupby("patient_id")["image_id"].nunique()
     fig, axes = plt.subplots(figsize=(figures.PAGE, 2))
     sns.histplot(x=counts, discrete=True, ax=axes)

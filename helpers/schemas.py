@@ -14,6 +14,8 @@ EXTERNAL = "external"
 #: a file below DATA: no absolute path, no drive, no step upwards
 _INSIDE = r"^(?![/\\\\]|[A-Za-z]:)(?!(?:.*[/\\\\])?\.\.(?:[/\\\\]|$)).+$"
 
+_PERSON = r"^[\w.-]+(?: [\w.-]+)*$"
+
 
 def _text(description, **options):
     return pa.Column(str, description=description, **options)
@@ -67,7 +69,11 @@ IMAGES = pa.DataFrameSchema(
 )
 PATIENTS = pa.DataFrameSchema(
     {
-        "patient_id": _id("as in images.csv"),
+        "patient_id": _text(
+            "as in images.csv",
+            checks=pa.Check.str_matches(_PERSON, error="letters, digits, _ . - and single blanks"),
+            unique=True,
+        ),
         "age_years": _number(0, 120, "years"),
         "sex": _text(
             "male or female",
@@ -99,7 +105,7 @@ def main(arguments=None):
     """Print data_manifest/README.md: every column of the manifest's tables."""
     print("# The manifest's tables\n")
     print("Written by `python -m helpers columns > data_manifest/README.md`; an empty cell is")
-    print("a value that is not known. `make manifest` writes all three from a folder of images.")
+    print("a value that is not known. `make manifest` writes them from a folder of images.")
     for name, (schema, about) in TABLES.items():
         print(f"\n## {name}\n\n{about}\n")
         print("| column | may be absent | may be empty | what it holds |\n|---|---|---|---|")

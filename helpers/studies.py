@@ -269,7 +269,9 @@ def _changed(spec, change, headline):
     if key == "models":
         wanted, own = value.split("+"), {m["name"]: m for m in spec["models"]}
         if headline not in wanted:
-            raise StudyError(f"MODELS: keep {headline}, which the study is about")
+            raise StudyError(
+                f"MODELS={value.replace('+', ' ')}: keep {headline}, which the study is about"
+            )
         folds = spec.get("cross_validation", {"models": []})
         folds = folds | {"models": [m for m in folds["models"] if m in wanted]}
         kept = {k: v for k, v in spec.items() if k != "cross_validation"}

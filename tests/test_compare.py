@@ -230,3 +230,18 @@ def test_a_test_by_patient_needs_patients(tmp_path):
     paths = [nnunet(tmp_path / "a"), nnunet(tmp_path / "b", 2)]
     with pytest.raises(StudyError, match="no patient is known; give PATIENTS="):
         report.values(read.tables(paths), report.Asked(test="patient_t"))
+
+
+def test_an_empty_file_percentages_and_words_are_named(tmp_path):
+    path = tmp_path / "a table.csv"
+    path.write_text("")
+    with pytest.raises(StudyError, match=r"a table.csv: cannot be read as a table"):
+        read.tables([path])
+    path.write_text("case,algorithm,Dice\n1,a,0.5\n1,b,85\n")
+    with pytest.raises(StudyError, match=r"Dice in line 3 is 85; it lies from 0 to 1"):
+        read.tables([path])
+    path.write_text("case;algorithm;Dice\n1;a;0,5\n1;b;0,75\n")
+    assert read.tables([path])["Dice"].tolist() == [0.5, 0.75]
+    path.write_text("case;algorithm;Dice\n1;a;0,5\n1;b;good\n")
+    with pytest.raises(StudyError, match=r"Dice in line 3 is no number: 'good'"):
+        read.tables([path])

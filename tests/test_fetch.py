@@ -125,7 +125,7 @@ def manifest(tmp_path, url, rows=3, image="images/{k}.jpg"):
     (root / "images.csv").write_text("\n".join(lines) + "\n")
     if url:
         (root / "source.yml").write_text(f"url: '{url}'\nlicence: MIT\n")
-    return SimpleNamespace(root=root, name="mine", run=tmp_path / "run")
+    return SimpleNamespace(root=root, name="mine", run=tmp_path / "run", generator=None)
 
 
 def test_a_whole_study(tmp_path, server, capsys):
@@ -178,6 +178,8 @@ def test_path_out_of_the_folder(tmp_path):
 
 
 def test_femoral_is_declared_completely():
-    femoral = SimpleNamespace(root=studies.ROOT / "data_manifest" / "femoral", name="femoral")
+    femoral = SimpleNamespace(
+        root=studies.ROOT / "data_manifest" / "femoral", name="femoral", generator=None
+    )
     assert fetch.source(femoral)["url"].startswith("https://raw.githubusercontent.com/")
     assert len(fetch.files(femoral)) == 1124

@@ -10,7 +10,7 @@ import numpy as np
 import openpyxl
 import pytest
 import yaml
-from intake_folder import FORM, empty_root, images, ten_patients, write
+from intake_folder import FORM, empty_root, images, state, ten_patients, write
 from pictures import CLASSES, coco, dicom, grey, labelme, labels, save
 from PIL import Image
 from pydicom.uid import generate_uid
@@ -818,3 +818,34 @@ def test_a_first_study_that_does_not_end_says_so(monkeypatch):
     monkeypatch.setattr(first.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(StudyError, match="the first study of mine did not end"):
         first.run("mine", "/a folder")
+
+
+def test_an_intake_never_replaces_a_study_of_drawn_images(root, tmp_path):
+    place = root / "data_manifest" / "phantom"
+    place.mkdir(parents=True)
+    write(place / "study.yml", {"generator": "phantom"})
+    data = ten_patients(tmp_path / "data")
+    before = state(place)
+    with pytest.raises(StudyError, match=r"STUDY=phantom: .*a name of its own"):
+        make("phantom", data)
+    with pytest.raises(StudyError, match="DATA is missing"):
+        make("mine", "")
+    assert state(place) == before
+
+
+def test_what_an_earlier_intake_left_fits_or_is_said(root, tmp_path):
+    """An earlier patients.csv that lacks somebody is refused; an earlier study.yml is told of."""
+    data = ten_patients(tmp_path / "data")
+    form = write(tmp_path / "form.yml", FORM)
+    make("mine", data, form)
+    kept = root / "data_manifest/mine/study.yml"
+    text = kept.read_text(encoding="utf-8")
+    (root / "data_manifest/mine/patients.csv").write_text("patient_id\n1\n")
+    with pytest.raises(StudyError, match=r"patients.csv: is of an earlier intake .* no row for 10"):
+        make("mine", data, form)
+    (root / "data_manifest/mine/patients.csv").unlink()
+    other = FORM | {"classes": [{"name": n} for n in ("plexus", "muscle", "artery")]}
+    page = make("mine", data, write(tmp_path / "other.yml", other))
+    assert kept.read_text(encoding="utf-8") == text
+    shown = page.read_text(encoding="utf-8")
+    assert "nerve, muscle, artery" in shown and "plexus, muscle, artery" in shown

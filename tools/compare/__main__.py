@@ -26,7 +26,9 @@ def main(arguments=None):
     parser.add_argument("--out", default="runs/compared", help="folder of the page and its tables")
     args = parser.parse_args(arguments)
     asked = report.Asked(args.headline, args.metric, args.class_name, args.test, args.margin)
-    frame = read.tables(args.tables, args.patients)
+    # make hands on one text, in which a blank parts two files unless it is a file as it stands
+    paths = [p for text in args.tables for p in ([text] if Path(text).exists() else text.split())]
+    frame = read.tables(paths, args.patients)
     print("\n".join(report.make(frame, asked, Path(args.out))))
 
 

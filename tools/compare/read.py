@@ -4,6 +4,7 @@ A CSV with a row a case and algorithm; nnU-Net's summary.json, MONAI's <metric>_
 panoptica's table, a file an algorithm. What is wrong with a file is one error that names it.
 """
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -75,7 +76,7 @@ def _one(path):
         if file.suffix == ".json":
             return _nnunet(file, name)
         frame = pd.read_csv(file, sep=None, engine="python", dtype=object, keep_default_na=True)
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+    except (ValueError, UnicodeDecodeError, csv.Error, pd.errors.ParserError) as error:
         raise StudyError(f"{file}: cannot be read as a table: {error}") from None
     columns = [str(c).strip() for c in frame.columns]
     frame.columns = columns
@@ -182,13 +183,30 @@ def _scored(frame, file):
             f"{file}: neither counts (TP, FP, FN, TN) nor a metric it is known by"
             f" ({', '.join(METRICS)}); it has {', '.join(map(str, frame))}"
         )
-    numbers = pd.DataFrame({k: pd.to_numeric(v, errors="coerce") for k, v in values.items()})
+    numbers = pd.DataFrame({k: _numbers(v) for k, v in values.items()})
     words = pd.DataFrame(values).notna() & numbers.isna()
     if words.any().any():
         column = words.any().idxmax()
         line = int(np.flatnonzero(words[column])[0]) + 2
-        raise StudyError(f"{file}: {column} in line {line} is no number")
+        raise StudyError(
+            f"{file}: {column} in line {line} is no number: {values[column].iloc[line - 2]!r}"
+        )
+    for column in set(metrics.RATIOS) & set(numbers):
+        if (out := ~numbers[column].between(0, 1) & numbers[column].notna()).any():
+            line = int(np.flatnonzero(out)[0]) + 2
+            raise StudyError(
+                f"{file}: {column} in line {line} is {numbers[column].iloc[line - 2]:g}; it lies"
+                " from 0 to 1 (divide percentages by 100)"
+            )
     return pd.concat([frame[keys], numbers], axis=1)
+
+
+def _numbers(column):
+    """Floats, of a decimal comma too; NaN where there is none."""
+    text = column.map(
+        lambda v: re.sub(r"^([+-]?\d+),(\d+)$", r"\1.\2", v) if isinstance(v, str) else v
+    )
+    return pd.to_numeric(text, errors="coerce")
 
 
 def _patients(path, frame):

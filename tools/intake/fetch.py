@@ -39,6 +39,10 @@ def source(study):
     """The validated content of data_manifest/<study>/source.yml; StudyError where there is none."""
     path = study.root / "source.yml"
     if not path.is_file():
+        if study.generator:
+            raise StudyError(
+                f"STUDY={study.name}: its images are drawn; `make study STUDY={study.name}` does it"
+            )
         raise StudyError(
             f"{path}: no such file: the images of {study.name} are not public; ask their owners for"
             " them"

@@ -139,12 +139,20 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise StudyError(f"study name {name!r}: use letters, digits, _ and - only")
+    if not str(data).strip():
+        raise StudyError("DATA is missing: give the folder of pictures and masks, DATA=/folder")
     data = Path(data)
     if not data.is_dir():
         raise StudyError(
             f"DATA={data}: no such folder; give the folder that holds the images and masks"
         )
     folder = studies.ROOT / "data_manifest" / name
+    earlier_yml = folder / "study.yml"
+    if earlier_yml.is_file() and studies.read_yaml(earlier_yml).get("generator"):
+        raise StudyError(
+            f"STUDY={name}: is a study of drawn images, which an intake would replace; give yours a"
+            " name of its own, STUDY=mine"
+        )
     form = forms.read(form_path)
     people, assumed = patients.opened(Path(patients_path)) if patients_path else (None, [])
     mm, mm_file = spacing.told(form, data, form_path)
@@ -199,6 +207,7 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
     if not shown:
         raise StudyError(f"DATA={data}: nothing is outlined in any mask; nothing was written")
     content = study_yml(name, form, classes, by_patient, shown[0], draft, bool(authors))
+    assumed += earlier(folder, content)
     write_manifest(folder, content, {k: v for k, v in written.items() if v is not None})
     others = [p for p in (mm_file, inside(patients_path, data)) if p]
     roles = ledger.ledger(data, form, images, refused, drawn, others)
@@ -317,9 +326,24 @@ def sentences(records, by_patient, previous, authors=None):
     return found
 
 
+def earlier(folder, content):
+    """What an earlier study.yml, which is kept, says otherwise than this intake: sentences."""
+    path = folder / "study.yml"
+    if not path.is_file():
+        return []
+    names = [[c["name"] for c in each["classes"]] for each in (studies.read_yaml(path), content)]
+    found = [f"{path.name} of an earlier intake is kept as it is; delete it to have it made anew."]
+    if names[0] != names[1]:
+        found.append(
+            f"**It has the classes {', '.join(names[0])}, this intake {', '.join(names[1])}: masks"
+            " are read by the first.**"
+        )
+    return found
+
+
 def write_manifest(folder, content, frames):
     """Validate everything as the study will, then move it into place; an existing study.yml is
-    kept.
+    kept, and so is an earlier patients.csv that has a row for everybody.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as draft:
@@ -335,6 +359,14 @@ def write_manifest(folder, content, frames):
         (draft / "study.yml").write_text(text, encoding="utf-8")
         for name, frame in frames.items():
             write_csv(frame, draft / name)
+        people = folder / "patients.csv"
+        if "patients.csv" not in frames and people.is_file():
+            known = set(studies.read_csv(people, studies.PATIENTS)["patient_id"])
+            if lost := sorted(set(frames["images.csv"]["patient_id"].dropna()) - known):
+                raise StudyError(
+                    f"{people}: is of an earlier intake and has no row for {', '.join(lost[:5])};"
+                    " give the table again (PATIENTS=), or delete it"
+                )
         try:
             loaded = studies.load(draft.name)
             studies.images(loaded)

@@ -123,7 +123,9 @@ def exact_power(
     critical, df = stats.t.ppf(1 - alpha / 2, patients - 1), patients - 1
     if goal == "difference":
         shift = difference / se
-        return float(stats.nct.sf(critical, df, shift) + stats.nct.cdf(-critical, df, shift))
+        lower = stats.nct.cdf(-critical, df, shift)
+        # scipy has no number for that tail where it is below 1e-15
+        return float(stats.nct.sf(critical, df, shift) + np.nan_to_num(lower))
     return float(stats.nct.sf(critical, df, (difference + margin) / se))
 
 
