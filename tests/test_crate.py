@@ -1,4 +1,4 @@
-"""The book for machines: an RO-Crate whose files, hashes, times, parameters are those of the run."""
+"""The book as an RO-Crate: its files, hashes, times and parameters are those of the run."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The book for machines: ``ro-crate-metadata.json`` says what went in, each step with its parameters
+"""The book for machines: ``ro-crate-metadata.json`` says what went in, each step with parameters
 and times, and what came out, all with hashes.
 
 The form is a Process Run Crate (Leo et al. 2024, PLoS ONE 19:e0309210) after RO-Crate 1.1. What
