@@ -6,8 +6,9 @@ import pytest
 from report_run import fabricate, notebook
 
 from helpers import files, provenance, studies
+from helpers.errors import StudyError
 from tools import sbom
-from tools.book import crate, verify
+from tools.book import crate, manuscript, verify
 from tools.book.build import build
 
 
@@ -112,3 +113,14 @@ def test_verification_makes_it_again(study, book):
     path.write_bytes(kept.replace(b"00:00:05", b"00:00:04", 1))
     assert list(verify.rebuilt(study, place)) == [f"{path}: is not what the run gives"]
     path.write_bytes(kept)
+
+
+def test_verification_computes_the_numbers_of_a_manuscript_again(study, book, capsys):
+    draft = book.parent / manuscript.NAME
+    draft.write_text("Dice [0.33](book/tables/t_front.csv#cell=2,2)\n", encoding="utf-8")
+    verify.verify(study, quick=True)
+    assert "every number of the manuscript, from its cell: as made" in capsys.readouterr().out
+    draft.write_text("Dice [0.34](book/tables/t_front.csv#cell=2,2)\n", encoding="utf-8")
+    with pytest.raises(StudyError, match=r"'0.34' is not what book/tables/t_front.csv, row 2"):
+        verify.verify(study, quick=True)
+    draft.unlink()
