@@ -1,6 +1,7 @@
 """The book as an RO-Crate: its files, hashes, times and parameters are those of the run."""
 
 import json
+import re
 
 import pytest
 from report_run import fabricate, notebook
@@ -124,3 +125,18 @@ def test_verification_computes_the_numbers_of_a_manuscript_again(study, book, ca
     with pytest.raises(StudyError, match=r"'0.34' is not what book/tables/t_front.csv, row 2"):
         verify.verify(study, quick=True)
     draft.unlink()
+
+
+def test_the_search_box_finds_a_number_and_a_table(book):
+    text = (book / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").rstrip().removesuffix(")"))
+
+    def pages(word):
+        found = index["terms"].get(word, [])
+        return {index["docnames"][i] for i in (found if isinstance(found, list) else [found])}
+
+    shown = (book / "index.html").read_text(encoding="utf-8")
+    number = re.search(r"<td[^>]*>(0\.33\d*)</td>", shown)[1]
+    assert "index" in pages(number) and "index" in pages("table 1")
+    splitter = (book / "_static" / "language_data.js").read_text(encoding="utf-8")
+    assert r"/(?:table|figure) \d+(?:\.\d+)?|\d+\.\d+|" in splitter
