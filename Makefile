@@ -7,7 +7,9 @@ PYTHON   ?= python3
 OUT      ?= predictions
 # where real images may lie beside the repository, and ImageNet weights of VGG16 (downloaded where they do not)
 QVUM_DATA ?= ../shared/data
-ENCODER_WEIGHTS ?= $(wildcard $(QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
+ifeq ($(origin ENCODER_WEIGHTS),undefined)  # expanded here: what is handed on is the value, never its formula
+ENCODER_WEIGHTS := $(wildcard $(value QVUM_DATA)/../weights/vgg16_imagenet_features.safetensors)
+endif
 
 # What a variable holds reaches the recipes as environment, "$$NAME": neither make nor a shell reads it as anything else
 NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES FILES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS ADVISORIES METRIC CLASS_NAME TEST UNIT MARGIN TABLE HEADLINE REPEAT
@@ -18,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries ane
 PY    := .venv/bin/python
 SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
 SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
-LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --quiet --check Snakefile
+LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && { .venv/bin/snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
 .PHONY: oldest env study plan book manuscript analysis compare keep reproduce test test-kill check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean

@@ -85,7 +85,7 @@ def main(count=100_000, checked=10_000, trainings=10_000):
     with tempfile.TemporaryDirectory() as temporary:
         one, two, three = (Path(temporary) / name for name in "abc")
         manifest(three, 300, trainings)
-        for room in ("helpers", "tools", "notebooks"):
+        for room in ("helpers", "tools", "notebooks", "CORRECTNESS.md"):
             (three / room).symlink_to(ROOT / room)
         timed(f"plan of {trainings:,} trainings", plan, three)
         manifest(one, count, 1)

@@ -133,6 +133,8 @@ def build(study, data):
         raise StudyError(
             f"DATA={data}: no such folder; give the folder that holds the images of {study.name}"
         )
+    if "pixel_spacing_mm" not in index:  # may be left out where nothing is known
+        index["pixel_spacing_mm"] = np.nan
     size, count = study.spec["image_size"], len(index)
     folder = study.run / "cache"
     part = folder.with_name("cache.part")

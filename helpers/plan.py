@@ -51,7 +51,7 @@ def declared(study):
         {k: v for k, v in c.items() if k not in NO_COLOUR} for c in content["classes"]
     ]
     images = read_csv(study.root / "images.csv", IMAGES)[["image_id", "patient_id", "split"]]
-    rows = images.fillna("").sort_values("image_id").to_csv(index=False, lineterminator="\n")
+    rows = files.csv_text(images.fillna("").sort_values("image_id"))
     counts = images["split"].value_counts()
     plan["images"] = {split: int(counts.get(split, 0)) for split in SPLITS}
     plan["images"]["assignment sha256"] = hashlib.sha256(rows.encode()).hexdigest()

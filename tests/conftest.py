@@ -53,8 +53,7 @@ def shrink(root, study="phantom"):
     content["statistics"]["draws"] = 200
     content["protocols"] = {"quick": quick}
     (target / "study.yml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    # the workflow names its code as a clone holds it
-    for room in ("helpers", "tools", "notebooks", "CORRECTNESS.md"):
+    for room in ("helpers", "tools", "notebooks", "CORRECTNESS.md"):  # named as a clone holds them
         (root / room).symlink_to(REPOSITORY / room)
     return root
 

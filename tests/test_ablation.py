@@ -13,6 +13,8 @@ from helpers import datasets, studies
 from helpers.analyses import ablation
 from helpers.errors import StudyError
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 
 

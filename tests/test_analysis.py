@@ -57,6 +57,7 @@ def imports(page):
     return [line for line in lines.splitlines() if line.startswith(("from ", "import "))]
 
 
+@pytest.mark.slow
 def test_pages_of_numbers_and_the_book_need_neither_torch_nor_readers_of_images():
     lines = [line for page in PAGES for line in imports(page)]
     tools = (

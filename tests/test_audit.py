@@ -26,6 +26,8 @@ from tools.audit.overlap import dice_of, iou_of, readings
 from tools.audit.p_values import fit_together, p_of_means
 from tools.audit.reading import SCHEMA
 
+pytestmark = pytest.mark.slow
+
 MANIFEST = ROOT / "data_manifest"
 EXAMPLE = ROOT / "examples" / "audit_example.yml"
 rng = np.random.default_rng(7)

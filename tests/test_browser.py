@@ -25,9 +25,12 @@ sync_api = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: make env installs it"
 )
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM, reason="no Chromium here: apt-get install chromium runs these tests"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not CHROMIUM, reason="no Chromium here: apt-get install chromium runs these tests"
+    ),
+]
 OWN = ("file:", "data:", "http://127.0.0.1:")
 HARMLESS = (
     "[PST]",

@@ -25,6 +25,8 @@ from helpers.errors import StudyError
 from tools.intake import anonymous, deidentify, ledger, text
 from tools.intake.make import make
 
+pytestmark = pytest.mark.slow
+
 SIZE = (240, 320)
 SECRETS = {
     "PatientName": "Meier^Anna",

@@ -33,7 +33,7 @@ def test_a_step_without_an_error_line_shows_how_it_ended(tmp_path, said):
     step.write_text("".join(f"line {k}\n" for k in range(9)) + "slurmstepd: out of memory\n")
     own.write_text(said.format(log=step))
     (shown,) = settings.errors([own])
-    assert "slurmstepd: out of memory" in shown and "line 5" not in shown and str(step) in shown
+    assert "slurmstepd: out of memory" in shown and "line 4" not in shown and str(step) in shown
 
 
 def test_a_step_that_never_began_is_named(tmp_path):

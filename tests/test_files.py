@@ -87,4 +87,5 @@ def test_every_table_goes_through_the_one_reader_and_writer():
         for path in (REPOSITORY / room).rglob("*.py"):
             if path != REPOSITORY / "helpers/files.py":
                 found = re.findall(r"pd\.read_csv|\.to_csv\(|csv\.Dict", path.read_text("utf-8"))
-                assert not found or path.name == "annotations.py", f"{path}: {found}"
+                foreign = ("annotations.py", "compare/read.py")  # tables of other programs
+                assert not found or str(path).endswith(foreign), f"{path}: {found}"

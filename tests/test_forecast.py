@@ -64,6 +64,7 @@ def test_disk_is_the_cache_predictions_and_weights(study):
     assert forecast.lines(study)[-1] == "disk: about 10 MB beside the images"
 
 
+@pytest.mark.slow
 def test_a_plan_writes_nothing_of_the_study(study):
     """Snakemake's own notes aside, which lie in .snakemake."""
     before = sorted(studies.ROOT.rglob("*"))
@@ -73,6 +74,7 @@ def test_a_plan_writes_nothing_of_the_study(study):
     assert sorted(after) == before
 
 
+@pytest.mark.slow
 def test_a_plan_beside_a_running_study_is_not_refused_and_leaves_its_lock(study):
     from helpers.workflow import settings
 

@@ -295,6 +295,7 @@ def test_figures_of_the_data():
     assert titles[0] == "Size of the files" and "Images per patient" in titles
 
 
+@pytest.mark.slow
 def test_the_data_side_needs_no_torch():
     code = (
         "import sys, helpers.leakage, helpers.analyses.raters, helpers.figures.sheets,"

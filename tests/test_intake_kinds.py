@@ -392,6 +392,7 @@ def test_a_label_description_and_a_note_beside_a_mask_are_no_masks(root, data):
     assert images(root)["mask"].tolist() == [f"p{k}_mask.png" for k in range(6)]
 
 
+@pytest.mark.slow
 def test_segmentations_are_linked_by_what_they_refer_to(root, data):
     (data / "scans").mkdir()
     for k in range(6):

@@ -15,6 +15,8 @@ from helpers import files, stats, studies
 from helpers.errors import StudyError
 from helpers.workflow import keep
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):

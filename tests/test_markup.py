@@ -8,6 +8,8 @@ from bs4 import BeautifulSoup
 from helpers.errors import StudyError
 from tools.book import harden, markup
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = [
     "<script>alert(1)</script>",
     "<scr<script></script>ipt>alert(1)</scr<script></script>ipt>",

@@ -16,6 +16,8 @@ from helpers.errors import StudyError
 from helpers.models import catalogue
 from helpers.training import losses
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 CRITERION = losses.build({"name": "focal_dice"}, None)
 NORMS = (nn.BatchNorm2d, nn.Dropout)

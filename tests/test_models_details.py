@@ -50,6 +50,7 @@ def assert_equal(ours, peer, channels=1, side=64):
         torch.testing.assert_close(ours.eval()(x), peer.eval()(x), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_unet_equals_monai():
     monai = pytest.importorskip("monai.networks.nets.basic_unet")
     w = [8, 16, 32, 64, 128]
@@ -94,6 +95,7 @@ def test_unetpp_equals_monai():
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_qvum_encoder_equals_segmentation_models():
     smp = pytest.importorskip("segmentation_models_pytorch")
     peer = smp.encoders.get_encoder("vgg16", depth=4, weights=None).eval()

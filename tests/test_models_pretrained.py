@@ -20,6 +20,8 @@ from helpers.models import encoders, inference
 from helpers.models.qvum import VGG16
 from helpers.training import losses, schedule
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 VGG = (
     Path(os.environ.get("QVUM_DATA", "../shared/data")).parent

@@ -71,6 +71,7 @@ def test_a_failing_cell_is_one_line_and_the_executed_notebook_is_kept(tmp_path):
     assert kept.is_file() and not (tmp_path / "done.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_a_cell_that_never_ends_is_stopped(tmp_path):
     source = write(tmp_path / "a.ipynb", "import time\ntime.sleep(60)")
     with pytest.raises(StudyError, match="a cell ran longer than"):

@@ -14,6 +14,8 @@ from conftest import REPOSITORY, shrink
 from helpers.errors import StudyError
 from helpers.models import encoders
 
+pytestmark = pytest.mark.slow
+
 
 def test_no_connection_leaves_this_machine():
     with pytest.raises(OSError, match="without a network, and asked for 192"):

@@ -12,6 +12,8 @@ from helpers.analyses import outlines
 from helpers.errors import NotComputable
 from helpers.pages import absent, comparison
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = studies.load("phantom", "quick").statistics | {"draws": 200}
 
 

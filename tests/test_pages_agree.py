@@ -15,6 +15,8 @@ from helpers.figures.tables import number
 from helpers.pages import ablation, comparison, summary
 from helpers.workflow import headline
 
+pytestmark = pytest.mark.slow
+
 TESTS = studies.SCHEMA["properties"]["statistics"]["properties"]["test"]["enum"]
 MANY = {"qvum": 0.0, "unet": 0.5, "unetpp": 0.02, "bpsegsys_r": -0.4, "vistr": 3.0}
 KINDS = {

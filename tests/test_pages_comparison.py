@@ -9,6 +9,8 @@ from helpers.errors import NotComputable
 from helpers.figures.tables import p_text
 from helpers.pages import comparison
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = studies.load("phantom", "quick").statistics | {"draws": 200}
 EQUAL = {"qvum": 0.0, "unet": 0.4, "vistr": 2.0}
 

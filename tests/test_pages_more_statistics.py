@@ -8,6 +8,8 @@ from helpers import stats, studies
 from helpers.errors import NotComputable
 from helpers.pages import more_statistics as more
 
+pytestmark = pytest.mark.slow
+
 MODELS = {"qvum": 0.0, "unet": 0.3, "vistr": 3.0}
 
 

@@ -23,6 +23,8 @@ from tools.phantom.acoustics import b_mode, pixel_grid
 from tools.phantom.geometry import capsule, ellipse, label, smooth_noise, union
 from tools.phantom.raters import RATERS
 
+pytestmark = pytest.mark.slow
+
 PHANTOMS = ("phantom", "tlf_phantom", "shamrock_phantom")
 
 

@@ -20,6 +20,8 @@ from helpers.training import checkpoint, losses
 from tools.predict import __main__ as predict
 from tools.predict import exports
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 CLASSES = ["background", "nerve"]
 

@@ -10,6 +10,8 @@ from helpers import files, studies
 from helpers.errors import StudyError
 from tools.book import private, verify
 
+pytestmark = pytest.mark.slow
+
 KEY = """original,new
 # secret,abc
 '=MUELLER^Anna,S000001

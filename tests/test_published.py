@@ -19,6 +19,8 @@ from tools.audit import read, tables
 from tools.audit import words as audit_words
 from tools.audit.interval import printed
 
+pytestmark = pytest.mark.slow
+
 PHANTOM = studies.load("phantom", "quick")
 FEMORAL = studies.load("femoral", "paper")
 COUNTS = metrics.COUNTS

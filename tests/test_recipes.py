@@ -12,8 +12,10 @@ from intake_folder import ten_patients
 
 from helpers.provenance import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 TREE = ("helpers", "tools", "notebooks", "examples", "profiles", "tests", "data_manifest")
-FILES = ("Makefile", "Snakefile", "pyproject.toml", "requirements.lock")
+FILES = ("Makefile", "Snakefile", "CORRECTNESS.md", "pyproject.toml", "requirements.lock")
 
 
 def recipes():

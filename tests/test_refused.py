@@ -11,6 +11,8 @@ from helpers import studies
 from helpers.errors import StudyError
 from helpers.workflow import settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):

@@ -20,6 +20,8 @@ from helpers.workflow import headline
 from tools.book import cases, claim, markup, pack, pages, trail, verify
 from tools.book.build import build
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):

@@ -11,6 +11,8 @@ from helpers import provenance
 from helpers.errors import StudyError
 from tools import sbom
 
+pytestmark = pytest.mark.slow
+
 HASH = "0" * 64
 PINS = f"""Pillow==11.0.0 \\
     --hash=sha256:{HASH}
@@ -99,6 +101,10 @@ def test_no_pickle_is_read_or_written():
     """Beside the linter's rule S301: no way by which a library would unpickle for us."""
     text = (provenance.REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     assert '"S301"' in text
+    for profile in (provenance.REPOSITORY / "profiles").rglob(
+        "*.yaml"
+    ):  # the workflow's own pickle
+        assert "trust-io-cache" not in profile.read_text(encoding="utf-8")
     modules = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
     for room in ("helpers", "tools", "benchmarks"):
         for path in (provenance.REPOSITORY / room).rglob("*.py"):

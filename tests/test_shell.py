@@ -16,6 +16,8 @@ from PIL import Image
 
 from helpers import files
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "$(touch x)",
     "`touch x`",
@@ -66,7 +68,7 @@ def root(tmp_path):
     columns = ["image_id", "patient_id", "image", "mask", "split", "sha256_image", "sha256_mask"]
     table = pd.DataFrame(rows, columns=[*columns, "device"]).assign(pixel_spacing_mm="")
     files.write_csv(table, folder / "images.csv")
-    for room in ("helpers", "tools", "notebooks"):
+    for room in ("helpers", "tools", "notebooks", "CORRECTNESS.md"):
         (root / room).symlink_to(REPOSITORY / room)
     return root
 
@@ -122,3 +124,34 @@ def test_a_variable_of_make_is_a_text(tmp_path, text):
     )
     assert done.returncode != 0 and "name one study" in done.stderr
     assert not touched(tmp_path, REPOSITORY)
+
+
+def test_make_hands_on_values_and_evaluates_none(tmp_path):
+    """A default is expanded before it is handed on, what a user gives never is."""
+    weights = tmp_path / "weights/vgg16_imagenet_features.safetensors"
+    weights.parent.mkdir()
+    weights.touch()
+    shown = tmp_path / "show.mk"
+    shown.write_text(
+        f'include {REPOSITORY}/Makefile\nshow: ; @printf "%s\\n" "$$ENCODER_WEIGHTS" "$$DATA"\n'
+    )
+
+    def show(*given):
+        environment = {k: v for k, v in os.environ.items() if k != "ENCODER_WEIGHTS"}
+        done = subprocess.run(
+            ["make", "-s", "-f", shown, "show", *given],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()
+
+    touch = f"$(shell touch {tmp_path}/touched)"
+    assert show(f"QVUM_DATA={tmp_path}/data", "DATA=a b")[1] == "a b"
+    (tmp_path / "data").mkdir()
+    assert show(f"QVUM_DATA={tmp_path}/data")[0] == f"{tmp_path}/data/../weights/{weights.name}"
+    assert show(f"ENCODER_WEIGHTS={touch}", f"DATA={touch}") == [touch, touch]
+    assert show(f"QVUM_DATA={touch}")[0] == ""
+    assert not (tmp_path / "touched").exists()

@@ -17,6 +17,8 @@ from helpers import models, provenance
 from helpers.analyses import speed
 from helpers.models import inference
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parent.parent
 

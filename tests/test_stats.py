@@ -14,6 +14,8 @@ from statsmodels.stats.weightstats import ttost_paired
 from helpers import metrics, stats
 from helpers.errors import NotComputable
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "metric": "Dice",
     "class": "QLM",

@@ -207,6 +207,7 @@ def in_order():
     return frame, everything(frame)
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_changes_nothing(in_order, seed):
@@ -217,6 +218,7 @@ def test_the_order_of_rows_changes_nothing(in_order, seed):
         pd.testing.assert_frame_equal(one, two, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_no_torch_is_imported():
     code = "import sys, helpers.stats, helpers.figures.statistics; print('torch' in sys.modules)"
     assert (

@@ -15,6 +15,8 @@ from conftest import REPOSITORY
 
 from helpers import studies
 
+pytestmark = pytest.mark.slow
+
 matplotlib.use("Agg")
 #: page → kinds of study it is executed on; what it says of the others is tested with its sentences
 EXECUTED = [

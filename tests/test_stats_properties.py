@@ -14,6 +14,8 @@ from helpers.analyses import outlines
 from helpers.stats import bootstrap
 from helpers.stats.intervals import METHODS
 
+pytestmark = pytest.mark.slow
+
 ASKED = {"method": METHODS, "draws": 200, "estimands": tuple(stats.ESTIMANDS)}
 MEASURES = ("IoU", "recall", "precision")
 tables = st.builds(

@@ -10,6 +10,8 @@ from helpers import stats
 from helpers.stats import bootstrap, mixed
 from helpers.stats.design import false_alarms
 
+pytestmark = pytest.mark.slow
+
 DESIGNS = {
     "A": stats.Design(icc=0.0),
     "C": stats.Design(icc=0.2),

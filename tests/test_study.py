@@ -104,6 +104,14 @@ def test_folds_keep_patients_together_and_are_disjoint(small):
     assert sorted(seen) == list(range(6))
 
 
+def test_columns_of_which_nothing_is_known_may_be_left_out(small):
+    path = small / "data_manifest/small/images.csv"
+    frame = pd.read_csv(path, dtype=str).drop(columns=["device", "pixel_spacing_mm"])
+    frame.to_csv(path, index=False)
+    index = datasets.build(studies.load("small"), small / "data")
+    assert index["pixel_mm"].isna().all() and len(datasets.load(studies.load("small")).index) == 6
+
+
 def test_external_images_are_in_no_fold(small):
     edit_csv(small, 5, "split", "external")
     edit_csv(small, 5, "patient_id", "p9")

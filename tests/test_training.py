@@ -82,6 +82,7 @@ def test_one_cycle_rises_then_falls():
     assert rates[0] == pytest.approx(0.0004) and rates[-1] < 1e-4
 
 
+@pytest.mark.slow
 def test_it_learns_and_writes_what_it_should(arrays, phantom, tmp_path):
     counts = training.run(phantom, settings(phantom, epochs=25), "main", 1, tmp_path, arrays, "cpu")
     history = pd.read_csv(tmp_path / "history.csv")

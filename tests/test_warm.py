@@ -8,6 +8,8 @@ import time
 import pytest
 from conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 ASK = "import sys; from helpers.workflow import warm; sys.exit(warm.ask(sys.argv[1], sys.argv[2:]))"
 
 

@@ -12,10 +12,11 @@ from helpers.errors import StudyError
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
 
 
-def lines(study, root=ROOT):
+def lines(study, root=None):
     """The lines to print for a study (list of str), read from runs/<study>/tables/headline.csv
     below ``root``.
     """
+    root = ROOT if root is None else root
     book = root / "reports" / study / "book" / "index.html"
     table = root / "runs" / study / "tables" / "headline.csv"
     if not book.is_file() and not table.is_file():

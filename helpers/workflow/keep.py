@@ -11,8 +11,6 @@ import json
 import shutil
 from pathlib import Path
 
-import pandas as pd
-
 from helpers import files, runs, studies
 from helpers.errors import StudyError
 from helpers.workflow import settings
@@ -147,7 +145,7 @@ def record(path):
 
 def counts(path):
     """The counts of a kept training: DataFrame with the columns of per_image.csv."""
-    return pd.read_csv(Path(path) / f"{TABLES[0]}.gz", dtype=TEXT)
+    return files.read_csv(Path(path) / f"{TABLES[0]}.gz", dtype=TEXT)
 
 
 def restore(path, target):
@@ -184,7 +182,7 @@ def restore_training(study, name):
     own cache has in that fold. name: '<network>/<fold>_<seed>'.
     """
     kept = folder(study) / "train" / name
-    index = pd.read_csv(study.run / "cache" / "index.csv", dtype=TEXT)
+    index = files.read_csv(study.run / "cache" / "index.csv", dtype=TEXT)
     fold = name.rpartition("/")[2].rpartition("_")[0]
     if fold != "main":
         index = index[index["cv_fold"] == int(fold.removeprefix("cv")) - 1]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from helpers import metrics, stats, studies
+from helpers import files, metrics, stats, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from helpers.stats.counts import canonical
@@ -59,7 +59,7 @@ def fresh(study):
         record = json.loads(path.read_text(encoding="utf-8"))
         if (path.parent / "counts.csv").is_file() and not keep.differs(record, study):
             key = path.parent.parent.name, record["fold"], record["seed"]
-            found[key] = pd.read_csv(path.parent / "counts.csv", dtype=keep.TEXT)
+            found[key] = files.read_csv(path.parent / "counts.csv", dtype=keep.TEXT)
     if not found:
         raise StudyError(
             f"{study.run}: no finished training of protocol {study.protocol!r}; run `make study"

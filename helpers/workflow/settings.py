@@ -231,13 +231,18 @@ def forget_changed(study, forget=True):
 
 
 def errors(log):
-    """The one-line errors of the newest failing step's log, from the workflow's own log files
-    (list).
+    """What went wrong in each failed step, from the workflow's own log files (list of str): the
+    one-line error of the step's log, or its last lines where it ended without one, and its path.
+
+    A step that ran here is named by its command, one that Slurm ran by its log.
     """
     text = "".join(Path(name).read_text(encoding="utf-8", errors="replace") for name in log)
-    for name in dict.fromkeys(re.findall(r"tee '?([^']+?\.log)'+ returned non-zero", text)):
+    here = re.findall(r"""tee ['"]*([^'"]+?\.log)['"]* returned non-zero""", text)
+    there = re.findall(r"log: (\S.*?\.log) \(check log file", text)
+    for name in dict.fromkeys([*here, *there]):
         if Path(name).is_file():
             lines = Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
-            start = next((i for i, line in enumerate(lines) if line.startswith("error: ")), None)
-            if start is not None:
-                yield "\n".join(["", *lines[start:], f"  log: {name}"])
+            start = next((i for i, line in enumerate(lines) if line.startswith("error: ")), -5)
+            yield "\n".join(["", *lines[start:], f"  log: {name}"])
+        else:
+            yield f"\nerror: a step ended before it wrote its log, {name}"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from helpers import metrics, runs, studies
+from helpers import files, metrics, runs, studies
 from helpers.figures import model_colour, model_label
 
 #: told apart with every common colour-blindness, on grey (Okabe and Ito 2008)
@@ -50,7 +50,7 @@ def available(study):
 
 def ids(study):
     """The images that the browser shows, a frozenset of image_id."""
-    index = pd.read_csv(study.run / "cache" / "index.csv", dtype={"image_id": str})
+    index = files.read_csv(study.run / "cache" / "index.csv", dtype={"image_id": str})
     return frozenset(index.loc[index["split"] == "test", "image_id"])
 
 

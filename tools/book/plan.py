@@ -2,9 +2,7 @@
 
 import json
 
-import pandas as pd
-
-from helpers import plan
+from helpers import files, plan
 from helpers.figures import model_label
 from helpers.figures.tables import words
 from helpers.pages import comparison
@@ -78,7 +76,7 @@ def _planned(sealed, study):
 
 def _run(study):
     """Setting → its value in this run, read from its results and records where they tell it."""
-    rows = pd.read_csv(study.run / "results" / "per_image.csv", dtype={"image_id": str})
+    rows = files.read_csv(study.run / "results" / "per_image.csv", dtype={"image_id": str})
     main = rows[rows["fold"] == "main"]
     folds = rows[rows["fold"].str.fullmatch(r"cv\d+")].groupby("model", sort=False)["fold"]
     epochs = {
@@ -105,7 +103,7 @@ def _run(study):
     }
     compared = study.run / "tables" / "comparison.csv"
     if compared.is_file():
-        tests = pd.read_csv(compared).set_index("role")
+        tests = files.read_csv(compared).set_index("role")
         first = tests.loc[["declared"]].iloc[0]
         found["Metric"] = f"{first['metric']} of {first['class']}"
         found["Test"] = f"{first['test']} over {first['n']} {first['unit']}s"
@@ -134,7 +132,7 @@ def _outcome(study):
     table = study.run / "tables" / "comparison_declared.csv"
     if not table.is_file():
         return "No comparison of networks was made in this run."
-    tests = pd.read_csv(table).fillna({"why": "", "differ": ""}).to_dict("records")
+    tests = files.read_csv(table).fillna({"why": "", "differ": ""}).to_dict("records")
     name = model_label(study.headline)
     return "\n".join(
         f"- {escaped(name)} is **{comparison.SAID[row['verdict']]}"

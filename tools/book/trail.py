@@ -51,7 +51,7 @@ def data(study, makers):
         " [definitions](definitions.md).\n\n## The table that all others are made from\n\n"
     )
     if results.is_file():
-        columns = pd.read_csv(results, nrows=0).columns
+        columns = files.read_csv(results, nrows=0).columns
         rows = [(f"{name}", PER_IMAGE.get(name, words(name))) for name in columns]
         text += (
             '<p id="per-image"><a href="results/per_image.csv" download>per_image.csv</a>,'
@@ -74,7 +74,7 @@ def data(study, makers):
 
 def _columns(path):
     try:
-        return pd.read_csv(path, nrows=0).columns
+        return files.read_csv(path, nrows=0).columns
     except pd.errors.EmptyDataError:
         return []
 
