@@ -12,6 +12,8 @@ from tools import sbom
 from tools.book import crate, manuscript, verify
 from tools.book.build import build
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
