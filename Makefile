@@ -23,7 +23,7 @@ SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JO
 LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && { .venv/bin/snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
 WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: oldest env study plan book analysis compare keep reproduce test test-kill check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
+.PHONY: oldest env study plan book manuscript analysis compare keep reproduce test test-kill check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
 
 # a bare environment in the folder $(1) that holds uv from the lock
 define bare
@@ -49,6 +49,7 @@ env: .venv/.ready
 study: env ; @$(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
 plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers plan $(WHO)
 book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
+manuscript: env ; @$(PY) -m tools.book.manuscript $(WHO)
 # from kept numbers alone; METRIC, CLASS_NAME, TEST, UNIT or MARGIN make a trial of the pages that take them as well
 analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}
 compare: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.compare "$$TABLE" $${PATIENTS:+--patients "$$PATIENTS"} $${HEADLINE:+--headline "$$HEADLINE"} $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${MARGIN:+--margin "$$MARGIN"}

@@ -106,7 +106,7 @@ rule book:
             os.path.relpath(p, REPOSITORY)
             for p in sorted((REPOSITORY / "tools/book").glob("book/*.*"))
         ],
-        words=["tools/book/claim.yml", "CORRECTNESS.md"],
+        words=["tools/book/claim.yml", "CORRECTNESS.md", "CITATION.cff", "requirements.lock"],
     output:
         f"{RUN}/book.json",  # its record: the old book stays until the new one is whole
     log:

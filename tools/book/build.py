@@ -18,7 +18,7 @@ from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from helpers.workflow import results
-from tools.book import cases, claim, pack, pages, plan, readers, trail
+from tools.book import cases, claim, crate, pack, pages, plan, readers, trail
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
@@ -94,6 +94,7 @@ def make(study, out):
     if (study.run / "results").is_dir():
         shutil.copytree(study.run / "results", out / "results")
     harden(out)
+    crate.write(study, notebooks, trainings(study), out)
     return names
 
 

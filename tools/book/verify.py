@@ -29,7 +29,7 @@ from helpers import datasets, files, metrics, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.readers import locate, sha256
 from helpers.workflow import results
-from tools.book import private
+from tools.book import manuscript, private
 from tools.book.build import folder, make
 from tools.book.pack import input_files
 
@@ -365,6 +365,8 @@ def verify(study, quick=False, key=None):
     # mean nothing
     step("hashes of the book, its zip and all it was made from", seals(place), hashes(study, place))
     step("the book, made again from its notebooks", rebuilt(study, place))
+    if (place / manuscript.NAME).is_file():
+        step("every number of the manuscript, from its cell", manuscript.checked(study))
     if key:
         problems, looked = private.search(study, key)
         step(f"nobody is named: {looked}", problems)

@@ -3,6 +3,10 @@
 Nothing here asks another address for anything.
 """
 
+import re
+
+from sphinx.search.en import SearchEnglish
+
 extensions = ["myst_nb"]
 source_suffix = {".ipynb": "myst-nb", ".md": "myst-nb"}
 root_doc = "index"
@@ -33,3 +37,22 @@ html_theme_options = {
     "footer_content_items": "",
     "pygments_light_style": "a11y-high-contrast-light",
 }
+
+
+class Numbers(SearchEnglish):
+    """English in whose search box "0.126" and "Table 2" are words; Sphinx drops numbers."""
+
+    js_splitter_code = (
+        "var splitQuery = (query) => query.match("
+        r"/(?:table|figure) \d+(?:\.\d+)?|\d+\.\d+|[\p{Letter}\p{Number}_]+/giu) || [];"
+    )
+
+    def split(self, text):
+        """The words of a text (list of str), numbers beside them."""
+        named = re.findall(r"(?i)(?:table|figure) \d+(?:\.\d+)?", text)
+        return [*named, *re.findall(r"\d+\.\d+", text), *super().split(text)]
+
+
+def setup(app):
+    """Have Sphinx index with it."""
+    app.add_search_language(Numbers)
