@@ -222,7 +222,7 @@ def test_changes_from_the_command_line_are_in_the_protocol(small):
         ("size=9", "SIZE=9: a whole number from 16"),
         ("epochs=x", "EPOCHS=x"),
         ("models=unet", "MODELS=unet: keep qvum"),
-        ("models=femoral_unet", "MODELS: keep qvum"),
+        ("models=femoral_unet", "MODELS=femoral_unet: keep qvum"),
         ("lr=3", "'lr=3' is no change"),
     ]:
         with pytest.raises(StudyError, match=message):
