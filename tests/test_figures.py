@@ -108,3 +108,9 @@ def test_a_saved_figure_tells_a_notebook_its_name(study):
     picture = Image.open(io.BytesIO(base64.b64decode(shown["image/png"])))
     assert picture.width == pytest.approx(2 * plt.rcParams["figure.dpi"], rel=0.2)
     assert {p.name for p in (study.run / "figures").iterdir()} == {"curve.svg", "curve.png"}
+
+
+def test_a_table_keeps_its_columns_where_all_but_one_are_alike():
+    frame = pd.DataFrame({"class": ["EIT", "QLM"], "present": [88, 88], "missed": [0, 0]})
+    shown, shared = tables.readable(frame)
+    assert list(shown.columns) == ["class", "present", "missed"] and shared == ""

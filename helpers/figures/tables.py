@@ -168,7 +168,8 @@ def readable(frame, digits=3, note=""):
         for name, cells in shown.items()
         if len(cells) > 1 and len(set(cells)) == 1 and name not in RESULTS
     ]
-    same = [] if frame.columns.name else same
+    # a table of one column, or of none, would say nothing: then every column stays
+    same = [] if frame.columns.name or len(shown) - len(same) < 2 else same
     alike = {name: shown.pop(name).iloc[0] for name in same}
     said = "; ".join(
         f"{name} {cell}" for name, cell in alike.items() if len(cell) < 12 or cell not in note
