@@ -152,7 +152,9 @@ def test_agreement_by_hand():
     assert one["depth_centre_difference"] == pytest.approx(0.5)
     assert one["centre_distance"] == pytest.approx(np.hypot(1 * 0.5, 3 * 0.25))
     found = page.agreement(table, 200, 1).set_index("measure")
-    assert found.loc["area", ["bias", "low", "high"]].tolist() == pytest.approx([10, 10, 10])
+    assert found.loc["area", ["bias", "lower_limit", "upper_limit"]].tolist() == pytest.approx(
+        [10, 10, 10]
+    )
     assert found.loc["area", "unit"] == "mm²" and found.loc["area", "images"] == 15
     said = page.in_words(found.reset_index(), table, "nerve")
     assert "area **+10 mm²** (10 to 10); median thickness **+1 mm**" in said and "px" not in said

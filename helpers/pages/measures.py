@@ -7,6 +7,8 @@ import pandas as pd
 from helpers.analyses import limits, measures
 from helpers.errors import NotComputable
 
+#: of a bias and its limits: field of limits.Agreement → column
+ENDS = {"bias": "bias", "low": "lower_limit", "high": "upper_limit"}
 TITLES = {"area": "area", "thickness": "median thickness", "depth_centre": "depth of the centre"}
 
 
@@ -19,17 +21,19 @@ def one_unit(compared: pd.DataFrame) -> tuple[pd.DataFrame, str, int]:
     return compared[own], unit, int(compared.loc[~own, "image_id"].nunique())
 
 
-def agreement(compared: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
-    """Bias and limits of agreement, a row a class and measure.
+def agreement(
+    compared: pd.DataFrame, draws: int, seed: int, of: tuple[str, ...] = measures.AGREED
+) -> pd.DataFrame:
+    """Bias and limits of agreement, a row a class and measure. of: some of ``measures.AGREED``.
 
-    Columns: class, measure, unit, images, patients, bias, bias_low, bias_high, low, low_low,
-    low_high, high, high_low, high_high (95 % intervals over patients), centre_distance (median).
+    Columns: class, measure, unit, images, patients; bias, lower_limit and upper_limit, each with
+    …_low and …_high (95 % intervals over patients); centre_distance (median).
     NotComputable where no structure has enough patients.
     """
     rows, unit, _ = one_unit(compared)
     found, why = [], None
     for name, own in rows.groupby("class", sort=False):
-        for measure in measures.AGREED:
+        for measure in of:
             try:
                 told = limits.of_agreement(
                     own[f"{measure}_difference"], own["unit_id"], draws, seed
@@ -40,9 +44,9 @@ def agreement(compared: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
             row = {"class": name, "measure": TITLES[measure]}
             row |= {"unit": f"{unit}²" if measure == "area" else unit}
             row |= {"images": told.images, "patients": told.patients}
-            for end in ("bias", "low", "high"):
+            for end, column in ENDS.items():
                 low, high = told.intervals[end]
-                row |= {end: getattr(told, end), f"{end}_low": low, f"{end}_high": high}
+                row |= {column: getattr(told, end), f"{column}_low": low, f"{column}_high": high}
             found.append(row | {"centre_distance": own["centre_distance"].median()})
     if not found:
         raise why or NotComputable("No structure is in any image: nothing can be measured")
@@ -58,7 +62,7 @@ def in_words(table: pd.DataFrame, compared: pd.DataFrame, target: str) -> str:
             " measures agree"
         )
     parts = [
-        f"{r.measure} **{r.bias:+.3g} {r.unit}** ({r.low:.3g} to {r.high:.3g})"
+        f"{r.measure} **{r.bias:+.3g} {r.unit}** ({r.lower_limit:.3g} to {r.upper_limit:.3g})"
         for r in own.itertuples()
     ]
     _, unit, left = one_unit(compared)
