@@ -18,6 +18,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])
 )
 
+#: what the workflow names as input, as a clone holds it
+ROOMS = ("helpers", "tools", "notebooks", "CORRECTNESS.md", "CITATION.cff", "requirements.lock")
 #: patients taken of each split
 PATIENTS = {"train": 6, "val": 6, "test": 6}
 
@@ -53,7 +55,7 @@ def shrink(root, study="phantom"):
     content["statistics"]["draws"] = 200
     content["protocols"] = {"quick": quick}
     (target / "study.yml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    for room in ("helpers", "tools", "notebooks", "CORRECTNESS.md"):  # named as a clone holds them
+    for room in ROOMS:  # named as a clone holds them
         (root / room).symlink_to(REPOSITORY / room)
     return root
 

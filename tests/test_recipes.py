@@ -15,7 +15,14 @@ from helpers.provenance import REPOSITORY
 pytestmark = pytest.mark.slow
 
 TREE = ("helpers", "tools", "notebooks", "examples", "profiles", "tests", "data_manifest")
-FILES = ("Makefile", "Snakefile", "CORRECTNESS.md", "pyproject.toml", "requirements.lock")
+FILES = (
+    "Makefile",
+    "Snakefile",
+    "CORRECTNESS.md",
+    "CITATION.cff",
+    "pyproject.toml",
+    "requirements.lock",
+)
 
 
 def recipes():

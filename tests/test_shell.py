@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY, workflow
+from conftest import REPOSITORY, ROOMS, workflow
 from PIL import Image
 
 from helpers import files
@@ -68,7 +68,7 @@ def root(tmp_path):
     columns = ["image_id", "patient_id", "image", "mask", "split", "sha256_image", "sha256_mask"]
     table = pd.DataFrame(rows, columns=[*columns, "device"]).assign(pixel_spacing_mm="")
     files.write_csv(table, folder / "images.csv")
-    for room in ("helpers", "tools", "notebooks", "CORRECTNESS.md"):
+    for room in ROOMS:
         (root / room).symlink_to(REPOSITORY / room)
     return root
 
