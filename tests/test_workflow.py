@@ -203,7 +203,7 @@ def test_a_lost_phantom_image_is_drawn_again_and_gives_the_same_results(copy):
     (copy / "runs/phantom/data" / images["image"].iloc[0]).unlink()
     said = workflow(copy, "--dry-run")
     assert "is not as it was made; data is made again" in said.stdout + said.stderr
-    done = workflow(copy, "runs/phantom/results.json")
+    done = workflow(copy, "runs/phantom/data.json", "runs/phantom/results.json")
     assert done.returncode == 0, done.stderr
     assert files.sha256(results) == before
     assert not {"phantom", "check", "train", "results"} & set(planned(copy))
