@@ -166,9 +166,9 @@ def build(study, data):
     raise_all(problems, f"{study.root / 'images.csv'} against {data}")
     leakage.require([leakage.identical(index)], study.root / "images.csv")
     index["height_px"], index["width_px"] = np.array(shapes).T
+    declared = index.get("pixel_spacing_mm", pd.Series(np.nan, index.index))
     index[["pixel_row_mm", "pixel_column_mm", "pixel_mm"]] = [
-        _pixel_mm(*row, size)
-        for row in zip(shapes, spacings, index["pixel_spacing_mm"], strict=True)
+        _pixel_mm(*row, size) for row in zip(shapes, spacings, declared, strict=True)
     ]
     folds = study.spec.get("cross_validation", {}).get("folds")
     index["cv_fold"] = -1

@@ -31,8 +31,8 @@ def results(known=True):
 
 
 def huang(values, own):
-    per_fold = pd.DataFrame({"model": "unet", "pooled_IoU": values})
-    return per_fold, pd.DataFrame({"model": ["unet"], "pooled_IoU": [own]})
+    per_fold = pd.DataFrame({"model": "unet", "shown": 5, "pooled_IoU": values})
+    return per_fold, pd.DataFrame({"model": ["unet"], "shown": [5], "pooled_IoU": [own]})
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ def test_what_should_worry_is_made_of_what_other_pages_found(study):
         {
             "model": "bpsegsys_r",
             "fold": ["the study's test set", "fold 1", "fold 2"],
+            "shown": 9,
             "pooled_IoU": [0.59, 0.5, 0.55],
         }
     )

@@ -105,11 +105,14 @@ def areas_in_words(table):
     lines = []
     for row in table.to_dict("records"):
         way = "too large" if row["bias"] > 0 else "too small"
-        unit = row["unit"]
+        unit, few = row["unit"], row["n_units"] < stats.MIN_UNITS
         size = tables.number(abs(row["bias"]), 0 if unit == "mm²" else 2)
         text = f"on average {size} {unit} {way}"
+        if row["bias"] == 0:
+            text = "on average neither too large nor too small"
         if pd.isna(row["low"]):
-            text += " (too few patients for an interval)"
+            why = "too few patients for" if few else "the same in every image, so without"
+            text += f" ({why} an interval)"
         elif row["low"] <= 0 <= row["high"]:
             text += ", which may be chance"
         if row["slope"] < FLAT:

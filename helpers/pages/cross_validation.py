@@ -113,14 +113,17 @@ def _stand_in(study, networks):
 
 def _lucky(study, model, per_fold, own, leak):
     title = {c.name: c.title for c in study.classes}[study.target]
-    iou = per_fold.loc[per_fold["model"] == model, "pooled_IoU"]
-    here = own.loc[own["model"] == model, "pooled_IoU"]
+    # where no image shows it, an IoU of 0 says that it was drawn, not how well
+    iou, here = (
+        table.loc[(table["model"] == model) & (table["shown"] > 0), "pooled_IoU"]
+        for table in (per_fold, own)
+    )
     here = here.iloc[0] if len(here) else float("nan")
     where = place(here, iou)
     if not where:
         return (
             f"**Is the study's split a lucky one? It cannot be said of {model_label(model)}**: the"
-            f" {title} has no score in the study's test set or in the folds."
+            f" {title} is not to be scored in the study's test set or in the folds."
         )
     lucky = "Yes, it shares patients" if leak and where == "above" else LUCKY[where]
     text = (

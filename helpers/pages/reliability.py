@@ -54,7 +54,9 @@ def doubt_in_words(curve, images, keep, study):
     whole, empty = curve["risk"].iloc[-1], images - len(curve)
     gained = (whole - at["risk"]) / max(whole - at["best"], 1e-9)
     verdict = (
-        "its doubt helps"
+        "no image is worse than another, so there is nothing for doubt to find"
+        if curve["risk"].max() - curve["best"].min() < 1e-9
+        else "its doubt helps"
         if gained > HELPS
         else "it helps a little"
         if gained > LITTLE

@@ -167,8 +167,11 @@ def answer(study, rows, table):
     first, unit = table.iloc[0], stats.default_unit(rows)
     settings = study.statistics
     name, title = model_label(study.headline), _title(study, settings["class"])
-    if pd.isna(first["value"]):
-        return f"No test image shows the {title}, so nothing can be said of how {name} outlines it."
+    own = rows[(rows["model"] == study.headline) & (rows["class"] == settings["class"])]
+    if pd.isna(first["value"]) or not own[["tp", "fn"]].to_numpy().any():
+        text = f"No test image shows the {title}, so nothing can be said of how {name} outlines it"
+        drawn = own.loc[own["fp"] > 0, "image_id"].nunique()
+        return f"{text}; it was drawn in {drawn} of them." if drawn else f"{text}."
     n = rows["patient_id"].nunique() if unit == "patient" else rows["image_id"].nunique()
     return (
         f"On {n} {unit}s {_seen(study, unit)}, **{name}** outlined the {title} with a mean"
@@ -382,7 +385,7 @@ def _area_bias(study, areas):
 def _folds(study, folds):
     if folds is None:
         return
-    for model, part in folds.groupby("model", sort=False):
+    for model, part in folds[folds["shown"] > 0].groupby("model", sort=False):
         own = part["fold"] == cross_validation.OWN
         here, others = part.loc[own, "pooled_IoU"], part.loc[~own, "pooled_IoU"]
         if len(here) and cross_validation.place(here.iloc[0], others) == "above":

@@ -22,7 +22,7 @@ def areas(per_image: pd.DataFrame, class_: str, pixel_mm: pd.Series | None = Non
     rows = rows[rows[["tp", "fp", "fn"]].sum(axis=1) > 0]
     known = pixel_mm is not None and pixel_mm.notna().all()
     scale = (
-        rows["image_id"].map(pixel_mm) ** 2
+        rows["image_id"].map(pixel_mm).astype(float) ** 2  # of no image: no objects
         if known
         else 100 / rows[["tp", "fp", "fn", "tn"]].sum(axis=1)
     )

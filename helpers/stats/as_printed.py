@@ -68,7 +68,7 @@ def _tukey(groups: dict, level: float) -> list[dict]:
     """Tukey–Kramer between all pairs of groups (name → two values or more), a − b; no P without
     variation.
     """
-    varied = any(np.ptp(x) > 0 for x in groups.values())
+    varied = len(groups) > 1 and any(np.ptp(x) > 0 for x in groups.values())
     found: Any = stats.tukey_hsd(*groups.values()) if varied else None
     limits: Any = found.confidence_interval(level) if varied else None
     rows = []
@@ -200,8 +200,8 @@ def huang(
     """Huang 2019: pooled ("sum") IoU, median and quartiles of the images' IoU, accuracy (share with
     IoU > 0.5).
 
-    Columns: the `by` columns, n_images, pooled_IoU, median, q1, q3, accuracy, undefined (left out
-    of all but pooled).
+    Columns: the `by` columns, n_images, shown (of these, in the reference), pooled_IoU, median, q1,
+    q3, accuracy, undefined (left out of all but pooled).
     """
     rows = []
     for key, part in per_image[per_image["class"] == class_].groupby(list(by), sort=False):
@@ -213,6 +213,7 @@ def huang(
             dict(zip(by, key, strict=True))
             | {
                 "n_images": len(part),
+                "shown": int((part["tp"] + part["fn"] > 0).sum()),
                 "pooled_IoU": sums["tp"] / sums.sum() if sums.sum() else np.nan,
                 "median": median,
                 "q1": q1,

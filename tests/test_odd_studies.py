@@ -1,0 +1,188 @@
+"""Whatever passes the checks of a manifest ends in a book: every page runs on odd studies, and a
+part that cannot be computed says in one sentence why.
+"""
+
+import ast
+import re
+import traceback
+
+import matplotlib
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from conftest import REPOSITORY
+from IPython.display import Markdown
+from odd_run import Odd, build
+
+from helpers import figures, studies
+from helpers.pages import more_statistics
+
+matplotlib.use("Agg")
+#: page → parameters; page 3 trains and page 11 trains again, which no odd study needs
+PAGES = {
+    "01_cohort": {},
+    "02_images": {"examples": 4},
+    "04_segmentation": {},
+    "05_comparison": {},
+    "06_cases": {},
+    "07_speed": {"paper_size": 32, "batches": [1], "seconds": 0.001},
+    "08_cross_validation": {},
+    "09_published": {},
+    "10_planning": {},
+    "12_trust": {},
+    "13_more_statistics": {},
+    "00_summary": {},  # last: it reads what the others wrote
+}
+#: costs of networks are those of every study, so that few studies are enough
+SLOW = {"07_speed"}
+NUMBERS = ("007", "1e5", "NA", "nan", "inf", "2024-01-31", "1_000", "None", "-inf", "0x1F", "TRUE")
+
+STUDIES = {
+    "3 patients": Odd(patients=(1, 1, 1), images=(4,)),
+    "3 test patients": Odd(patients=(3, 2, 3)),
+    "one image a patient": Odd(images=(1,), patients=(8, 4, 10)),
+    "one structure": Odd(classes=("nerve",)),
+    "nine structures": Odd(classes=tuple(f"s{k}" for k in range(1, 10)), patients=(3, 2, 6)),
+    "target in no test image": Odd(nowhere=("nerve",)),
+    "target in no test image, drawn": Odd(nowhere=("nerve",), invented=0.5),
+    "a structure that nobody draws": Odd(unseen=("vessel",)),
+    "a target that nobody draws": Odd(unseen=("nerve",)),
+    "a structure in one fold": Odd(one_fold="vessel"),
+    "the target in one fold": Odd(one_fold="nerve"),
+    "images rightly empty": Odd(empty=0.4, invented=0.3),
+    "nothing anywhere": Odd(nowhere=("nerve", "vessel"), empty=0.3),
+    "unequal patients": Odd(images=(1, 1, 40, 1, 1)),
+    "one test patient": Odd(patients=(4, 2, 1), images=(6,)),
+    "no patients": Odd(people=None, names=("",), unit="image", test="image_t"),
+    "no patients.csv": Odd(people=None),
+    "no age or sex": Odd(people=()),
+    "no spacing": Odd(spacing=None),
+    "long names": Odd(
+        name="a" * 60,
+        classes=("the_" + "very_" * 12 + "long_nerve", "x"),
+        names=tuple(f"{'patient-' * 6}{k}" for k in range(15)),
+        device="a machine of a very long name " * 4,
+        title="A title that goes on " * 12,
+    ),
+    "called 2024": Odd(name="2024"),
+    "one network": Odd(networks=Odd.networks[:1]),
+    "ids like numbers": Odd(
+        names=(*NUMBERS, "0", "00", "1.0", "1.00"),
+        image_ids=(*NUMBERS, "0", "00", "1.0", "1.00", *(f"{k:03d}" for k in range(100, 140))),
+        classes=("NA", "nan"),
+    ),
+    "networks that draw alike and right": Odd(same=True),
+    "another hospital": Odd(external=2, folds=0),
+    "the numbers of another paper": Odd(published="phantom"),
+}
+#: what a study's pages must say, where a number cannot be had
+SAID = {
+    "3 patients": {"05_comparison": "patients", "10_planning": "No plan can be made"},
+    "one image a patient": {"10_planning": "cannot be told apart"},
+    "one structure": {"04_segmentation": "one structure: there is nothing to compare it with"},
+    "target in no test image": {
+        "00_summary": r"nothing can be said of how .* outlines it\.",
+        "02_images": "Shown by no image: nerve in test",
+        "05_comparison": "No image has a Dice of nerve for every network",
+        "08_cross_validation": "It cannot be said of Femoral U-Net",
+    },
+    "target in no test image, drawn": {
+        "00_summary": r"No test image shows the nerve.*; it was drawn in \d+ of them",
+        "04_segmentation": "in no test image, so it can be neither found nor missed; drawn in",
+        "06_cases": "which is in no test image; nerve drawn in",
+        "08_cross_validation": "It cannot be said of Femoral U-Net",
+    },
+    "one test patient": {"05_comparison": "patients?", "13_more_statistics": "patients?"},
+    "no patients": {"01_cohort": "nobody can say how many patients these are"},
+    "no patients.csv": {"01_cohort": "without any information on patients"},
+    "no age or sex": {"01_cohort": "has none of age, height, weight, BMI and sex"},
+    "no spacing": {"06_cases": "size of a pixel is unknown"},
+    "one network": {"10_planning": "Only Femoral U-Net has results"},
+    "networks that draw alike and right": {
+        "06_cases": "neither too large nor too small .the same in every image",
+        "12_trust": "nothing for doubt to find",
+    },
+    "another hospital": {"08_cross_validation": "No cross-validation has been run"},
+    "the numbers of another paper": {"09_published": "Q-VUM"},
+}
+LAST = "_shown"
+NONSENSE = re.compile(
+    r"nan ± nan|\(nan\)|\bnan\b|[-−]?\binf(inity)?\b|Traceback|Error\b|<NA>|\bNaT\b|\bNone\b"
+)
+
+
+def shown_by(page, study, parameters):
+    """What the code cells of a page show, in order, its parameters replaced: the value of every
+    cell's last expression, as a notebook shows it.
+    """
+    given, shown, space = {"study": study.name, "protocol": study.protocol} | parameters, [], {}
+    for cell in nbformat.read(REPOSITORY / "notebooks" / f"{page}.ipynb", as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        tree = ast.parse(cell.source)
+        if isinstance(tree.body[-1], ast.Expr):
+            last = tree.body.pop().value
+            tree.body.append(ast.Assign([ast.Name(LAST, ast.Store())], last))
+        exec(compile(ast.fix_missing_locations(tree), f"{page}:{cell.id}", "exec"), space)
+        if "parameters" in cell.metadata.get("tags", []):
+            space |= given
+        elif LAST in space:
+            shown.append(space.pop(LAST))
+    return shown
+
+
+def text_of(value):
+    """What a reader sees of a shown value, plain text."""
+    if isinstance(value, Markdown):
+        return value.data
+    if hasattr(value, "to_html"):
+        return BeautifulSoup(value.to_html(), "html.parser").get_text(" ", strip=True)
+    return "" if value is None else f"figure {value}"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A STUDY_ROOT; figures are laid out and drawn once, small, and simulations are few."""
+
+    def save(fig, study, name):
+        fig.set_dpi(20)
+        fig.canvas.draw()
+        plt.close(fig)
+        return name
+
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    monkeypatch.setattr(figures, "save", save)
+    monkeypatch.setattr(more_statistics, "SIMULATIONS", 50)
+    with matplotlib.rc_context():
+        yield tmp_path
+
+
+def problems(page, study, parameters):
+    """(what is wrong with a page of a study, what it says): lists of str."""
+    try:
+        texts = [text_of(value) for value in shown_by(page, study, parameters)]
+    except Exception as error:
+        lines = traceback.extract_tb(error.__traceback__)[:1:-1][:5]
+        where = " < ".join(f"{line.filename.split('/')[-1]}:{line.lineno}" for line in lines)
+        return [f"{page}: {type(error).__name__}: {str(error)[:300]} [{where}]"], []
+    found = []
+    if "NA" not in [c.name for c in study.classes]:  # there "nan" is a name
+        for text in texts:
+            if match := NONSENSE.search(text):
+                around = text[max(0, match.start() - 80) : match.end() + 80]
+                found.append(f"{page}: {match[0]!r} in … {around} …")
+    return found, texts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STUDIES)
+def test_every_page_of_an_odd_study(kind, root):
+    study, found, said = build(STUDIES[kind], root), [], {}
+    for page, parameters in PAGES.items():
+        if page not in SLOW or kind in ("nine structures", "one network"):
+            wrong, said[page] = problems(page, study, parameters)
+            found += wrong
+    assert not found, "\n".join([kind, *found])
+    for page, sentence in SAID.get(kind, {}).items():
+        assert any(re.search(sentence, text) for text in said[page]), (page, sentence)
