@@ -6,7 +6,7 @@ import pytest
 from conftest import shrink, workflow
 
 from helpers import files, runs, studies
-from helpers.workflow import forecast
+from helpers.workflow import forecast, keep
 
 HOUR = {"started": "2026-01-01 10:00:00 UTC", "finished": "2026-01-01 11:00:00 UTC"}
 
@@ -17,11 +17,20 @@ def study(tmp_path, monkeypatch):
     return studies.load("phantom")
 
 
+def record(study, model, fold):
+    """What is known of a training that took an hour."""
+    spec = study.training(model, fold)
+    weights = [c.weight for c in study.classes] if spec["class_weights"] else None
+    known = {"study": study.name, "model": model, "fold": fold, "training": spec}
+    known |= {"classes": [c.name for c in study.classes], "class_weights": weights}
+    manifest = files.sha256(study.root / "images.csv")
+    return known | {"manifest_sha256": manifest, "images": {"train": 12}} | HOUR
+
+
 def done(study, model, fold, **changes):
     """Leave the record of a training that took an hour."""
     folder = runs.folder(study, model, fold, 1)
-    record = {"model": model, "training": study.training(model, fold), "images": {"train": 12}}
-    files.write_json(record | HOUR | changes, folder / "weights.json")
+    files.write_json(record(study, model, fold) | changes, folder / "weights.json")
     (folder / "03_train.json").write_text("{}")
 
 
@@ -53,6 +62,22 @@ def test_a_training_of_other_settings_is_still_to_be_done(study):
         training=study.training("femoral_unet", "main") | {"epochs": 9},
     )
     assert ("femoral_unet", "main", 1) in forecast.missing(study)
+
+
+def test_a_training_of_another_list_of_images_is_still_to_be_done(study):
+    done(study, "femoral_unet", "main", manifest_sha256="0" * 64)
+    assert ("femoral_unet", "main", 1) in forecast.missing(study)
+
+
+def test_a_kept_training_was_timed_too_and_a_kept_fold_is_not_to_be_done(study):
+    kept = keep.folder(study) / "train" / "femoral_unet"
+    for name in ("main_1", "cv1_1"):
+        known = record(study, "femoral_unet", name.removesuffix("_1"))
+        files.write_json(known, kept / name / "weights.json")
+        (kept / name / "counts.csv.gz").write_bytes(b"")
+    assert list(forecast.measured()) == ["femoral_unet"]
+    left = forecast.missing(study)  # pages show outlines of main, which are not kept
+    assert ("femoral_unet", "main", 1) in left and ("femoral_unet", "cv1", 1) not in left
 
 
 def test_disk_is_the_cache_predictions_and_weights(study):

@@ -12,6 +12,7 @@ from datetime import datetime
 from statistics import median
 
 from helpers import runs, studies
+from helpers.workflow import keep, settings
 
 #: trainings that run beside each other on one machine (Snakefile, rule train)
 BESIDE = 2
@@ -30,10 +31,9 @@ def measured():
     with a record in runs/ or in the kept results.
     """
     found: dict[str, list[float]] = {}
-    records = [_json(path) for path in studies.ROOT.glob("runs/*/train/*/*/weights.json")]
-    for path in studies.ROOT.glob("reports/*/results/**/provenance.json"):
-        records += _json(path).values()
-    for record in records:
+    places = ("runs/*/train/*/*", "reports/*/results/*/train/*/*")
+    for path in [p for place in places for p in studies.ROOT.glob(f"{place}/{keep.RECORD}")]:
+        record = _json(path)
         try:
             spec, pictures = record["training"], record["images"]["train"]
             work = spec["epochs"] * pictures * spec["image_size"] ** 2
@@ -44,13 +44,14 @@ def measured():
 
 
 def missing(study):
-    """Trainings without a finished one of the same settings, (model, fold, seed) each (list)."""
-    found = []
-    for model, fold, seed in study.trainings():
+    """Trainings without a finished or a kept one of the same settings and images, (model, fold,
+    seed) each (list).
+    """
+    found, kept = [], keep.reusable(study)
+    for name, (model, fold, seed) in settings.trainings(study).items():
         folder = runs.folder(study, model, fold, seed)
-        record = _json(folder / "weights.json")
-        finished = (folder / "03_train.json").is_file()
-        if not finished or record.get("training") != study.training(model, fold):
+        record, finished = _json(folder / keep.RECORD), (folder / "03_train.json").is_file()
+        if name not in kept and not (finished and record and not keep.differs(record, study)):
             found.append((model, fold, seed))
     return found
 
