@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from pictures import CLASSES
 
-from helpers import datasets
-from helpers.analyses import limits, measures
+from helpers import datasets, stats
+from helpers.analyses import measures
 from helpers.errors import NotComputable
 from helpers.figures import agreement as figure
 from helpers.pages import measures as page
@@ -101,33 +101,6 @@ def test_distance_of_centroids():
     assert np.isnan(measures.distance(one, other & False))
 
 
-def test_limits_with_one_image_a_patient_are_the_classical_ones():
-    values = np.random.default_rng(0).normal(2, 3, 40)
-    found = limits.of_agreement([*values, np.nan], [*range(40), 99])
-    assert found.bias == pytest.approx(values.mean()) and (found.images, found.patients) == (40, 40)
-    assert found.sd == pytest.approx(values.std(ddof=1))
-    assert found.high == pytest.approx(values.mean() + 1.96 * values.std(ddof=1))
-
-
-def test_limits_with_several_images_add_what_is_between_and_within_patients():
-    # two images each: means 0, 2, 4, 6, 8 and ± 1 within: MS within 2, between 20, SD² 2 + 9
-    values = np.array([[m - 1, m + 1] for m in (0, 2, 4, 6, 8)], float)
-    found = limits.of_agreement(values.ravel(), np.repeat(range(5), 2))
-    assert found.bias == 4 and found.sd == pytest.approx(np.sqrt(11))
-
-
-def test_intervals_of_the_limits_cover_over_patients():
-    rng, inside = np.random.default_rng(1), 0
-    for _ in range(100):
-        patients = np.repeat(range(30), 4)
-        values = rng.normal(1, 2, 30)[patients] + rng.normal(0, 1, 120)
-        found = limits.of_agreement(values, patients, draws=300)
-        inside += found.intervals["bias"][0] <= 1 <= found.intervals["bias"][1]
-    assert 87 <= inside <= 99
-    with pytest.raises(NotComputable, match="need 5 patients"):
-        limits.of_agreement([1, 2, 3, 4.0], [1, 1, 2, 2])
-
-
 def study(spacing):
     """Eight patients with two images each: a bar of 8 × 40 pixels, drawn two rows thicker and three
     columns further right; the last image has nothing drawn.
@@ -151,34 +124,48 @@ def test_agreement_by_hand():
     assert one["thickness_difference"] == pytest.approx(1, abs=0.05)
     assert one["depth_centre_difference"] == pytest.approx(0.5)
     assert one["centre_distance"] == pytest.approx(np.hypot(1 * 0.5, 3 * 0.25))
-    found = page.agreement(table, 200, 1).set_index("measure")
-    assert found.loc["area", ["bias", "lower_limit", "upper_limit"]].tolist() == pytest.approx(
-        [10, 10, 10]
-    )
-    assert found.loc["area", "unit"] == "mm²" and found.loc["area", "images"] == 15
+    found = page.agreement(table).set_index("measure")
+    assert found.loc["area", "bias"] == pytest.approx(10) and pd.isna(found.loc["area", "low"])
+    assert found.loc["area", "unit"] == "mm²" and found.loc["area", "n_images"] == 15
     said = page.in_words(found.reset_index(), table, "nerve")
-    assert "area **+10 mm²** (10 to 10); median thickness **+1 mm**" in said and "px" not in said
+    assert (
+        "area **+10 mm²** (in every image); median thickness **+1 mm**" in said and "px" not in said
+    )
     drawing = figure.bland_altman(table, found.reset_index(), "nerve", "unet")
     assert [a.get_title() for a in drawing.axes] == list(page.TITLES.values())
+
+
+def test_limits_are_those_of_the_statistics():
+    """One bias and one pair of limits for an area, whoever asks."""
+    rng = np.random.default_rng(0)
+    each = rng.normal(5, 3, 40)
+    table = pd.DataFrame({"image_id": [f"i{k}" for k in range(40)], "class": "nerve", "unit": "mm"})
+    table["unit_id"] = [f"p{k // 4}" for k in range(40)]
+    table["area"], table["area_difference"], table["centre_distance"] = 50.0, each, 1.0
+    areas = pd.DataFrame({"model": "m", "patient_id": table["unit_id"], "difference": each})
+    areas = areas.assign(image_id=table["image_id"], mean=50 + each / 2, unit="mm²")
+    same = ["bias", "low", "high", "limit_low", "limit_high", "n_images", "n_units"]
+    found, expected = page.agreement(table, ("area",)), stats.bland_altman(areas)
+    pd.testing.assert_frame_equal(found[same], expected[same])
 
 
 def test_pixels_are_never_averaged_with_millimetres():
     arrays, drawn = study((0.5, 0.25))
     arrays.index.loc[:3, ["pixel_row_mm", "pixel_column_mm"]] = np.nan
     table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
-    found = page.agreement(table, 50, 1)
-    assert found["unit"].tolist() == ["mm²", "mm", "mm"] and found["images"].eq(11).all()
+    found = page.agreement(table)
+    assert found["unit"].tolist() == ["mm²", "mm", "mm"] and found["n_images"].eq(11).all()
     assert "4 images without a known pixel size were left out" in page.in_words(
         found, table, "nerve"
     )
     arrays, drawn = study((np.nan, np.nan))
     table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
-    said = page.in_words(page.agreement(table, 50, 1), table, "nerve")
+    said = page.in_words(page.agreement(table), table, "nerve")
     assert "area **+80 px²**" in said and "The size of a pixel is unknown" in said
 
 
 def test_too_few_patients_say_so():
     arrays, drawn = study((0.5, 0.25))
     table = measures.compared(arrays, drawn[:4], np.arange(4), CLASSES[:2])
-    with pytest.raises(NotComputable, match="limits of agreement need 5 patients"):
-        page.agreement(table, 50, 1)
+    with pytest.raises(NotComputable, match="Limits of agreement need 5 patients"):
+        page.agreement(table)

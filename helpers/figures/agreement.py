@@ -22,10 +22,9 @@ def bland_altman(compared, table, class_, model):
         name = names[row.measure]
         mean = (rows[name] + rows[f"{name}_drawn"]) / 2
         ax.scatter(mean, rows[f"{name}_difference"], s=9, color=figures.model_colour(model))
-        for end, style in (("bias", "-"), ("lower_limit", "--"), ("upper_limit", "--")):
-            ax.axhline(getattr(row, end), color="#444444", lw=0.9, ls=style)
-            low, high = getattr(row, f"{end}_low"), getattr(row, f"{end}_high")
-            ax.axhspan(low, high, color="#444444", alpha=0.12, lw=0)
+        for value, style in ((row.bias, "-"), (row.limit_low, "--"), (row.limit_high, "--")):
+            ax.axhline(value, color="#444444", lw=0.9, ls=style)
+        ax.axhspan(row.low, row.high, color="#444444", alpha=0.12, lw=0)
         ax.set(title=row.measure, xlabel=f"mean of both ({row.unit})")
     axes[0][0].set_ylabel("drawn minus reference")
     return fig

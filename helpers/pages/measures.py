@@ -2,13 +2,14 @@
 sentence, a figure for a page.
 """
 
+import itertools
+
 import pandas as pd
 
-from helpers.analyses import limits, measures
+from helpers import stats
+from helpers.analyses import measures
 from helpers.errors import NotComputable
 
-#: of a bias and its limits: field of limits.Agreement → column
-ENDS = {"bias": "bias", "low": "lower_limit", "high": "upper_limit"}
 TITLES = {"area": "area", "thickness": "median thickness", "depth_centre": "depth of the centre"}
 
 
@@ -21,36 +22,33 @@ def one_unit(compared: pd.DataFrame) -> tuple[pd.DataFrame, str, int]:
     return compared[own], unit, int(compared.loc[~own, "image_id"].nunique())
 
 
-def agreement(
-    compared: pd.DataFrame, draws: int, seed: int, of: tuple[str, ...] = measures.AGREED
-) -> pd.DataFrame:
-    """Bias and limits of agreement, a row a class and measure. of: some of ``measures.AGREED``.
+def agreement(compared: pd.DataFrame, of: tuple[str, ...] = measures.AGREED) -> pd.DataFrame:
+    """Bias and limits of agreement (``stats.bland_altman``), a row a class and measure. of: some of
+    ``measures.AGREED``.
 
-    Columns: class, measure, unit, images, patients; bias, lower_limit and upper_limit, each with
-    …_low and …_high (95 % intervals over patients); centre_distance (median).
-    NotComputable where no structure has enough patients.
+    Columns: class, measure, those of ``bland_altman`` (limits NaN where nothing varies) and
+    centre_distance (median). NotComputable where no structure has enough patients.
     """
     rows, unit, _ = one_unit(compared)
-    found, why = [], None
-    for name, own in rows.groupby("class", sort=False):
-        for measure in of:
-            try:
-                told = limits.of_agreement(
-                    own[f"{measure}_difference"], own["unit_id"], draws, seed
-                )
-            except NotComputable as error:
-                why = error
-                continue
-            row = {"class": name, "measure": TITLES[measure]}
-            row |= {"unit": f"{unit}²" if measure == "area" else unit}
-            row |= {"images": told.images, "patients": told.patients}
-            for end, column in ENDS.items():
-                low, high = told.intervals[end]
-                row |= {column: getattr(told, end), f"{column}_low": low, f"{column}_high": high}
-            found.append(row | {"centre_distance": own["centre_distance"].median()})
+    found = []
+    for (name, own), measure in itertools.product(rows.groupby("class", sort=False), of):
+        known = own[own[f"{measure}_difference"].notna()]
+        if known["unit_id"].nunique() < stats.MIN_UNITS:
+            continue
+        difference = known[f"{measure}_difference"]
+        each = pd.DataFrame({"model": TITLES[measure], "patient_id": known["unit_id"]})
+        each["difference"], each["mean"] = difference, known[measure] + difference / 2
+        each["unit"] = f"{unit}²" if measure == "area" else unit
+        told = stats.bland_altman(each.assign(image_id=known["image_id"]))
+        told.insert(0, "class", name)
+        told["centre_distance"] = own["centre_distance"].median()
+        found.append(told.rename(columns={"model": "measure"}))
     if not found:
-        raise why or NotComputable("No structure is in any image: nothing can be measured")
-    return pd.DataFrame(found)
+        raise NotComputable(
+            f"Limits of agreement need {stats.MIN_UNITS} patients in whom both outlines can be"
+            " measured"
+        )
+    return pd.concat(found, ignore_index=True)
 
 
 def in_words(table: pd.DataFrame, compared: pd.DataFrame, target: str) -> str:
@@ -62,7 +60,9 @@ def in_words(table: pd.DataFrame, compared: pd.DataFrame, target: str) -> str:
             " measures agree"
         )
     parts = [
-        f"{r.measure} **{r.bias:+.3g} {r.unit}** ({r.lower_limit:.3g} to {r.upper_limit:.3g})"
+        f"{r.measure} **{r.bias:+.3g} {r.unit}** ("
+        + ("in every image" if pd.isna(r.low) else f"{r.limit_low:.3g} to {r.limit_high:.3g}")
+        + ")"
         for r in own.itertuples()
     ]
     _, unit, left = one_unit(compared)
