@@ -15,6 +15,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers import datasets, figures, files, metrics, provenance, runs, studies
+from tools.book.build import build
 
 SIDE = 48
 
@@ -108,6 +109,20 @@ def _training(study, arrays, model, fold, seed, rng):
     files.write_json(record, folder / "weights.json")
     notebook(study, folder / "03_train.ipynb", "How a network learns", f"learning_{model}")
     return counts
+
+
+#: pages of a fabricated book: notebook, title, name of its figure
+FRONT = ("00_summary", "What the study found", "front")
+COHORT = ("01_cohort", "1 · Who was studied", "cohort")
+
+
+def built(base, monkeypatch, *pages):
+    """A fabricated phantom study below ``base`` whose book of these pages is made."""
+    study = fabricate(base, "phantom", monkeypatch)
+    for name, title, figure in pages:
+        notebook(study, study.run / "notebooks" / f"{name}.ipynb", title, figure)
+    build(study)
+    return study
 
 
 def notebook(study, path, title, figure):

@@ -11,13 +11,12 @@ import threading
 import zipfile
 
 import pytest
-from report_run import fabricate, notebook
+from report_run import COHORT, FRONT, built
 
 from helpers import studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from tools.book import readers
-from tools.book.build import build
 from tools.book.pack import BROWSERS
 from tools.book.readers import PAGE
 
@@ -41,15 +40,7 @@ HARMLESS = (
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        study = fabricate(tmp_path_factory.mktemp("browser"), "phantom", patch)
-        notebook(
-            study, study.run / "notebooks" / "00_summary.ipynb", "What the study found", "front"
-        )
-        notebook(
-            study, study.run / "notebooks" / "01_cohort.ipynb", "1 · Who was studied", "cohort"
-        )
-        build(study)
-        yield study
+        yield built(tmp_path_factory.mktemp("phantom"), patch, FRONT, COHORT)
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,12 @@ import json
 import re
 
 import pytest
-from report_run import fabricate, notebook
+from report_run import FRONT, built
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
 from tools import sbom
 from tools.book import crate, manuscript, verify
-from tools.book.build import build
 
 pytestmark = pytest.mark.slow
 
@@ -18,10 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        made = fabricate(tmp_path_factory.mktemp("crate"), "phantom", patch)
-        notebook(made, made.run / "notebooks" / "00_summary.ipynb", "What the study found", "front")
-        build(made)
-        yield made
+        yield built(tmp_path_factory.mktemp("phantom"), patch, FRONT)
 
 
 @pytest.fixture(scope="module")

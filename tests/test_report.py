@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from report_run import execute, fabricate, notebook
+from report_run import COHORT, FRONT, built, execute, fabricate, notebook
 
 from helpers import datasets, files, stats, studies
 from helpers.errors import StudyError
@@ -26,11 +26,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        made = fabricate(tmp_path_factory.mktemp("phantom"), "phantom", patch)
-        notebook(made, made.run / "notebooks" / "00_summary.ipynb", "What the study found", "front")
-        notebook(made, made.run / "notebooks" / "01_cohort.ipynb", "1 · Who was studied", "cohort")
-        build(made)
-        yield made
+        yield built(tmp_path_factory.mktemp("phantom"), patch, FRONT, COHORT)
 
 
 @pytest.fixture(scope="module")
