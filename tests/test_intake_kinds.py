@@ -15,7 +15,7 @@ from pictures import CLASSES, coco, dicom, grey, labelme, labels, save
 from PIL import Image
 from pydicom.uid import generate_uid
 
-from helpers import readers, studies
+from helpers import files, readers, studies
 from helpers.errors import StudyError
 from tools.intake import __main__ as command
 from tools.intake import (
@@ -831,6 +831,26 @@ def test_an_intake_never_replaces_a_study_of_drawn_images(root, tmp_path):
     with pytest.raises(StudyError, match="DATA is missing"):
         make("mine", "")
     assert state(place) == before
+
+
+def test_folders_that_may_be_people_are_asked_for_with_the_line_to_write(root, tmp_path):
+    """A layout whose folders do not say that they are patients; the line that is given works."""
+    data = tmp_path / "data"
+    for name in ("Anton-1", "b 2", "=c", "d4"):
+        for kind in ("images", "masks"):
+            (data / kind / name).mkdir(parents=True)
+        for k in range(2):
+            save(data / "images" / name / f"f{k}.png", grey(seed=k + len(name) * 7 + ord(name[0])))
+            save(data / "masks" / name / f"f{k}.png", np.roll(labels(), k + ord(name[0]), axis=0))
+    page = make("mine", data, write(tmp_path / "form.yml", {"classes": FORM["classes"]}))
+    text = html.unescape(page.read_text(encoding="utf-8"))
+    assert "lie in 4 folders" in text
+    pattern = re.search(r"write patient: \{pattern: '([^']+)'\}", text)[1]
+    (root / "data_manifest/mine/study.yml").unlink()
+    form = {"classes": FORM["classes"], "patient": {"pattern": pattern}}
+    make("mine", data, write(tmp_path / "form.yml", form), redraw=True)
+    found = files.read_csv(root / "data_manifest/mine/images.csv", dtype=str)
+    assert set(found["patient_id"]) == {"Anton-1", "b 2", "=c", "d4"}
 
 
 def test_what_an_earlier_intake_left_fits_or_is_said(root, tmp_path):

@@ -8,7 +8,7 @@ import shlex
 import tempfile
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -288,13 +288,26 @@ def raise_unusable(data, usable, refused):
         )
 
 
+def _perhaps_patients(images):
+    """The line of a form, where pictures lie in several folders that may be a person each."""
+    places = {PurePosixPath(image).parent for image in images}
+    if len(places) < 2 or len({p.parent for p in places}) > 1:
+        return ""
+    above, names = next(iter(places)).parent, sorted(p.name for p in places)
+    start = "" if above == PurePosixPath(".") else f"{above}/"
+    return (
+        f"; they lie in {len(names)} folders ({', '.join(names[:3])}, …): if each is a person,"
+        f" write patient: {{pattern: '{re.escape(start)}([^/]+)/'}}"
+    )
+
+
 def sentences(records, by_patient, previous, authors=None):
     """What was assumed without being told, as sentences."""
     found = []
     if not by_patient:
         found.append(
             "No patient is known: images of one person may be in training and test. Name the"
-            " patient in a form."
+            f" patient in a form{_perhaps_patients([r.pair.image for r in records])}."
         )
     if not any(r.spacing_mm for r in records):
         found.append("No pixel spacing is known: distances will be in pixels only.")
@@ -335,8 +348,8 @@ def earlier(folder, content):
     found = [f"{path.name} of an earlier intake is kept as it is; delete it to have it made anew."]
     if names[0] != names[1]:
         found.append(
-            f"**It has the classes {', '.join(names[0])}, this intake {', '.join(names[1])}: masks"
-            " are read by the first.**"
+            f"It has the classes {', '.join(names[0])}, this intake {', '.join(names[1])}: masks"
+            " are read by the first."
         )
     return found
 
