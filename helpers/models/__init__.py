@@ -14,6 +14,7 @@ network (label, footnote, reconstruction or not) is in ``catalogue``, which need
 
 import importlib
 import inspect
+import warnings
 
 from helpers.errors import StudyError
 from helpers.models.catalogue import NAMES, entry, footnote, label
@@ -30,6 +31,10 @@ __all__ = [
     "provenance",
     "training_loss",
 ]
+
+
+# the networks' library loads a progress bar that nobody shows, and says so on every page
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def build(name, in_channels, classes, encoder_weights="none", **options):
