@@ -49,7 +49,17 @@ SECRETS = {
     "ContentDate": "20240307",
     "PhysiciansOfRecord": "Dr. Vogel",
 }
+
+
 OVERLAYS = ("MEIER ANNA", "KH-778812", "14.05.1961", "07/03/2024")
+
+
+def told(content):
+    """Bytes or text without the numbers that are drawn by chance, in which any year may stand."""
+    drawn = r"2\.25\.\d+|S\d{6}"
+    if isinstance(content, bytes):
+        return re.sub(drawn.encode(), b"", content)
+    return re.sub(drawn, "", content)
 
 
 @pytest.fixture
@@ -228,7 +238,7 @@ def test_header_holds_nothing_else(tmp_path, nothing_written):
         and found.PatientID == "S000001"
         and str(found.PatientName) == "S000001"
     )
-    raw = (tmp_path / "out.dcm").read_bytes()
+    raw = told((tmp_path / "out.dcm").read_bytes())
     for secret in (*SECRETS.values(), "Meier", "Anna", "1961", "2024"):
         assert secret.encode() not in raw
     before = dcmread(tmp_path / "a.dcm")
@@ -296,7 +306,7 @@ def test_days_between_examinations_stay(tmp_path, nothing_written):
     first = date(2024, 3, 7)
     result = deidentify.clean(tmp_path / "a.dcm", "S1", "s", first_day=first)
     assert result.header.LongitudinalTemporalOffsetFromEvent == 3.0
-    assert "2024" not in str(result.header)
+    assert "2024" not in told(str(result.header))
 
 
 def test_without_regions_the_fan_is_found(tmp_path, nothing_written):
@@ -377,8 +387,10 @@ def test_a_folder_becomes_a_study(hospital, tmp_path):
         "tables": 1,
     }
     assert report.unproven == 0
-    everything = b"".join(
-        p.read_bytes() + str(p.relative_to(out)).encode() for p in out.rglob("*") if p.is_file()
+    everything = told(
+        b"".join(
+            p.read_bytes() + str(p.relative_to(out)).encode() for p in out.rglob("*") if p.is_file()
+        )
     )
     for secret in ("Meier", "KH-", "Anna", "1961", "Kreiskrankenhaus"):
         assert secret.encode() not in everything
