@@ -66,7 +66,15 @@ def page(chromium):
         "console", lambda m: page.wrong.append(m.text) if not m.text.startswith(HARMLESS) else None
     )
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on("requestfailed", lambda r: page.wrong.append(f"failed: {r.url}"))
+    # what was still on its way when the page was left is no failure
+    page.on(
+        "requestfailed",
+        lambda r: (
+            page.wrong.append(f"failed: {r.url}: {r.failure}")
+            if r.failure != "net::ERR_ABORTED"
+            else None
+        ),
+    )
     page.on(
         "request",
         lambda r: (
