@@ -301,7 +301,7 @@ def test_the_columns_of_the_counts_are_all_explained(study):
 
 def test_ids_of_images_lead_to_their_case():
     ids = frozenset({"P1_03", "17"})
-    assert markup.sentences("Worst: P1_03, not P1_031 or 17.", (), ids) == (
+    assert markup.sentences("Worst: P1_03, not P1_031 or 17.", markup.Links(ids=ids)) == (
         '<div class="study-text"><p>Worst: <a href="cases.html#case=P1_03">P1_03</a>, not P1_031 or'
         " 17.</p>\n</div>"
     )

@@ -18,7 +18,7 @@ from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from helpers.workflow import results
-from tools.book import cases, claim, crate, pack, pages, plan, readers, trail
+from tools.book import cases, claim, crate, markup, pack, pages, plan, readers, trail
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
@@ -109,14 +109,14 @@ def write_source(study, notebooks, source):
     in reading order.
     """
     names = [p.stem for p in notebooks]
-    ids = cases.ids(study) if cases.available(study) else ()
+    ids = cases.ids(study) if cases.available(study) else frozenset()
+    links = markup.Links(names, ids, pages.labels(notebooks))
     made = [
-        pages.make(p, study, "index" if p.stem == SUMMARY else p.stem, names=names, ids=ids)
+        pages.make(p, study, "index" if p.stem == SUMMARY else p.stem, links=links)
         for p in notebooks
     ]
     learned = [
-        pages.make(p, study, pages.slug(p), _training_title(p), names, ids)
-        for p in trainings(study)
+        pages.make(p, study, pages.slug(p), _training_title(p), links) for p in trainings(study)
     ]
     for page in [p for p in made if p.name != "index"] + learned:
         nbformat.write(page.notebook, source / f"{page.name}.ipynb")

@@ -184,7 +184,7 @@ def _facts(study, index, scores):
             "patient": row["patient_id"],
             "sex": person.get("sex"),
             "age": person.get("age_years"),
-            "bmi": round(bmi, 1),
+            "bmi": bmi,  # whole, so that a cut takes the same people as the tables do
             "device": row["device"],
             "depth": person.get("depth_cm"),
         }

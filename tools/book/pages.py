@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+from bs4 import BeautifulSoup
 from nbformat.v4 import new_markdown_cell, new_output
 
 from helpers import files, studies
 from helpers.errors import StudyError
 from helpers.models import catalogue
 from tools.book import markup
+from tools.book.filters import ANCHOR
 
 #: a line break that does not end a block of HTML in Markdown, as an empty line would
 NEWLINE = "&#10;"
@@ -75,12 +77,11 @@ def makers(paths):
     }
 
 
-def make(path, study, name, title=None, names=(), ids=()):
+def make(path, study, name, title=None, links=markup.NOTHING):
     """The Page of an executed notebook.
 
-    title: replaces the notebook's first heading where given; names: of the book's pages, and ids:
-    of the images in its case browser, which sentences and tables link to. StudyError for a picture
-    without a saved figure.
+    title: replaces the notebook's first heading where given; links: what sentences and tables lead
+    to. StudyError for a picture without a saved figure.
     """
     notebook, record = read(path)
     heading = _first_heading(notebook, path)
@@ -89,25 +90,25 @@ def make(path, study, name, title=None, names=(), ids=()):
             r"^# .*$", lambda _: f"# {title}", heading.source, count=1, flags=re.MULTILINE
         )
     title = re.search(r"^# (.*)$", heading.source, re.MULTILINE)[1].strip()
-    section, numbers = title, markup.Numbers(name)
+    section = title
+    about = _About(path, study, _made(notebook, record), markup.Numbers(name), links)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             section = (re.findall(r"^#+ (.*)$", cell.source, re.MULTILINE) or [section])[-1].strip()
-            cell.source = markup.linked(cell.source, names, "[{text}]({name}.ipynb)")
+            cell.source = links.page(links.numbered(cell.source, ANCHOR), ANCHOR)
         elif cell.cell_type == "code":
             cell.metadata["tags"] = [
                 *(t for t in cell.metadata.get("tags", []) if "-" not in t),
                 "remove-input" if name == "index" else "hide-input",
             ]
             cell.outputs = [
-                shown
-                for out in _joined(cell.outputs)
-                if (shown := _output(out, study, section, record, (names, ids, numbers)))
+                shown for out in _joined(cell.outputs) if (shown := _output(out, section, about))
             ]
     notebook.cells = _folded(notebook.cells)
     if name == "index":  # a clinician's page: its code in one fold at the foot
         notebook.cells.append(new_markdown_cell(_code(notebook.cells), id="code"))
-    notebook.cells.append(new_markdown_cell(origin(study, record, path), id="provenance"))
+    notes = stand_ins(study, notebook)
+    notebook.cells.append(new_markdown_cell(notes + origin(study, record, path), id="provenance"))
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -115,6 +116,44 @@ def make(path, study, name, title=None, names=(), ids=()):
         }
     )
     return Page(name, title, notebook)
+
+
+def labels(paths):
+    """'tables/areas' → ('Table 6.2', its address in the book), of every numbered table and figure
+    of the executed notebooks.
+    """
+    found = {}
+    for path in paths:
+        name = "index" if path.stem == "00_summary" else path.stem
+        numbers = markup.Numbers(name)
+        outputs = [out for cell in read(path)[0].cells for out in cell.get("outputs", ())]
+        for output in outputs:
+            data = output.get("data", {})
+            shown = [("Figure", f"figures/{_figure(output)}")] if _figure(output) else []
+            if "text/html" in data:
+                tables = BeautifulSoup(markup.clean(data["text/html"]), "html.parser")
+                shown = [("Table", f"tables/{t.get('data-table')}") for t in tables("table")]
+            for kind, file in shown:
+                label, anchor = numbers.next(kind)
+                if label:
+                    found[file] = (label, f"{name}.html#{anchor}")
+    return found
+
+
+def _figure(output):
+    """The name under which an output was saved as a figure, or None."""
+    return output.get("metadata", {}).get("study", {}).get("figure")
+
+
+def _made(notebook, record):
+    """From what and by which notebook a page's tables and figures were made, as HTML.
+
+    What a page is made from stands in its metadata where that is not per_image.csv.
+    """
+    said = notebook.metadata.get("study", {})
+    source = said.get("from", said.get("run", "").removeprefix("a "))
+    source = html.escape(source) if source else '<a href="data.html#per-image">per_image.csv</a>'
+    return f'made from {source} by <a href="#origin">{html.escape(record["notebook"])}</a>'
 
 
 def _first_heading(notebook, path):
@@ -160,12 +199,19 @@ def _joined(outputs):
     return joined
 
 
-def _output(output, study, section, record, links):
-    """The output as the page shows it, or None for an empty one. Scripts never pass.
+@dataclass(frozen=True)
+class _About:
+    """What every output of a page is shown with. made: from what and by which notebook, as HTML."""
 
-    links: names of pages, ids of images, and the page's ``markup.Numbers``.
-    """
-    notebook, (names, ids, numbers) = record["notebook"], links
+    path: Path
+    study: studies.Study
+    made: str
+    numbers: markup.Numbers
+    links: markup.Links
+
+
+def _output(output, section, about):
+    """The output as the page shows it, or None for an empty one. Scripts never pass."""
     if output.output_type == "stream":
         log = html.escape(output.text)
         return (
@@ -177,23 +223,23 @@ def _output(output, study, section, record, links):
             else None
         )
     if output.output_type == "error":
-        raise StudyError(f"{notebook}: holds an error ({output.ename}); run `make study` again")
+        raise StudyError(f"{about.path}: holds an error ({output.ename}); run `make study` again")
     kind = next((k for k in SHOWN if k in output.data), None)
     if kind is None:
         return None
     data = output.data[kind]
     if kind == "image/png":
-        figure = output.get("metadata", {}).get("study", {}).get("figure")
-        folder = study.run / "figures"
+        figure = _figure(output)
+        folder = about.study.run / "figures"
         missing = [s for s in ("svg", "png") if not (folder / f"{figure}.{s}").is_file()]
         if not figure or missing:
             lost = f"{figure}.{missing[0]} is missing" if figure else "was not saved under a name"
-            raise StudyError(f"{notebook}, section “{section}”: a figure {lost}; run it again")
-        return _html(markup.figure(folder, figure, section, notebook, numbers))
+            raise StudyError(f"{about.path}, section “{section}”: a figure {lost}; run it again")
+        return _html(markup.figure(folder, figure, section, about))
     if kind == "text/html":
-        return _html(markup.tables(markup.clean(data), study, section, notebook, numbers, ids))
+        return _html(markup.tables(markup.clean(data), section, about))
     if kind == "text/markdown":
-        return _html(markup.sentences(data, names, ids))
+        return _html(markup.sentences(data, about.links))
     return new_output("display_data", {kind: data})
 
 
@@ -220,13 +266,25 @@ def origin(study, record, path):
     ]
     made = "".join(f"<li>{_file(study, name)}</li>" for name in record["files"])
     body = "".join(f"<tr><th scope='row'>{k}</th><td>{v}</td></tr>" for k, v in rows)
-    rebuilt = [m["name"] for m in study.models if catalogue.entry(m["name"]).is_reconstruction]
-    notes = "".join(
-        f"<p class='study-note'>{html.escape(catalogue.footnote(name))}</p>" for name in rebuilt
-    )
     return (
-        f'{notes}<details class="study-origin" id="origin"><summary>Where this page came'
+        f'<details class="study-origin" id="origin"><summary>Where this page came'
         f" from</summary>\n<table>{body}</table>\n<p>Files made:</p><ul>{made}</ul></details>"
+    )
+
+
+def stand_ins(study, notebook):
+    """A note for each network that is a reconstruction and that the page shows without saying so
+    under a table, as HTML.
+    """
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
+    shown = " ".join(out.get("data", {}).get("text/html", "") for out in outputs)
+    pictures = re.findall(r'src="(figures/[\w.-]+\.svg)"', shown)
+    shown += "".join((study.run / name).read_text(encoding="utf-8") for name in pictures)
+    rebuilt = [m["name"] for m in study.models if catalogue.entry(m["name"]).is_reconstruction]
+    return "".join(
+        f"<p class='study-note'>{html.escape(catalogue.footnote(name))}</p>\n\n"
+        for name in rebuilt
+        if catalogue.label(name) in shown and f"{catalogue.label(name)} is a stand-in" not in shown
     )
 
 

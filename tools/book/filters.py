@@ -1,0 +1,51 @@
+"""Rows of a table that are a choice of test images, as links to just these in the case browser."""
+
+import html
+import re
+from urllib.parse import quote
+
+from bs4 import BeautifulSoup
+
+ANCHOR = '<a href="{link}">{text}</a>'
+
+
+def _group(row):
+    key = {"age_years": "age", "bmi_kg_m2": "bmi"}.get(row["variable"], row["variable"])
+    number = re.fullmatch(r"([<≥]) ([\d.]+)", row["group"])
+    if number:
+        return f"where={quote(key + number[1] + number[2])}"
+    return f"{key}={quote(row['group'])}"
+
+
+def _failed(row):
+    if int(row["below"]):
+        return f"net={quote(row['model'])}&class={quote(row['class'])}&failed=failed"
+    return None
+
+
+#: table → (heading of the column that leads to the images, row of its CSV → filter or None)
+OF = {
+    "subgroups": ("group", _group),
+    "failed_images": ("below", _failed),
+    "failures": ("below", _failed),
+}
+
+
+def fill(cell, markup):
+    """Replace what a cell (of BeautifulSoup) holds by HTML."""
+    cell.clear()
+    cell.append(BeautifulSoup(markup, "html.parser"))
+
+
+def link(table, rows, name):
+    """Make the cells of one column of a table (of BeautifulSoup) links. rows: of its CSV."""
+    heading, of = OF[name]
+    head, *lines = [line.find_all(["th", "td"]) for line in table.find_all("tr")]
+    heads = [cell.get_text().strip() for cell in head]
+    if heading not in heads or len(lines) != len(rows):
+        return
+    for cells, row in zip(lines, rows, strict=True):
+        if chosen := of(row):
+            cell = cells[heads.index(heading)]
+            address = html.escape(f"cases.html#{chosen}")
+            fill(cell, ANCHOR.format(link=address, text=html.escape(cell.get_text().strip())))
