@@ -43,6 +43,7 @@ NOT_TRAINING = (
     "cross_validation",
     "seeds",
     "describe",
+    "headline",
     "time_limit_min",
     "images_per_patient",
     "max_patients",
@@ -242,7 +243,7 @@ def _meaning_problems(content):
         for part in (protocol, *protocol["models"], protocol.get("cross_validation", {})):
             yield from _range_problems(f"protocols.{name}", part)
         for key, wanted in [
-            ("headline", [content["headline"]]),
+            ("headline", [protocol.get("headline", content["headline"])]),
             *(
                 [("cross_validation.models", protocol["cross_validation"]["models"])]
                 if "cross_validation" in protocol
@@ -302,8 +303,9 @@ def load(name, protocol="quick"):
     if base not in content["protocols"]:
         raise StudyError(f"{path}: no protocol {base!r}; it has {', '.join(content['protocols'])}")
     spec = DEFAULTS | content["protocols"][base]
+    headline = spec.get("headline", content["headline"])
     for change in changes:
-        spec = _changed(spec, change, content["headline"])
+        spec = _changed(spec, change, headline)
     training = {k: v for k, v in spec.items() if k not in NOT_TRAINING}
     models = tuple(
         training | m | {"options": training["options"] | m.get("options", {})}
@@ -332,7 +334,6 @@ def load(name, protocol="quick"):
             "generator",
             "note",
             "split",
-            "headline",
             "target",
             "statistics",
         )
@@ -344,6 +345,7 @@ def load(name, protocol="quick"):
         ignored=tuple(content.get("ignored", ())),
         spec=spec,
         models=models,
+        headline=headline,
         **fields,
     )
 

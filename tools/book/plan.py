@@ -57,7 +57,7 @@ def _planned(sealed, study):
     folds = protocol.get("cross_validation", {})
     return {
         "Question": sealed.get("question", ""),
-        "Network examined": model_label(sealed["headline"]),
+        "Network examined": model_label(protocol.get("headline", sealed["headline"])),
         "Metric": f"{declared['metric']} of {declared['class']}",
         "Test": words(declared["test"]),
         "Interval": words(declared["interval"]),
