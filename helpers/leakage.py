@@ -203,8 +203,7 @@ def near_duplicates(images, index, threshold=THRESHOLD):
     one = evidence["split"].eq("test") ^ evidence["other_split"].eq("test")
     test = int((evidence["counts"] & one).sum())
     found = (
-        f"{across} pairs of different splits within {threshold} of {HASH_SIZE**2} bits, {test} with"
-        " a test image"
+        f"{across} pairs of different splits that look alike, {test} with a test image"
     ) + f"; {left_out} more within one split are not listed" * bool(left_out)
     return Gate("near-duplicate images", across == 0, found, evidence)
 

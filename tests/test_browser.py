@@ -134,8 +134,11 @@ def test_code_is_one_click_away(page, book):
     page.goto((book / "01_cohort.html").as_uri())
     code = page.locator("div.highlight").first
     assert not code.is_visible()
-    page.get_by_text("Show the code").first.click()
+    assert not page.get_by_text("Show the code").first.is_visible()
+    page.get_by_role("button", name="Show all code of this page").click()
     assert code.is_visible()
+    page.get_by_role("button", name="Hide all code of this page").click()
+    assert not code.is_visible()
 
 
 @pytest.fixture

@@ -128,17 +128,19 @@ def save(fig, study, name):
     return Saved(fig, name)
 
 
-def save_table(frame, study, name, note="", digits=3, columns=None):
+def save_table(frame, study, name, note="", digits=3, columns=None, only=None):
     """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler for reading
     (:mod:`helpers.figures.tables`).
 
     note: printed under the table (definitions, policy, assumptions), before what all rows share and
     a footnote for each network that is a reconstruction. Bounds stand in one column; P values as
-    journals print them. columns: those to show, in order (None: all); the file has every one.
+    journals print them. columns: those to show, in order (None: all); only: which rows, boolean
+    (None: all); the file has every one.
     """
     path = study.run / "tables" / f"{name}.csv"
     write_csv(frame, path)
     made(path)
+    frame = frame if only is None else frame[only]
     frame = frame if columns is None else frame[columns]
     shown, shared = tables.readable(frame.rename(columns=str).reset_index(drop=True), digits, note)
     styler = (

@@ -19,24 +19,40 @@ def cases(study, arrays, chosen, drawn, width=5.2):
 
     chosen: heading → image_id; drawn: uint8 (N, H, W) of the network, in the order of ``arrays``.
     """
-    side = width / 2
+    ids = arrays.index["image_id"].to_numpy()
+    places = {heading: int(np.flatnonzero(ids == name)[0]) for heading, name in chosen.items()}
+    sizes = [_size(arrays, place, image(study, arrays, place)) for place in places.values()]
+    heights = [width / 2 * high / wide + 0.35 for high, wide in sizes]
     fig, axes = plt.subplots(
-        len(chosen), 2, figsize=(width, (side + 0.35) * len(chosen)), squeeze=False
+        *(len(chosen), 2), figsize=(width, sum(heights)), squeeze=False, height_ratios=heights
     )
-    for (plain, outlined), (heading, image_id) in zip(axes, chosen.items(), strict=True):
-        place = int(np.flatnonzero(arrays.index["image_id"] == image_id)[0])
-        row, pixels = arrays.index.iloc[place], image(study, arrays, place)
-        size = extent(row, arrays.masks.shape[-1], pixels.shape)
-        for ax in (plain, outlined):
-            ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, size[1], size[0], 0))
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+    for (plain, beside), (heading, place) in zip(axes, places.items(), strict=True):
+        size = show(plain, study, arrays, place)
+        outlined(beside, study, arrays, place, drawn)
         plain.set_title(heading, fontsize=8)
-        _outlines(outlined, study, arrays.masks[place], size, reference=True)
-        _outlines(outlined, study, drawn[place], size)
-        if scale_known(row):
+        if scale_known(arrays.index.iloc[place]):
             _bar(plain, size)
     return fig
+
+
+def show(ax, study, arrays, place):
+    """Draw an image as its file has it; returns its height and width (:func:`extent`)."""
+    pixels = image(study, arrays, place)
+    size = _size(arrays, place, pixels)
+    ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, size[1], size[0], 0))
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    return size
+
+
+def outlined(ax, study, arrays, place, drawn):
+    """Draw an image with the reference in white and the network's outline in its classes' colours.
+
+    drawn: uint8 (N, H, W) of the network, in the order of ``arrays``.
+    """
+    size = show(ax, study, arrays, place)
+    _outlines(ax, study, arrays.masks[place], size, reference=True)
+    _outlines(ax, study, drawn[place], size)
 
 
 def image(study, arrays, place):
@@ -47,6 +63,10 @@ def image(study, arrays, place):
     from helpers import readers  # every image format: a page without images must not need them
 
     return readers.read_image(path)[0] if Path(path).is_file() else arrays.images[place]
+
+
+def _size(arrays, place, pixels):
+    return extent(arrays.index.iloc[place], arrays.masks.shape[-1], pixels.shape)
 
 
 def scale_known(row):

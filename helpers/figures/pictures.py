@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from helpers import figures
+from helpers.figures import fullsize
 
 
 def _position(arrays, image_id):
@@ -57,12 +58,7 @@ def contours(study, arrays, image_ids, masks, dice, columns=4):
     for ax in axes.flat:
         ax.axis("off")
     for ax, image_id in zip(axes.flat, image_ids, strict=False):
-        place = _position(arrays, image_id)
-        ax.imshow(arrays.images[place], cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
-        for c in study.foreground:
-            for mask, colour in ((arrays.masks[place], "white"), (masks[place], c.colour)):
-                if (mask == c.index).any():
-                    ax.contour(mask == c.index, levels=[0.5], colors=[colour], linewidths=1.1)
+        fullsize.outlined(ax, study, arrays, _position(arrays, image_id), masks)
         ax.set_title(
             f"{image_id}: Dice {dice[image_id]:.2f}", loc="center", fontsize=7, fontweight="normal"
         )

@@ -169,6 +169,15 @@ def devices(images):
     return counts.rename_axis("device").reset_index(name="images")
 
 
+def devices_in_words(table):
+    """Which machines the images come from, Markdown. table: of :func:`devices`."""
+    named = [f"{row.device} ({row.images} images)" for row in table.itertuples()]
+    if list(table["device"]) == ["not recorded"]:
+        return "The ultrasound device is not recorded for any image."
+    one = " **One device: nothing here says how the network does on another.**"
+    return f"Ultrasound device: {'; '.join(named)}.{one if len(table) == 1 else ''}"
+
+
 def printed(study):
     """The Table 1 that the study's paper prints, as ``stats.printed_table1`` gives it: (summary, P
     values); NotComputable where it prints none.

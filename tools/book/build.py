@@ -135,8 +135,10 @@ def write_source(study, notebooks, source):
         (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
         names.append("cases")
     names += ["plan", "claim", "card", "data", "definitions"]
-    (source / "data.md").write_text(trail.data(study, pages.makers(notebooks)), encoding="utf-8")
-    (source / "definitions.md").write_text(trail.definitions(), encoding="utf-8")
+    (source / "data.md").write_text(
+        trail.data(study, pages.makers([*notebooks, *trainings(study)])), encoding="utf-8"
+    )
+    (source / "definitions.md").write_text(trail.definitions(links), encoding="utf-8")
     (source / "plan.md").write_text(plan.page(study), encoding="utf-8")
     (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
     (source / "card.md").write_text(claim.card(study), encoding="utf-8")

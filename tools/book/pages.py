@@ -70,7 +70,7 @@ def makers(paths):
     notebooks.
     """
     return {
-        Path(name).stem: "index" if path.stem == "00_summary" else path.stem
+        Path(name).stem: _page(path)
         for path in paths
         for name in read(path)[1]["files"]
         if name.endswith(".csv") and Path(name).parent.name == "tables"
@@ -124,7 +124,7 @@ def labels(paths):
     """
     found = {}
     for path in paths:
-        name = "index" if path.stem == "00_summary" else path.stem
+        name = _page(path)
         numbers = markup.Numbers(name)
         outputs = [out for cell in read(path)[0].cells for out in cell.get("outputs", ())]
         for output in outputs:
@@ -286,6 +286,13 @@ def stand_ins(study, notebook):
         for name in rebuilt
         if catalogue.label(name) in shown and f"{catalogue.label(name)} is a stand-in" not in shown
     )
+
+
+def _page(path):
+    """The name of an executed notebook's page in the book."""
+    if path.stem == "03_train":
+        return slug(path)
+    return "index" if path.stem == "00_summary" else path.stem
 
 
 def slug(path):

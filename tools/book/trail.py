@@ -8,6 +8,7 @@ import pandas as pd
 
 from helpers import files, provenance
 from helpers.figures.tables import words
+from tools.book.filters import ANCHOR
 from tools.book.markup import grid
 
 #: what stands in a column of results/per_image.csv
@@ -31,9 +32,10 @@ PER_IMAGE = {
 }
 
 
-def definitions():
-    """The page of definitions: CORRECTNESS.md under a short title."""
+def definitions(links):
+    """The page of definitions: CORRECTNESS.md under a short title, its pages as links."""
     text = (provenance.REPOSITORY / "CORRECTNESS.md").read_text(encoding="utf-8")
+    text = links.page(text, ANCHOR)
     title, _, rest = text.partition("\n")
     return f"# Definitions\n\n**{title.removeprefix('# ')}**\n{rest}"
 
@@ -66,8 +68,8 @@ def data(study, makers):
         text += (
             f'<p id="{html.escape(path.stem)}">'
             f'<a href="tables/{path.name}" download>{path.name}</a>'
-            f"{shown}<br>columns: {html.escape(columns)}<br>sha256"
-            f" <code>{files.sha256(path)}</code></p>\n"
+            f"{shown}</p>\n<details class='study-finding'><summary>columns and sha256</summary>"
+            f"{html.escape(columns)}<br><code>{files.sha256(path)}</code></details>\n"
         )
     return text
 
