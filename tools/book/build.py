@@ -18,7 +18,7 @@ from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from helpers.workflow import results
-from tools.book import cases, claim, crate, markup, pack, pages, plan, readers, trail
+from tools.book import cases, claim, crate, judged, markup, pack, pages, plan, readers, trail
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
@@ -89,6 +89,8 @@ def make(study, out):
     if cases.available(study):
         cases.write(study, out)
         readers.write(study, out, ASSETS)
+        if (said := judged.answers(study)) is not None:
+            judged.write(study, said, out)
     (out / "manifest").mkdir()
     shutil.copy(study.root / "study.yml", out / "manifest" / "study.yml")
     if (study.run / "results").is_dir():
@@ -132,8 +134,13 @@ def write_source(study, notebooks, source):
         (source / "training.md").write_text(text, encoding="utf-8")
         names = [n for n in names if n < "03"] + ["training"] + [n for n in names if n > "03"]
     if cases.available(study):
-        (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
+        said = judged.answers(study)
+        told = cases.UNJUDGED if said is None else cases.JUDGED
+        (source / "cases.md").write_text(cases.PAGE + told, encoding="utf-8")
         names.append("cases")
+        if said is not None:
+            (source / f"{judged.NAME}.md").write_text(judged.page(study, said), encoding="utf-8")
+            names.append(judged.NAME)
     names += ["plan", "claim", "card", "data", "definitions"]
     (source / "data.md").write_text(
         trail.data(study, pages.makers([*notebooks, *trainings(study)])), encoding="utf-8"

@@ -29,8 +29,7 @@ html_theme.sidebar_secondary.remove: true
 Each image that the networks were examined on, with the outline taken as true (the *reference*) and each network's own.
 Drag the slider to compare two outlines; click a column to sort, for example the worst Dice first. *Dice*: 1 means the
 two outlines are the same, 0 that they share nothing. *HD95*: how far apart the outlines are at their worst, leaving
-out the extreme 5 %. To judge the outlines without knowing whose they are:
-<a href="readers.html">the blinded reading</a>.
+out the extreme 5 %.
 
 <noscript><p>This page needs JavaScript, which this browser has switched off. The other pages do not.</p></noscript>
 <div id="cases" class="cases"></div>
@@ -39,6 +38,17 @@ out the extreme 5 %. To judge the outlines without knowing whose they are:
 <script src="_static/outline.js"></script>
 <script src="_static/cases.js"></script>
 """
+
+
+#: the last sentence of the page
+UNJUDGED = (
+    '\nTo judge the outlines without knowing whose they are: <a href="readers.html">the blinded'
+    " reading</a>. Nobody has yet.\n"
+)
+JUDGED = (
+    '\nReaders judged the outlines without knowing whose they are: <a href="judged.html">what they'
+    ' said</a>, and <a href="readers.html">the blinded reading</a> itself.\n'
+)
 
 
 def available(study):
