@@ -49,7 +49,8 @@ def test_real_images_leave_with_their_licence_and_in_few_bytes(study, tmp_path, 
         excerpt.write(real, ["00"], licence)
 
 
-def test_the_real_pages_show_the_kept_numbers():
+def test_the_real_pages_show_the_kept_numbers(monkeypatch):
+    monkeypatch.setattr(studies, "ROOT", provenance.REPOSITORY)
     place = provenance.REPOSITORY / "reports" / "femoral" / "excerpt"
     text = (place / "index.html").read_text(encoding="utf-8")
     assert len(text) < excerpt.MOST and "MIT License" in (place / "LICENSE").read_text()

@@ -154,6 +154,16 @@ def test_checklist_says_missing(study, book):
         assert (book / link).is_file(), link
 
 
+def test_the_card_repeats_the_front_page_and_shows_quotes_as_quotes(study, book):
+    front = pages.make(study.run / "notebooks" / "00_summary.ipynb", study, "index")
+    said = pages.below(front, ("A section",))
+    assert list(said) == ["A section"] and "Dice <strong>0.33</strong>" in said["A section"]
+    assert pages.below(front, ("Another",)) == {}
+    text = claim.card(study, said)
+    assert "## A section" in text and said["A section"] in text
+    assert "x27" not in (book / "card.html").read_text(encoding="utf-8")
+
+
 def test_one_altered_byte_is_found_and_named(study, book):
     place = book.parent
     assert not [*verify.seals(place), *verify.hashes(study, place), *verify.counted(study)]

@@ -5,7 +5,16 @@ import json
 import pandas as pd
 
 from helpers import figures, files, metrics
+from helpers.figures import tables
 
+#: settings that are a change of a picture, in words
+CHANGES = {
+    "scale": "{0:g} to {1:g} times as large",
+    "rotation_deg": "turned by {0:g}° to {1:g}°",
+    "shift": "shifted by up to {0:.0%}",
+    "flip_horizontal": "mirrored in {0:.0%}",
+    "gamma": "gamma {0:g} to {1:g}",
+}
 COLUMNS = ["split", "class", "IoU", "Dice", "precision", "recall"]
 
 
@@ -44,6 +53,24 @@ def pooled(counts):
     return metrics.pooled(own, ["split", "class"])[COLUMNS]
 
 
+def words(value):
+    """A setting as a page says it: a name, and what belongs to it in brackets."""
+    if not isinstance(value, dict):
+        return tables.words(str(value))
+    known = [_part(k, v) for k, v in value.items() if k != "name"]
+    said = ", ".join(known).replace("-", "−").replace("%", " %") or "none"
+    if "name" not in value:
+        return said
+    return tables.words(value["name"]) + (f" ({said})" if known else "")
+
+
+def _part(key, value):
+    if key in CHANGES:
+        return CHANGES[key].format(*(value if isinstance(value, list) else [value]))
+    value = tables.words(value) if isinstance(value, str) else value
+    return f"{'learning rate' if key == 'lr' else tables.words(key)} {value}"
+
+
 def procedure(study, spec, fold, seed, arrays):
     """The training procedure as a table (setting, value, meaning): what papers keep in a
     supplement.
@@ -54,13 +81,6 @@ def procedure(study, spec, fold, seed, arrays):
         if spec["class_weights"]
         else "all 1"
     )
-
-    def words(value):
-        return (
-            ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
-            if isinstance(value, dict)
-            else str(value)
-        )
 
     rows = [
         (

@@ -24,6 +24,13 @@ from tools.book.markup import escaped
 
 ASSETS = Path(__file__).parent / "book"
 SUMMARY = "00_summary"
+#: parts of the front page that the model card repeats
+CARD = (
+    "The answer",
+    "What should worry you",
+    "Is it better than the others?",
+    "What it does not show",
+)
 BESIDE = ("book.zip", "book.pdf", "seal.sha256")
 
 
@@ -141,6 +148,7 @@ def write_source(study, notebooks, source):
         if said is not None:
             (source / f"{judged.NAME}.md").write_text(judged.page(study, said), encoding="utf-8")
             names.append(judged.NAME)
+    front = next((p for p in made if p.name == "index"), None)
     names += ["plan", "claim", "card", "data", "definitions"]
     (source / "data.md").write_text(
         trail.data(study, pages.makers([*notebooks, *trainings(study)])), encoding="utf-8"
@@ -148,9 +156,10 @@ def write_source(study, notebooks, source):
     (source / "definitions.md").write_text(trail.definitions(links), encoding="utf-8")
     (source / "plan.md").write_text(plan.page(study), encoding="utf-8")
     (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
-    (source / "card.md").write_text(claim.card(study), encoding="utf-8")
+    (source / "card.md").write_text(
+        claim.card(study, pages.below(front, CARD) if front else {}), encoding="utf-8"
+    )
     contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"
-    front = next((p for p in made if p.name == "index"), None)
     if front is None:
         (source / "index.md").write_text(
             f"# {escaped(study.title)}\n\n{escaped(study.question)}\n\n{contents}\n",

@@ -118,6 +118,19 @@ def make(path, study, name, title=None, links=markup.NOTHING):
     return Page(name, title, notebook)
 
 
+def below(page, headings):
+    """What a page says in sentences below each of some headings: heading → HTML."""
+    found, here = {}, None
+    for cell in page.notebook.cells:
+        if cell.cell_type == "markdown" and (own := re.search(r"^## (.*)$", cell.source, re.M)):
+            here = own[1] if own[1] in headings else None
+        shown = [out.get("data", {}).get("text/html", "") for out in cell.get("outputs", ())]
+        said = [text for text in shown if text.startswith('<div class="study-text">')]
+        if here and said:
+            found[here] = found.get(here, "") + "".join(said)
+    return found
+
+
 def labels(paths):
     """'tables/areas' → ('Table 6.2', its address in the book), of every numbered table and figure
     of the executed notebooks.
