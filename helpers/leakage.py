@@ -102,7 +102,8 @@ def pairs_within(bits, threshold):
     words = np.ascontiguousarray(np.packbits(bits, axis=1).view(np.uint64).T)
 
     def later(one):
-        bits = sum((np.bitwise_count(w[one + 1 :] ^ w[one]) for w in words), start=np.uint16(0))
+        differ = [np.bitwise_count(word[one + 1 :] ^ word[one]) for word in words]
+        bits = np.sum(differ, axis=0, dtype=np.uint16)
         near = np.flatnonzero(bits <= threshold)
         return np.full(len(near), one), one + 1 + near, bits[near].astype(int)
 

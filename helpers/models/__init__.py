@@ -9,7 +9,7 @@
 outputs return logits for which both hold. ``training_loss`` hides deep supervision and auxiliary
 heads. A clip network (``clip_length(network)`` > 1) reads the batch as consecutive frames of one
 patient, ``clip_length`` frames a clip, the last clip filled by repetition. What is known of a
-network (label, footnote, reconstruction or not) is in ``catalogue``, which needs no torch.
+network (label, source, reconstruction or not) is in ``catalogue``, which needs no torch.
 """
 
 import importlib
@@ -17,7 +17,7 @@ import inspect
 import warnings
 
 from helpers.errors import StudyError
-from helpers.models.catalogue import NAMES, entry, footnote, label
+from helpers.models.catalogue import NAMES, entry, label
 
 __all__ = [
     "NAMES",
@@ -25,7 +25,6 @@ __all__ = [
     "clip_length",
     "encoder_parameters",
     "entry",
-    "footnote",
     "freeze_encoder",
     "label",
     "provenance",
@@ -52,11 +51,8 @@ def build(name, in_channels, classes, encoder_weights="none", **options):
             f"{name}: needs at least one channel and one class, got {in_channels} and {classes}"
         )
     module = importlib.import_module(f"helpers.models.{found.module}")
-    known = [
-        p.name
-        for p in inspect.signature(module.Model).parameters.values()
-        if p.kind is p.KEYWORD_ONLY
-    ]
+    signature = inspect.signature(module.Model).parameters.values()
+    known = [p.name for p in signature if p.kind is p.KEYWORD_ONLY]
     if found.module == "zoo":
         options["architecture"] = name[4:]
     elif unknown := sorted(set(options) - set(known)):
@@ -108,7 +104,5 @@ def freeze_encoder(network, frozen):
 
 
 def provenance(network):
-    """Where the weights started: dict(encoder_weights, architecture, file, sha256), or
-    encoder_weights 'none'.
-    """
+    """Where the weights started: as ``encoders.load`` gives it, or encoder_weights 'none'."""
     return getattr(network, "pretrained", None) or {"encoder_weights": "none"}

@@ -32,7 +32,7 @@ class Model(Network):
 
     stride = 8
 
-    def __init__(self, in_channels, classes, *, width=44, dilated=True, init="he"):
+    def __init__(self, in_channels, classes, *, width=44, dilated=True):
         super().__init__(in_channels, classes)
         self.outputs = sigmoid_outputs(classes)
         widths = [width, 2 * width, 4 * width]
@@ -48,7 +48,7 @@ class Model(Network):
         self.raise_ = nn.ModuleList(nn.Conv2d(2 * w, w, 3, padding=1) for w in reversed(widths))
         self.up = nn.ModuleList(plain_pair(2 * w, w) for w in reversed(widths))
         self.head = nn.Conv2d(width, self.outputs, 1)
-        initialise(self, init)
+        initialise(self, "he")
 
     def logits(self, images):
         maps = encode(images, self.down)
