@@ -137,7 +137,7 @@ def encoder_files(spec):
 
 def cache_settings(study):
     """Everything in study.yml that the cached arrays depend on, as text."""
-    keys = ("image_size", "images_per_patient", "max_patients")
+    keys = ("image_size", "images_per_patient", "max_patients", "split")
     folds = study.spec.get("cross_validation", {}).get("folds")
     classes = [[(c.index, c.name, c.colour, c.labels) for c in study.classes], study.ignored]
     return json.dumps([[study.spec.get(k) for k in keys], folds, study.split.get("seed"), classes])
