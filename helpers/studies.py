@@ -34,6 +34,7 @@ DEFAULTS = {
     "normalise": "none",
     "freeze_epochs": 0,
     "checkpoint": "best",
+    "ema": 0,
     "channels": 3,
     "options": {},
     "time_limit_min": 600,

@@ -66,9 +66,11 @@ def fit(
     )
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
     optimiser = schedule.optimiser(spec["optimiser"], network)
+    average = schedule.average(network, spec["ema"])
+    judged = network if average is None else average.module  # what is validated and kept
     key = _key(network, arrays, train, val, spec, class_weights, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    state = checkpoint.load_state(folder, network, optimiser, key, device)
+    state = checkpoint.load_state(folder, network, optimiser, key, device, average)
     if state:
         print(f"{label}: going on after epoch {state['epoch']} of {epochs}", flush=True)
     state = state or {"key": key, "epoch": 0, "best": math.inf, "history": []}
@@ -81,7 +83,7 @@ def fit(
         right.append((logits.detach().argmax(1) == y).float().mean())
         return criterion(logits, y)
 
-    def step_on(positions, draw=None):
+    def step_on(network, positions, draw=None):
         """Loss and accuracy of a batch, as tensors: a number would wait for the device."""
         x, y = images[positions][:, None], masks[positions].long()
         if draw is not None and spec["augmentation"]:
@@ -105,9 +107,12 @@ def fit(
             )
             schedule.set_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
-            loss, accuracy = step_on(torch.from_numpy(train[part.numpy()]).to(device), draw)
+            positions = torch.from_numpy(train[part.numpy()]).to(device)
+            loss, accuracy = step_on(network, positions, draw)
             loss.backward()
             optimiser.step()
+            if average is not None:
+                average.update_parameters(network)
             seen.append(torch.stack([loss.detach(), accuracy]))
         train_loss, train_accuracy = torch.stack(seen).double().mean(0).tolist()
         if not math.isfinite(train_loss):
@@ -116,7 +121,7 @@ def fit(
                 " study.yml"
             )
         val_loss, val_accuracy = (
-            _validate(network, step_on, val, spec["batch"], clip) if len(val) else (math.nan,) * 2
+            _validate(judged, step_on, val, spec["batch"], clip) if len(val) else (math.nan,) * 2
         )
         seconds = time.monotonic() - started
         state["history"].append(
@@ -133,7 +138,7 @@ def fit(
         state["epoch"] = epoch + 1
         if spec["checkpoint"] == "best" and val_loss < state["best"]:  # never one that is no number
             state["best"] = val_loss
-            best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+            best = {name: tensor.clone() for name, tensor in judged.state_dict().items()}
         left = (time.monotonic() - began) / (epoch + 1 - first) * (epochs - epoch - 1)
         print(
             f"{label}: epoch {epoch + 1}/{epochs}, loss {train_loss:.4f}, validation"
@@ -143,7 +148,7 @@ def fit(
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
             if best:
                 checkpoint.save_tensors(best, folder / "best.safetensors")
-            checkpoint.save_state(folder, network, optimiser, state)
+            checkpoint.save_state(folder, network, optimiser, state, average)
             saved = time.monotonic()
     if spec["checkpoint"] == "best":
         if not math.isfinite(state["best"]):
@@ -153,6 +158,8 @@ def fit(
             )
         kept = best or load_file(folder / "best.safetensors", device=str(device))
         network.load_state_dict(kept)
+    else:
+        network.load_state_dict(judged.state_dict())
     if not all(bool(t.isfinite().all()) for t in network.state_dict().values()):
         raise StudyError(
             f"{label}: the kept weights are not finite; lower optimiser.lr in study.yml"
@@ -191,7 +198,9 @@ def _validate(network, step_on, val, batch, clip):
     size = max(1, batch // clip) * clip
     with torch.no_grad():
         parts = [val[i : i + size] for i in range(0, len(val), size)]
-        found = torch.stack([torch.stack(step_on(torch.from_numpy(p))) * len(p) for p in parts])
+        found = torch.stack(
+            [torch.stack(step_on(network, torch.from_numpy(p))) * len(p) for p in parts]
+        )
     return (found.double().sum(0) / len(val)).tolist()
 
 
