@@ -176,7 +176,7 @@ def settings(study, without=()):
 def training_code(model):
     """Digest of every module that the training of a network runs."""
     network = f"helpers/models/{catalogue.entry(model).module}.py"
-    starts = ("helpers/training/loop.py", network)
+    starts = ("helpers/training/fold.py", network)
     sources = provenance.sources(*(provenance.REPOSITORY / name for name in starts))
     return provenance.digest(
         [[name, files.known_sha256(provenance.REPOSITORY / name)] for name in sources]
