@@ -10,19 +10,25 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from helpers import datasets, files, metrics, models, provenance
 from helpers.errors import StudyError
 from helpers.models import inference
+from helpers.studies import Study
 from helpers.training import augment, checkpoint, losses, schedule
 
 
-def _batches(count, batch, clip, generator):
+def _batches(
+    count: int, batch: int, clip: int, generator: torch.Generator
+) -> tuple[torch.Tensor, ...]:
     """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
     last one is left out where there is a full one, as in the public code (a single sample would
     break batch normalisation).
@@ -34,17 +40,17 @@ def _batches(count, batch, clip, generator):
 
 
 def fit(
-    network,
-    arrays,
-    train,
-    val,
-    spec,
-    class_weights,
-    seed,
-    folder,
-    label="",
-    checkpoint_seconds=60.0,
-):
+    network: nn.Module,
+    arrays: datasets.Arrays,
+    train: np.ndarray,
+    val: np.ndarray,
+    spec: dict,
+    class_weights: list[float],
+    seed: int,
+    folder: Path,
+    label: str = "",
+    checkpoint_seconds: float = 60.0,
+) -> tuple[pd.DataFrame, dict]:
     """Train and return (history DataFrame, normalisation dict); the network holds the kept weights
     afterwards.
 
@@ -77,11 +83,13 @@ def fit(
     best = None  # weights of the lowest validation loss, where this run has met them
     right = []  # accuracy of each output of the latest step; the last output is the network's own
 
-    def watched(logits, y):
+    def watched(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         right.append((logits.detach().argmax(1) == y).float().mean())
         return criterion(logits, y)
 
-    def step_on(positions, draw=None):
+    def step_on(
+        positions: torch.Tensor, draw: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss and accuracy of a batch, as tensors: a number would wait for the device."""
         x, y = images[positions][:, None], masks[positions].long()
         if draw is not None and spec["augmentation"]:
@@ -160,7 +168,15 @@ def fit(
     return pd.DataFrame(state["history"]), norm
 
 
-def _key(network, arrays, train, val, spec, class_weights, seed):
+def _key(
+    network: nn.Module,
+    arrays: datasets.Arrays,
+    train: np.ndarray,
+    val: np.ndarray,
+    spec: dict,
+    class_weights: list[float],
+    seed: int,
+) -> str:
     """Digest of everything a training depends on: settings, weights it starts from, the pixels and
     outlines it learns and chooses from, and the code. A state of another key is not gone on from.
     """
@@ -177,13 +193,15 @@ def _key(network, arrays, train, val, spec, class_weights, seed):
     )
 
 
-def _kept(history, spec):
+def _kept(history: pd.DataFrame, spec: dict) -> int:
     """The epoch (1-based) whose weights were kept."""
     row = history["val_loss"].idxmin() if spec["checkpoint"] == "best" else history.index[-1]
     return int(history.loc[row, "epoch"])
 
 
-def _validate(network, step_on, val, batch, clip):
+def _validate(
+    network: nn.Module, step_on: Callable, val: np.ndarray, batch: int, clip: int
+) -> list[float]:
     """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size
     of each batch.
     """
@@ -195,7 +213,16 @@ def _validate(network, step_on, val, batch, clip):
     return (found.double().sum(0) / len(val)).tolist()
 
 
-def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_seconds=60.0):
+def run(
+    study: Study,
+    spec: dict,
+    fold: str,
+    seed: int,
+    out: Path,
+    arrays: datasets.Arrays | None = None,
+    device: torch.device | str | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> pd.DataFrame:
     """Train one network on one fold and write everything about it to ``out``; returns its counts
     (DataFrame).
 
@@ -224,7 +251,8 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
         len(study.classes),
         encoder_weights=spec["encoder_weights"],
         **spec["options"],
-    ).to(device, memory_format=torch.channels_last)
+    ).to(device)
+    network = network.to(memory_format=torch.channels_last)
     label = f"{spec['name']} {fold} seed {seed}"
     weights = [c.weight for c in study.classes]
     started = provenance.now()
@@ -294,7 +322,15 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
     return counts
 
 
-def count(study, arrays, positions, predictions, model, fold, seed):
+def count(
+    study: Study,
+    arrays: datasets.Arrays,
+    positions: np.ndarray,
+    predictions: np.ndarray,
+    model: str,
+    fold: str,
+    seed: int,
+) -> pd.DataFrame:
     """The per-image rows of predictions (uint8 (N, H, W), one for each position): the columns of
     per_image.csv.
     """

@@ -7,7 +7,9 @@ see each function.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,17 +19,22 @@ from helpers.errors import StudyError
 TINY = 1e-12
 
 
-def _valid(target, ignore_index):
+def _valid(target: torch.Tensor, ignore_index: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Mask of pixels that count (bool N×H×W), and the target with the others set to 0."""
     valid = target != ignore_index
     return valid, torch.where(valid, target, 0)
 
 
-def _mean(values, valid):
+def _mean(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     return (values * valid).sum() / valid.sum().clamp(min=1)
 
 
-def cross_entropy(logits, target, weights=None, ignore_index=-100):
+def cross_entropy(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    ignore_index: int = -100,
+) -> torch.Tensor:
     """Weighted cross-entropy, divided by the sum of the pixels' class weights (torch's
     convention).
     """
@@ -38,8 +45,15 @@ def cross_entropy(logits, target, weights=None, ignore_index=-100):
 
 
 def focal(
-    logits, target, weights=None, *, form="as_coded", gamma=2.0, alpha=0.5, ignore_index=-100
-):
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    *,
+    form: str = "as_coded",
+    gamma: float = 2.0,
+    alpha: float = 0.5,
+    ignore_index: int = -100,
+) -> torch.Tensor:
     """Focal loss, mean over pixels (not divided by the weights). p: softmax of the true class,
     w: its class weight.
 
@@ -54,7 +68,9 @@ def focal(
     return _mean(-alpha * weighted * focus**gamma, valid)
 
 
-def _overlap(probabilities, labels, valid, over):
+def _overlap(
+    probabilities: torch.Tensor, labels: torch.Tensor, valid: torch.Tensor, over: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Per class 2·Σpy and Σp + Σy, summed over pixels and, with over='batch', over images."""
     dims = (0, 2, 3) if over == "batch" else (2, 3)
     truth = (
@@ -64,7 +80,15 @@ def _overlap(probabilities, labels, valid, over):
     return 2 * (probabilities * truth).sum(dims), (probabilities + truth).sum(dims)
 
 
-def dice(logits, target, *, smooth=1e-5, include_background=True, over="batch", ignore_index=-100):
+def dice(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    smooth: float = 1e-5,
+    include_background: bool = True,
+    over: str = "batch",
+    ignore_index: int = -100,
+) -> torch.Tensor:
     """1 − mean over classes of (2·Σpy + s)/(Σp + Σy + s), p the softmax.
 
     Sums over pixels and over the batch ('batch', as in the public VGG16 U-Net code) or per
@@ -77,14 +101,20 @@ def dice(logits, target, *, smooth=1e-5, include_background=True, over="batch", 
     return 1 - ((both + smooth) / (total + smooth))[..., first:].mean()
 
 
-def _log_odds(logits):
+def _log_odds(logits: torch.Tensor) -> torch.Tensor:
     """Foreground against background, N×(C−1)×H×W: the sigmoid outputs of a network with sigmoid
     per class.
     """
     return logits[:, 1:] - logits[:, :1]
 
 
-def bce(logits, target, weights=None, *, ignore_index=-100):
+def bce(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+) -> torch.Tensor:
     """Binary cross-entropy of each foreground class's sigmoid, mean over classes and pixels.
 
     The sigmoid is that of logit_class − logit_background; with one foreground class this equals
@@ -100,7 +130,14 @@ def bce(logits, target, weights=None, *, ignore_index=-100):
     return _mean(losses.mean(1), valid)
 
 
-def sigmoid_dice(logits, target, *, smooth=1e-5, over="image", ignore_index=-100):
+def sigmoid_dice(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    smooth: float = 1e-5,
+    over: str = "image",
+    ignore_index: int = -100,
+) -> torch.Tensor:
     """Dice loss of the foreground sigmoids (as in ``bce``), per image by default (public
     U-Net++ code).
     """
@@ -111,7 +148,7 @@ def sigmoid_dice(logits, target, *, smooth=1e-5, over="image", ignore_index=-100
     return 1 - ((both + smooth) / (total + smooth))[..., 1:].mean()
 
 
-def log_cosh_dice(logits, target, **options):
+def log_cosh_dice(logits: torch.Tensor, target: torch.Tensor, **options: Any) -> torch.Tensor:
     """ln cosh of the Dice loss (Jadon 2020); options as in ``dice``."""
     loss = dice(logits, target, **options)
     return loss + F.softplus(-2 * loss) - math.log(2)
@@ -130,7 +167,7 @@ DEFAULTS = {
 }
 
 
-def resolve(spec):
+def resolve(spec: dict) -> dict:
     """A loss entry with its defaults filled in; StudyError names an unknown loss, key or value."""
     spec = dict(spec)
     name = spec.pop("name", None)
@@ -156,7 +193,7 @@ def resolve(spec):
     return {"name": name, **full}
 
 
-def build(spec, class_weights=None):
+def build(spec: dict, class_weights: list[float] | None = None) -> Callable:
     """The loss that a study names: callable(logits N×C×H×W, target N×H×W int64) -> scalar
     tensor.
 
@@ -169,7 +206,9 @@ def build(spec, class_weights=None):
     return partial(_combined, full, weights)
 
 
-def _combined(spec, weights, logits, target):
+def _combined(
+    spec: dict, weights: torch.Tensor | None, logits: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     ignore = spec["ignore_index"]
     if weights is not None:
