@@ -48,7 +48,8 @@ class Page:
         self.study = dataclasses.replace(given, statistics=given.statistics | settings)
         self.split, self.settings = split, self.study.statistics
         self.headline = self.study.headline
-        self._place, self._reasons = given, set()
+        self._place: studies.Study | SimpleNamespace = given
+        self._reasons = set()
         figures.use_style()
         if self.trial:
             self._place = SimpleNamespace(run=given.run / "tryout" / (name or "page"))
