@@ -93,8 +93,8 @@ def read_row(
     row: Any, data: Path, classes: Sequence[studies.Class], ignored: Sequence[str] = ()
 ) -> tuple[np.ndarray | None, np.ndarray | None, tuple[float, float] | None, list[str]]:
     """Read and check one row of images.csv: (image, mask, spacing or None, list of problems)."""
-    where, problems, arrays = f"image_id {row.image_id}", [], [None, None]
-    spacing = None
+    where, problems, spacing = f"image_id {row.image_id}", [], None
+    arrays: list[np.ndarray | None] = [None, None]
     for kind, name, expected in [
         ("image", row.image, row.sha256_image),
         ("mask", row.mask, row.sha256_mask),
