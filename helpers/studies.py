@@ -18,7 +18,7 @@ import pandas as pd
 import yaml
 
 from helpers.errors import StudyError, raise_all
-from helpers.schemas import ANNOTATIONS, IMAGES, PATIENTS, SPLITS, read_csv
+from helpers.schemas import ANNOTATIONS, EXTERNAL, IMAGES, PATIENTS, SPLITS, read_csv
 
 # jsonschema builds a grammar of web addresses for a second, where it can; nothing here checks one
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -37,6 +37,7 @@ DEFAULTS = {
     "normalise": "none",
     "freeze_epochs": 0,
     "checkpoint": "best",
+    "ema": 0,
     "channels": 3,
     "options": {},
     "time_limit_min": 600,
@@ -49,6 +50,7 @@ NOT_TRAINING = (
     "time_limit_min",
     "images_per_patient",
     "max_patients",
+    "classes",
 )
 
 
@@ -154,7 +156,8 @@ class _Strict(yaml.SafeLoader):
 
 
 def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dict:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    keys = [loader.construct_object(key, deep=True) for key in own]
     if twice := [key for key in keys if keys.count(key) > 1]:
         raise yaml.constructor.ConstructorError(
             None, None, f"key {twice[0]!r} is given twice", node.start_mark
@@ -239,6 +242,14 @@ def _meaning_problems(content: dict) -> Iterator[str]:
         if value not in names_[1:]:
             yield f"{key}: {value!r} is no foreground class; declared are {names_[1:]}"
     for name, protocol in content["protocols"].items():
+        learnt = protocol.get("classes", names_[1:])
+        if learnt != names_[1 : len(learnt) + 1]:
+            yield f"protocols.{name}.classes: the first of {names_[1:]}, in order; found {learnt}"
+        for key in {content["target"], content["statistics"]["class"]} - set(learnt):
+            yield f"protocols.{name}.classes: lack {key}, which the study is about"
+        people = [p for part in protocol.get("split", {}).values() for p in part]
+        if twice := sorted({str(p) for p in people if people.count(p) > 1}):
+            yield f"protocols.{name}.split: names {', '.join(twice)} twice"
         models = [m["name"] for m in protocol["models"]]
         if len({re.sub(r"[^A-Za-z0-9_.+-]", "-", m) for m in models}) < len(models):
             yield f"protocols.{name}.models: every network and its folder once, found {models}"
@@ -323,6 +334,8 @@ def load(name: str, protocol: str = "quick") -> Study:
         )
         for c in content["classes"]
     )
+    learnt = 1 + len(spec.get("classes", classes[1:]))
+    ignored = [str(label) for c in classes[learnt:] for label in _labels(c)]
     optional = {"question": "", "paper": None, "generator": None, "note": ""}
     fields: dict[str, Any] = {
         k: content.get(k, optional.get(k))
@@ -343,17 +356,34 @@ def load(name: str, protocol: str = "quick") -> Study:
     return Study(
         name=name,
         protocol=protocol,
-        classes=classes,
-        ignored=tuple(content.get("ignored", ())),
+        classes=classes[:learnt],
+        ignored=(*content.get("ignored", ()), *ignored),
         spec=spec,
         models=models,
         **fields,
     )
 
 
+def _labels(one: Class) -> list:
+    """What a mask file may call a class: its names, and its index unless other values are given."""
+    values = any(str(label).isdecimal() for label in one.labels)
+    return [one.name, one.title, *one.labels, *([] if values else [one.index])]
+
+
+def _divided(frame: pd.DataFrame, split: dict, path: Path) -> pd.DataFrame:
+    """The frame with the protocol's own split: the patients that it names, all others in train;
+    external images stay external where it does not name them.
+    """
+    told = {str(patient): part for part, some in split.items() for patient in some}
+    unknown = sorted(set(told) - set(frame["patient_id"]))
+    raise_all((f"split: no patient {p} in images.csv" for p in unknown), path)
+    rest = frame["split"].where(frame["split"] == EXTERNAL, "train")
+    return frame.assign(split=frame["patient_id"].map(told).fillna(rest))
+
+
 def images(study: Study) -> pd.DataFrame:
     """images.csv of a study, validated: DataFrame in file order, without excluded rows, under the
-    protocol's subset.
+    protocol's subset and split.
 
     Columns as in ``IMAGES``; pixel_spacing_mm float (NaN unknown), everything else text (NaN
     unknown).
@@ -370,6 +400,8 @@ def images(study: Study) -> pd.DataFrame:
         )
         out = people.loc[people["excluded"].notna(), "patient_id"] if "excluded" in people else []
         frame = frame[~frame["patient_id"].isin(out)]
+    if split := study.spec.get("split"):
+        frame = _divided(frame, split, study.root / "study.yml")
     raise_all(_split_problems(frame, study.split.get("unit", "patient")), path)
     if limit := study.spec.get("max_patients"):
         first = frame.drop_duplicates("patient_id").groupby("split").head(limit)["patient_id"]

@@ -50,9 +50,9 @@ def build(
 
     in_channels: 1 or 3 (others where the encoder is not pretrained); classes: background included,
     ≥ 1. encoder_weights: 'none', 'imagenet' or a safetensors path (see ``encoders.load``). options:
-    the network's own (keyword arguments of its class). Returns nn.Module, images N×C×H×W -> logits
-    N×classes×H×W. StudyError for an unknown network or option, or weights for a network without
-    such an encoder.
+    mirrored (see ``blocks.Network``), and the network's own (keyword arguments of its class).
+    Returns nn.Module, images N×C×H×W -> logits N×classes×H×W. StudyError for an unknown network or
+    option, or weights for a network without such an encoder.
     """
     found = entry(name)
     if in_channels < 1 or classes < 1:
@@ -65,18 +65,21 @@ def build(
         for p in inspect.signature(module.Model).parameters.values()
         if p.kind is p.KEYWORD_ONLY
     ]
+    mirrored = options.pop("mirrored", False)
     if found.module == "zoo":
         options["architecture"] = name[4:]
     elif unknown := sorted(set(options) - set(known)):
         raise StudyError(
             f"{name} has no option {', '.join(unknown)}; its options are"
-            f" {', '.join(known) or 'none'}"
+            f" {', '.join([*known, 'mirrored'])}"
         )
     if found.pretrained:
         options["encoder_weights"] = encoder_weights
     elif encoder_weights not in (None, "none"):
         raise StudyError(f"{name} has no encoder to pretrain; say encoder_weights: none for it")
-    return module.Model(in_channels, classes, **options)
+    network = module.Model(in_channels, classes, **options)
+    network.mirrored = mirrored
+    return network
 
 
 def training_loss(

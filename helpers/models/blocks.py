@@ -18,12 +18,14 @@ class Network(nn.Module):
     A network down-samples by ``stride`` in all; other sizes are padded at the right and bottom by
     repeating the edge, and the logits are cropped back. Subclasses define ``logits(images)`` for
     sizes that fit. ``pretrained`` says where the encoder's weights came from (dict), None for a
-    random start.
+    random start. ``mirrored``: outside of training the logits are the mean of those of the image
+    and of its mirror image.
     """
 
     stride = 16
     clip_length = 1
     pretrained: dict[str, str] | None = None
+    mirrored = False
 
     def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
@@ -41,6 +43,12 @@ class Network(nn.Module):
         return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found = self._fitted(images)
+        if self.mirrored and not self.training:
+            found = (found + self._fitted(images.flip(-1)).flip(-1)) / 2
+        return found
+
+    def _fitted(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]
         return self.logits(self.prepare(images))[..., :height, :width]
 

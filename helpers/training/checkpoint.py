@@ -21,12 +21,18 @@ def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
 
 
 def save_state(
-    folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer, state: dict
+    folder: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    state: dict,
+    average: nn.Module | None = None,
 ) -> None:
     """The whole training state without pickle: tensors in safetensors, numbers in JSON (written
-    last).
+    last). average: the mean of the network over its steps, where the training keeps one.
     """
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
     for number, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in values.items()}
     name = f"state{state['epoch']}.safetensors"
@@ -43,6 +49,7 @@ def load_state(
     optimiser: torch.optim.Optimizer,
     key: str,
     device: torch.device,
+    average: nn.Module | None = None,
 ) -> dict | None:
     """The state of an interrupted training with the same key, restored; None where there is none.
 
@@ -61,9 +68,10 @@ def load_state(
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         print(f"{path}: not gone on from, training starts again ({error})", flush=True)
         return None
-    network.load_state_dict(
-        {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-    )
+    for name, module in (("network.", network), ("average.", average)):
+        if module is not None:
+            own = {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
+            module.load_state_dict(own)
     moments = {}
     for name, value in tensors.items():
         if name.startswith("optimiser."):

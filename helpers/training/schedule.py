@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import nn
+from torch.optim import swa_utils
 
 from helpers import models
 
@@ -65,3 +66,13 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group its share of the learning rate."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group["share"]
+
+
+def average(network: nn.Module, decay: float) -> swa_utils.AveragedModel | None:
+    """The running mean of a network over its steps, running means of its layers included: each step
+    moves it by 1 − ``decay`` towards the network (EMA). None for decay 0.
+    """
+    if not decay:
+        return None
+    moving = swa_utils.get_ema_multi_avg_fn(decay)
+    return swa_utils.AveragedModel(network, multi_avg_fn=moving, use_buffers=True)

@@ -139,7 +139,7 @@ def encoder_files(spec: dict) -> list[str]:
 
 def cache_settings(study: studies.Study) -> str:
     """Everything in study.yml that the cached arrays depend on, as text."""
-    keys = ("image_size", "images_per_patient", "max_patients")
+    keys = ("image_size", "images_per_patient", "max_patients", "split")
     folds = study.spec.get("cross_validation", {}).get("folds")
     classes = [[(c.index, c.name, c.colour, c.labels) for c in study.classes], study.ignored]
     return json.dumps([[study.spec.get(k) for k in keys], folds, study.split.get("seed"), classes])
@@ -178,7 +178,7 @@ def settings(study: studies.Study, without: Sequence[str] = ()) -> str:
 def training_code(model: str) -> str:
     """Digest of every module that the training of a network runs."""
     network = f"helpers/models/{catalogue.entry(model).module}.py"
-    starts = ("helpers/training/loop.py", network)
+    starts = ("helpers/training/fold.py", network)
     sources = provenance.sources(*(provenance.REPOSITORY / name for name in starts))
     return provenance.digest(
         [[name, files.known_sha256(provenance.REPOSITORY / name)] for name in sources]
