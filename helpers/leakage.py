@@ -8,8 +8,11 @@ sha256_image, cv_fold, one row an image.
 
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -18,6 +21,7 @@ from PIL import Image
 from scipy import ndimage
 
 from helpers.errors import raise_all
+from helpers.studies import Class, Study
 
 #: hash bits (of 256) up to which two images count as near-duplicates. Measured on 955 brachial-
 #: plexus images of 88
@@ -47,7 +51,7 @@ class Gate:
     evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def folds(index):
+def folds(index: pd.DataFrame) -> dict[str, np.ndarray]:
     """Every way the index divides the images, as {'main': labels, 'cross-validation': labels}
     (object arrays).
     """
@@ -57,7 +61,7 @@ def folds(index):
     return ways
 
 
-def patients_disjoint(index):
+def patients_disjoint(index: pd.DataFrame) -> Gate:
     """No patient has images in two splits, or in two folds of the cross-validation. Columns:
     division, patient, in.
     """
@@ -83,7 +87,7 @@ def patients_disjoint(index):
     )
 
 
-def identical(index):
+def identical(index: pd.DataFrame) -> Gate:
     """No file occurs byte for byte in two splits. Columns: image_id, other, split, other_split."""
     rows = []
     copies = index[index.duplicated("sha256_image", keep=False)]
@@ -98,7 +102,7 @@ def identical(index):
     return Gate("identical images", across == 0, found, evidence)
 
 
-def hashes(images):
+def hashes(images: np.ndarray) -> np.ndarray:
     """Perceptual hash (DCT) of every image, uint8 (N, H, W) → bool (N, 256)."""
     found = np.empty((len(images), HASH_SIZE**2), bool)
     for number, image in enumerate(images):
@@ -107,7 +111,7 @@ def hashes(images):
     return found
 
 
-def pairs_within(bits, threshold):
+def pairs_within(bits: np.ndarray, threshold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every two hashes that differ in at most threshold bits, closest first: first, second and
     distance (int arrays; first < second). bits: bool (N, 256).
 
@@ -119,7 +123,7 @@ def pairs_within(bits, threshold):
     count, half = len(words), words.shape[1] // 2
     rows, columns = 128, 4096  # a tile of 4 MB stays near the processor
 
-    def tile(top, left):
+    def tile(top: int, left: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         one, other = words[top : top + rows], words[left : left + columns]
         differ = np.bitwise_count(one[:, None, 0] ^ other[:, 0])
         for word in range(1, half):
@@ -145,7 +149,7 @@ def pairs_within(bits, threshold):
     return first[order], second[order], distance[order]
 
 
-def details(images):
+def details(images: np.ndarray) -> np.ndarray:
     """Fine structure of every image, unit vectors float32 (N, 4096): 64 × 64 px less its blur (2
     px).
     """
@@ -156,7 +160,7 @@ def details(images):
     return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-9)
 
 
-def _agreement(images, first, second):
+def _agreement(images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Correlation of the fine structure of pairs of images, float32; a few thousand at a time."""
     found = np.zeros(len(first), np.float32)
     order = np.lexsort((second, first))  # pairs of one image come together
@@ -169,7 +173,7 @@ def _agreement(images, first, second):
     return found
 
 
-def near_duplicates(images, index, threshold=THRESHOLD):
+def near_duplicates(images: np.ndarray, index: pd.DataFrame, threshold: int = THRESHOLD) -> Gate:
     """No two images of different splits look alike: their perceptual hashes differ in more than
     threshold bits.
 
@@ -209,7 +213,7 @@ def near_duplicates(images, index, threshold=THRESHOLD):
     return Gate("near-duplicate images", across == 0, found, evidence)
 
 
-def classes_present(masks, index, classes):
+def classes_present(masks: np.ndarray, index: pd.DataFrame, classes: Sequence[Class]) -> Gate:
     """Every class has pixels in every split and fold. masks: uint8 (N, H, W).
 
     Columns: division, part, class, images (how many show the class).
@@ -232,7 +236,7 @@ def classes_present(masks, index, classes):
     return Gate("classes present", not missing, found, evidence)
 
 
-def normalisation(records, arrays):
+def normalisation(records: list[dict], arrays: Any) -> Gate:
     """Mean and deviation that the networks were fed with come from their training images alone:
     computed again.
 
@@ -265,7 +269,7 @@ def normalisation(records, arrays):
     return Gate("normalisation", wrong == 0, found, evidence)
 
 
-def _mean_and_deviation(images, positions):
+def _mean_and_deviation(images: np.ndarray, positions: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation of the pixels of some images, as shares of 255 (floats); from
     their histogram, a thousand images at a time.
     """
@@ -277,7 +281,7 @@ def _mean_and_deviation(images, positions):
     return mean, np.sqrt(np.average((values - mean) ** 2, weights=counts))
 
 
-def records(study):
+def records(study: Study) -> list[dict]:
     """What every training of a study wrote about itself (weights.json), as a list of dicts in path
     order.
     """
@@ -286,12 +290,12 @@ def records(study):
     ]
 
 
-def quick(index, masks, classes):
+def quick(index: pd.DataFrame, masks: np.ndarray, classes: Sequence[Class]) -> list[Gate]:
     """The gates that are told at load as well, before anything is trained (list)."""
     return [patients_disjoint(index), identical(index), classes_present(masks, index, classes)]
 
 
-def run(study, arrays, threshold=THRESHOLD):
+def run(study: Study, arrays: Any, threshold: int = THRESHOLD) -> list[Gate]:
     """Every gate of a study on its checked images (``helpers.datasets.Arrays``), as a list."""
     return [
         *quick(arrays.index, arrays.masks, study.classes),
@@ -300,7 +304,7 @@ def run(study, arrays, threshold=THRESHOLD):
     ]
 
 
-def table(gates):
+def table(gates: list[Gate]) -> pd.DataFrame:
     """One row a gate: gate, result (passed, FAILED, does not apply), found."""
     words = {True: "passed", False: "FAILED", None: "does not apply"}
     return pd.DataFrame(
@@ -308,7 +312,7 @@ def table(gates):
     )
 
 
-def require(gates, heading="gates"):
+def require(gates: list[Gate], heading: Path | str = "gates") -> list[Gate]:
     """Raise one StudyError that lists every gate that failed; otherwise return the gates."""
     raise_all(
         [

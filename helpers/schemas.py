@@ -1,5 +1,8 @@
 """The tables of a manifest, declared once: which columns, of which kind, within which limits."""
 
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import pandera.pandas as pa
 
@@ -17,11 +20,11 @@ _INSIDE = r"^(?![/\\\\]|[A-Za-z]:)(?!(?:.*[/\\\\])?\.\.(?:[/\\\\]|$)).+$"
 _PERSON = r"^[\w.-]+(?: [\w.-]+)*$"
 
 
-def _text(description, **options):
+def _text(description: str, **options: Any) -> pa.Column:
     return pa.Column(str, description=description, **options)
 
 
-def _number(low, high, description):
+def _number(low: float, high: float, description: str) -> pa.Column:
     return pa.Column(
         float,
         pa.Check.in_range(low, high),
@@ -32,20 +35,20 @@ def _number(low, high, description):
     )
 
 
-def _optional(description):
+def _optional(description: str) -> pa.Column:
     return _text(description, required=False, nullable=True)
 
 
-def _id(description):
+def _id(description: str) -> pa.Column:
     return _text(description, checks=pa.Check.str_matches(r"^[A-Za-z0-9_.-]+$"), unique=True)
 
 
-def _file(description, unique=False):
+def _file(description: str, unique: bool = False) -> pa.Column:
     inside = pa.Check.str_matches(_INSIDE, error="a path inside DATA")
     return _text(description, checks=inside, unique=unique)
 
 
-def _sha(description):
+def _sha(description: str) -> pa.Column:
     return _text(description, checks=pa.Check.str_matches(r"^[0-9a-f]{64}$"))
 
 
@@ -101,7 +104,7 @@ TABLES = {
 }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Print data_manifest/README.md: every column of the manifest's tables."""
     print("# The manifest's tables\n")
     print("Written by `python -m helpers columns > data_manifest/README.md`; an empty cell is")
@@ -114,7 +117,7 @@ def main(arguments=None):
             print(f"| {column.name} | {absent} | {empty} | {column.description} |")
 
 
-def read_csv(path, schema):
+def read_csv(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """A CSV under a pandera schema, all cells as text unless the schema coerces; every problem with
     its row.
     """

@@ -9,9 +9,12 @@ import math
 import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import yaml
 
 from helpers.errors import StudyError, raise_all
@@ -90,21 +93,21 @@ class Study:
     models: tuple[dict, ...]
 
     @property
-    def root(self):
+    def root(self) -> Path:
         """The manifest folder, data_manifest/<name>."""
         return ROOT / "data_manifest" / self.name
 
     @property
-    def run(self):
+    def run(self) -> Path:
         """Where everything computed goes, runs/<name>."""
         return ROOT / "runs" / self.name
 
     @property
-    def foreground(self):
+    def foreground(self) -> tuple[Class, ...]:
         """The classes without background."""
         return self.classes[1:]
 
-    def model(self, name):
+    def model(self, name: str) -> dict:
         """The resolved training settings of one network (dict); StudyError when the protocol has
         none.
         """
@@ -117,7 +120,7 @@ class Study:
             f" {listed}"
         )
 
-    def trainings(self):
+    def trainings(self) -> list[tuple[str, str, int]]:
         """Every training of the protocol as (model, fold, seed); fold 'main' or 'cv1', 'cv2', …"""
         main = [(m["name"], "main", seed) for m in self.models for seed in self.spec["seeds"]]
         cv = self.spec.get("cross_validation")
@@ -128,7 +131,7 @@ class Study:
             for fold in folds
         ]
 
-    def training(self, model, fold):
+    def training(self, model: str, fold: str) -> dict:
         """The settings of one training: the network's, with the cross-validation's changes in its
         folds.
         """
@@ -139,7 +142,7 @@ class Study:
         return spec
 
 
-def names():
+def names() -> list[str]:
     """The studies that have a manifest with images, in alphabetical order."""
     return sorted(p.parent.name for p in (ROOT / "data_manifest").glob("*/study.yml"))
 
@@ -152,7 +155,7 @@ class _Strict(yaml.SafeLoader):
     """Safe YAML in which a key stands once, and every number is one."""
 
 
-def _mapping(loader, node, deep=False):
+def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dict:
     own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
     keys = [loader.construct_object(key, deep=True) for key in own]
     if twice := [key for key in keys if keys.count(key) > 1]:
@@ -162,7 +165,7 @@ def _mapping(loader, node, deep=False):
     return loader.construct_mapping(node, deep)
 
 
-def _number(loader, node):
+def _number(loader: _Strict, node: yaml.ScalarNode) -> float:
     value = loader.construct_yaml_float(node)
     if not math.isfinite(value):
         raise yaml.constructor.ConstructorError(
@@ -171,7 +174,7 @@ def _number(loader, node):
     return value
 
 
-def _whole(loader, node):
+def _whole(loader: _Strict, node: yaml.ScalarNode) -> int:
     if not re.fullmatch(r"[+-]?(0|[1-9][0-9]*)", node.value):  # 010 is 8 to YAML, 1:30 is 90
         raise yaml.constructor.ConstructorError(
             None, None, f"{node.value} is not a plain whole number", node.start_mark
@@ -184,7 +187,7 @@ _Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 _Strict.add_constructor("tag:yaml.org,2002:float", _number)
 
 
-def read_yaml(path):
+def read_yaml(path: Path | str) -> dict:
     """The YAML file as a dict; StudyError with the line when it cannot be read."""
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), _Strict)
@@ -208,13 +211,13 @@ _Validator = jsonschema.validators.extend(
 )
 
 
-def _schema_problems(content):
+def _schema_problems(content: dict) -> Iterator[str]:
     errors = _Validator(SCHEMA).iter_errors(content)
     for error in sorted(errors, key=lambda e: [str(p) for p in e.absolute_path]):
         yield f"{'.'.join(str(p) for p in error.absolute_path) or 'top level'}: {error.message}"
 
 
-def _meaning_problems(content):
+def _meaning_problems(content: dict) -> Iterator[str]:
     names_ = [c["name"] for c in content["classes"]]
     if [c["index"] for c in content["classes"]] != list(range(len(names_))):
         yield (
@@ -267,14 +270,14 @@ def _meaning_problems(content):
                 )
 
 
-def _range_problems(where, spec):
+def _range_problems(where: str, spec: dict) -> Iterator[str]:
     for key in ("scale", "rotation_deg", "gamma"):
         low, high = (spec.get("augmentation") or {}).get(key, (0, 0))
         if low > high:
             yield f"{where}.augmentation.{key}: the lower value first, found [{low}, {high}]"
 
 
-def _changed(spec, change, headline):
+def _changed(spec: dict, change: str, headline: str) -> dict:
     """A protocol with one change from the command line: size=96, epochs=10 or models=qvum+unet."""
     key, _, value = change.partition("=")
     if key == "models":
@@ -299,7 +302,7 @@ def _changed(spec, change, headline):
     return spec | {name: int(value), "models": models}
 
 
-def load(name, protocol="quick"):
+def load(name: str, protocol: str = "quick") -> Study:
     """Read and validate data_manifest/<name>/study.yml under one protocol; StudyError lists every
     problem.
     """
@@ -334,7 +337,7 @@ def load(name, protocol="quick"):
     learnt = 1 + len(spec.get("classes", classes[1:]))
     ignored = [str(label) for c in classes[learnt:] for label in _labels(c)]
     optional = {"question": "", "paper": None, "generator": None, "note": ""}
-    fields = {
+    fields: dict[str, Any] = {
         k: content.get(k, optional.get(k))
         for k in (
             "title",
@@ -361,13 +364,13 @@ def load(name, protocol="quick"):
     )
 
 
-def _labels(one):
+def _labels(one: Class) -> list:
     """What a mask file may call a class: its names, and its index unless other values are given."""
     values = any(str(label).isdecimal() for label in one.labels)
     return [one.name, one.title, *one.labels, *([] if values else [one.index])]
 
 
-def _divided(frame, split, path):
+def _divided(frame: pd.DataFrame, split: dict, path: Path) -> pd.DataFrame:
     """The frame with the protocol's own split: the patients that it names, all others in train;
     external images stay external where it does not name them.
     """
@@ -378,7 +381,7 @@ def _divided(frame, split, path):
     return frame.assign(split=frame["patient_id"].map(told).fillna(rest))
 
 
-def images(study):
+def images(study: Study) -> pd.DataFrame:
     """images.csv of a study, validated: DataFrame in file order, without excluded rows, under the
     protocol's subset and split.
 
@@ -408,7 +411,7 @@ def images(study):
     return frame.reset_index(drop=True)
 
 
-def _split_problems(frame, unit):
+def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
     known = (
         frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)
     )  # by image: a gate reports it
@@ -424,7 +427,7 @@ def _split_problems(frame, unit):
             yield f"split: no image is in {split!r}; every study needs train, val and test"
 
 
-def patients(study):
+def patients(study: Study) -> pd.DataFrame | None:
     """patients.csv (validated DataFrame, excluded people included), or None where the study has
     none.
     """
@@ -432,7 +435,7 @@ def patients(study):
     return read_csv(path, PATIENTS) if path.exists() else None
 
 
-def annotations(study):
+def annotations(study: Study) -> pd.DataFrame | None:
     """annotations.csv (image_id, rater, mask), or None where one mask an image is all there is."""
     path = study.root / "annotations.csv"
     return read_csv(path, ANNOTATIONS) if path.exists() else None

@@ -15,9 +15,15 @@ network (label, footnote, reconstruction or not) is in ``catalogue``, which need
 import importlib
 import inspect
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from helpers.errors import StudyError
 from helpers.models.catalogue import NAMES, entry, footnote, label
+
+if TYPE_CHECKING:  # the name of a network is looked up without torch
+    import torch
+    from torch import nn
 
 __all__ = [
     "NAMES",
@@ -37,7 +43,9 @@ __all__ = [
 warnings.filterwarnings("ignore", message="IProgress not found")
 
 
-def build(name, in_channels, classes, encoder_weights="none", **options):
+def build(
+    name: str, in_channels: int, classes: int, encoder_weights: str = "none", **options: Any
+) -> "nn.Module":
     """The network ``name`` with random weights, or a pretrained encoder where it has one.
 
     in_channels: 1 or 3 (others where the encoder is not pretrained); classes: background included,
@@ -74,7 +82,9 @@ def build(name, in_channels, classes, encoder_weights="none", **options):
     return network
 
 
-def training_loss(network, images, target, criterion):
+def training_loss(
+    network: "nn.Module", images: "torch.Tensor", target: "torch.Tensor", criterion: Callable
+) -> "torch.Tensor":
     """The loss of one batch as the network's paper trains it.
 
     images: float N×C×H×W; target: int64 N×H×W; criterion: callable(logits, target) -> scalar, from
@@ -85,18 +95,18 @@ def training_loss(network, images, target, criterion):
     return own(images, target, criterion) if own else criterion(network(images), target)
 
 
-def clip_length(network):
+def clip_length(network: "nn.Module") -> int:
     """How many consecutive frames the network reads together; 1 for all but clip networks."""
     return getattr(network, "clip_length", 1)
 
 
-def encoder_parameters(network):
+def encoder_parameters(network: "nn.Module") -> "list[nn.Parameter]":
     """The parameters of the pretrained encoder (list), empty when nothing was pretrained."""
     encoder = getattr(network, "encoder", None)
     return list(encoder.parameters()) if encoder is not None and network.pretrained else []
 
 
-def freeze_encoder(network, frozen):
+def freeze_encoder(network: "nn.Module", frozen: bool) -> int:
     """Freeze or release the pretrained encoder; returns how many numbers that concerns.
 
     Only what was pretrained is frozen (0 otherwise): a random encoder would stay random. Layers
@@ -110,7 +120,7 @@ def freeze_encoder(network, frozen):
     return sum(p.numel() for p in concerned)
 
 
-def provenance(network):
+def provenance(network: "nn.Module") -> dict[str, str]:
     """Where the weights started: dict(encoder_weights, architecture, file, sha256), or
     encoder_weights 'none'.
     """

@@ -2,6 +2,7 @@
 initialisation.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch
@@ -23,14 +24,14 @@ class Network(nn.Module):
 
     stride = 16
     clip_length = 1
-    pretrained = None
+    pretrained: dict[str, str] | None = None
     mirrored = False
 
-    def __init__(self, in_channels, classes):
+    def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
         self.in_channels, self.classes = in_channels, classes
 
-    def prepare(self, images):
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
         """Check the shape and pad to a multiple of ``stride``; ValueError for another number of
         channels.
         """
@@ -41,18 +42,20 @@ class Network(nn.Module):
         bottom, right = (-images.shape[2]) % self.stride, (-images.shape[3]) % self.stride
         return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         found = self._fitted(images)
         if self.mirrored and not self.training:
             found = (found + self._fitted(images.flip(-1)).flip(-1)) / 2
         return found
 
-    def _fitted(self, images):
+    def _fitted(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]
         return self.logits(self.prepare(images))[..., :height, :width]
 
 
-def conv_pair(in_channels, out_channels, mid_channels=None, bias=False):
+def conv_pair(
+    in_channels: int, out_channels: int, mid_channels: int | None = None, bias: bool = False
+) -> nn.Sequential:
     """Two 3×3 convolutions, each with batch normalisation and ReLU."""
     mid = mid_channels or out_channels
     return nn.Sequential(
@@ -65,7 +68,14 @@ def conv_pair(in_channels, out_channels, mid_channels=None, bias=False):
     )
 
 
-def plain_pair(in_channels, out_channels, *, activation=nn.ReLU, dropout=0.0, padding=1):
+def plain_pair(
+    in_channels: int,
+    out_channels: int,
+    *,
+    activation: type[nn.Module] = nn.ReLU,
+    dropout: float = 0.0,
+    padding: int = 1,
+) -> nn.Sequential:
     """Two 3×3 convolutions with bias and activation, dropout between them where asked; no
     normalisation.
     """
@@ -83,7 +93,7 @@ def plain_pair(in_channels, out_channels, *, activation=nn.ReLU, dropout=0.0, pa
 enlarge = partial(F.interpolate, scale_factor=2, mode="bilinear", align_corners=True)
 
 
-def encode(images, blocks):
+def encode(images: torch.Tensor, blocks: Iterable[nn.Module]) -> list[torch.Tensor]:
     """The map of every level (list, finest first): each block reads the one before it, halved by
     max-pooling.
     """
@@ -93,12 +103,17 @@ def encode(images, blocks):
     return maps
 
 
-def skip_first(skip, raised):
+def skip_first(skip: torch.Tensor, raised: torch.Tensor) -> torch.Tensor:
     """Skip and enlarged map as one, in the order most networks use."""
     return torch.cat([skip, raised], 1)
 
 
-def decode(maps, raises, blocks, join=skip_first):
+def decode(
+    maps: Sequence[torch.Tensor],
+    raises: Iterable[Callable],
+    blocks: Iterable[nn.Module],
+    join: Callable = skip_first,
+) -> torch.Tensor:
     """From the coarsest of ``maps`` to the finest: enlarge, join with the level's skip, convolve.
     raises and blocks: one callable a level, coarsest first.
     """
@@ -108,7 +123,7 @@ def decode(maps, raises, blocks, join=skip_first):
     return x
 
 
-def with_background(foreground):
+def with_background(foreground: torch.Tensor) -> torch.Tensor:
     """Sigmoid networks: foreground logits N×K×H×W to N×(K+1)×H×W, background fixed at 0.
 
     The argmax is then the strongest foreground class where its sigmoid exceeds 0.5, else
@@ -118,12 +133,12 @@ def with_background(foreground):
     return torch.cat([torch.zeros_like(foreground[:, :1]), foreground], 1)
 
 
-def sigmoid_outputs(classes):
+def sigmoid_outputs(classes: int) -> int:
     """Output channels of a network whose paper has one sigmoid output for one foreground class."""
     return 1 if classes == 2 else classes
 
 
-def initialise(module, how):
+def initialise(module: nn.Module, how: str) -> None:
     """Start all convolutions and linear layers of a module.
 
     how: 'he' (normal, variance 2/fan-in, He 2015), 'normal' (N(0, 0.02), as the public VGG16 U-Net

@@ -31,7 +31,7 @@ class Entry:
     parameters: tuple = ()
 
     @property
-    def is_reconstruction(self):
+    def is_reconstruction(self) -> bool:
         """True when no layer table or code of the authors exists: the number is ours, not the
         paper's.
         """
@@ -43,7 +43,7 @@ ENTRIES = {name: Entry(name=name, module=name, **fields) for name, fields in _TA
 NAMES = tuple(ENTRIES)
 
 
-def entry(name):
+def entry(name: str) -> Entry:
     """The Entry of a network; ``smp:<architecture>/<encoder>`` names any of
     segmentation-models-pytorch.
 
@@ -69,12 +69,12 @@ def entry(name):
     )
 
 
-def label(name):
+def label(name: str) -> str:
     """The name to print; reconstructions end in '-R'."""
     return entry(name).label
 
 
-def footnote(name):
+def footnote(name: str) -> str:
     """One line for under a table or figure: label, source, what is known of it."""
     found = entry(name)
     return f"{found.label} ({found.source}): {found.note}"

@@ -14,7 +14,9 @@ from helpers.models.keras_unet import NO_DROPOUT, KerasUNet
 class Model(KerasUNet):
     """width: channels at full resolution (8 in the paper). init: 'glorot' as Keras does."""
 
-    def __init__(self, in_channels, classes, *, width=8, init="glorot"):
+    def __init__(
+        self, in_channels: int, classes: int, *, width: int = 8, init: str = "glorot"
+    ) -> None:
         super().__init__(
             in_channels,
             classes,

@@ -20,7 +20,7 @@ from helpers.models.blocks import (
 )
 
 
-def raised_first(skip, raised):
+def raised_first(skip: torch.Tensor, raised: torch.Tensor) -> torch.Tensor:
     """Enlarged map and skip as one, in Keras' order."""
     return torch.cat([raised, skip], 1)
 
@@ -30,7 +30,17 @@ class KerasUNet(Network):
     of the nine levels, in order. sigmoid: one foreground class is a single sigmoid output.
     """
 
-    def __init__(self, in_channels, classes, *, width, activation, dropout, init, sigmoid):
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        width: int,
+        activation: type[nn.Module],
+        dropout: tuple[float, ...],
+        init: str,
+        sigmoid: bool,
+    ) -> None:
         super().__init__(in_channels, classes)
         self.outputs = sigmoid_outputs(classes) if sigmoid else classes
         widths = [width * 2**i for i in range(5)]
@@ -46,7 +56,7 @@ class KerasUNet(Network):
         self.head = nn.Conv2d(width, self.outputs, 1)
         initialise(self, init)
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         x = self.head(decode(encode(images, self.down), self.raise_, self.up, raised_first))
         return x if self.outputs == self.classes else with_background(x)
 

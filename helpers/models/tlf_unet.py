@@ -14,7 +14,9 @@ from helpers.models.keras_unet import STARTER_DROPOUT, KerasUNet
 class Model(KerasUNet):
     """width: channels at full resolution, 16 or 64. init: 'he'."""
 
-    def __init__(self, in_channels, classes, *, width=16, init="he"):
+    def __init__(
+        self, in_channels: int, classes: int, *, width: int = 16, init: str = "he"
+    ) -> None:
         super().__init__(
             in_channels,
             classes,

@@ -4,6 +4,7 @@ up-sampling.
 31,037,828 parameters with 3 channels and 4 classes at width 64.
 """
 
+import torch
 from torch import nn
 
 from helpers.models.blocks import Network, conv_pair, decode, encode, initialise
@@ -14,7 +15,9 @@ class Model(Network):
     ``blocks.initialise``.
     """
 
-    def __init__(self, in_channels, classes, *, width=64, init="torch"):
+    def __init__(
+        self, in_channels: int, classes: int, *, width: int = 64, init: str = "torch"
+    ) -> None:
         super().__init__(in_channels, classes)
         widths = [width * 2**i for i in range(5)]
         pairs = zip([in_channels, *widths], widths, strict=False)
@@ -24,7 +27,7 @@ class Model(Network):
         self.head = nn.Conv2d(width, classes, 1)
         initialise(self, init)
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(
             decode(encode(images, self.down), reversed(self.raise_), reversed(self.up))
         )

@@ -8,7 +8,9 @@ one class; 9,041,601 with 1 channel and one foreground class). With deep supervi
 shallower one after training.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +27,7 @@ from helpers.models.blocks import (
 )
 
 
-def _dropout_pair(in_channels, out_channels):
+def _dropout_pair(in_channels: int, out_channels: int) -> nn.Sequential:
     layers = []
     for channels in (in_channels, out_channels):
         layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(), nn.Dropout(0.5)]
@@ -40,15 +42,15 @@ class Model(Network):
 
     def __init__(
         self,
-        in_channels,
-        classes,
+        in_channels: int,
+        classes: int,
         *,
-        width=32,
-        deep_supervision=True,
-        output="last",
-        layout="pytorch",
-        level=4,
-    ):
+        width: int = 32,
+        deep_supervision: bool = True,
+        output: str = "last",
+        layout: str = "pytorch",
+        level: int = 4,
+    ) -> None:
         super().__init__(in_channels, classes)
         if layout not in ("pytorch", "keras") or output not in ("last", "mean"):
             raise StudyError(
@@ -77,7 +79,7 @@ class Model(Network):
         if level != 4:
             self.prune(level)
 
-    def prune(self, level):
+    def prune(self, level: int) -> Self:
         """Cut to the sub-network whose last node is (0, level), level 1…4 (Zhou 2018, Fig. 3), in
         place.
         """
@@ -94,10 +96,10 @@ class Model(Network):
             del self.heads[key]
         return self
 
-    def _raise(self, key, x):
+    def _raise(self, key: str, x: torch.Tensor) -> torch.Tensor:
         return self.raise_[key](x) if key in self.raise_ else enlarge(x)
 
-    def _heads(self, images):
+    def _heads(self, images: torch.Tensor) -> list[torch.Tensor]:
         nodes = {}
         for diagonal in range(self.level + 1):
             for j in range(diagonal + 1):
@@ -114,11 +116,13 @@ class Model(Network):
         logits = [head(nodes[0, int(j)]) for j, head in self.heads.items()]
         return logits if self.outputs == self.classes else [with_background(x) for x in logits]
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         heads = self._heads(images)
         return heads[-1] if self.output == "last" else torch.stack(heads).mean(0)
 
-    def training_loss(self, images, target, criterion):
+    def training_loss(
+        self, images: torch.Tensor, target: torch.Tensor, criterion: Callable
+    ) -> torch.Tensor:
         """Mean of the criterion over the heads (Zhou 2018, deep supervision)."""
         height, width = images.shape[-2:]
         heads = self._heads(self.prepare(images))

@@ -7,11 +7,15 @@ alone, so that a resumed training takes the same steps as one that was never int
 import hashlib
 import math
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from helpers import files, models, provenance
 from helpers.errors import StudyError
@@ -23,17 +27,17 @@ HISTORY = ("epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accur
 
 
 def fit(
-    network,
-    arrays,
-    train,
-    val,
-    spec,
-    class_weights,
-    seed,
-    folder,
-    label="",
-    checkpoint_seconds=60.0,
-):
+    network: nn.Module,
+    arrays: Any,
+    train: np.ndarray,
+    val: np.ndarray,
+    spec: dict,
+    class_weights: list[float],
+    seed: int,
+    folder: Path,
+    label: str = "",
+    checkpoint_seconds: float = 60.0,
+) -> tuple[pd.DataFrame, dict]:
     """Train and return (history DataFrame, normalisation dict); the network holds the kept weights
     afterwards.
 
@@ -114,7 +118,9 @@ def fit(
     return pd.DataFrame(state["history"]), norm
 
 
-def _batches(count, batch, clip, generator):
+def _batches(
+    count: int, batch: int, clip: int, generator: torch.Generator
+) -> tuple[torch.Tensor, ...]:
     """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
     last one is left out where there is a full one, as in the public code (a single sample would
     break batch normalisation).
@@ -125,7 +131,9 @@ def _batches(count, batch, clip, generator):
     return parts[:-1] if len(parts) > 1 and len(parts[-1]) < len(parts[0]) else parts
 
 
-def _examiner(device, arrays, norm, spec, class_weights):
+def _examiner(
+    device: torch.device, arrays: Any, norm: dict, spec: dict, class_weights: list[float]
+) -> Callable:
     """A function that gives a network's loss and accuracy of the images at some positions (int
     array), as tensors: a number would wait for the device. draw: the generator of their
     augmentation, or None.
@@ -137,11 +145,13 @@ def _examiner(device, arrays, norm, spec, class_weights):
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
     right = []  # accuracy of each output of the latest batch; the last is the network's own
 
-    def watched(logits, target):
+    def watched(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         right.append((logits.detach().argmax(1) == target).float().mean())
         return criterion(logits, target)
 
-    def examine(network, positions, draw=None):
+    def examine(
+        network: nn.Module, positions: np.ndarray, draw: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         at = torch.from_numpy(positions).to(device)
         x, y = images[at][:, None], masks[at].long()
         if draw is not None and spec["augmentation"]:
@@ -154,7 +164,9 @@ def _examiner(device, arrays, norm, spec, class_weights):
     return examine
 
 
-def _validate(network, examine, val, batch):
+def _validate(
+    network: nn.Module, examine: Callable, val: np.ndarray, batch: int
+) -> Sequence[float]:
     """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size
     of each batch; NaN where there are none.
     """
@@ -167,11 +179,19 @@ def _validate(network, examine, val, batch):
     return (found.double().sum(0) / len(val)).tolist()
 
 
-def _diverged(label, what):
+def _diverged(label: str, what: str) -> StudyError:
     return StudyError(f"{label}: {what}; lower optimiser.lr in study.yml, or look at the images")
 
 
-def _key(network, arrays, train, val, spec, class_weights, seed):
+def _key(
+    network: nn.Module,
+    arrays: Any,
+    train: np.ndarray,
+    val: np.ndarray,
+    spec: dict,
+    class_weights: list[float],
+    seed: int,
+) -> str:
     """Digest of everything a training depends on: settings, weights it starts from, the pixels and
     outlines it learns and chooses from, and the code. A state of another key is not gone on from.
     """
