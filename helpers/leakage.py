@@ -8,8 +8,11 @@ sha256_image, cv_fold, one row an image.
 
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -18,6 +21,7 @@ from PIL import Image
 from scipy import ndimage
 
 from helpers.errors import raise_all
+from helpers.studies import Class, Study
 
 #: hash bits (of 256) up to which two images count as near-duplicates. Measured on 955
 #: brachial-plexus images of 88 known patients: of 450,217 pairs of different patients none came
@@ -42,7 +46,7 @@ class Gate:
     evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def folds(index):
+def folds(index: pd.DataFrame) -> dict[str, np.ndarray]:
     """Ways in which the index divides the images: 'main', 'cross-validation' → labels (arrays)."""
     ways = {"main": index["split"].to_numpy(object)}
     if "cv_fold" in index and (index["cv_fold"] >= 0).all():
@@ -50,7 +54,7 @@ def folds(index):
     return ways
 
 
-def patients_disjoint(index):
+def patients_disjoint(index: pd.DataFrame) -> Gate:
     """No patient has images in two splits, or in two folds. Columns: division, patient, in."""
     name, known = "patients disjoint", index["patient_id"].notna().to_numpy()
     if not known.any():
@@ -67,7 +71,7 @@ def patients_disjoint(index):
     return Gate(name, not rows and not unknown, found, evidence)
 
 
-def identical(index):
+def identical(index: pd.DataFrame) -> Gate:
     """No file occurs byte for byte in two splits. Columns: image_id, other, split, other_split."""
     rows = []
     copies = index[index.duplicated("sha256_image", keep=False)]
@@ -82,7 +86,7 @@ def identical(index):
     return Gate("identical images", across == 0, found, evidence)
 
 
-def hashes(images):
+def hashes(images: np.ndarray) -> np.ndarray:
     """Perceptual hash (DCT) of every image, uint8 (N, H, W) → bool (N, 256)."""
     found = np.empty((len(images), HASH_SIZE**2), bool)
     for number, image in enumerate(images):
@@ -91,7 +95,7 @@ def hashes(images):
     return found
 
 
-def pairs_within(bits, threshold):
+def pairs_within(bits: np.ndarray, threshold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every two hashes that differ in at most threshold bits, closest first: first, second and
     distance (int arrays; first < second). bits: bool (N, 256).
 
@@ -101,9 +105,9 @@ def pairs_within(bits, threshold):
     """
     words = np.ascontiguousarray(np.packbits(bits, axis=1).view(np.uint64).T)
 
-    def later(one):
+    def later(one: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         differ = [np.bitwise_count(word[one + 1 :] ^ word[one]) for word in words]
-        bits = np.sum(differ, axis=0, dtype=np.uint16)
+        bits = np.asarray(np.sum(differ, axis=0, dtype=np.uint16))
         near = np.flatnonzero(bits <= threshold)
         return np.full(len(near), one), one + 1 + near, bits[near].astype(int)
 
@@ -115,7 +119,7 @@ def pairs_within(bits, threshold):
     return first[order], second[order], distance[order]
 
 
-def details(images):
+def details(images: np.ndarray) -> np.ndarray:
     """Fine structure of every image, unit vectors float32 (N, 4096): 64 × 64 px less its blur."""
     small = (Image.fromarray(np.asarray(i)).resize((64, 64), Image.Resampling.BOX) for i in images)
     fine = np.stack([np.asarray(i, np.float32) for i in small])
@@ -124,7 +128,7 @@ def details(images):
     return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-9)
 
 
-def _agreement(images, first, second):
+def _agreement(images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Correlation of the fine structure of pairs of images, float32; a few thousand at a time."""
     found = np.zeros(len(first), np.float32)
     order = np.lexsort((second, first))  # pairs of one image come together
@@ -137,7 +141,7 @@ def _agreement(images, first, second):
     return found
 
 
-def near_duplicates(images, index, threshold=THRESHOLD):
+def near_duplicates(images: np.ndarray, index: pd.DataFrame, threshold: int = THRESHOLD) -> Gate:
     """No images of different splits look alike: their hashes differ in more than threshold bits.
 
     Where the patients of a pair are known to be different, it counts only if its fine detail agrees
@@ -173,7 +177,7 @@ def near_duplicates(images, index, threshold=THRESHOLD):
     return Gate("near-duplicate images", across == 0, found, evidence)
 
 
-def classes_present(masks, index, classes):
+def classes_present(masks: np.ndarray, index: pd.DataFrame, classes: Sequence[Class]) -> Gate:
     """Every class has pixels in every split and fold. masks: uint8 (N, H, W).
 
     Columns: division, part, class, images (how many show the class).
@@ -193,7 +197,7 @@ def classes_present(masks, index, classes):
     return Gate("classes present", not missing, found, evidence)
 
 
-def normalisation(records, arrays):
+def normalisation(records: list[dict], arrays: Any) -> Gate:
     """Mean and deviation that networks were fed with are those of their training images alone.
 
     records: the contents of weights.json, one dict a training. Columns: model, fold, kind, mean,
@@ -219,7 +223,7 @@ def normalisation(records, arrays):
     return Gate("normalisation", wrong == 0, found, evidence)
 
 
-def _mean_and_deviation(images, positions):
+def _mean_and_deviation(images: np.ndarray, positions: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation of the pixels of some images, as shares of 255 (floats); from
     their histogram, a thousand images at a time.
     """
@@ -231,18 +235,18 @@ def _mean_and_deviation(images, positions):
     return mean, np.sqrt(np.average((values - mean) ** 2, weights=counts))
 
 
-def records(study):
+def records(study: Study) -> list[dict]:
     """What every training of a study wrote about itself (weights.json): list of dict, by path."""
     found = sorted(study.run.rglob("weights.json"))
     return [json.loads(path.read_text(encoding="utf-8")) for path in found]
 
 
-def quick(index, masks, classes):
+def quick(index: pd.DataFrame, masks: np.ndarray, classes: Sequence[Class]) -> list[Gate]:
     """The gates that are told at load as well, before anything is trained (list)."""
     return [patients_disjoint(index), identical(index), classes_present(masks, index, classes)]
 
 
-def run(study, arrays, threshold=THRESHOLD):
+def run(study: Study, arrays: Any, threshold: int = THRESHOLD) -> list[Gate]:
     """Every gate of a study on its checked images (``helpers.datasets.Arrays``), as a list."""
     return [
         *quick(arrays.index, arrays.masks, study.classes),
@@ -251,14 +255,14 @@ def run(study, arrays, threshold=THRESHOLD):
     ]
 
 
-def table(gates):
+def table(gates: list[Gate]) -> pd.DataFrame:
     """One row a gate: gate, result (passed, FAILED, does not apply), found."""
     words = {True: "passed", False: "FAILED", None: "does not apply"}
     rows = [(g.name, words[g.passed], g.found) for g in gates]
     return pd.DataFrame(rows, columns=["gate", "result", "found"])
 
 
-def require(gates, heading="gates"):
+def require(gates: list[Gate], heading: Path | str = "gates") -> list[Gate]:
     """Raise one StudyError that lists every gate that failed; otherwise return the gates."""
     failed = [g for g in gates if g.passed is False]
     raise_all((f"{g.name}: {g.found}; see the gates table of 02_images" for g in failed), heading)

@@ -7,19 +7,15 @@ protocols), ``images.csv`` (one row an image) and, where they are known, ``patie
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
+from helpers import schemas
 from helpers.errors import StudyError, raise_all
-from helpers.schemas import (
-    ANNOTATIONS,
-    IMAGES,
-    PATIENTS,
-    SPLITS,
-    read_csv,
-    read_yaml,
-    study_problems,
-)
+from helpers.schemas import ANNOTATIONS, EXTERNAL, IMAGES, PATIENTS, SPLITS, read_csv, read_yaml
 
 #: where data_manifest/, runs/ and reports/ lie; STUDY_ROOT moves them (the tests do)
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent)
@@ -30,6 +26,7 @@ DEFAULTS = {
     "normalise": "none",
     "freeze_epochs": 0,
     "checkpoint": "best",
+    "ema": 0,
     "channels": 3,
     "options": {},
     "time_limit_min": 600,
@@ -42,6 +39,7 @@ NOT_TRAINING = (
     "time_limit_min",
     "images_per_patient",
     "max_patients",
+    "classes",
 )
 
 
@@ -84,21 +82,21 @@ class Study:
     note: str = ""
 
     @property
-    def root(self):
+    def root(self) -> Path:
         """The manifest folder, data_manifest/<name>."""
         return ROOT / "data_manifest" / self.name
 
     @property
-    def run(self):
+    def run(self) -> Path:
         """Where everything computed goes, runs/<name>."""
         return ROOT / "runs" / self.name
 
     @property
-    def foreground(self):
+    def foreground(self) -> tuple[Class, ...]:
         """The classes without background."""
         return self.classes[1:]
 
-    def model(self, name):
+    def model(self, name: str) -> dict:
         """The resolved training settings of one network (dict); StudyError when the protocol has
         none.
         """
@@ -111,7 +109,7 @@ class Study:
             f" {listed}"
         )
 
-    def trainings(self):
+    def trainings(self) -> list[tuple[str, str, int]]:
         """Every training of the protocol as (model, fold, seed); fold 'main' or 'cv1', 'cv2', …"""
         main = [(m["name"], "main", seed) for m in self.models for seed in self.spec["seeds"]]
         cv = self.spec.get("cross_validation")
@@ -122,7 +120,7 @@ class Study:
             for fold in folds
         ]
 
-    def training(self, model, fold):
+    def training(self, model: str, fold: str) -> dict:
         """The settings of one training: the network's, with the cross-validation's changes in its
         folds.
         """
@@ -133,12 +131,12 @@ class Study:
         return spec
 
 
-def names():
+def names() -> list[str]:
     """The studies that have a manifest with images, in alphabetical order."""
     return sorted(p.parent.name for p in (ROOT / "data_manifest").glob("*/study.yml"))
 
 
-def _changed(spec, change, headline):
+def _changed(spec: dict, change: str, headline: str) -> dict:
     """A protocol with one change from the command line: size=96, epochs=10 or models=qvum+unet."""
     key, _, value = change.partition("=")
     if key == "models":
@@ -163,7 +161,7 @@ def _changed(spec, change, headline):
     return spec | {name: int(value), "models": models}
 
 
-def load(name, protocol="quick"):
+def load(name: str, protocol: str = "quick") -> Study:
     """Read and validate data_manifest/<name>/study.yml under one protocol; StudyError lists every
     problem.
     """
@@ -173,7 +171,7 @@ def load(name, protocol="quick"):
     if not path.is_file():
         raise StudyError(f"{path}: no such file. Studies here: {', '.join(names()) or 'none'}")
     content = read_yaml(path)
-    raise_all(study_problems(content), path)
+    raise_all(schemas.study_problems(content), path)
     base, *changes = protocol.split(",")
     if base not in content["protocols"]:
         raise StudyError(f"{path}: no protocol {base!r}; it has {', '.join(content['protocols'])}")
@@ -196,15 +194,34 @@ def load(name, protocol="quick"):
         )
         for c in content["classes"]
     )
+    learnt = 1 + len(spec.get("classes", classes[1:]))
+    ignored = [str(label) for c in classes[learnt:] for label in _labels(c)]
     derived = {"name": name, "protocol": protocol, "spec": spec, "models": models}
-    derived |= {"classes": classes, "ignored": tuple(content.get("ignored", ()))}
+    derived |= {"classes": classes[:learnt], "ignored": (*content.get("ignored", ()), *ignored)}
     del content["protocols"]
     return Study(**content | derived)
 
 
-def images(study):
+def _labels(one: Class) -> list:
+    """What a mask file may call a class: its names, and its index unless other values are given."""
+    values = any(str(label).isdecimal() for label in one.labels)
+    return [one.name, one.title, *one.labels, *([] if values else [one.index])]
+
+
+def _divided(frame: pd.DataFrame, split: dict, path: Path) -> pd.DataFrame:
+    """The frame with the protocol's own split: the patients that it names, all others in train;
+    external images stay external where it does not name them.
+    """
+    told = {str(patient): part for part, some in split.items() for patient in some}
+    unknown = sorted(set(told) - set(frame["patient_id"]))
+    raise_all((f"split: no patient {p} in images.csv" for p in unknown), path)
+    rest = frame["split"].where(frame["split"] == EXTERNAL, "train")
+    return frame.assign(split=frame["patient_id"].map(told).fillna(rest))
+
+
+def images(study: Study) -> pd.DataFrame:
     """images.csv of a study, validated: DataFrame in file order, without excluded rows, under the
-    protocol's subset.
+    protocol's subset and split.
 
     Columns as in ``IMAGES``; pixel_spacing_mm float (NaN unknown), everything else text (NaN
     unknown).
@@ -221,6 +238,8 @@ def images(study):
         )
         out = people.loc[people["excluded"].notna(), "patient_id"] if "excluded" in people else []
         frame = frame[~frame["patient_id"].isin(out)]
+    if split := study.spec.get("split"):
+        frame = _divided(frame, split, study.root / "study.yml")
     raise_all(_split_problems(frame, study.split.get("unit", "patient")), path)
     if limit := study.spec.get("max_patients"):
         first = frame.drop_duplicates("patient_id").groupby("split").head(limit)["patient_id"]
@@ -230,7 +249,7 @@ def images(study):
     return frame.reset_index(drop=True)
 
 
-def _split_problems(frame, unit):
+def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
     known = (
         frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)
     )  # by image: a gate reports it
@@ -246,7 +265,7 @@ def _split_problems(frame, unit):
             yield f"split: no image is in {split!r}; every study needs train, val and test"
 
 
-def patients(study):
+def patients(study: Study) -> pd.DataFrame | None:
     """patients.csv (validated DataFrame, excluded people included), or None where the study has
     none.
     """
@@ -254,7 +273,7 @@ def patients(study):
     return read_csv(path, PATIENTS) if path.exists() else None
 
 
-def annotations(study):
+def annotations(study: Study) -> pd.DataFrame | None:
     """annotations.csv (image_id, rater, mask), or None where one mask an image is all there is."""
     path = study.root / "annotations.csv"
     return read_csv(path, ANNOTATIONS) if path.exists() else None

@@ -10,6 +10,7 @@ scored in: bfloat16 where the device is faster with it, else float32.
 import math
 import time
 import weakref
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -250,9 +251,9 @@ def measure(
     device, precision = torch.device(device), precision or scored_precision(device)
     torch.manual_seed(0)
     network = models.build(name, channels, classes, **options).eval()
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(device).to(memory_format=torch.channels_last)
     if compiled:
-        network = torch.compile(network)
+        network = cast(torch.nn.Module, torch.compile(network))
     noise = torch.randint(0, 256, (max(batches), size, size), dtype=torch.uint8)
     pools = ([("real", torch.as_tensor(np.array(real)))] if real is not None else []) + [
         ("dummy", noise)

@@ -31,7 +31,7 @@ class Entry:
     parameters: tuple = ()
 
     @property
-    def is_reconstruction(self):
+    def is_reconstruction(self) -> bool:
         """True when no layer table or code of the authors exists: the number is ours."""
         return self.name.endswith("_r")
 
@@ -41,7 +41,7 @@ ENTRIES = {name: Entry(name=name, module=name, **fields) for name, fields in _TA
 NAMES = tuple(ENTRIES)
 
 
-def entry(name):
+def entry(name: str) -> Entry:
     """The Entry of a network; ``smp:<architecture>/<encoder>`` names any of that library.
 
     StudyError for an unknown name. Torch is not imported.
@@ -60,6 +60,6 @@ def entry(name):
     )
 
 
-def label(name):
+def label(name: str) -> str:
     """The name to print; reconstructions end in '-R'."""
     return entry(name).label

@@ -12,5 +12,5 @@ from helpers.models.keras_unet import NO_DROPOUT, KerasUNet
 class Model(KerasUNet):
     """width: channels at full resolution (8 in the paper). Weights start as Keras starts them."""
 
-    def __init__(self, in_channels, classes, *, width=8):
+    def __init__(self, in_channels: int, classes: int, *, width: int = 8) -> None:
         super().__init__(in_channels, classes, width, dropout=NO_DROPOUT, init="glorot")

@@ -12,5 +12,5 @@ from helpers.models.keras_unet import KerasUNet
 class Model(KerasUNet):
     """width: channels at full resolution."""
 
-    def __init__(self, in_channels, classes, *, width=16):
+    def __init__(self, in_channels: int, classes: int, *, width: int = 16) -> None:
         super().__init__(in_channels, classes, width, activation=nn.ELU)

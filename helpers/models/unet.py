@@ -4,6 +4,7 @@ Same padding, batch normalisation, transposed up-sampling.
 31,037,828 parameters with 3 channels and 4 classes at width 64.
 """
 
+import torch
 from torch import nn
 
 from helpers.models.blocks import Network, conv_pair, decode, encode
@@ -12,7 +13,7 @@ from helpers.models.blocks import Network, conv_pair, decode, encode
 class Model(Network):
     """width: channels at full resolution, doubled at each of four poolings."""
 
-    def __init__(self, in_channels, classes, *, width=64):
+    def __init__(self, in_channels: int, classes: int, *, width: int = 64) -> None:
         super().__init__(in_channels, classes)
         widths = [width * 2**i for i in range(5)]
         pairs = zip([in_channels, *widths], widths, strict=False)
@@ -21,6 +22,6 @@ class Model(Network):
         self.up = nn.ModuleList(conv_pair(2 * w, w) for w in widths[:-1])
         self.head = nn.Conv2d(width, classes, 1)
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         maps = encode(images, self.down)
         return self.head(decode(maps, reversed(self.raise_), reversed(self.up)))

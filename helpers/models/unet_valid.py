@@ -13,14 +13,14 @@ from helpers.models.blocks import Network, decode, encode, initialise, plain_pai
 BORDER = 92
 
 
-def mirrored(length, before, after, device):
+def mirrored(length: int, before: int, after: int, device: torch.device) -> torch.Tensor:
     """Positions −before … length+after−1 folded into 0 … length−1 by mirroring (int64)."""
     position = torch.arange(-before, length + after, device=device)
     last = length - 1
     return last - ((position % max(2 * last, 1)) - last).abs()
 
 
-def cropped_skip_first(skip, raised):
+def cropped_skip_first(skip: torch.Tensor, raised: torch.Tensor) -> torch.Tensor:
     """The middle of the skip, as large as the enlarged map, and that map."""
     (height, width), (rows, columns) = skip.shape[2:], raised.shape[2:]
     top, left = (height - rows) // 2, (width - columns) // 2
@@ -32,7 +32,7 @@ class Model(Network):
 
     stride = 1
 
-    def __init__(self, in_channels, classes, *, width=64):
+    def __init__(self, in_channels: int, classes: int, *, width: int = 64) -> None:
         super().__init__(in_channels, classes)
         widths = [width * 2**i for i in range(5)]
         pairs = zip([in_channels, *widths], widths, strict=False)
@@ -46,7 +46,7 @@ class Model(Network):
         self.head = nn.Conv2d(width, classes, 1)
         initialise(self, "he")
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]
         for dim, length in ((2, height), (3, width)):
             fitting = (4 - length) % 16  # output sizes are 4 more than a multiple of 16
@@ -54,7 +54,7 @@ class Model(Network):
             images = images.index_select(dim, border)
         return self.valid(images)[..., :height, :width]
 
-    def valid(self, images):
+    def valid(self, images: torch.Tensor) -> torch.Tensor:
         """N×C×H×W to N×classes×(H−184)×(W−184), for sides 12 more than a multiple of 16 (572)."""
         maps = encode(images, self.down)
         return self.head(decode(maps, self.raise_, self.up, cropped_skip_first))

@@ -7,6 +7,7 @@ one class; 9,041,601 with 1 channel and one foreground class). With deep supervi
 1…4) has a 1×1 head and the training loss is the mean over them; the last head is the answer.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -24,7 +25,7 @@ from helpers.models.blocks import (
 )
 
 
-def _dropout_pair(in_channels, out_channels):
+def _dropout_pair(in_channels: int, out_channels: int) -> nn.Sequential:
     layers = []
     for channels in (in_channels, out_channels):
         layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(), nn.Dropout(0.5)]
@@ -36,7 +37,15 @@ class Model(Network):
     4) alone.
     """
 
-    def __init__(self, in_channels, classes, *, width=32, deep_supervision=True, layout="pytorch"):
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        width: int = 32,
+        deep_supervision: bool = True,
+        layout: str = "pytorch",
+    ) -> None:
         super().__init__(in_channels, classes)
         if layout not in ("pytorch", "keras"):
             raise StudyError(f"unetpp: layout {layout!r} is pytorch or keras")
@@ -57,10 +66,10 @@ class Model(Network):
         if keras:
             initialise(self, "he")
 
-    def _raise(self, key, x):
+    def _raise(self, key: str, x: torch.Tensor) -> torch.Tensor:
         return self.raise_[key](x) if key in self.raise_ else enlarge(x)
 
-    def _heads(self, images):
+    def _heads(self, images: torch.Tensor) -> list[torch.Tensor]:
         nodes = {}
         for diagonal in range(5):
             for j in range(diagonal + 1):
@@ -75,10 +84,12 @@ class Model(Network):
         logits = [head(nodes[0, int(j)]) for j, head in self.heads.items()]
         return logits if self.outputs == self.classes else [with_background(x) for x in logits]
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         return self._heads(images)[-1]
 
-    def training_loss(self, images, target, criterion):
+    def training_loss(
+        self, images: torch.Tensor, target: torch.Tensor, criterion: Callable
+    ) -> torch.Tensor:
         """Mean of the criterion over the heads (Zhou 2018, deep supervision)."""
         height, width = images.shape[-2:]
         heads = self._heads(self.prepare(images))

@@ -7,6 +7,7 @@ the number (``NotComputable``), by one mechanism for all pages.
 import dataclasses
 from functools import cached_property
 from types import SimpleNamespace
+from typing import Any
 
 from IPython.display import Markdown, display
 
@@ -48,7 +49,8 @@ class Page:
         self.study = dataclasses.replace(given, statistics=given.statistics | settings)
         self.split, self.settings = split, self.study.statistics
         self.headline = self.study.headline
-        self._place, self._reasons = given, set()
+        self._place: Any = given
+        self._reasons = set()
         figures.use_style()
         if self.trial:
             self._place = SimpleNamespace(run=given.run / "tryout" / (name or "page"))

@@ -2,6 +2,8 @@
 analyses, false alarms, subgroups.
 """
 
+import contextlib
+
 import pandas as pd
 
 from helpers import figures, stats, studies
@@ -14,7 +16,10 @@ SIMULATIONS = 2000  # studies simulated for each design
 METRICS = ("Dice", "IoU", "recall", "precision", "accuracy")
 #: ICC of the differences → design, for the chance of a false winner among five
 WINNERS = {icc: stats.Design(icc=icc) for icc in (0.0, 0.2, 0.5)}
-SUBGROUPS = ["variable", "group", "n", "mean", "low", "high", "p_interaction", "p_adjusted", "note"]
+SUBGROUPS = [
+    *("variable", "model", "class", "group", "n", "mean", "low", "high"),
+    *("p_interaction", "p_adjusted", "note"),
+]
 PAIR_COLUMNS = ["a", "b", "difference", "low", "high", "P, paired t", "P, Nemenyi", "P, Conover"]
 TABLE3 = ["metric", "model", "pooled", "pooled_low", "pooled_high", "difference", "t", "df", "p"]
 EFFECTS = (
@@ -247,6 +252,19 @@ def groups(study, rows):
     if found.empty:
         raise NotComputable("The patients tested are alike in all that is known of them")
     return found
+
+
+def subgroups(rows, groups, headline, metric, class_):
+    """``stats.subgroups`` of the headline network, then of every other network, on the declared
+    structure, and of the headline network on every other structure that has a score.
+    """
+    found = [stats.subgroups(rows, groups, headline, metric, class_)]
+    others = sorted(set(rows["model"]) - {headline})
+    structures = dict.fromkeys(rows.loc[~rows["class"].isin(["background", class_]), "class"])
+    for model, name in [*((m, class_) for m in others), *((headline, c) for c in structures)]:
+        with contextlib.suppress(NotComputable):
+            found.append(stats.subgroups(rows, groups, model, metric, name))
+    return pd.concat(found, ignore_index=True)
 
 
 def _crossed(frame, index, columns, values):

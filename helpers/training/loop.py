@@ -7,11 +7,15 @@ alone, so that a resumed training takes the same steps as one that was never int
 import hashlib
 import math
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from helpers import files, models, provenance
 from helpers.errors import StudyError
@@ -23,17 +27,17 @@ HISTORY = ("epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accur
 
 
 def fit(
-    network,
-    arrays,
-    train,
-    val,
-    spec,
-    class_weights,
-    seed,
-    folder,
-    label="",
-    checkpoint_seconds=60.0,
-):
+    network: nn.Module,
+    arrays: Any,
+    train: np.ndarray,
+    val: np.ndarray,
+    spec: dict,
+    class_weights: list[float],
+    seed: int,
+    folder: Path,
+    label: str = "",
+    checkpoint_seconds: float = 60.0,
+) -> tuple[pd.DataFrame, dict]:
     """Train and return (history DataFrame, normalisation dict); the network holds the kept weights
     afterwards.
 
@@ -48,11 +52,13 @@ def fit(
     norm = inference.normalisation(spec, arrays.images[train])
     patients = arrays.index["patient_id"]
     train, val = (inference.clips(p, patients.iloc[p], clip) for p in (train, val))
-    examine = _examiner(network, arrays, norm, spec, class_weights)
+    examine = _examiner(device, arrays, norm, spec, class_weights)
     optimiser = schedule.optimiser(spec["optimiser"], network)
+    average = schedule.average(network, spec["ema"])
+    judged = network if average is None else average.module  # what is validated and kept
     key = _key(network, arrays, train, val, spec, class_weights, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    state = checkpoint.load_state(folder, network, optimiser, key, device)
+    state = checkpoint.load_state(folder, network, optimiser, key, device, average)
     if state:
         print(f"{label}: going on after epoch {state['epoch']} of {epochs}", flush=True)
     state = state or {"key": key, "epoch": 0, "best": math.inf, "history": []}
@@ -71,21 +77,23 @@ def fit(
             rate = schedule.learning_rate(spec["schedule"], spec["optimiser"]["lr"], now, epochs)
             schedule.set_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
-            loss, accuracy = examine(train[part.numpy()], draw)
+            loss, accuracy = examine(network, train[part.numpy()], draw)
             loss.backward()
             optimiser.step()
+            if average is not None:
+                average.update_parameters(network)
             seen.append(torch.stack([loss.detach(), accuracy]))
         train_loss, train_accuracy = torch.stack(seen).double().mean(0).tolist()
         if not math.isfinite(train_loss):
             raise _diverged(label, f"the loss is not finite in epoch {epoch + 1}")
-        val_loss, val_accuracy = _validate(network, examine, val, batch)
+        val_loss, val_accuracy = _validate(judged, examine, val, batch)
         seconds = time.monotonic() - started
         noted = (epoch + 1, rate, train_loss, train_accuracy, val_loss, val_accuracy, seconds)
         state["history"].append(dict(zip(HISTORY, noted, strict=True)))
         state["epoch"] = epoch + 1
         if spec["checkpoint"] == "best" and val_loss < state["best"]:  # never one that is no number
             state["best"] = val_loss
-            best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+            best = {name: tensor.clone() for name, tensor in judged.state_dict().items()}
         left = (time.monotonic() - began) / (epoch + 1 - first) * (epochs - epoch - 1)
         print(
             f"{label}: epoch {epoch + 1}/{epochs}, loss {train_loss:.4f}, validation"
@@ -95,7 +103,7 @@ def fit(
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
             if best:
                 checkpoint.save_tensors(best, folder / "best.safetensors")
-            checkpoint.save_state(folder, network, optimiser, state)
+            checkpoint.save_state(folder, network, optimiser, state, average)
             saved = time.monotonic()
 
     if spec["checkpoint"] == "best":
@@ -103,12 +111,16 @@ def fit(
             raise _diverged(label, "the validation loss was not a number in any epoch")
         kept = best or load_file(folder / "best.safetensors", device=str(device))
         network.load_state_dict(kept)
+    elif average is not None:
+        network.load_state_dict(judged.state_dict())
     if not all(bool(t.isfinite().all()) for t in network.state_dict().values()):
         raise _diverged(label, "the kept weights are not finite")
     return pd.DataFrame(state["history"]), norm
 
 
-def _batches(count, batch, clip, generator):
+def _batches(
+    count: int, batch: int, clip: int, generator: torch.Generator
+) -> tuple[torch.Tensor, ...]:
     """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
     last one is left out where there is a full one, as in the public code (a single sample would
     break batch normalisation).
@@ -119,11 +131,13 @@ def _batches(count, batch, clip, generator):
     return parts[:-1] if len(parts) > 1 and len(parts[-1]) < len(parts[0]) else parts
 
 
-def _examiner(network, arrays, norm, spec, class_weights):
-    """A function that gives loss and accuracy of the images at some positions (int array), as
-    tensors: a number would wait for the device. draw: the generator of their augmentation, or None.
+def _examiner(
+    device: torch.device, arrays: Any, norm: dict, spec: dict, class_weights: list[float]
+) -> Callable:
+    """A function that gives a network's loss and accuracy of the images at some positions (int
+    array), as tensors: a number would wait for the device. draw: the generator of their
+    augmentation, or None.
     """
-    device = next(network.parameters()).device
     bf16 = inference.has_bf16(device)
     images, masks = (
         torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
@@ -131,11 +145,13 @@ def _examiner(network, arrays, norm, spec, class_weights):
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
     right = []  # accuracy of each output of the latest batch; the last is the network's own
 
-    def watched(logits, target):
+    def watched(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         right.append((logits.detach().argmax(1) == target).float().mean())
         return criterion(logits, target)
 
-    def examine(positions, draw=None):
+    def examine(
+        network: nn.Module, positions: np.ndarray, draw: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         at = torch.from_numpy(positions).to(device)
         x, y = images[at][:, None], masks[at].long()
         if draw is not None and spec["augmentation"]:
@@ -148,7 +164,9 @@ def _examiner(network, arrays, norm, spec, class_weights):
     return examine
 
 
-def _validate(network, examine, val, batch):
+def _validate(
+    network: nn.Module, examine: Callable, val: np.ndarray, batch: int
+) -> Sequence[float]:
     """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size
     of each batch; NaN where there are none.
     """
@@ -157,15 +175,23 @@ def _validate(network, examine, val, batch):
     network.eval()
     parts = [val[i : i + batch] for i in range(0, len(val), batch)]
     with torch.no_grad():
-        found = torch.stack([torch.stack(examine(part)) * len(part) for part in parts])
+        found = torch.stack([torch.stack(examine(network, part)) * len(part) for part in parts])
     return (found.double().sum(0) / len(val)).tolist()
 
 
-def _diverged(label, what):
+def _diverged(label: str, what: str) -> StudyError:
     return StudyError(f"{label}: {what}; lower optimiser.lr in study.yml, or look at the images")
 
 
-def _key(network, arrays, train, val, spec, class_weights, seed):
+def _key(
+    network: nn.Module,
+    arrays: Any,
+    train: np.ndarray,
+    val: np.ndarray,
+    spec: dict,
+    class_weights: list[float],
+    seed: int,
+) -> str:
     """Digest of everything a training depends on: settings, weights it starts from, the pixels and
     outlines it learns and chooses from, and the code. A state of another key is not gone on from.
     """

@@ -6,7 +6,9 @@ public code that its description matches; see each function.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,13 +16,23 @@ import torch.nn.functional as F
 from helpers.errors import StudyError
 
 
-def cross_entropy(logits, target, weights=None):
+def cross_entropy(
+    logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Cross-entropy, over the sum of the pixels' class weights where there are any, as torch."""
     found = F.cross_entropy(logits, target, weight=weights, reduction="none")
     return found.mean() if weights is None else found.sum() / weights[target].sum()
 
 
-def focal(logits, target, weights=None, *, form="as_coded", gamma=2.0, alpha=0.5):
+def focal(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    *,
+    form: str = "as_coded",
+    gamma: float = 2.0,
+    alpha: float = 0.5,
+) -> torch.Tensor:
     """Focal loss, mean over pixels (not divided by the weights).
 
     p: softmax of the true class, w: its class weight. 'as_coded': −α·w·ln p·(1 − p^w)^γ, the class
@@ -33,12 +45,14 @@ def focal(logits, target, weights=None, *, form="as_coded", gamma=2.0, alpha=0.5
     return (-alpha * weighted * focus**gamma).mean()
 
 
-def _one_hot(target, like):
+def _one_hot(target: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The target as one map a class, shaped and typed as the logits."""
     return F.one_hot(target, like.shape[1]).movedim(-1, 1).to(like)
 
 
-def _overlap(probabilities, target, smooth, over):
+def _overlap(
+    probabilities: torch.Tensor, target: torch.Tensor, smooth: float, over: str
+) -> torch.Tensor:
     """Smoothed Dice of each class, sums over pixels and, with over='batch', over images."""
     dims = (0, 2, 3) if over == "batch" else (2, 3)
     truth = _one_hot(target, probabilities)
@@ -46,7 +60,14 @@ def _overlap(probabilities, target, smooth, over):
     return (both + smooth) / ((probabilities + truth).sum(dims) + smooth)
 
 
-def dice(logits, target, *, smooth=1e-5, include_background=True, over="batch"):
+def dice(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    smooth: float = 1e-5,
+    include_background: bool = True,
+    over: str = "batch",
+) -> torch.Tensor:
     """1 − mean over classes of (2·Σpy + s)/(Σp + Σy + s), p the softmax.
 
     Sums over pixels and over the batch ('batch', as in the public VGG16 U-Net code) or per
@@ -57,12 +78,14 @@ def dice(logits, target, *, smooth=1e-5, include_background=True, over="batch"):
     return 1 - _overlap(logits.softmax(1), target, smooth, over)[..., first:].mean()
 
 
-def _log_odds(logits):
+def _log_odds(logits: torch.Tensor) -> torch.Tensor:
     """Foreground against background, N×(C−1)×H×W: what a network with a sigmoid a class gives."""
     return logits[:, 1:] - logits[:, :1]
 
 
-def bce(logits, target, weights=None):
+def bce(
+    logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Binary cross-entropy of each foreground class's sigmoid, mean over classes and pixels.
 
     The sigmoid is that of logit_class − logit_background; with one foreground class this equals
@@ -76,14 +99,16 @@ def bce(logits, target, weights=None):
     return found.mean(1).mean()
 
 
-def sigmoid_dice(logits, target, *, smooth=1e-5, over="image"):
+def sigmoid_dice(
+    logits: torch.Tensor, target: torch.Tensor, *, smooth: float = 1e-5, over: str = "image"
+) -> torch.Tensor:
     """Dice loss of the foreground sigmoids (see ``bce``), by image as in public U-Net++ code."""
     scores = _log_odds(logits)
     probabilities = torch.cat([torch.zeros_like(scores[:, :1]), scores.sigmoid()], 1)
     return 1 - _overlap(probabilities, target, smooth, over)[..., 1:].mean()
 
 
-def log_cosh_dice(logits, target, **options):
+def log_cosh_dice(logits: torch.Tensor, target: torch.Tensor, **options: Any) -> torch.Tensor:
     """ln cosh of the Dice loss (Jadon 2020); options as in ``dice``."""
     loss = dice(logits, target, **options)
     return loss + F.softplus(-2 * loss) - math.log(2)
@@ -102,7 +127,7 @@ DEFAULTS = {
 }
 
 
-def resolve(spec):
+def resolve(spec: dict) -> dict:
     """A loss entry with its defaults filled in; StudyError names an unknown loss, key or value."""
     spec = dict(spec)
     name = spec.pop("name", None)
@@ -130,7 +155,7 @@ def resolve(spec):
     return {"name": name, **full}
 
 
-def build(spec, class_weights=None):
+def build(spec: dict, class_weights: list[float] | None = None) -> Callable:
     """The loss that a study names: callable(logits N×C×H×W, target N×H×W int64) -> scalar tensor.
 
     spec: dict with ``name`` and any of the keys in DEFAULTS[name]. class_weights: sequence of C
@@ -141,7 +166,9 @@ def build(spec, class_weights=None):
     return partial(_combined, full, weights)
 
 
-def _combined(spec, weights, logits, target):
+def _combined(
+    spec: dict, weights: torch.Tensor | None, logits: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     if weights is not None:
         if len(weights) != logits.shape[1]:
@@ -149,7 +176,11 @@ def _combined(spec, weights, logits, target):
                 f"{len(weights)} class weights for logits of {logits.shape[1]} classes"
             )
         weights = weights.to(logits)
-    focus = {"form": spec.get("focal_form"), "gamma": spec.get("gamma"), "alpha": spec.get("alpha")}
+    focus: dict = {
+        "form": spec.get("focal_form"),
+        "gamma": spec.get("gamma"),
+        "alpha": spec.get("alpha"),
+    }
     overlap = {key: spec[key] for key in ("smooth", "include_background", "over") if key in spec}
     overlap_loss = sigmoid_dice if spec["name"] == "bce_dice" else dice
     parts = {
