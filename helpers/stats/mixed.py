@@ -46,11 +46,7 @@ def reml(sizes: np.ndarray, means: np.ndarray, within: np.ndarray) -> dict[str, 
     m = means.shape[1]
     free = m * (n.sum() - 1)
 
-    def fit(
-        share: np.ndarray,
-    ) -> tuple[
-        np.ndarray, np.ndarray, np.ndarray, np.ndarray
-    ]:  # between / (between + residual), (S,)
+    def fit(share: np.ndarray) -> tuple[np.ndarray, ...]:  # between / (between + residual), (S,)
         odds = share / (1 - share)
         weight = n / (1 + n * odds)  # (G, S)
         total = weight.sum(0)
