@@ -76,8 +76,14 @@ def _connect(path: Path) -> socket.socket | None:
             if started is None:
                 command = [sys.executable, "-m", "helpers.workflow.warm", "serve", str(path)]
                 own = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+                # with our pipe in its hands, whoever reads what we say would wait for its end too
                 started = subprocess.Popen(
-                    command, env=os.environ | own, start_new_session=True, stdin=subprocess.DEVNULL
+                    command,
+                    env=os.environ | own,
+                    start_new_session=True,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
                 )
             elif started.poll() is not None:
                 return None
