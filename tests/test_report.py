@@ -161,7 +161,7 @@ def test_the_card_repeats_the_front_page_and_shows_quotes_as_quotes(study, book)
     assert pages.below(front, ("Another",)) == {}
     text = claim.card(study, said)
     assert "## A section" in text and said["A section"] in text
-    assert "x27" not in (book / "card.html").read_text(encoding="utf-8")
+    assert "&amp;#x27;" not in (book / "card.html").read_text(encoding="utf-8")
 
 
 def test_one_altered_byte_is_found_and_named(study, book):
