@@ -1,5 +1,6 @@
 """What a page may show: nothing that a cell or a manifest says can run, load or leave the book."""
 
+import html
 from types import SimpleNamespace
 
 import pytest
@@ -71,19 +72,27 @@ def test_tables_and_figures_are_named_by_their_number_and_lead_there():
 def test_rows_that_are_a_choice_of_images_lead_to_just_these():
     rows = [
         {"variable": "age_years", "group": "≥ 52.5"},
+        {"variable": "age_years", "group": "< 52.5"},
+        {"variable": "bmi_kg_m2", "group": "25 to 30"},
+        {"variable": "scanner", "group": "of no filter"},
         {"variable": "sex", "group": "female"},
         {"variable": "device", "group": "A & B"},
     ]
-    cells = "".join(f"<tr><td>{r['variable']}</td><td>{r['group']}</td></tr>" for r in rows)
-    text = f"<table><tr><th>variable</th><th>group</th></tr>{cells.replace('& ', '&amp; ')}</table>"
+    rows = [row | {"model": "unet", "class": "QLM"} for row in rows]
+    cells = "".join(
+        f"<tr><td>{r['variable']}</td><td>{html.escape(r['group'])}</td></tr>" for r in rows
+    )
+    text = f"<table><tr><th>variable</th><th>group</th></tr>{cells}</table>"
     table = BeautifulSoup(text, "html.parser").table
     filters.link(table, rows, "subgroups")
     assert [a["href"] for a in table("a")] == [
-        "cases.html#where=age%E2%89%A552.5",
-        "cases.html#sex=female",
-        "cases.html#device=A%20%26%20B",
+        "cases.html#net=unet&class=QLM&where=age,52.5,",
+        "cases.html#net=unet&class=QLM&where=age,,52.5",
+        "cases.html#net=unet&class=QLM&where=bmi,25,30",
+        "cases.html#net=unet&class=QLM&sex=female",
+        "cases.html#net=unet&class=QLM&device=A%20%26%20B",
     ]
-    assert [a.text for a in table("a")] == ["≥ 52.5", "female", "A & B"]
+    assert [a.text for a in table("a")] == ["≥ 52.5", "< 52.5", "25 to 30", "female", "A & B"]
     failed = filters.OF["failed_images"][1]
     row = {"model": "qvum", "class": "EIT", "below": "6"}
     assert failed(row) == "net=qvum&class=EIT&failed=failed"

@@ -9,12 +9,19 @@ from bs4 import BeautifulSoup
 ANCHOR = '<a href="{link}">{text}</a>'
 
 
+#: variable of patients.csv or images.csv → what the case browser calls it
+KEYS = {"age_years": "age", "bmi_kg_m2": "bmi", "sex": "sex", "device": "device"}
+
+
 def _group(row):
-    key = {"age_years": "age", "bmi_kg_m2": "bmi"}.get(row["variable"], row["variable"])
-    number = re.fullmatch(r"([<≥]) ([\d.]+)", row["group"])
-    if number:
-        return f"where={quote(key + number[1] + number[2])}"
-    return f"{key}={quote(row['group'])}"
+    key, group = KEYS.get(row["variable"]), row["group"]
+    if key is None:
+        return None
+    chosen = f"{key}={quote(group)}"
+    if key in ("age", "bmi"):
+        least, below = re.fullmatch(r"(?:≥ )?([\d.]*)(?:< | to )?([\d.]*)", group).groups()
+        chosen = f"where={key},{least},{below}"
+    return f"net={quote(row['model'])}&class={quote(row['class'])}&{chosen}"
 
 
 def _failed(row):

@@ -22,11 +22,11 @@
     const at = cuts.filter((cut) => v >= cut).length;
     return at === 0 ? `below ${cuts[0]}` : at === cuts.length ? `${cuts[at - 1]} or more` : `${cuts[at - 1]} to below ${cuts[at]}`;
   }
-  // "age<52.5", "bmi≥25": a group of a table, which links here; unknown values are in no group
-  const WHERE = /^(age|bmi)([<≥])([\d.]+)$/;
+  // "age,40,60": from 40 to below 60, a group of a table that links here; unknown values are in none
+  const WHERE = /^(age|bmi),([\d.]*),([\d.]*)$/;
   function within(c) {
-    const [, key, sign, cut] = WHERE.exec(state.where) ?? [];
-    return !key || (c[key] !== undefined && (sign === "<") === (c[key] < Number(cut)));
+    const [, key, least, below] = WHERE.exec(state.where) ?? [];
+    return !key || (c[key] >= Number(least) && c[key] < (below ? Number(below) : Infinity));
   }
   const filters = Object.keys(NAMES).filter((key) => key === "failed" || new Set(data.cases.map((c) => group(c, key))).size > 1);
   for (const key of filters) state[key] = "";
@@ -231,8 +231,8 @@
       }
       drawStrip();
       body.replaceChildren(...cases.map((c) => rows.get(c.id)));
-      const [, key, sign, cut] = WHERE.exec(state.where) ?? [];
-      chosen.textContent = key ? `Only ${NAMES[key]} ${sign} ${cut}` : "";
+      const [, key, least, below] = WHERE.exec(state.where) ?? [];
+      chosen.textContent = key ? `Only ${NAMES[key]} ${[least && `${least} or more`, below && `below ${below}`].filter(Boolean).join(", ")}` : "";
       count.textContent = cases.length === data.cases.length ? `${cases.length} cases` : `${cases.length} of ${data.cases.length} cases`;
       for (const [key, th] of heads) th.setAttribute("aria-sort", key !== state.sort ? "none" : state.down ? "descending" : "ascending");
     }
