@@ -17,7 +17,7 @@ from helpers import files
 from tools.book import filters
 from tools.book.filters import ANCHOR
 
-TALL = 30  # rows; a longer table is folded
+TALL = 40  # rows; a longer table is folded
 WIDE = 400  # points; a wider figure keeps its size on a phone and scrolls
 #: characters of a cell from which on words would stand one below the other
 LONG, MID = 40, 16
