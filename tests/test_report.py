@@ -8,6 +8,7 @@ import re
 import shutil
 import zipfile
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -162,6 +163,18 @@ def test_the_card_repeats_the_front_page_and_shows_quotes_as_quotes(study, book)
     text = claim.card(study, said)
     assert "## A section" in text and said["A section"] in text
     assert "&amp;#x27;" not in (book / "card.html").read_text(encoding="utf-8")
+
+
+def test_a_stand_in_is_named_where_it_is_shown_and_no_table_says_so():
+    study = studies.load("phantom", "quick")
+
+    def page(text):
+        shown = nbformat.v4.new_output("display_data", {"text/html": text})
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[shown])])
+
+    assert "BPSegSys-R (" in pages.stand_ins(study, page("<p>BPSegSys-R: 0.7</p>"))
+    assert pages.stand_ins(study, page("<p>U-Net: 0.7</p>")) == ""
+    assert pages.stand_ins(study, page("BPSegSys-R is a stand-in: of the original …")) == ""
 
 
 def test_one_altered_byte_is_found_and_named(study, book):

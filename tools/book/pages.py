@@ -293,11 +293,11 @@ def stand_ins(study, notebook):
     shown = " ".join(out.get("data", {}).get("text/html", "") for out in outputs)
     pictures = re.findall(r'src="(figures/[\w.-]+\.svg)"', shown)
     shown += "".join((study.run / name).read_text(encoding="utf-8") for name in pictures)
-    rebuilt = [m["name"] for m in study.models if catalogue.entry(m["name"]).is_reconstruction]
+    rebuilt = [e for m in study.models if (e := catalogue.entry(m["name"])).is_reconstruction]
     return "".join(
-        f"<p class='study-note'>{html.escape(catalogue.footnote(name))}</p>\n\n"
-        for name in rebuilt
-        if catalogue.label(name) in shown and f"{catalogue.label(name)} is a stand-in" not in shown
+        f"<p class='study-note'>{html.escape(f'{e.label} ({e.source}): {e.note}')}</p>\n\n"
+        for e in rebuilt
+        if e.label in shown and f"{e.label} is a stand-in" not in shown
     )
 
 
