@@ -9,7 +9,7 @@
 outputs return logits for which both hold. ``training_loss`` hides deep supervision and auxiliary
 heads. A clip network (``clip_length(network)`` > 1) reads the batch as consecutive frames of one
 patient, ``clip_length`` frames a clip, the last clip filled by repetition. What is known of a
-network (label, footnote, reconstruction or not) is in ``catalogue``, which needs no torch.
+network (label, source, reconstruction or not) is in ``catalogue``, which needs no torch.
 """
 
 import importlib
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from helpers.errors import StudyError
-from helpers.models.catalogue import NAMES, entry, footnote, label
+from helpers.models.catalogue import NAMES, entry, label
 
 if TYPE_CHECKING:  # the name of a network is looked up without torch
     import torch
@@ -31,7 +31,6 @@ __all__ = [
     "clip_length",
     "encoder_parameters",
     "entry",
-    "footnote",
     "freeze_encoder",
     "label",
     "provenance",
@@ -60,11 +59,8 @@ def build(
             f"{name}: needs at least one channel and one class, got {in_channels} and {classes}"
         )
     module = importlib.import_module(f"helpers.models.{found.module}")
-    known = [
-        p.name
-        for p in inspect.signature(module.Model).parameters.values()
-        if p.kind is p.KEYWORD_ONLY
-    ]
+    signature = inspect.signature(module.Model).parameters.values()
+    known = [p.name for p in signature if p.kind is p.KEYWORD_ONLY]
     mirrored = options.pop("mirrored", False)
     if found.module == "zoo":
         options["architecture"] = name[4:]
@@ -121,7 +117,5 @@ def freeze_encoder(network: "nn.Module", frozen: bool) -> int:
 
 
 def provenance(network: "nn.Module") -> dict[str, str]:
-    """Where the weights started: dict(encoder_weights, architecture, file, sha256), or
-    encoder_weights 'none'.
-    """
+    """Where the weights started: as ``encoders.load`` gives it, or encoder_weights 'none'."""
     return getattr(network, "pretrained", None) or {"encoder_weights": "none"}

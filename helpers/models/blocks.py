@@ -1,6 +1,4 @@
-"""What several networks share: the common interface, padding, convolution pairs, the U-shape,
-initialisation.
-"""
+"""What several networks share: interface, padding, pairs of convolutions, U-shape, start."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -8,8 +6,6 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from helpers.errors import StudyError
 
 
 class Network(nn.Module):
@@ -32,9 +28,7 @@ class Network(nn.Module):
         self.in_channels, self.classes = in_channels, classes
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """Check the shape and pad to a multiple of ``stride``; ValueError for another number of
-        channels.
-        """
+        """Pad to a multiple of ``stride``; ValueError for another number of channels."""
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise ValueError(
                 f"images must be N×{self.in_channels}×H×W, found {tuple(images.shape)}"
@@ -76,9 +70,7 @@ def plain_pair(
     dropout: float = 0.0,
     padding: int = 1,
 ) -> nn.Sequential:
-    """Two 3×3 convolutions with bias and activation, dropout between them where asked; no
-    normalisation.
-    """
+    """Two 3×3 convolutions with bias and activation, dropout between them where asked."""
     between = [nn.Dropout(dropout)] if dropout else []
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, padding=padding),
@@ -139,23 +131,14 @@ def sigmoid_outputs(classes: int) -> int:
 
 
 def initialise(module: nn.Module, how: str) -> None:
-    """Start all convolutions and linear layers of a module.
+    """Start all convolutions and linear layers of a module; biases become zero.
 
-    how: 'he' (normal, variance 2/fan-in, He 2015), 'normal' (N(0, 0.02), as the public VGG16 U-Net
-    does), 'glorot' (uniform, Keras' default) or 'torch' (left as made). Biases become zero except
-    with 'torch'.
+    how: 'he' (normal, variance 2/fan-in, He 2015) or 'glorot' (uniform, Keras' default).
     """
-    rules = {
-        "he": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"),
-        "normal": lambda w: nn.init.normal_(w, 0.0, 0.02),
-        "glorot": nn.init.xavier_uniform_,
-    }
-    if how == "torch":
-        return
-    if how not in rules:
-        raise StudyError(f"init: {how!r} is none of {', '.join([*rules, 'torch'])}")
+    he = partial(nn.init.kaiming_normal_, nonlinearity="relu")
+    start = {"he": he, "glorot": nn.init.xavier_uniform_}[how]
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            rules[how](layer.weight)
+            start(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -16,7 +16,7 @@ from helpers.errors import StudyError
 @dataclass(frozen=True)
 class Entry:
     """One network. module: file in helpers/models; pretrained: has an encoder that can start from
-    ImageNet; note: footnote for tables and figures, what is known and what is ours; channels: the
+    ImageNet; note: what is known and what is ours; channels: the
     paper's input; parameters: tuple of (input channels, classes, options, count), the counts that
     ``build`` meets exactly.
     """
@@ -32,9 +32,7 @@ class Entry:
 
     @property
     def is_reconstruction(self) -> bool:
-        """True when no layer table or code of the authors exists: the number is ours, not the
-        paper's.
-        """
+        """True when no layer table or code of the authors exists: the number is ours."""
         return self.name.endswith("_r")
 
 
@@ -44,8 +42,7 @@ NAMES = tuple(ENTRIES)
 
 
 def entry(name: str) -> Entry:
-    """The Entry of a network; ``smp:<architecture>/<encoder>`` names any of
-    segmentation-models-pytorch.
+    """The Entry of a network; ``smp:<architecture>/<encoder>`` names any of that library.
 
     StudyError for an unknown name. Torch is not imported.
     """
@@ -55,14 +52,8 @@ def entry(name: str) -> Entry:
         architecture, slash, encoder = name[4:].partition("/")
         if slash and architecture and encoder:
             note = "From the segmentation-models-pytorch library, unchanged."
-            return Entry(
-                name,
-                f"{architecture} ({encoder})",
-                "zoo",
-                "segmentation-models-pytorch",
-                note,
-                True,
-            )
+            source = "segmentation-models-pytorch"
+            return Entry(name, f"{architecture} ({encoder})", "zoo", source, note, True)
     raise StudyError(
         f"no network {name!r}; there are {', '.join(NAMES)} and smp:<architecture>/<encoder>, e.g."
         " smp:Unet/resnet34"
@@ -72,9 +63,3 @@ def entry(name: str) -> Entry:
 def label(name: str) -> str:
     """The name to print; reconstructions end in '-R'."""
     return entry(name).label
-
-
-def footnote(name: str) -> str:
-    """One line for under a table or figure: label, source, what is known of it."""
-    found = entry(name)
-    return f"{found.label} ({found.source}): {found.note}"

@@ -40,7 +40,6 @@ class Model(Network):
         *,
         width: int = 44,
         dilated: bool = True,
-        init: str = "he",
     ) -> None:
         super().__init__(in_channels, classes)
         self.outputs = sigmoid_outputs(classes)
@@ -57,7 +56,7 @@ class Model(Network):
         self.raise_ = nn.ModuleList(nn.Conv2d(2 * w, w, 3, padding=1) for w in reversed(widths))
         self.up = nn.ModuleList(plain_pair(2 * w, w) for w in reversed(widths))
         self.head = nn.Conv2d(width, self.outputs, 1)
-        initialise(self, init)
+        initialise(self, "he")
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         maps = encode(images, self.down)

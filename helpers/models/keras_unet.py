@@ -19,6 +19,10 @@ from helpers.models.blocks import (
     with_background,
 )
 
+#: dropout of the public starter, encoder levels 1–5 then decoder levels 4–1
+STARTER_DROPOUT = (0.1, 0.1, 0.2, 0.2, 0.3, 0.2, 0.2, 0.1, 0.1)
+NO_DROPOUT = (0.0,) * 9
+
 
 def raised_first(skip: torch.Tensor, raised: torch.Tensor) -> torch.Tensor:
     """Enlarged map and skip as one, in Keras' order."""
@@ -34,12 +38,12 @@ class KerasUNet(Network):
         self,
         in_channels: int,
         classes: int,
-        *,
         width: int,
-        activation: type[nn.Module],
-        dropout: tuple[float, ...],
-        init: str,
-        sigmoid: bool,
+        *,
+        dropout: tuple[float, ...] = STARTER_DROPOUT,
+        activation: type[nn.Module] = nn.ReLU,
+        init: str = "he",
+        sigmoid: bool = True,
     ) -> None:
         super().__init__(in_channels, classes)
         self.outputs = sigmoid_outputs(classes) if sigmoid else classes
@@ -59,8 +63,3 @@ class KerasUNet(Network):
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         x = self.head(decode(encode(images, self.down), self.raise_, self.up, raised_first))
         return x if self.outputs == self.classes else with_background(x)
-
-
-#: dropout of the public starter, encoder levels 1–5 then decoder levels 4–1
-STARTER_DROPOUT = (0.1, 0.1, 0.2, 0.2, 0.3, 0.2, 0.2, 0.1, 0.1)
-NO_DROPOUT = (0.0,) * 9

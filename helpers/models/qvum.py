@@ -42,26 +42,19 @@ class VGG16(nn.Module):
 
 
 class Model(Network):
-    """encoder_weights: see ``encoders.load``. init: start of whatever is not pretrained, 'he',
-    'normal' (N(0, 0.02), what the public code does without pretraining; it hardly trains) or
-    'torch'; by default 'he', and 'torch' for the decoder of a pretrained encoder, as in the public
-    code.
+    """encoder_weights: see ``encoders.load``. Without any, weights start as He says; the decoder of
+    a pretrained encoder as torch does, as in the public code (whose own start without pretraining,
+    N(0, 0.02), hardly trains).
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        classes: int,
-        *,
-        encoder_weights: str = "none",
-        init: str | None = None,
-    ) -> None:
+    def __init__(self, in_channels: int, classes: int, *, encoder_weights: str = "none") -> None:
         super().__init__(in_channels, classes)
         self.encoder = VGG16(in_channels)
         joined = ((64 + 128, 64), (128 + 256, 128), (256 + 512, 256), (512 + 512, 512))
         self.decoder = nn.ModuleList(plain_pair(total, out) for total, out in joined)
         self.head = nn.Conv2d(64, classes, 1)
-        initialise(self, init or ("he" if encoder_weights in (None, "none") else "torch"))
+        if encoder_weights in (None, "none"):
+            initialise(self, "he")
         self.pretrained = encoders.load(self.encoder, encoder_weights, "vgg16")
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
