@@ -196,7 +196,11 @@ def run(
         tables.append(table)
         profiles.append(along)
         told.append((seen, ledger.PICTURE, ""))
-    roles = ledger.whole(folder, form.Form(), told) if folder else {f: rest for f, *rest in told}
+    roles = (
+        ledger.whole(folder, form.Form(), told)
+        if folder
+        else {f: (role, why) for f, role, why in told}
+    )
     if tables:
         table = pd.concat(tables, ignore_index=True)
         files.write_csv(table, out / "measures.csv")
