@@ -65,9 +65,7 @@ class Page:
 
     @cached_property
     def arrays(self) -> Any:
-        """The cached images, masks and index (datasets.Arrays); the NotComputable in their place
-        where the run was laid out from kept numbers.
-        """
+        """The cached arrays; a NotComputable where the run was laid out from kept numbers."""
         if (self.study.run / KEPT).is_file():
             return NotComputable(NEEDS_IMAGES.format(study=self.study.name))
         from helpers import datasets  # readers of every image format, which numbers alone need not
@@ -165,9 +163,7 @@ def sentence(reason: Exception) -> str:
 
 
 def _settings(declared: dict, changed: dict) -> tuple[dict, dict]:
-    """(what replaces study.yml's statistics, the other changed parameters); those that are as
-    declared are in neither.
-    """
+    """(what replaces study.yml's statistics, other parameters), those as declared left out."""
     changed = dict(changed)
     unit, test = changed.pop("unit", ""), changed.get("test", "")
     if unit and unit not in UNIT_TESTS:

@@ -72,9 +72,7 @@ def p_note(tests: pd.DataFrame, headline: str) -> str:
 
 
 def spread(differences: pd.DataFrame, unit: str) -> str:
-    """A sentence where the differences from one network vary much more than from another; '' where
-    they do not. differences: units × networks, as ``stats.differences``.
-    """
+    """A sentence where differences from one network vary much more than from another, else ''."""
     sd = differences.std()
     if len(sd) < 2 or not sd.max() > 2 * sd.min():
         return ""
