@@ -72,7 +72,7 @@ def _shared_in_words(count: int) -> str:
 
 
 def groups(patients: pd.DataFrame | None, images: pd.DataFrame) -> pd.DataFrame:
-    """A row a patient and split (``stats.by_split``), under Table 1's names; NotComputable for none."""
+    """A row a patient and split (``stats.by_split``), under Table 1's names, or NotComputable."""
     if patients is None:
         raise NotComputable(WITHOUT_PATIENTS)
     people = stats.by_split(patients, images)
