@@ -193,8 +193,8 @@ def timings(
 
     network: on ``device``, eval mode; images: uint8 N×H×W on the processor; norm: mean and SD after
     division by 255. Returns first_call_s, repeats, warm_up and, for the batch, ms_median, ms_q25,
-    ms_q75; on CUDA also device_ms, the median by the device's own clock, and peak_MiB, everything
-    it held at once, weights included (elsewhere None).
+    ms_q75, ms_p95, ms_p99; on CUDA also device_ms, the median by the device's own clock, and
+    peak_MiB, everything it held at once, weights included (elsewhere None).
     """
     device = torch.device(device)
     cuda = device.type == "cuda"
@@ -208,8 +208,8 @@ def timings(
     times, began = [], time.perf_counter()
     while len(times) < least or time.perf_counter() - began < seconds:
         times.append(once())
-    low, median, high = (
-        float(v) * 1000 for v in np.percentile([wall for wall, _ in times], [25, 50, 75])
+    low, median, high, p95, p99 = (
+        float(v) * 1000 for v in np.percentile([wall for wall, _ in times], [25, 50, 75, 95, 99])
     )
     return {
         "first_call_s": first,
@@ -218,6 +218,8 @@ def timings(
         "ms_median": median,
         "ms_q25": low,
         "ms_q75": high,
+        "ms_p95": p95,
+        "ms_p99": p99,
         "device_ms": float(np.median([own for _, own in times])) * 1000 if cuda else None,
         "peak_MiB": torch.cuda.max_memory_allocated(device) / 2**20 if cuda else None,
     }
@@ -268,7 +270,7 @@ def measure(
             fps = 1000 * batch / row["ms_median"]
             per_image = {
                 k: v / batch
-                for k in ("ms_median", "ms_q25", "ms_q75", "device_ms")
+                for k in ("ms_median", "ms_q25", "ms_q75", "ms_p95", "ms_p99", "device_ms")
                 if (v := row.pop(k))
             }
             rows.append(
