@@ -95,6 +95,7 @@ def predict(trainer, device):
     folder = trainer.output_folder_base
     predictor.initialize_from_trained_model_folder(folder, (0,), "checkpoint_final.pth")
     out = WORK / "predicted"
+    out.mkdir(exist_ok=True)
     predictor.predict_from_files_sequential(
         str(WORK / "raw" / NAME / "imagesTs"), str(out), overwrite=True
     )
