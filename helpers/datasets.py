@@ -40,8 +40,7 @@ class Arrays:
     index: pd.DataFrame
 
     def rows(self, fold: str, split: str) -> np.ndarray:
-        """Positions (int array) of a split: 'train', 'val', 'test' or 'external', in fold
-        'main' or 'cv1', 'cv2', …
+        """Positions of a split: 'train', 'val', 'test', 'external', in fold 'main', 'cv1', 'cv2', …
 
         In cross-validation fold k is the test set, the next fold (cyclically) the validation
         set.
@@ -61,9 +60,7 @@ def resize_image(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is
-    invented.
-    """
+    """Class indices uint8 (H, W) to (size, size), nearest neighbour: no class is invented."""
     return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
 
 
@@ -125,8 +122,7 @@ def read_row(
 
 
 def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
-    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad
-    row.
+    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad row.
 
     data: the folder that the paths of images.csv are relative to. Writes images.npy, masks.npy
     (uint8 N×S×S), index.csv and check.json; the last appears only when all else is in place.
@@ -224,9 +220,7 @@ def spacing(index: pd.DataFrame) -> np.ndarray:
 
 
 def load(study: studies.Study) -> Arrays:
-    """The cached arrays of a study; StudyError says how to make them when they are missing or
-    of another size.
-    """
+    """The cached arrays of a study; StudyError where they are missing or of another size."""
     folder = study.run / "cache"
     if not (folder / "check.json").is_file():
         raise StudyError(

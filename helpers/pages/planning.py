@@ -105,9 +105,7 @@ def _closest(known: pd.DataFrame) -> pd.Series:
 
 
 def images_each(images: Sequence[int], unit: str, spread: Spread) -> list[int]:
-    """The numbers of images a patient that are tried; one where patients are unknown, or where
-    nobody knows what more of them would add.
-    """
+    """Images a patient that are tried; one where nobody knows what more of them would add."""
     apart = isinstance(spread, NotComputable) or spread.told_apart
     return list(images) if unit == "patient" and apart else [1]
 
@@ -115,9 +113,7 @@ def images_each(images: Sequence[int], unit: str, spread: Spread) -> list[int]:
 def needed(
     spread: Spread, differences: Sequence[float], images: Sequence[int], **options: Any
 ) -> pd.DataFrame:
-    """``stats.patients_needed`` for a Spread: with its ICC (column plan MEASURED) and, where the
-    ICC has an upper limit, with that (CAUTIOUS).
-    """
+    """``stats.patients_needed`` with the ICC as MEASURED and, where it is known, CAUTIOUS."""
     plans = {MEASURED: spread}
     if spread.told_apart and spread.icc_high > spread.icc:
         plans[CAUTIOUS] = spread.cautious()
@@ -131,9 +127,7 @@ def needed(
 def answer(
     needed: pd.DataFrame, spread: Spread, headline: str, of: str, unit: str, power: float = POWER
 ) -> str:
-    """The answer as a Markdown list. needed: as :func:`needed` for the differences; of: the metric
-    in words.
-    """
+    """The answer, Markdown list. needed: as :func:`needed`; of: the metric in words."""
     text = (
         f"To find a true difference in {of} with a chance of {100 * power:.0f} % (two-sided test at"
         " 5 %), the next test set needs\n\n"
@@ -179,9 +173,7 @@ def _with(images: int, unit: str) -> str:
 
 
 def needs(needed: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """:func:`needed` as a table: a row a goal, difference and plan, a column a number of images
-    each.
-    """
+    """:func:`needed` as a table: a row a goal, difference and plan, a column a number of images."""
     each = needed["images"].map(
         lambda n: f"patients with {n} image(s) each" if unit == "patient" else "images"
     )
@@ -212,9 +204,7 @@ def worth(spread: Spread, unit: str, patients: int = 22) -> pd.DataFrame:
 def joined(
     needed: pd.DataFrame | NotComputable, not_worse: pd.DataFrame | NotComputable
 ) -> pd.DataFrame | NotComputable:
-    """What is needed to find a difference, and below it to show that there is none; where no margin
-    is known (NotComputable) the first alone.
-    """
+    """What finding a difference needs, and below it showing that there is none, where known."""
     if isinstance(needed, NotComputable):
         return needed
     parts = [needed] if isinstance(not_worse, NotComputable) else [needed, not_worse]

@@ -89,8 +89,6 @@ def load_state(
 
 
 def save_weights(network: nn.Module, path: Path, record: dict) -> None:
-    """weights.safetensors and, beside it, weights.json that says what they are. Both written whole
-    or not at all.
-    """
+    """weights.safetensors, and weights.json that says what they are."""
     save_tensors(network.state_dict(), path)
     files.write_json(record | {"sha256": files.sha256(path)}, path.with_suffix(".json"))

@@ -38,8 +38,7 @@ def fit(
     label: str = "",
     checkpoint_seconds: float = 60.0,
 ) -> tuple[pd.DataFrame, dict]:
-    """Train and return (history DataFrame, normalisation dict); the network holds the kept weights
-    afterwards.
+    """Train; (history, normalisation). The network holds the kept weights afterwards.
 
     arrays: datasets.Arrays; train, val: positions (int arrays); spec: a resolved training;
     class_weights: list of float; folder: where the state of an unfinished training lies. history:
