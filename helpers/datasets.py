@@ -87,6 +87,28 @@ def assign_folds(frame, folds, seed):
     return unit.map(chosen).to_numpy()
 
 
+def problem(data, name, expected):
+    """Why a file that a manifest names is not to be read, in words, or None: it is not there, a
+    link leads out of the folder ``data``, or its digest is not ``expected`` (NaN where unknown).
+    """
+    path = data / name
+    try:
+        parts = files_of(path)
+        if not all(part.is_file() for part in parts):
+            return f"{path} is missing; restore it, or take the row out of the table"
+        if not all(part.resolve().is_relative_to(data.resolve()) for part in parts):
+            return f"{path} leads out of {data} by a link; copy the file into the folder"
+        found = sha256(path)
+    except OSError as error:
+        return f"{path} cannot be opened: {error.strerror}"
+    if expected == expected and found != expected:
+        return (
+            f"{path} has changed (sha256 {found[:12]}…, manifest {expected[:12]}…); restore the"
+            " file, or run `make manifest` if the change is meant"
+        )
+    return None
+
+
 def read_row(row, data, classes, ignored=()):
     """Read and check one row of images.csv: (image, mask, spacing or None, list of problems)."""
     where, problems, arrays = f"image_id {row.image_id}", [], [None, None]
@@ -96,17 +118,8 @@ def read_row(row, data, classes, ignored=()):
         ("mask", row.mask, row.sha256_mask),
     ]:
         path = data / name
-        if not all(file.is_file() for file in files_of(path)):
-            problems.append(
-                f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv"
-            )
-            continue
-        if (found := sha256(path)) != expected:
-            problems.append(
-                f"{where}: {kind} {path} has changed (sha256 {found[:12]}…, manifest"
-                f" {expected[:12]}…); restore the file, or run `make manifest` if the change is"
-                " meant"
-            )
+        if found := problem(data, name, expected):
+            problems.append(f"{where}: {kind} {found}")
             continue
         try:
             if kind == "image":

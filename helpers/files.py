@@ -22,11 +22,11 @@ def sha256(path):
 
 def known_sha256(path):
     """Hex digest of a file's bytes; read once in a process as long as its size and time stay."""
-    return _digest(Path(path).resolve(), _state(path))
+    return _digest(Path(path).resolve(), state(path))
 
 
 @cache
-def _digest(path, state):
+def _digest(path, _):
     return sha256(path)
 
 
@@ -125,29 +125,33 @@ def write_record(about, made, path, base):
     """Write the record of a step as JSON: about, files (relative to ``base``, in order), of each
     its size, its time and the digest of its bytes.
     """
-    states = {name: [*_state(Path(base, name)), sha256(Path(base, name))] for name in made}
+    states = {name: [*state(Path(base, name)), sha256(Path(base, name))] for name in made}
     write_json(about | {"files": list(made), "states": states}, path)
 
 
-def changed(record, base):
+def changed(record, base, every_byte=False):
     """Files of a step's record that are gone or hold other bytes (list of str); the record itself
     where it cannot be read.
 
-    A file of the same size and time is taken as it is; of any other the bytes are compared.
+    A file of the same size and time is taken as it is, unless ``every_byte`` is asked for; of any
+    other the bytes are compared.
     """
     try:
         content = json.loads(Path(record).read_text(encoding="utf-8"))
         known = {name: content["states"][name] for name in content["files"]}
-    except (ValueError, KeyError, TypeError):
+        return [name for name in known if not _as_known(Path(base, name), known[name], every_byte)]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return [os.path.relpath(record, base)]
-    return [name for name, state in known.items() if not _as_known(Path(base, name), state)]
 
 
-def _as_known(path, state):
+def _as_known(path, known, every_byte):
     """Whether a file is there and as write_record noted it: size, time, digest."""
-    return path.is_file() and ([*_state(path)] == state[:2] or sha256(path) == state[2])
+    *about, digest = known
+    same = not every_byte and path.is_file() and [*state(path)] == about
+    return same or (path.is_file() and sha256(path) == digest)
 
 
-def _state(path):
+def state(path):
+    """Size and modification time (ns) of a file."""
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns

@@ -1,5 +1,7 @@
 """The tables of a manifest, declared once: which columns, of which kind, within which limits."""
 
+import re
+
 import pandas as pd
 import pandera.pandas as pa
 
@@ -11,10 +13,15 @@ SPLITS = ("train", "val", "test")
 #: fold
 EXTERNAL = "external"
 
+#: signs that no text has: control characters but tab and line ends, halves of a character
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
 #: a file below DATA: no absolute path, no drive, no step upwards
 _INSIDE = r"^(?![/\\\\]|[A-Za-z]:)(?!(?:.*[/\\\\])?\.\.(?:[/\\\\]|$)).+$"
 
 _PERSON = r"^[\w.-]+(?: [\w.-]+)*$"
+#: what stands in a column of reasons and is none
+_NO_REASON = r"(?i)^\s*$|^\s*(?:no|not|none|false|0|-|nein|non)\s*$"
 
 
 def _text(description, **options):
@@ -37,7 +44,16 @@ def _optional(description):
 
 
 def _id(description):
-    return _text(description, checks=pa.Check.str_matches(r"^[A-Za-z0-9_.-]+$"), unique=True)
+    allowed = pa.Check.str_matches(r"^[A-Za-z0-9_.-]{1,100}$")
+    return _text(description, checks=allowed, unique=True)
+
+
+def _reason(description):
+    told = pa.Check(
+        lambda column: ~column.str.contains(_NO_REASON, na=False),
+        error="a reason; leave the cell empty where there is none",
+    )
+    return _text(description, checks=told, required=False, nullable=True)
 
 
 def _file(description, unique=False):
@@ -47,6 +63,13 @@ def _file(description, unique=False):
 
 def _sha(description):
     return _text(description, checks=pa.Check.str_matches(r"^[0-9a-f]{64}$"))
+
+
+def _left_out(frame):
+    """Per row: no reason in 'excluded', or the split says so as well."""
+    if "excluded" not in frame:
+        return pd.Series(True, frame.index)
+    return frame["excluded"].isna() | (frame["split"] == "excluded")
 
 
 IMAGES = pa.DataFrameSchema(
@@ -63,8 +86,9 @@ IMAGES = pa.DataFrameSchema(
         "sha256_mask": _sha("of the mask file"),
         "device": _optional("ultrasound machine or probe"),
         "pixel_spacing_mm": _number(1e-4, 10, "height of a pixel; empty: distances in pixels"),
-        "excluded": _optional("why the image is left out"),
+        "excluded": _reason("why the image is left out"),
     },
+    checks=pa.Check(_left_out, error="has a reason to be left out, so its split must be excluded"),
     strict=True,
 )
 PATIENTS = pa.DataFrameSchema(
@@ -83,7 +107,7 @@ PATIENTS = pa.DataFrameSchema(
         ),
         "height_cm": _number(30, 250, "cm"),
         "weight_kg": _number(1, 400, "kg"),
-        "excluded": _optional("why the patient is left out"),
+        "excluded": _reason("why the patient is left out"),
     }
 )
 ANNOTATIONS = pa.DataFrameSchema(
@@ -130,6 +154,15 @@ def read_csv(path, schema):
         raise StudyError(
             f"{path}: has a header but no rows; add at least one, or run `make manifest`"
         )
+    raise_all(
+        (
+            f"row {i + 2}, {column}: {str(cell)[:80]!r} holds a control character"
+            for column in frame
+            for i, cell in enumerate(frame[column])
+            if isinstance(cell, str) and CONTROL.search(cell)
+        ),
+        path,
+    )
     try:
         return schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:

@@ -9,13 +9,15 @@ import math
 import os
 import re
 import sys
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from helpers.errors import StudyError, raise_all
-from helpers.schemas import ANNOTATIONS, IMAGES, PATIENTS, SPLITS, read_csv
+from helpers.schemas import ANNOTATIONS, CONTROL, IMAGES, PATIENTS, SPLITS, read_csv
 
 # jsonschema builds a grammar of web addresses for a second, where it can; nothing here checks one
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -142,12 +144,49 @@ def names():
     return sorted(p.parent.name for p in (ROOT / "data_manifest").glob("*/study.yml"))
 
 
+#: values that a file may hold, its aliases written out
+LARGEST = 1_000_000
 #: words that pages and tables use themselves, in place of a structure's or a network's name
 RESERVED = ("all", "foreground", "background", "reference", "network", "test")
 
 
-class _Strict(yaml.SafeLoader):
-    """Safe YAML in which a key stands once, and every number is one."""
+class Plain(yaml.SafeLoader):
+    """Safe YAML whose aliases do not unfold to more than a memory holds, and without signs that no
+    text has.
+    """
+
+    def get_single_node(self):
+        """The document as yaml composes it."""
+        node = super().get_single_node()
+        if node is not None and _unfolded(node, {}) > LARGEST:
+            raise yaml.composer.ComposerError(
+                None, None, f"holds more than {LARGEST:,} values, or itself", node.start_mark
+            )
+        return node
+
+    def construct_scalar(self, node):
+        """As yaml constructs it; control characters and halves of a character are an error."""
+        text = super().construct_scalar(node)
+        if found := CONTROL.search(text):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the sign {found[0]!r} stands in a text", node.start_mark
+            )
+        return text
+
+
+def _unfolded(node, known):
+    """How many values a YAML node holds with every alias written out; inf where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        parts = [] if isinstance(node, yaml.ScalarNode) else node.value
+        pairs = isinstance(node, yaml.MappingNode)
+        parts = [part for pair in parts for part in pair] if pairs else parts
+        known[id(node)] = 1 + sum(_unfolded(part, known) for part in parts)
+    return known[id(node)]
+
+
+class _Strict(Plain):
+    """YAML in which a key stands once, and every number is one."""
 
 
 def _mapping(loader, node, deep=False):
@@ -189,7 +228,7 @@ def read_yaml(path):
         raise StudyError(
             f"{path}: no such file. Studies here: {', '.join(names()) or 'none'}"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         raise StudyError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise StudyError(f"{path}: must hold keys and values, found {type(content).__name__}")
@@ -387,9 +426,21 @@ def _split_problems(frame, unit):
                 f"patient {patient} is in {' and '.join(splits)} (rows {rows[0]}–{rows[-1]}); keep"
                 " each in one split"
             )
+    names_ = pd.Series(frame["patient_id"].dropna().unique(), dtype=object)
+    spelled = names_.groupby(names_.map(_spelling))
+    for _, different in names_[spelled.transform("size") > 1].groupby(names_.map(_spelling)):
+        yield (
+            f"patient_id: {' and '.join(map(repr, different))} differ in blanks, capitals or"
+            " accents alone; write one person's id in one way"
+        )
     for split in SPLITS:
         if split not in set(frame["split"]):
             yield f"split: no image is in {split!r}; every study needs train, val and test"
+
+
+def _spelling(name):
+    """A patient's id without what people write now one way, now another."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def patients(study):

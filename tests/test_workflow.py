@@ -241,21 +241,22 @@ def test_a_wrong_request_ends_in_one_line(name, protocol, data, message, monkeyp
     assert "\n" not in str(stop.value)
 
 
-def test_folder_state_sees_every_file(tmp_path):
-    frame = pd.DataFrame({"image": ["a"], "mask": ["b"]})
-    for name in ("a", "b"):
+def test_folder_state_sees_every_file(tmp_path, monkeypatch):
+    """A frame of a cine and files that are united as well, and the raters' outlines."""
+    cells = {"image": ["a", "cine#3"], "mask": ["b", "{c.png|d.png}"]}
+    raters = pd.DataFrame({"mask": ["e"]})
+    monkeypatch.setattr(settings.studies, "images", lambda _: pd.DataFrame(cells))
+    monkeypatch.setattr(settings.studies, "annotations", lambda _: raters)
+    names = ["a", "b", "cine", "c.png", "d.png", "e"]
+    for name in names:
         (tmp_path / name).write_text(name)
-    original = settings.studies.images
-    settings.studies.images = lambda study: frame
-    try:
-        first = settings.folder_state(types.SimpleNamespace(), tmp_path)
-        os.utime(tmp_path / "b", (1, 1))
-        second = settings.folder_state(types.SimpleNamespace(), tmp_path)
-        (tmp_path / "a").unlink()
-        third = settings.folder_state(types.SimpleNamespace(), tmp_path)
-    finally:
-        settings.studies.images = original
-    assert len({first, second, third}) == 3
+    found = [settings.folder_state(SimpleNamespace(), tmp_path)]
+    for number, name in enumerate(names):
+        os.utime(tmp_path / name, (1, number))
+        found.append(settings.folder_state(SimpleNamespace(), tmp_path))
+        (tmp_path / name).unlink()
+        found.append(settings.folder_state(SimpleNamespace(), tmp_path))
+    assert len(set(found)) == 1 + 2 * len(names)
 
 
 def test_a_folder_is_a_name_whatever_it_holds(tiny, tmp_path):

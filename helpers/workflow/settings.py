@@ -184,21 +184,22 @@ def training_code(model):
 
 
 def folder_state(study, data):
-    """Digest of name, size and modification time of every file the manifest names: it changes when
-    one of them does.
+    """Digest of name, size and modification time of every file the manifest names, raters' outlines
+    too: it changes when one of them does.
     """
-    frame = studies.images(study)
+    frame, raters = studies.images(study), studies.annotations(study)
+    names = [*frame["image"], *frame["mask"], *([] if raters is None else raters["mask"])]
 
     def state(name):
         try:
-            found = os.stat(os.path.join(data, name))
-        except OSError:
-            return [name, None]
-        return [name, found.st_size, found.st_mtime_ns]
+            return [name, *files.state(os.path.join(data, name))]
+        except OSError:  # a frame of a file, or files that are united; imported where needed: slow
+            from helpers.readers import files_of
 
-    return provenance.digest(
-        [state(name) for column in ("image", "mask") for name in frame[column]]
-    )
+            parts = files_of(os.path.join(data, name))
+            return [name, *(files.state(part) if part.is_file() else None for part in parts)]
+
+    return provenance.digest([state(name) for name in names])
 
 
 def gpus_wanted():
