@@ -1,14 +1,12 @@
 """Weights and training states on disk: safetensors and JSON, never pickle, never half a file."""
 
 import json
-import math
 import os
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from helpers import files
+from helpers import files, provenance
 
 
 def save_tensors(tensors, path):
@@ -18,25 +16,31 @@ def save_tensors(tensors, path):
     os.replace(part, path)
 
 
-def save_state(folder, network, optimiser, state):
-    """The whole training state without pickle: tensors in safetensors, numbers in JSON (written
-    last).
+def save_state(folder, network, optimiser, state, best=None):
+    """The whole training state without pickle: tensors in safetensors, numbers in JSON, written
+    last with the digests of all. best: tensors of the lowest validation loss, where they are new.
     """
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     for number, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in values.items()}
-    name = f"state{state['epoch']}.safetensors"
-    save_tensors(tensors, folder / name)
-    files.write_json(state | {"file": name}, folder / "state.json")
-    for old in folder.glob("state*.safetensors"):
-        if old.name != name:
+    new = {"state": tensors, "best": best} if best else {"state": tensors}
+    written = dict(state.get("files", {}))
+    for name, values in new.items():
+        path = folder / f"{name}{state['epoch']}.safetensors"
+        save_tensors(values, path)
+        written[name] = [path.name, files.sha256(path)]
+    state["files"] = written
+    digest = provenance.digest(state)
+    files.write_json(state | {"digest": digest}, folder / "state.json")
+    for old in folder.glob("*.safetensors"):
+        if old.name not in [name for name, _ in written.values()]:
             old.unlink()
 
 
 def load_state(folder, network, optimiser, key, device):
     """The state of an interrupted training with the same key, restored; None where there is none.
 
-    One of another key, or a damaged one, is named in a line and not used.
+    One of another key, or of which a byte has changed, is named in a line and not used.
     """
     path = folder / "state.json"
     if not path.is_file():
@@ -45,10 +49,12 @@ def load_state(folder, network, optimiser, key, device):
         state = json.loads(path.read_text(encoding="utf-8"))
         if state["key"] != key:
             raise ValueError("of other images, settings or code")
-        tensors = load_file(folder / state["file"], device=str(device))
-        if math.isfinite(state["best"]):  # the weights that would be kept must be whole as well
-            load_file(folder / "best.safetensors", device=str(device))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        digest, kept = state.pop("digest"), state["files"].values()
+        known = all(files.sha256(folder / name) == found for name, found in kept)
+        if not known or digest != provenance.digest(state):
+            raise ValueError("damaged")
+        tensors = load_file(folder / state["files"]["state"][0], device=str(device))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         print(f"{path}: not gone on from, training starts again ({error})", flush=True)
         return None
     network.load_state_dict(

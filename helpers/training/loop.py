@@ -141,9 +141,7 @@ def fit(
             flush=True,
         )
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
-            if best:
-                checkpoint.save_tensors(best, folder / "best.safetensors")
-            checkpoint.save_state(folder, network, optimiser, state)
+            checkpoint.save_state(folder, network, optimiser, state, best)
             saved = time.monotonic()
     if spec["checkpoint"] == "best":
         if not math.isfinite(state["best"]):
@@ -151,8 +149,9 @@ def fit(
                 f"{label}: the validation loss was not a number in any epoch; lower optimiser.lr in"
                 " study.yml, and look at the validation images"
             )
-        kept = best or load_file(folder / "best.safetensors", device=str(device))
-        network.load_state_dict(kept)
+        if best is None:  # the weights were met before the training was interrupted
+            best = load_file(folder / state["files"]["best"][0], device=str(device))
+        network.load_state_dict(best)
     if not all(bool(t.isfinite().all()) for t in network.state_dict().values()):
         raise StudyError(
             f"{label}: the kept weights are not finite; lower optimiser.lr in study.yml"
