@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+#: how a file begins that is being written, or was when its process was killed
+PART = ".part-"
 #: how a cell begins that a spreadsheet would run, behind any apostrophes
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -33,11 +35,11 @@ def _digest(path, _):
 @contextmanager
 def whole(path):
     """A temporary name beside ``path`` with the same ending, moved into place when the block
-    ends well.
+    ends well; another process that writes the same file has a name of its own.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
+    part = path.with_name(f"{PART}{os.getpid()}-{path.name}")
     try:
         yield part
         os.replace(part, path)

@@ -106,6 +106,6 @@ def test_verify_compares_the_outlines_of_raters(study, monkeypatch):
     monkeypatch.setattr(studies, "images", lambda study: frame.head(1))
     assert list(verify.raters(study)) == []  # i2 is not of this protocol
     outline.write_bytes(b"Outline")
-    assert "is not the outline of" in next(verify.raters(study))
+    assert "r1.png has changed" in next(verify.raters(study))
     outline.unlink()
     assert "is missing" in next(verify.raters(study))

@@ -1,12 +1,15 @@
 """Forks of the warm process: exit code and output of the real thing, and no life of their own."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 from conftest import REPOSITORY
+
+from helpers.workflow import warm
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +79,16 @@ def test_a_fork_ends_with_who_asked_for_it(server, tmp_path, whom):
     asked.kill()
     asked.wait()
     assert gone(int(note.read_text()))
+
+
+def test_a_socket_that_another_user_could_have_put_there_is_not_asked(tmp_path):
+    """The process would hand its environment and its streams to who answers."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "warm"))
+        listener.listen()
+        assert warm._connect(folder / "warm") is None
+        folder.chmod(0o700)
+        warm._connect(folder / "warm").close()

@@ -15,7 +15,7 @@ from conftest import REPOSITORY, workflow
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
-from helpers.workflow import clean, settings
+from helpers.workflow import clean, lock, settings
 
 pytestmark = pytest.mark.slow
 
@@ -315,4 +315,18 @@ def test_a_second_run_of_a_study_ends_in_one_line_that_names_the_first(tmp_path)
     with pytest.raises(SystemExit, match=rf"process {os.getpid()}\) is at work here"):
         settings.only_one(study)
     held.close()
+    settings.only_one(study).close()
+
+
+def test_nobody_verifies_beside_a_run_and_any_number_beside_each_other(tmp_path):
+    run = tmp_path / "runs" / "x"
+    assert lock.look(run, "`make verify`") is None  # nothing is there to look at
+    study = SimpleNamespace(run=run)
+    with settings.only_one(study), pytest.raises(SystemExit, match="another `make study`"):
+        lock.look(run, "`make verify`")
+    one, other = (lock.look(run, "`make verify`") for _ in range(2))
+    with pytest.raises(SystemExit, match=rf"`make verify` \(process {os.getpid()}\) is at work"):
+        settings.only_one(study)
+    one.close()
+    other.close()
     settings.only_one(study).close()

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from helpers.figures import tables
 from helpers.figures.tables import network as model_label  # noqa: F401, for the pages
 from helpers.figures.tables import p_text as p_text
-from helpers.files import write_csv
+from helpers.files import whole, write_csv
 from helpers.provenance import made
 
 STYLE = Path(__file__).parent / "study.mplstyle"
@@ -119,11 +119,11 @@ def save(fig, study, name):
     """Write runs/<study>/figures/<name>.svg and .png; returns it as :class:`Saved`, which a
     notebook shows.
     """
-    folder = study.run / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    fig.savefig(folder / f"{name}.png", dpi=200)
-    made(folder / f"{name}.svg", folder / f"{name}.png")
+    for end, options in {"svg": {"metadata": {"Date": None}}, "png": {"dpi": 200}}.items():
+        path = study.run / "figures" / f"{name}.{end}"
+        with whole(path) as part:
+            fig.savefig(part, **options)
+        made(path)
     plt.close(fig)
     return Saved(fig, name)
 

@@ -213,8 +213,13 @@ def gpus_wanted():
 
 
 def only_one(study):
-    """The lock of a study's run (see :func:`helpers.workflow.lock.hold`)."""
-    return lock.hold(study.run)
+    """The lock of a study's run (see :func:`helpers.workflow.lock.hold`); what killed processes had
+    begun to write is removed.
+    """
+    held = lock.hold(study.run)
+    for left in study.run.rglob(f"{files.PART}*"):
+        left.unlink(missing_ok=True)
+    return held
 
 
 def forget_changed(study, forget=True):
