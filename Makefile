@@ -23,7 +23,7 @@ override SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --co
 override LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && { .venv/bin/snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
 override WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: oldest env study plan book manuscript analysis compare keep reproduce test test-kill check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
+.PHONY: oldest env study plan book manuscript analysis compare keep reproduce test test-kill test-cluster check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
 
 # a bare environment in the folder $(1) that holds uv from the lock
 define bare
@@ -61,6 +61,7 @@ oldest: env ; @.venv/bin/uv venv --quiet --clear --python $(PY) .venv-oldest && 
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 test-kill: env ; @$(PY) tests/kill.py
+test-cluster: env ; @$(PY) tests/cluster.py
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
 verify: env ; @$(PY) -m tools.book.verify $(WHO) $${QUICK:+--quick} $${KEY:+--key "$$KEY"}
 readers: env ; @$(PY) -m tools.book.readers $(WHO) $$FILES

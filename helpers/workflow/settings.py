@@ -240,15 +240,27 @@ def errors(log):
     """What went wrong in each failed step, from the workflow's own log files (list of str): the
     one-line error of the step's log, or its last lines where it ended without one, and its path.
 
-    A step that ran here is named by its command, one that Slurm ran by its log.
+    A step that ran here is named by its command. Slurm keeps a log of each job that did not go
+    well: it names the steps that failed, or says why none began.
     """
-    text = "".join(Path(name).read_text(encoding="utf-8", errors="replace") for name in log)
-    here = re.findall(r"""tee ['"]*([^'"]+?\.log)['"]* returned non-zero""", text)
-    there = re.findall(r"log: (\S.*?\.log) \(check log file", text)
-    for name in dict.fromkeys([*here, *there]):
-        if Path(name).is_file():
-            lines = Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
-            start = next((i for i, line in enumerate(lines) if line.startswith("error: ")), -5)
-            yield "\n".join(["", *lines[start:], f"  log: {name}"])
-        else:
-            yield f"\nerror: a step ended before it wrote its log, {name}"
+    said = "".join(_text(name) for name in log)
+    failed = re.findall(r"""tee ['"]*([^'"]+?\.log)['"]* returned non-zero""", said)
+    for name in re.findall(r"\(log: (\S.*?\.log)\)", said):
+        steps = re.findall(r"log: (\S.*?\.log) \(check log file", _text(name))
+        began = [step for step in steps if Path(step).is_file()]
+        went_well = "(100%) done" in _text(name) or not Path(name).is_file()
+        failed += began or [name] * (not went_well)
+    for name in dict.fromkeys(failed):
+        lines = _text(name).splitlines()
+        cause = [
+            i
+            for i, line in enumerate(lines)
+            if line.startswith(("error: ", "srun: ", "slurmstepd: "))
+        ]
+        shown = lines[cause[0] :][:60] if cause else lines[-5:] or ["error: a step left no log"]
+        yield "\n".join(["", *shown, f"  log: {name}"])
+
+
+def _text(path):
+    """A log file's text; none where there is no file."""
+    return Path(path).read_text("utf-8", "replace") if Path(path).is_file() else ""
