@@ -8,7 +8,9 @@ import pytest
 
 from helpers import files, studies
 from helpers.errors import StudyError
+from tools.audit import draft
 from tools.book import private, verify
+from tools.intake import deidentify
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +74,19 @@ def test_the_zip_is_looked_into(study):
 def test_a_key_that_cannot_be_read_is_one_line(study):
     with pytest.raises(StudyError, match=r"nokey\.csv: cannot be read as a key file"):
         private.search(study, study.key.with_name("nokey.csv"))
+
+
+@pytest.mark.parametrize("content", [b"original,new\n\xff\n", b'"' + b"a" * 200_000])
+def test_a_key_of_another_kind_is_one_line_everywhere(study, content):
+    study.key.write_bytes(content)
+    with pytest.raises(StudyError, match="cannot be read as a key file"):
+        private.search(study, study.key)
+    with pytest.raises(StudyError, match="is no key file; give the one"):
+        deidentify.Key.open(study.key, away_from=[])
+    table = study.key.with_suffix(".csv")
+    table.write_bytes(content)
+    with pytest.raises(StudyError, match=r"cannot be read as text|is no table"):
+        draft.tables(table)
 
 
 def test_verify_looks_at_weights_records_raters_and_lock(study, monkeypatch):
