@@ -128,7 +128,13 @@ def write_record(about, made, path, base):
     its size, its time and the digest of its bytes.
     """
     states = {name: [*state(Path(base, name)), sha256(Path(base, name))] for name in made}
-    write_json(about | {"files": list(made), "states": states}, path)
+    content = about | {"files": list(made), "states": states}
+    write_json(content | {"digest": _own(content)}, path)
+
+
+def _own(content):
+    """Digest of what a record says."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def changed(record, base, every_byte=False):
@@ -140,6 +146,9 @@ def changed(record, base, every_byte=False):
     """
     try:
         content = json.loads(Path(record).read_text(encoding="utf-8"))
+        digest = content.pop("digest", None)  # records of earlier versions have none
+        if digest is not None and digest != _own(content):
+            return [os.path.relpath(record, base)]
         known = {name: content["states"][name] for name in content["files"]}
         return [name for name in known if not _as_known(Path(base, name), known[name], every_byte)]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):

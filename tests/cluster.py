@@ -77,11 +77,10 @@ class Cluster:
             )
             program.chmod(0o755)
         self.environment = {"PATH": f"{place}/bin{os.pathsep}{os.environ['PATH']}"}
-        files = {"key": key, "socket": place / "munge.socket", "pid": place / "munge.pid"}
-        files |= {"log": place / "munge.log", "seed": place / "munge.seed"}
-        self._begin(
-            "munged", "--foreground", "--force", *(f"--{n}-file={p}" for n, p in files.items())
-        )
+        names = ("key-file", "socket", "pid-file", "log-file", "seed-file")
+        files = {name: place / f"munge.{name.removesuffix('-file')}" for name in names}
+        own = [f"--{name}={path}" for name, path in files.items()]
+        self._begin("munged", "--foreground", "--force", *own)
         if not wait(files["socket"].exists, 30):
             raise SystemExit(f"error: munged did not start: {self._said('munged')}")
         self._begin("slurmctld", "-D", "-f", place / "slurm.conf")
@@ -182,11 +181,12 @@ def main():
             folder.mkdir()
         shrink(local)
         shrink(spread)
-        if start(local).wait(3600):
-            raise SystemExit((local / "log").read_text(encoding="utf-8")[-3000:])
-        cluster, steps, began = Cluster(place), finished(local), time.monotonic()
+        cluster = Cluster(place)
         try:
             spoilt(spread, cluster)
+            if start(local).wait(3600):
+                raise SystemExit((local / "log").read_text(encoding="utf-8")[-3000:])
+            steps, began = finished(local), time.monotonic()
             process = start(spread, "slurm", **cluster.environment)
             ready = lambda: finished(spread) > steps // 3 and all(map(cluster.busy, NODES))  # noqa: E731
             if (

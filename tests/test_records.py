@@ -75,6 +75,17 @@ def test_any_text_in_place_of_a_record_is_no_record(run, text):
     assert files.changed(path, studies.ROOT) == ["runs/x/book.json"]
 
 
+def test_a_record_that_leaves_out_a_file_is_no_record(run):
+    path = run.run / "book.json"
+    text = path.read_text()
+    content = json.loads(text)
+    content["files"].clear()
+    path.write_text(json.dumps(content))
+    assert files.changed(path, studies.ROOT) == ["runs/x/book.json"]
+    path.write_text(text.replace("digest", "Digest"))  # as an earlier version wrote it
+    assert files.changed(path, studies.ROOT) == []
+
+
 def test_every_byte_is_compared_where_it_is_asked_for(run):
     """A change that keeps size and time: the next run does not see it, verify does."""
     path = run.run / "results/per_image.csv"
