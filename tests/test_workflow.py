@@ -51,6 +51,17 @@ def test_the_study_runs_from_images_to_a_report(tiny):
     assert (run / "tables/table2.csv").is_file() and (run / "figures/fig5_cases.svg").is_file()
 
 
+def test_every_file_that_a_step_left_stands_in_a_record(tiny):
+    """What stands in none could change and nobody would see it."""
+    run = tiny / "runs/phantom"
+    records = [r for pattern in settings.RECORDS for r in run.glob(pattern)]
+    known = {name for r in records for name in json.loads(r.read_text())["files"]}
+    places = ("data", "cache", "results", "tables", "figures", "train", "notebooks")
+    left = {p for place in places for p in (run / place).rglob("*") if p.is_file()}
+    left -= {*records, run / "results/plan.json"}  # the plan is sealed by itself
+    assert sorted(str(p) for p in left if str(p.relative_to(tiny)) not in known) == []
+
+
 def test_running_again_does_nothing(tiny):
     assert planned(tiny) == {}
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from helpers import files, provenance
+
 
 def images(arrays):
     """One row an image: image_id, patient_id, split, device, height_px, width_px, pixel_mm, grey
@@ -92,3 +94,10 @@ def summary(per_image, per_class):
         },
         "classes": areas,
     }
+
+
+def save(summary, study):
+    """Write runs/<study>/tables/fingerprint.json."""
+    path = study.run / "tables" / "fingerprint.json"
+    files.write_json(summary, path)
+    provenance.made(path)
