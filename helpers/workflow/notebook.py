@@ -7,11 +7,14 @@ import argparse
 import fcntl
 import logging
 import os
+import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import papermill
 import yaml
+from traitlets.config import Config
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
@@ -89,6 +92,7 @@ def _execute(path, part, log, given, minutes):
             kernel_name="python3",
             start_timeout=600,
             cwd=str(provenance.REPOSITORY),
+            config=Config({"KernelManager": {"transport": _transport()}}),
             # a slow shutdown is interrupted, and says so as an error
             extra_arguments=["--IPKernelApp.log_level=50"],
         )
@@ -104,6 +108,13 @@ def _execute(path, part, log, given, minutes):
         ) from None
     finally:
         os.environ.pop("STUDY_MADE")
+
+
+def _transport():
+    """How a kernel is spoken to: through files, which needs no network and lets no other user in;
+    through ports where their names would be longer than the 107 signs that a system allows.
+    """
+    return "ipc" if len(tempfile.gettempdir()) < 80 and hasattr(socket, "AF_UNIX") else "tcp"
 
 
 def _finish(part, output, log, record):
