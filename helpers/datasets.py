@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from helpers import files, leakage, studies
-from helpers.errors import StudyError, raise_all
+from helpers.errors import DISK, StudyError, raise_all
 from helpers.readers import files_of, read_image, read_mask, sha256
 from helpers.schemas import EXTERNAL
 
@@ -153,10 +153,7 @@ def build(study, data):
     part = folder.with_name("cache.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    arrays = [
-        np.lib.format.open_memmap(part / name, "w+", np.uint8, (count, size, size))
-        for name in ("images.npy", "masks.npy")
-    ]
+    arrays = [_reserved(part / name, (count, size, size)) for name in ("images.npy", "masks.npy")]
     shapes, spacings, problems = [], [], []
 
     def work(row):
@@ -211,6 +208,21 @@ def build(study, data):
     names = [os.path.relpath(path, studies.ROOT) for path in made]
     files.write_record({}, names, study.run / "cache.json", studies.ROOT)
     return index
+
+
+def _reserved(path, shape):
+    """A new uint8 array on disk. Its room is taken at once: a disk that fills up under a mapped
+    file ends the process without a word.
+    """
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:  # some file systems cannot promise room
+                if error.errno in DISK:
+                    raise OSError(error.errno, error.strerror, str(path)) from None
+    return array
 
 
 def _pixel_mm(shape, spacing, declared, size):

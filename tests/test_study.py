@@ -2,6 +2,8 @@
 key.
 """
 
+import errno
+import os
 import shutil
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from helpers import datasets, files, provenance, studies
+from helpers import datasets, errors, files, provenance, studies
 from helpers.errors import StudyError
 
 
@@ -348,6 +350,18 @@ def test_a_truncated_image_with_a_fresh_hash_is_unreadable(small):
     edit_csv(small, 3, "sha256_image", files.sha256(path))
     with pytest.raises(StudyError, match="image_id i3: image cannot be read"):
         build(small)
+
+
+def test_a_full_disk_is_one_line_and_the_last_good_cache_stays(small, monkeypatch):
+    build(small)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(SystemExit, match=r"error: .*images\.npy: No space left on device; free it"):
+        errors.command(lambda _: build(small))
+    assert len(datasets.load(studies.load("small")).index) == 6
 
 
 def test_every_bad_file_is_reported(small):
