@@ -2,6 +2,8 @@
 
 import errno
 import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 #: what ends a program in one line although no study is wrong: a disk that is full or closed
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -18,7 +20,7 @@ class NotComputable(ValueError):
     """
 
 
-def raise_all(problems, heading):
+def raise_all(problems: Iterable[str], heading: Path | str) -> None:
     """Raise one StudyError that lists every problem, or return when there is none.
 
     problems: iterable of str, one line each. heading: what was being checked.
@@ -30,7 +32,7 @@ def raise_all(problems, heading):
         raise StudyError(f"{heading}: {count}\n" + "\n".join(f"  - {line}" for line in shown))
 
 
-def command(main, arguments=None):
+def command(main: Callable, arguments: list[str] | None = None) -> None:
     """Run a program's ``main(arguments)`` and end it as every program here ends.
 
     A StudyError is one message on standard error, after "error: ", and exit code 1; so is a disk

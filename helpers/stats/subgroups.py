@@ -72,7 +72,7 @@ def subgroups(
     headline: str | None = None,
     level: float = 0.95,
     multiplicity: str = "holm",
-):
+) -> pd.DataFrame:
     """Patient means of `model` (or differences headline − model) within each group, and the test
     between groups.
 

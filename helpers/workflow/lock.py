@@ -8,9 +8,11 @@ standard library only.
 import fcntl
 import os
 import sys
+from pathlib import Path
+from typing import TextIO
 
 
-def hold(run, who="another `make study`"):
+def hold(run: Path, who: str = "another `make study`") -> TextIO:
     """An open file that is locked as long as this process lives, so that no two processes destroy
     each other's files in runs/<study>; the second ends in one line that names the first.
     """
@@ -18,7 +20,7 @@ def hold(run, who="another `make study`"):
     return of(run / ".lock", fcntl.LOCK_EX, who, run)
 
 
-def look(run, who):
+def look(run: Path, who: str) -> TextIO | None:
     """As :func:`hold` for somebody who reads a whole run: any number at once, and none beside a run
     that is at work. None where nobody can work, because nothing can be written.
     """
@@ -27,7 +29,7 @@ def look(run, who):
     return of(run / ".lock", fcntl.LOCK_SH, who, run)
 
 
-def of(path, mode, who, place):
+def of(path: Path, mode: int, who: str, place: Path) -> TextIO:
     """The locked file at ``path``, in which stands who holds it; SystemExit where another does."""
     lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115, kept open on purpose
     try:

@@ -21,7 +21,7 @@ from helpers.errors import StudyError
 from helpers.workflow import lock
 
 
-def parameters(path):
+def parameters(path: Path | str) -> dict:
     """The parameters a notebook takes, name → default, read from its cell tagged 'parameters'."""
     found = papermill.inspect_notebook(str(path))
     if not found:
@@ -29,7 +29,7 @@ def parameters(path):
     return {name: yaml.safe_load(p["default"]) for name, p in found.items()}
 
 
-def _check(path, given):
+def _check(path: Path, given: dict) -> None:
     known = parameters(path)
     if unknown := sorted(set(given) - set(known)):
         raise StudyError(
@@ -47,7 +47,7 @@ def _check(path, given):
             raise StudyError(f"{path}: parameter {name} must be {expected}, got {value!r}")
 
 
-def run(path, output, given, minutes=60):
+def run(path: Path | str, output: Path | str, given: dict, minutes: float = 60) -> Path:
     """Execute a notebook with the given parameters into ``output`` and return that path.
 
     path: the notebook; given: dict of parameters, each of which the notebook must declare with the
@@ -71,7 +71,7 @@ def run(path, output, given, minutes=60):
     return output
 
 
-def _execute(path, part, log, given, minutes):
+def _execute(path: Path, part: Path, log: Path, given: dict, minutes: float) -> None:
     """Run a notebook into ``part``; what its cells write is noted in ``log``."""
     kernels = [str(Path(__file__).parent), os.environ.get("JUPYTER_PATH", "")]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, kernels))  # helpers.workflow.warm
@@ -110,17 +110,15 @@ def _execute(path, part, log, given, minutes):
         os.environ.pop("STUDY_MADE")
 
 
-def _transport():
+def _transport() -> str:
     """How a kernel is spoken to: through files, which needs no network and lets no other user in;
     through ports where their names would be longer than the 107 signs that a system allows.
     """
     return "ipc" if len(tempfile.gettempdir()) < 80 and hasattr(socket, "AF_UNIX") else "tcp"
 
 
-def _finish(part, output, log, record):
-    """Move the executed notebook into place and write its record (output with .json): what it ran
-    with and made.
-    """
+def _finish(part: Path, output: Path, log: Path, record: dict) -> None:
+    """Move the executed notebook into place; write its record: what it ran with and made."""
     listed = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     log.unlink(missing_ok=True)
     os.replace(part, output)
@@ -132,7 +130,7 @@ def _finish(part, output, log, record):
     files.write_record(record, made, output.with_suffix(".json"), studies.ROOT)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Command line: python -m helpers notebook IN OUT [-p name value]… [--minutes N]."""
     parser = argparse.ArgumentParser(prog="helpers notebook", description=main.__doc__)
     parser.add_argument("notebook")
@@ -148,18 +146,14 @@ def main(arguments=None):
     run(args.notebook, args.output, _typed(args.notebook, args.p), args.minutes)
 
 
-def _typed(path, given):
-    """Parameters from the command line: text where the notebook's default is text ("2024" is a
-    study's name), else read as YAML.
-    """
+def _typed(path: Path | str, given: list[list[str]]) -> dict:
+    """Parameters from the command line: text where the default is ("2024"), else YAML."""
     known = parameters(path) if Path(path).is_file() else {}
     return {n: v if isinstance(known.get(n), str) else yaml.safe_load(v) for n, v in given}
 
 
-def _only_output(record):
-    """Keep what a notebook prints; drop papermill's own lines and the names of displayed objects
-    ('<Figure …>').
-    """
+def _only_output(record: logging.LogRecord) -> bool:
+    """Keep what a notebook prints; drop papermill's own lines and names ('<Figure …>')."""
     text = record.getMessage().strip()
     return bool(text) and not text.startswith(
         ("Executing ", "Ending Cell", "Input Notebook", "Output Notebook", "<", "Working")

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from helpers import studies
+from helpers import schemas
 from helpers.errors import StudyError, raise_all
 from tools.audit.interval import printed
 from tools.audit.paper import Entry, Paper, plain
@@ -22,7 +22,7 @@ SCHEMA = yaml.safe_load(
 EXACT = {"count", "patients", "images", "pixel", "weight", "mixed", "folds"}
 
 
-class _Loader(studies.Plain):
+class _Loader(schemas.Plain):
     """Safe YAML that keeps the digits of decimals (0.720 stays 0.720) and refuses a key given
     twice.
     """
