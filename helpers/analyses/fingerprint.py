@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from helpers.studies import Class
+from helpers import files, provenance
+from helpers.studies import Class, Study
 
 if TYPE_CHECKING:  # datasets bring the readers of every image format
     from helpers.datasets import Arrays
@@ -100,3 +101,10 @@ def summary(per_image: pd.DataFrame, per_class: pd.DataFrame) -> dict:
         },
         "classes": areas,
     }
+
+
+def save(summary: dict, study: Study) -> None:
+    """Write runs/<study>/tables/fingerprint.json."""
+    path = study.run / "tables" / "fingerprint.json"
+    files.write_json(summary, path)
+    provenance.made(path)
