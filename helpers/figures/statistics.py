@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 GREY = "#5b5b5b"
+WIDTH = 6.8  # of a page, in inches
 COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 
 
@@ -24,11 +25,11 @@ def _text(row: pd.Series, what: str) -> str:
     return f"{what}{patients}{images}"
 
 
-def flow_chart(flow: pd.DataFrame, width: float = 6.8) -> Figure:
+def flow_chart(flow: pd.DataFrame) -> Figure:
     """Who was assessed, excluded and why, included, and where they went; of ``stats.flow``."""
     rows = {stage: part for stage, part in flow.groupby("stage", sort=False)}
     reasons = rows.get("excluded", flow.iloc[:0])
-    fig, axes = plt.subplots(figsize=(width, 3.4 + 0.13 * len(reasons)))
+    fig, axes = plt.subplots(figsize=(WIDTH, 3.4 + 0.13 * len(reasons)))
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.axis("off")
     box = {"boxstyle": "square,pad=0.5", "facecolor": "white", "edgecolor": GREY}
@@ -70,7 +71,7 @@ def forest(
     margin: float | None = None,
     xlabel: str = "",
     heading: str = "",
-    width: float = 6.8,
+    width: float = WIDTH,
 ) -> Figure:
     """Differences with intervals: a line each value of column `by`, a panel (and scale) each value
     of column `panel`.
@@ -108,7 +109,7 @@ def boxes(
     x: str,
     y: str,
     ylabel: str = "",
-    width: float = 6.8,
+    width: float = WIDTH,
     panel: str | None = None,
     title: Callable = str,
 ) -> Figure:
@@ -173,9 +174,9 @@ def _steady() -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002
 
 
-def tukey(table: pd.DataFrame, width: float = 6.8) -> Figure:
+def tukey(table: pd.DataFrame) -> Figure:
     """Figure 4: Tukey's differences with adjusted 95 % intervals, a panel a metric."""
-    return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric", width=width)
+    return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric")
 
 
 def folds(
@@ -183,7 +184,7 @@ def folds(
     own: pd.DataFrame,
     title: Callable = str,
     columns: Sequence[str] = ("pooled_IoU", "accuracy"),
-    width: float = 6.8,
+    width: float = WIDTH,
 ) -> Figure:
     """Huang's Figure 5: one point a fold for each column, joined by a line; dashed: the study's own
     split, `own`. A panel a network, named by `title`.
@@ -210,7 +211,7 @@ def ranking(
     pairs: pd.DataFrame,
     label: Callable = str,
     colour: Callable = lambda name: GREY,
-    width: float = 6.8,
+    width: float = WIDTH,
 ) -> Figure:
     """One figure of a ranking, networks from best to worst on average over the ways of ranking.
 
@@ -260,11 +261,11 @@ def ranking(
     return fig
 
 
-def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8) -> Figure:
+def false_alarms(curve: pd.DataFrame, own: pd.DataFrame) -> Figure:
     """False-positive rate against the ICC of the differences, a line an analysis; `own`: rows of a
     study's own design (columns analysis, icc, rate), drawn as diamonds.
     """
-    fig, axes = plt.subplots(figsize=(width, 2.8))
+    fig, axes = plt.subplots(figsize=(WIDTH, 2.8))
     for (name, part), colour in zip(curve.groupby("analysis", sort=False), COLOURS, strict=False):
         axes.plot(part["icc"], 100 * part["rate"], marker="o", color=colour, label=name)
         axes.fill_between(
@@ -295,11 +296,11 @@ def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8) -> 
     return fig
 
 
-def power(table: pd.DataFrame, goal: float = 0.8, width: float = 6.8) -> Figure:
+def power(table: pd.DataFrame, goal: float = 0.8) -> Figure:
     """Power against patients, a line a number of images each, a panel a true difference."""
     differences = list(dict.fromkeys(table["difference"]))
     fig, panels = plt.subplots(
-        1, len(differences), figsize=(width, 2.6), sharey=True, squeeze=False
+        1, len(differences), figsize=(WIDTH, 2.6), sharey=True, squeeze=False
     )
     for axes, difference in zip(panels.ravel(), differences, strict=True):
         part = table[table["difference"] == difference]
