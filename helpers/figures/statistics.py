@@ -3,7 +3,7 @@ are made here.
 """
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
+
+from helpers import figures
 
 GREY = "#5b5b5b"
 WIDTH = 6.8  # of a page, in inches
@@ -179,40 +181,28 @@ def tukey(table: pd.DataFrame) -> Figure:
     return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric")
 
 
-def folds(
-    table: pd.DataFrame,
-    own: pd.DataFrame,
-    title: Callable = str,
-    columns: Sequence[str] = ("pooled_IoU", "accuracy"),
-    width: float = WIDTH,
-) -> Figure:
-    """Huang's Figure 5: one point a fold for each column, joined by a line; dashed: the study's own
-    split, `own`. A panel a network, named by `title`.
+def folds(table: pd.DataFrame, own: pd.DataFrame) -> Figure:
+    """Huang's Figure 5: pooled IoU and accuracy, a point a fold, a panel a network; dashed: the
+    study's own split, `own`.
     """
     networks = list(dict.fromkeys(table["model"]))
-    fig, grid = plt.subplots(1, len(networks), figsize=(width, 2.6), sharey=True, squeeze=False)
+    fig, grid = plt.subplots(1, len(networks), figsize=(WIDTH, 2.6), sharey=True, squeeze=False)
     for axes, name in zip(grid[0], networks, strict=True):
         part, mine = table[table["model"] == name], own[own["model"] == name]
         at = np.arange(1, len(part) + 1)
-        for column, colour in zip(columns, COLOURS, strict=False):
+        for column, colour in zip(("pooled_IoU", "accuracy"), COLOURS, strict=False):
             axes.plot(at, part[column], marker="o", color=colour, label=column.replace("_", " "))
             for value in mine[column].dropna():
                 axes.axhline(value, color=colour, linestyle="--", linewidth=1)
         axes.set(xticks=at, xticklabels=part["fold"], ylim=(0, 1))
-        axes.set_title(title(name), fontsize=8)
+        axes.set_title(figures.model_label(name), fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     grid[0, -1].legend(frameon=False)
     fig.supxlabel("fold (dashed: the study's own test set)", fontsize=8)
     return fig
 
 
-def ranking(
-    ranks: pd.DataFrame,
-    pairs: pd.DataFrame,
-    label: Callable = str,
-    colour: Callable = lambda name: GREY,
-    width: float = WIDTH,
-) -> Figure:
+def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame) -> Figure:
     """One figure of a ranking, networks from best to worst on average over the ways of ranking.
 
     Left: chance of being first (shade) and rank on the data (number) for each way. Middle: rank
@@ -220,7 +210,7 @@ def ranking(
     data). Right: who beats whom. `ranks` from ranks.ranking, `pairs` from repeated.pairs.
     """
     best = list(ranks.groupby("model")["mean_rank"].mean().sort_values(kind="stable").index)
-    m, names = len(best), [label(model) for model in best]
+    m, names = len(best), [figures.model_label(model) for model in best]
     ways = ranks["metric"] + " " + ranks["class"].str.replace("_", " ") + ", " + ranks["order"]
     order = list(dict.fromkeys(ways))
     first, rank = (
@@ -228,7 +218,7 @@ def ranking(
         for v in ("p_first", "rank")
     )
     fig, (a, b, c) = plt.subplots(
-        1, 3, figsize=(width, 1.4 + 0.2 * max(len(order), m)), width_ratios=[1.1, 1, 1]
+        1, 3, figsize=(WIDTH, 1.4 + 0.2 * max(len(order), m)), width_ratios=[1.1, 1, 1]
     )
     a.imshow(first, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
     for (y, x), value in np.ndenumerate(rank):
@@ -239,7 +229,7 @@ def ranking(
     part = ranks[ways == order[0]].set_index("model")
     for y, model in enumerate(best):
         share = np.array([part.loc[model, f"p_rank{r + 1}"] for r in range(m)])
-        b.scatter(np.arange(m) + 1, np.full(m, y), s=110 * share, color=colour(model))
+        b.scatter(np.arange(m) + 1, np.full(m, y), s=110 * share, color=figures.model_colour(model))
         b.plot(part.loc[model, "rank"], y, "x", color="black", markersize=4)
     b.set(xlim=(0.4, m + 0.6), ylim=(m - 0.4, -0.6), xticks=range(1, m + 1), xlabel="rank")
     b.set_yticks(range(m), names)
