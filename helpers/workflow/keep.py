@@ -2,7 +2,7 @@
 only a run with images can make, in reports/<study>/results/<protocol>.
 
 That folder is laid out as runs/<study>, its tables of trainings compressed; it grows training by
-training. The statistics are made from it again without images (``tools.analysis``).
+training. The statistics are made from it again without images (``tools.book.analysis``).
 """
 
 import argparse

@@ -13,8 +13,7 @@ from pathlib import Path
 import yaml
 
 from helpers import files, provenance, runs, studies
-from tools import sbom
-from tools.book import pages
+from tools.book import pages, sbom
 
 NAME = "ro-crate-metadata.json"
 BILL = "sbom.cdx.json"
