@@ -7,11 +7,13 @@ provenance   where a number came from                   analyses/   raters, spee
 readers/     images and masks of every format           papers/     printed numbers beside ours
 metrics      four counts, and everything from them      pages/      one module a notebook
 leakage      gates between splits                       workflow/   what the Snakefile asks
+alike        which images are nearly the same
 datasets     files to arrays and an index
 models/      a file a network                           plan        what was declared, sealed
 
 Who has an hour reads errors, studies, metrics, datasets, leakage, models/ (qvum, unet, blocks),
-training/ and stats/ (counts, values, intervals, bootstrap, paired, adjust, comparison).
+training/ (fold, loop, losses) and stats/ (counts, values, intervals, bootstrap, paired,
+multiplicity, comparison).
 """
 
 __version__ = "0.1.0"
