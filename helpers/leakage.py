@@ -84,12 +84,11 @@ def identical(index: pd.DataFrame) -> Gate:
 def near_duplicates(images: np.ndarray, index: pd.DataFrame, threshold: int = THRESHOLD) -> Gate:
     """No images of different splits look alike: their hashes differ in more than threshold bits.
 
-    Where the patients of a pair are known to be different, it counts only if its fine detail agrees
-    as well (DETAIL): then it is one picture under two names. Where they are unknown, looking alike
-    is already a sign of one patient. images: uint8 (N, H, W) in the order of the index. Evidence,
-    closest first: bits, detail, image_id, other, split, other_split, patient_id, other_patient,
-    counts; pairs within one split are listed but do not count. Noise, gain and blur are seen
-    through; a crop or shift of more than about 1 % of the image is not.
+    A pair of two known patients counts only if its fine detail agrees as well (DETAIL): then it is
+    one picture under two names. Where patients are unknown, looking alike is already a sign of one.
+    Evidence, closest first: bits, detail, image_id, other, split, other_split, patient_id,
+    other_patient, counts; pairs within one split are listed but do not count. Noise, gain and blur
+    are seen through; a crop or shift of more than about 1 % of the image is not.
     """
     first, second, bits = alike.pairs_within(alike.hashes(images), threshold)
     parts, people = index["split"].to_numpy(object), index["patient_id"].to_numpy(object)
@@ -164,9 +163,7 @@ def normalisation(records: list[dict], arrays: Any) -> Gate:
 
 
 def _mean_and_deviation(images: np.ndarray, positions: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of the pixels of some images, as shares of 255 (floats); from
-    their histogram, a thousand images at a time.
-    """
+    """Mean and standard deviation of some images' pixels, as shares of 255, by their histogram."""
     counts = np.zeros(256)
     for start in range(0, len(positions), 1000):
         counts += np.bincount(images[positions[start : start + 1000]].ravel(), minlength=256)
