@@ -70,7 +70,7 @@ def two_people(study: Study) -> str:
     return "two simulated raters" if study.synthetic else "two people"
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, study: Study, contour: bool = False) -> np.ndarray:
+def overlay(image: np.ndarray, mask: np.ndarray, study: Any, contour: bool = False) -> np.ndarray:
     """The grey image with classes drawn over it in their colours; float RGB (H, W, 3) in 0…1.
 
     image: uint8 (H, W); mask: uint8 (H, W); contour: outlines only.
