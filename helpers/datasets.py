@@ -1,10 +1,8 @@
-"""From files to arrays: every image opened, hashed and sized once, then kept as uint8 beside an
-index.
+"""From files to arrays: every image opened, hashed and sized once, kept as uint8 beside an index.
 
 Nothing is cached, and so nothing trains, unless every file of the manifest passed.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -26,13 +24,11 @@ from helpers.schemas import EXTERNAL
 
 @dataclass(frozen=True)
 class Arrays:
-    """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: one row an image,
-    in the same order.
+    """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: a row an image.
 
     index has the columns of images.csv and height_px, width_px (of the file), pixel_row_mm and
     pixel_column_mm (sides of an array pixel, NaN where the spacing is unknown), pixel_mm (the side
-    of a square pixel as large) and cv_fold (0 … folds − 1, or −1 for
-    external images and without cross-validation).
+    of a square pixel as large) and cv_fold (0 … folds − 1, or −1 where in none).
     """
 
     images: np.ndarray
@@ -42,8 +38,7 @@ class Arrays:
     def rows(self, fold: str, split: str) -> np.ndarray:
         """Positions of a split: 'train', 'val', 'test', 'external', in fold 'main', 'cv1', 'cv2', …
 
-        In cross-validation fold k is the test set, the next fold (cyclically) the validation
-        set.
+        In cross-validation fold k is the test set, the next fold (cyclically) the validation set.
         """
         if fold == "main":
             return np.flatnonzero(self.index["split"] == split)
@@ -275,15 +270,3 @@ def load(study: studies.Study) -> Arrays:
             f" pixels apart; run `make study STUDY={study.name}` to make it again"
         )
     return Arrays(images, masks, index)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line: check and cache a study. python -m helpers check --study NAME --data
-    FOLDER.
-    """
-    parser = argparse.ArgumentParser(prog="helpers check", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    parser.add_argument("--data", required=True)
-    args = parser.parse_args(arguments)
-    build(studies.load(args.study, args.protocol), args.data)

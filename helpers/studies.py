@@ -216,8 +216,7 @@ def images(study: Study) -> pd.DataFrame:
     """images.csv, validated, in file order: who is not excluded, under the protocol's subset and
     split.
 
-    Columns as in ``IMAGES``; pixel_spacing_mm float (NaN unknown), everything else text (NaN
-    unknown).
+    Columns as in ``IMAGES``, pixel_spacing_mm float, everything else text; NaN unknown.
     """
     path = study.root / "images.csv"
     frame = read_csv(path, IMAGES)
@@ -243,9 +242,8 @@ def images(study: Study) -> pd.DataFrame:
 
 
 def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
-    known = (
-        frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)
-    )  # by image: a gate reports it
+    # where a split keeps images together, not patients, a gate reports it
+    known = frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)
     for patient, splits in known.groupby("patient_id")["split"].unique().items():
         if len(splits) > 1:
             rows = [int(i) + 2 for i in known.index[known["patient_id"] == patient]]

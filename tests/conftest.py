@@ -105,7 +105,8 @@ BUDGETS = {"helpers": 420_000, "tools": 260_000, "reading path": 150_000}
 READING = (
     *("errors.py", "studies.py", "metrics.py", "datasets.py", "leakage.py"),
     *("models/__init__.py", "models/qvum.py", "models/unet.py", "models/blocks.py"),
-    *("training/*.py", "stats/__init__.py", "stats/counts.py", "stats/values.py"),
+    *("training/fold.py", "training/loop.py", "training/losses.py"),
+    *("stats/__init__.py", "stats/counts.py", "stats/values.py"),
     *("stats/intervals.py", "stats/bootstrap.py", "stats/paired.py", "stats/multiplicity.py"),
     "stats/comparison.py",
 )

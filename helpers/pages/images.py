@@ -113,9 +113,9 @@ def across(pairs: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def closest(found: pd.DataFrame, count: int = 25) -> pd.DataFrame:
+def closest(found: pd.DataFrame) -> pd.DataFrame:
     """The first pairs of :func:`across`, for a table."""
-    return found.head(count)
+    return found.head(25)
 
 
 def near_in_words(pairs: pd.DataFrame, index: pd.DataFrame) -> str:

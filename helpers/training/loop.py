@@ -39,11 +39,11 @@ def fit(
 ) -> tuple[pd.DataFrame, dict]:
     """Train; (history, normalisation). The network holds the kept weights afterwards.
 
-    arrays: datasets.Arrays; train, val: positions (int arrays); spec: a resolved training;
-    class_weights: list of float; folder: where the state of an unfinished training lies. history:
-    as ``HISTORY``; accuracy is the share of pixels given the right class, of the training images as
-    augmented and while the network still changes, as Keras prints it (Bonaldi 2025, Fig. 3). The
-    weights of the lowest validation loss are kept (``checkpoint: last`` keeps the last epoch's).
+    arrays: datasets.Arrays; train, val: positions in it; spec: of ``study.training``; folder: for
+    the state of an unfinished training. history: as ``HISTORY``; accuracy is the share of pixels
+    given the right class, of the training images as augmented and while the network still changes,
+    as Keras prints it (Bonaldi 2025, Fig. 3). The weights of the lowest validation loss are kept
+    (``checkpoint: last`` keeps the last epoch's).
     """
     device, clip = next(network.parameters()).device, models.clip_length(network)
     epochs, batch = spec["epochs"], max(1, spec["batch"] // clip) * clip  # whole clips
@@ -118,9 +118,8 @@ def fit(
 def _batches(
     count: int, batch: int, clip: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, ...]:
-    """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
-    last one is left out where there is a full one, as in the public code (a single sample would
-    break batch normalisation).
+    """Shuffled positions in batches, whole clips in order. A short last one is left out where there
+    is a full one, as in the public code (a single sample would break batch normalisation).
     """
     starts = torch.randperm(math.ceil(count / clip), generator=generator) * clip
     order = (starts[:, None] + torch.arange(clip)).flatten().clamp(max=count - 1)
@@ -164,9 +163,7 @@ def _examiner(
 def _validate(
     network: nn.Module, examine: Callable, val: np.ndarray, batch: int
 ) -> Sequence[float]:
-    """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size
-    of each batch; NaN where there are none.
-    """
+    """Mean loss and accuracy of the validation images, not augmented; NaN where there are none."""
     if not len(val):
         return math.nan, math.nan
     network.eval()
