@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy reads it: two workers, two cores
+
 import pandas as pd
 import pytest
 import yaml
@@ -88,6 +90,30 @@ def workflow(root, *arguments, study="phantom", protocol="quick", data=""):
         timeout=1500,
         check=False,
     )
+
+
+#: files that take longest, longest first: begun first, so that the workers end together
+LONGEST = ("test_workflow", "test_analysis", "test_models", "test_report", "test_browser")
+#: files whose tests share nothing: each test goes to the worker that is free, at the end
+APART = ("test_odd_studies",)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What is run by one worker: a file, one class of test_models, or one test of APART."""
+
+    def group(item):
+        if item.path.stem in APART:
+            return item.name
+        return item.nodeid.split("::")[1] if item.path.stem == "test_models" else item.path.stem
+
+    def order(item):
+        name = item.path.stem
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST) + (name in APART)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session")
