@@ -1,6 +1,7 @@
 """A tiny phantom study in a folder of its own: a few patients, small images, one epoch."""
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -96,6 +97,17 @@ def workflow(root, *arguments, study="phantom", protocol="quick", data=""):
 LONGEST = ("test_workflow", "test_analysis", "test_models", "test_report", "test_browser")
 #: files whose tests share nothing: each test goes to the worker that is free, at the end
 APART = ("test_odd_studies",)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Where slow tests are left out, a file that is slow throughout is not imported for nothing:
+    torch is large.
+    """
+    if config.option.markexpr == "not slow" and collection_path.suffix == ".py":
+        text = collection_path.read_text(encoding="utf-8")
+        if re.search(r"^pytestmark = \[?\s*pytest\.mark\.slow", text, re.MULTILINE):
+            return True
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,6 +3,7 @@ part that cannot be computed says in one sentence why.
 """
 
 import ast
+import functools
 import re
 import traceback
 
@@ -14,6 +15,7 @@ from bs4 import BeautifulSoup
 from conftest import REPOSITORY
 from IPython.display import Markdown
 from odd_run import Odd, build
+from scipy import stats
 
 from helpers import figures, studies
 from helpers.pages import more_statistics
@@ -36,6 +38,10 @@ PAGES = {
 }
 #: costs of networks are those of every study, so that few studies are enough
 SLOW = {"07_speed"}
+#: studies whose number or length of names a figure's layout must bear; in the others it is drawn
+LAID_OUT = ("3 patients", "nine structures", "unequal patients", "long names", "one network")
+#: a quantile of Tukey's tests depends on three small numbers that most studies share
+quantile = functools.cache(stats.studentized_range.ppf)
 NUMBERS = ("007", "1e5", "NA", "nan", "inf", "2024-01-31", "1_000", "None", "-inf", "0x1F", "TRUE")
 
 STUDIES = {
@@ -144,10 +150,12 @@ def text_of(value):
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
-    """A STUDY_ROOT; figures are laid out and drawn once, small, and simulations are few."""
+def root(kind, tmp_path, monkeypatch):
+    """A STUDY_ROOT; figures are drawn once, small, and simulations are few."""
 
     def save(fig, study, name):
+        if kind not in LAID_OUT:
+            fig.set_layout_engine("none")
         fig.set_dpi(20)
         fig.canvas.draw()
         plt.close(fig)
@@ -155,7 +163,8 @@ def root(tmp_path, monkeypatch):
 
     monkeypatch.setattr(studies, "ROOT", tmp_path)
     monkeypatch.setattr(figures, "save", save)
-    monkeypatch.setattr(more_statistics, "SIMULATIONS", 50)
+    monkeypatch.setattr(more_statistics, "SIMULATIONS", 10)
+    monkeypatch.setattr(stats.studentized_range, "ppf", quantile)
     with matplotlib.rc_context():
         yield tmp_path
 
