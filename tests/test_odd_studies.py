@@ -3,6 +3,7 @@ part that cannot be computed says in one sentence why.
 """
 
 import ast
+import dataclasses
 import functools
 import re
 import traceback
@@ -18,7 +19,8 @@ from odd_run import Odd, build
 from scipy import stats
 
 from helpers import figures, studies
-from helpers.pages import more_statistics
+from helpers.pages import Page, more_statistics
+from helpers.workflow import settings
 
 matplotlib.use("Agg")
 #: page → parameters; page 3 trains and page 11 trains again, which no odd study needs
@@ -36,6 +38,7 @@ PAGES = {
     "13_more_statistics": {},
     "00_summary": {},  # last: it reads what the others wrote
 }
+ABOUT = settings.pages(REPOSITORY / "notebooks")
 #: costs of networks are those of every study, so that few studies are enough
 SLOW = {"07_speed"}
 #: studies whose number or length of names a figure's layout must bear; in the others it is drawn
@@ -120,6 +123,25 @@ NONSENSE = re.compile(
 )
 
 
+class Read(dict):
+    """Settings that note which of them are read, from themselves or from what is made of them."""
+
+    def __init__(self, given, noted):
+        super().__init__(given)
+        self.noted = noted
+
+    def __getitem__(self, key):
+        self.noted.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key, default=None):
+        self.noted.add(key)
+        return super().get(key, default)
+
+    def __or__(self, other):
+        return Read(super().__or__(other), self.noted)
+
+
 def shown_by(page, study, parameters):
     """What the code cells of a page show, in order, its parameters replaced: the value of every
     cell's last expression, as a notebook shows it.
@@ -150,8 +172,9 @@ def text_of(value):
 
 
 @pytest.fixture
-def root(kind, tmp_path, monkeypatch):
+def root(request, tmp_path, monkeypatch):
     """A STUDY_ROOT; figures are drawn once, small, and simulations are few."""
+    kind = request.node.callspec.params["kind"] if hasattr(request.node, "callspec") else ""
 
     def save(fig, study, name):
         if kind not in LAID_OUT:
@@ -167,6 +190,19 @@ def root(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(stats.studentized_range, "ppf", quantile)
     with matplotlib.rc_context():
         yield tmp_path
+
+
+@pytest.fixture
+def noted(monkeypatch):
+    """The keys of study.yml's statistics that pages have read so far (set of str)."""
+    found, load = set(), studies.load
+
+    def noting(*given):
+        study = load(*given)
+        return dataclasses.replace(study, statistics=Read(study.statistics, found))
+
+    monkeypatch.setattr(studies, "load", noting)
+    return found
 
 
 def problems(page, study, parameters):
@@ -189,14 +225,35 @@ def problems(page, study, parameters):
     return found, texts
 
 
+def hidden(page, noted):
+    """Keys that a page has read although its metadata says that it does without them: a change of
+    theirs would not make it again.
+    """
+    without = ABOUT[page].get("without", ())
+    return sorted(key for key in noted if {"statistics", f"statistics.{key}"} & set(without))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", STUDIES)
-def test_every_page_of_an_odd_study(kind, root):
+def test_every_page_of_an_odd_study(kind, root, noted):
     study, found, said = build(STUDIES[kind], root), [], {}
     for page, parameters in PAGES.items():
         if page not in SLOW or kind in ("nine structures", "one network"):
+            noted.clear()
             wrong, said[page] = problems(page, study, parameters)
             found += wrong
+            found += [
+                f"{page}: reads {key}, which it is declared without" for key in hidden(page, noted)
+            ]
     assert not found, "\n".join([kind, *found])
     for page, sentence in SAID.get(kind, {}).items():
         assert any(re.search(sentence, text) for text in said[page]), (page, sentence)
+
+
+def test_what_a_page_reads_is_noted(noted, root):
+    build(Odd(), root)
+    page = Page("odd", "quick")
+    noted.clear()
+    assert page.settings["test"] == "patient_t" and noted == {"test"}
+    assert hidden("10_planning", noted) == hidden("06_cases", noted) == ["test"]
+    assert hidden("05_comparison", noted) == []
