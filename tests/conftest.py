@@ -9,6 +9,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy reads it: two workers, two cores
 
+import hypothesis
 import pandas as pd
 import pytest
 import yaml
@@ -20,6 +21,16 @@ runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # no connection leaves this p
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])
 )
+
+# the same examples in every run, however busy the machine is
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 #: what the workflow names as input, as a clone holds it
 ROOMS = ("helpers", "tools", "notebooks", "CORRECTNESS.md", "CITATION.cff", "requirements.lock")
