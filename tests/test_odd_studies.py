@@ -65,8 +65,7 @@ STUDIES = {
     "one test patient": Odd(patients=(4, 2, 1), images=(6,)),
     "no patients": Odd(people=None, names=("",), unit="image", test="image_t"),
     "no patients.csv": Odd(people=None),
-    "no age or sex": Odd(people=()),
-    "no spacing": Odd(spacing=None),
+    "no age, sex or spacing": Odd(people=(), spacing=None),
     "long names": Odd(
         name="a" * 60,
         classes=("the_" + "very_" * 12 + "long_nerve", "x"),
@@ -74,9 +73,9 @@ STUDIES = {
         device="a machine of a very long name " * 4,
         title="A title that goes on " * 12,
     ),
-    "called 2024": Odd(name="2024"),
     "one network": Odd(networks=Odd.networks[:1]),
-    "ids like numbers": Odd(
+    "names and ids like numbers": Odd(
+        name="2024",
         names=(*NUMBERS, "0", "00", "1.0", "1.00"),
         image_ids=(*NUMBERS, "0", "00", "1.0", "1.00", *(f"{k:03d}" for k in range(100, 140))),
         classes=("NA", "nan"),
@@ -105,8 +104,10 @@ SAID = {
     "one test patient": {"05_comparison": "patients?", "13_more_statistics": "patients?"},
     "no patients": {"01_cohort": "nobody can say how many patients these are"},
     "no patients.csv": {"01_cohort": "without any information on patients"},
-    "no age or sex": {"01_cohort": "has none of age, height, weight, BMI and sex"},
-    "no spacing": {"06_cases": "size of a pixel is unknown"},
+    "no age, sex or spacing": {
+        "01_cohort": "has none of age, height, weight, BMI and sex",
+        "06_cases": "size of a pixel is unknown",
+    },
     "one network": {"10_planning": "Only Femoral U-Net has results"},
     "networks that draw alike and right": {
         "06_cases": "neither too large nor too small .the same in every image",
