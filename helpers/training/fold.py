@@ -1,23 +1,34 @@
 """One network trained on one fold, and everything that is written about it."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from helpers import datasets, files, metrics, models, provenance
 from helpers.errors import StudyError
 from helpers.models import inference
+from helpers.studies import Study
 from helpers.training import checkpoint, loop
 
 #: what a training leaves in its folder
 MADE = ("weights.safetensors", "weights.json", "predictions.npy", "counts.csv", "history.csv")
 
 
-def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_seconds=60.0):
-    """Train one network on one fold and write everything about it to ``out``; returns its counts
-    (DataFrame).
+def run(
+    study: Study,
+    spec: dict,
+    fold: str,
+    seed: int,
+    out: Path,
+    arrays: datasets.Arrays | None = None,
+    device: torch.device | str | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> pd.DataFrame:
+    """Train one network on one fold, write everything about it to ``out``; its counts.
 
     spec: ``study.training(name, fold)``; fold: 'main' or 'cv1', 'cv2', …. Writes ``MADE``:
     predictions.npy is uint8 (N, H, W), counts.csv has the rows of per_image.csv; both of every
@@ -43,7 +54,8 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
         len(study.classes),
         encoder_weights=spec["encoder_weights"],
         **spec["options"],
-    ).to(device, memory_format=torch.channels_last)
+    ).to(device)
+    network = network.to(memory_format=torch.channels_last)
     weights = [c.weight for c in study.classes]
     unfinished, label = out / "unfinished", f"{name} {fold} seed {seed}"
     history, norm = loop.fit(
@@ -84,7 +96,9 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
     return counts
 
 
-def _predict(network, arrays, positions, norm, batch):
+def _predict(
+    network: nn.Module, arrays: datasets.Arrays, positions: np.ndarray, norm: dict, batch: int
+) -> np.ndarray:
     """Class of every pixel of the images at some positions, uint8 (N, H, W), in their order."""
     patients = arrays.index["patient_id"].iloc[positions]
     order = inference.clips(positions, patients, models.clip_length(network))
@@ -93,10 +107,16 @@ def _predict(network, arrays, positions, norm, batch):
     return found[np.unique(order, return_index=True)[1]]  # without the repeats of short clips
 
 
-def count(study, arrays, positions, predictions, model, fold, seed):
-    """The per-image rows of predictions (uint8 (N, H, W), one for each position): the columns of
-    per_image.csv.
-    """
+def count(
+    study: Study,
+    arrays: datasets.Arrays,
+    positions: np.ndarray,
+    predictions: np.ndarray,
+    model: str,
+    fold: str,
+    seed: int,
+) -> pd.DataFrame:
+    """The rows of per_image.csv of predictions (uint8 (N, H, W), one for each position)."""
     tables = []
     sides = datasets.spacing(arrays.index)
     for position, prediction in zip(positions, predictions, strict=True):

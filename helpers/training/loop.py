@@ -4,16 +4,19 @@ The images stay on the device as uint8. Every random draw of an epoch comes from
 alone, so that a resumed training takes the same steps as one that was never interrupted.
 """
 
-import hashlib
 import math
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-from helpers import files, models, provenance
+from helpers import models
 from helpers.errors import StudyError
 from helpers.models import inference
 from helpers.training import augment, checkpoint, losses, schedule
@@ -23,19 +26,18 @@ HISTORY = ("epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accur
 
 
 def fit(
-    network,
-    arrays,
-    train,
-    val,
-    spec,
-    class_weights,
-    seed,
-    folder,
-    label="",
-    checkpoint_seconds=60.0,
-):
-    """Train and return (history DataFrame, normalisation dict); the network holds the kept weights
-    afterwards.
+    network: nn.Module,
+    arrays: Any,
+    train: np.ndarray,
+    val: np.ndarray,
+    spec: dict,
+    class_weights: list[float],
+    seed: int,
+    folder: Path,
+    label: str = "",
+    checkpoint_seconds: float = 60.0,
+) -> tuple[pd.DataFrame, dict]:
+    """Train; (history, normalisation). The network holds the kept weights afterwards.
 
     arrays: datasets.Arrays; train, val: positions (int arrays); spec: a resolved training;
     class_weights: list of float; folder: where the state of an unfinished training lies. history:
@@ -52,7 +54,7 @@ def fit(
     optimiser = schedule.optimiser(spec["optimiser"], network)
     average = schedule.average(network, spec["ema"])
     judged = network if average is None else average.module  # what is validated and kept
-    key = _key(network, arrays, train, val, spec, class_weights, seed)
+    key = checkpoint.key(network, arrays, train, val, spec, class_weights, seed)
     folder.mkdir(parents=True, exist_ok=True)
     state = checkpoint.load_state(folder, network, optimiser, key, device, average)
     if state:
@@ -97,16 +99,15 @@ def fit(
             flush=True,
         )
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
-            if best:
-                checkpoint.save_tensors(best, folder / "best.safetensors")
-            checkpoint.save_state(folder, network, optimiser, state, average)
+            checkpoint.save_state(folder, network, optimiser, state, best, average)
             saved = time.monotonic()
 
     if spec["checkpoint"] == "best":
         if not math.isfinite(state["best"]):
             raise _diverged(label, "the validation loss was not a number in any epoch")
-        kept = best or load_file(folder / "best.safetensors", device=str(device))
-        network.load_state_dict(kept)
+        if best is None:  # the weights were met before the training was interrupted
+            best = load_file(folder / state["files"]["best"][0], device=str(device))
+        network.load_state_dict(best)
     elif average is not None:
         network.load_state_dict(judged.state_dict())
     if not all(bool(t.isfinite().all()) for t in network.state_dict().values()):
@@ -114,7 +115,9 @@ def fit(
     return pd.DataFrame(state["history"]), norm
 
 
-def _batches(count, batch, clip, generator):
+def _batches(
+    count: int, batch: int, clip: int, generator: torch.Generator
+) -> tuple[torch.Tensor, ...]:
     """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
     last one is left out where there is a full one, as in the public code (a single sample would
     break batch normalisation).
@@ -125,7 +128,9 @@ def _batches(count, batch, clip, generator):
     return parts[:-1] if len(parts) > 1 and len(parts[-1]) < len(parts[0]) else parts
 
 
-def _examiner(device, arrays, norm, spec, class_weights):
+def _examiner(
+    device: torch.device, arrays: Any, norm: dict, spec: dict, class_weights: list[float]
+) -> Callable:
     """A function that gives a network's loss and accuracy of the images at some positions (int
     array), as tensors: a number would wait for the device. draw: the generator of their
     augmentation, or None.
@@ -137,11 +142,13 @@ def _examiner(device, arrays, norm, spec, class_weights):
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
     right = []  # accuracy of each output of the latest batch; the last is the network's own
 
-    def watched(logits, target):
+    def watched(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         right.append((logits.detach().argmax(1) == target).float().mean())
         return criterion(logits, target)
 
-    def examine(network, positions, draw=None):
+    def examine(
+        network: nn.Module, positions: np.ndarray, draw: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         at = torch.from_numpy(positions).to(device)
         x, y = images[at][:, None], masks[at].long()
         if draw is not None and spec["augmentation"]:
@@ -154,7 +161,9 @@ def _examiner(device, arrays, norm, spec, class_weights):
     return examine
 
 
-def _validate(network, examine, val, batch):
+def _validate(
+    network: nn.Module, examine: Callable, val: np.ndarray, batch: int
+) -> Sequence[float]:
     """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size
     of each batch; NaN where there are none.
     """
@@ -167,21 +176,5 @@ def _validate(network, examine, val, batch):
     return (found.double().sum(0) / len(val)).tolist()
 
 
-def _diverged(label, what):
+def _diverged(label: str, what: str) -> StudyError:
     return StudyError(f"{label}: {what}; lower optimiser.lr in study.yml, or look at the images")
-
-
-def _key(network, arrays, train, val, spec, class_weights, seed):
-    """Digest of everything a training depends on: settings, weights it starts from, the pixels and
-    outlines it learns and chooses from, and the code. A state of another key is not gone on from.
-    """
-    shown, start = hashlib.sha256(), hashlib.sha256()
-    for positions in (train, val):
-        for array in (arrays.images, arrays.masks):
-            shown.update(f"{len(positions)}".encode() + np.asarray(array)[positions].tobytes())
-    for tensor in network.state_dict().values():
-        start.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    code = [files.sha256(provenance.REPOSITORY / f) for f in provenance.sources(__file__)]
-    return provenance.digest(
-        [spec, class_weights, seed, shown.hexdigest(), start.hexdigest(), code]
-    )

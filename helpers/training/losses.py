@@ -1,52 +1,92 @@
 """Segmentation losses: logits N×C×H×W and target N×H×W (int64) to a scalar.
 
-``build(spec, class_weights)`` makes one from a study's ``loss:`` entry. ``dice`` and the focal
-forms follow the Q-VUM paper (Loss: focal and Dice, 0.5 each, class weights 1, 2, 3, 1) and the
-public code that its description matches; see each function.
+``build(spec, class_weights)`` makes one from a study's ``loss:`` entry. Pixels whose target is
+``IGNORED`` take no part. ``dice`` and the focal forms follow the Q-VUM paper (Loss: focal and Dice,
+0.5 each, class weights 1, 2, 3, 1) and the public code that its description matches.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from helpers.errors import StudyError
 
+#: target of a pixel that is no part of the image, as in torch
+IGNORED = -100
 
-def cross_entropy(logits, target, weights=None):
+
+def _valid(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mask of pixels that count (bool N×H×W), and the target with the others set to 0."""
+    valid = target != IGNORED
+    return valid, torch.where(valid, target, 0)
+
+
+def _mean(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    return (values * valid).sum() / valid.sum().clamp(min=1)
+
+
+def cross_entropy(
+    logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Cross-entropy, over the sum of the pixels' class weights where there are any, as torch."""
-    found = F.cross_entropy(logits, target, weight=weights, reduction="none")
-    return found.mean() if weights is None else found.sum() / weights[target].sum()
+    valid, labels = _valid(target)
+    found = F.cross_entropy(logits, labels, weight=weights, reduction="none")
+    if weights is None:
+        return _mean(found, valid)
+    return (found * valid).sum() / (weights[labels] * valid).sum().clamp(min=1e-12)
 
 
-def focal(logits, target, weights=None, *, form="as_coded", gamma=2.0, alpha=0.5):
+def focal(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    *,
+    form: str = "as_coded",
+    gamma: float = 2.0,
+    alpha: float = 0.5,
+) -> torch.Tensor:
     """Focal loss, mean over pixels (not divided by the weights).
 
     p: softmax of the true class, w: its class weight. 'as_coded': −α·w·ln p·(1 − p^w)^γ, the class
     weight also inside the focusing term (public VGG16 U-Net code). 'textbook': −α·w·ln p·(1 − p)^γ
     (Lin 2017, eq. 5, α the same for all classes, times the class weight).
     """
-    log_p = -F.cross_entropy(logits, target, reduction="none")
-    weighted = log_p if weights is None else log_p * weights[target]
+    valid, labels = _valid(target)
+    log_p = -F.cross_entropy(logits, labels, reduction="none")
+    weighted = log_p if weights is None else log_p * weights[labels]
     focus = -torch.expm1(weighted if form == "as_coded" else log_p)
-    return (-alpha * weighted * focus**gamma).mean()
+    return _mean(-alpha * weighted * focus**gamma, valid)
 
 
-def _one_hot(target, like):
-    """The target as one map a class, shaped and typed as the logits."""
-    return F.one_hot(target, like.shape[1]).movedim(-1, 1).to(like)
+def _one_hot(labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The labels as one map a class, shaped and typed as the logits."""
+    return F.one_hot(labels, like.shape[1]).movedim(-1, 1).to(like)
 
 
-def _overlap(probabilities, target, smooth, over):
+def _overlap(
+    probabilities: torch.Tensor, target: torch.Tensor, smooth: float, over: str
+) -> torch.Tensor:
     """Smoothed Dice of each class, sums over pixels and, with over='batch', over images."""
     dims = (0, 2, 3) if over == "batch" else (2, 3)
-    truth = _one_hot(target, probabilities)
+    valid, labels = _valid(target)
+    truth = _one_hot(labels, probabilities) * valid[:, None]
+    probabilities = probabilities * valid[:, None]
     both = 2 * (probabilities * truth).sum(dims)
     return (both + smooth) / ((probabilities + truth).sum(dims) + smooth)
 
 
-def dice(logits, target, *, smooth=1e-5, include_background=True, over="batch"):
+def dice(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    smooth: float = 1e-5,
+    include_background: bool = True,
+    over: str = "batch",
+) -> torch.Tensor:
     """1 − mean over classes of (2·Σpy + s)/(Σp + Σy + s), p the softmax.
 
     Sums over pixels and over the batch ('batch', as in the public VGG16 U-Net code) or per
@@ -57,33 +97,38 @@ def dice(logits, target, *, smooth=1e-5, include_background=True, over="batch"):
     return 1 - _overlap(logits.softmax(1), target, smooth, over)[..., first:].mean()
 
 
-def _log_odds(logits):
+def _log_odds(logits: torch.Tensor) -> torch.Tensor:
     """Foreground against background, N×(C−1)×H×W: what a network with a sigmoid a class gives."""
     return logits[:, 1:] - logits[:, :1]
 
 
-def bce(logits, target, weights=None):
+def bce(
+    logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Binary cross-entropy of each foreground class's sigmoid, mean over classes and pixels.
 
     The sigmoid is that of logit_class − logit_background; with one foreground class this equals
     ``cross_entropy``. weights: multiply each class's positive pixels.
     """
     positive = None if weights is None else weights[1:, None, None]
-    truth = _one_hot(target, logits)[:, 1:]
+    valid, labels = _valid(target)
+    truth = _one_hot(labels, logits)[:, 1:]
     found = F.binary_cross_entropy_with_logits(
         _log_odds(logits), truth, pos_weight=positive, reduction="none"
     )
-    return found.mean(1).mean()
+    return _mean(found.mean(1), valid)
 
 
-def sigmoid_dice(logits, target, *, smooth=1e-5, over="image"):
+def sigmoid_dice(
+    logits: torch.Tensor, target: torch.Tensor, *, smooth: float = 1e-5, over: str = "image"
+) -> torch.Tensor:
     """Dice loss of the foreground sigmoids (see ``bce``), by image as in public U-Net++ code."""
     scores = _log_odds(logits)
     probabilities = torch.cat([torch.zeros_like(scores[:, :1]), scores.sigmoid()], 1)
     return 1 - _overlap(probabilities, target, smooth, over)[..., 1:].mean()
 
 
-def log_cosh_dice(logits, target, **options):
+def log_cosh_dice(logits: torch.Tensor, target: torch.Tensor, **options: Any) -> torch.Tensor:
     """ln cosh of the Dice loss (Jadon 2020); options as in ``dice``."""
     loss = dice(logits, target, **options)
     return loss + F.softplus(-2 * loss) - math.log(2)
@@ -102,7 +147,7 @@ DEFAULTS = {
 }
 
 
-def resolve(spec):
+def resolve(spec: dict) -> dict:
     """A loss entry with its defaults filled in; StudyError names an unknown loss, key or value."""
     spec = dict(spec)
     name = spec.pop("name", None)
@@ -130,7 +175,7 @@ def resolve(spec):
     return {"name": name, **full}
 
 
-def build(spec, class_weights=None):
+def build(spec: dict, class_weights: list[float] | None = None) -> Callable:
     """The loss that a study names: callable(logits N×C×H×W, target N×H×W int64) -> scalar tensor.
 
     spec: dict with ``name`` and any of the keys in DEFAULTS[name]. class_weights: sequence of C
@@ -141,7 +186,9 @@ def build(spec, class_weights=None):
     return partial(_combined, full, weights)
 
 
-def _combined(spec, weights, logits, target):
+def _combined(
+    spec: dict, weights: torch.Tensor | None, logits: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     if weights is not None:
         if len(weights) != logits.shape[1]:
@@ -149,7 +196,11 @@ def _combined(spec, weights, logits, target):
                 f"{len(weights)} class weights for logits of {logits.shape[1]} classes"
             )
         weights = weights.to(logits)
-    focus = {"form": spec.get("focal_form"), "gamma": spec.get("gamma"), "alpha": spec.get("alpha")}
+    focus: dict = {
+        "form": spec.get("focal_form"),
+        "gamma": spec.get("gamma"),
+        "alpha": spec.get("alpha"),
+    }
     overlap = {key: spec[key] for key in ("smooth", "include_background", "over") if key in spec}
     overlap_loss = sigmoid_dice if spec["name"] == "bce_dice" else dice
     parts = {
