@@ -19,7 +19,7 @@ import pandas as pd
 from PIL import Image
 
 from helpers import files, leakage, studies
-from helpers.errors import StudyError, raise_all
+from helpers.errors import DISK, StudyError, raise_all
 from helpers.readers import files_of, read_image, read_mask, sha256
 from helpers.schemas import EXTERNAL
 
@@ -86,6 +86,28 @@ def assign_folds(frame: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     return unit.map(chosen).to_numpy()
 
 
+def problem(data: Path, name: str, expected: Any) -> str | None:
+    """Why a file that a manifest names is not to be read, in words, or None: it is not there, a
+    link leads out of the folder ``data``, or its digest is not ``expected`` (NaN where unknown).
+    """
+    path = data / name
+    try:
+        parts = files_of(path)
+        if not all(part.is_file() for part in parts):
+            return f"{path} is missing; restore it, or take the row out of the table"
+        if not all(part.resolve().is_relative_to(data.resolve()) for part in parts):
+            return f"{path} leads out of {data} by a link; copy the file into the folder"
+        found = sha256(path)
+    except OSError as error:
+        return f"{path} cannot be opened: {error.strerror}"
+    if expected == expected and found != expected:
+        return (
+            f"{path} has changed (sha256 {found[:12]}…, manifest {expected[:12]}…); restore the"
+            " file, or run `make manifest` if the change is meant"
+        )
+    return None
+
+
 def read_row(
     row: Any, data: Path, classes: Sequence[studies.Class], ignored: Sequence[str] = ()
 ) -> tuple[np.ndarray | None, np.ndarray | None, tuple[float, float] | None, list[str]]:
@@ -97,17 +119,8 @@ def read_row(
         ("mask", row.mask, row.sha256_mask),
     ]:
         path = data / name
-        if not all(file.is_file() for file in files_of(path)):
-            problems.append(
-                f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv"
-            )
-            continue
-        if (found := sha256(path)) != expected:
-            problems.append(
-                f"{where}: {kind} {path} has changed (sha256 {found[:12]}…, manifest"
-                f" {expected[:12]}…); restore the file, or run `make manifest` if the change is"
-                " meant"
-            )
+        if found := problem(data, name, expected):
+            problems.append(f"{where}: {kind} {found}")
             continue
         try:
             if kind == "image":
@@ -140,10 +153,7 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     part = folder.with_name("cache.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    arrays = [
-        np.lib.format.open_memmap(part / name, "w+", np.uint8, (count, size, size))
-        for name in ("images.npy", "masks.npy")
-    ]
+    arrays = [_reserved(part / name, (count, size, size)) for name in ("images.npy", "masks.npy")]
     shapes, spacings, problems = [], [], []
 
     def work(row: Any) -> tuple[tuple[int, ...], tuple[float, float] | None, list[str]]:
@@ -198,6 +208,21 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     names = [os.path.relpath(path, studies.ROOT) for path in made]
     files.write_record({}, names, study.run / "cache.json", studies.ROOT)
     return index
+
+
+def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A new uint8 array on disk. Its room is taken at once: a disk that fills up under a mapped
+    file ends the process without a word.
+    """
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:  # some file systems cannot promise room
+                if error.errno in DISK:
+                    raise OSError(error.errno, error.strerror, str(path)) from None
+    return array
 
 
 def _pixel_mm(

@@ -7,6 +7,7 @@ protocols), ``images.csv`` (one row an image) and, where they are known, ``patie
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,9 +256,21 @@ def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
                 f"patient {patient} is in {' and '.join(splits)} (rows {rows[0]}–{rows[-1]}); keep"
                 " each in one split"
             )
+    names_ = pd.Series(frame["patient_id"].dropna().unique(), dtype=object)
+    spelled = names_.groupby(names_.map(_spelling))
+    for _, different in names_[spelled.transform("size") > 1].groupby(names_.map(_spelling)):
+        yield (
+            f"patient_id: {' and '.join(map(repr, different))} differ in blanks, capitals or"
+            " accents alone; write one person's id in one way"
+        )
     for split in SPLITS:
         if split not in set(frame["split"]):
             yield f"split: no image is in {split!r}; every study needs train, val and test"
+
+
+def _spelling(name: str) -> str:
+    """A patient's id without what people write now one way, now another."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def patients(study: Study) -> pd.DataFrame | None:

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 from conftest import REPOSITORY
+
+from helpers.workflow import warm
 
 pytestmark = pytest.mark.slow
 
@@ -100,3 +103,16 @@ def test_who_starts_the_server_does_not_hold_its_reader_until_the_server_ends(tm
     )
     os.kill(int(done.stdout), signal.SIGKILL)  # the server, which has 300 s left
     assert done.returncode == 0
+
+
+def test_a_socket_that_another_user_could_have_put_there_is_not_asked(tmp_path):
+    """The process would hand its environment and its streams to who answers."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "warm"))
+        listener.listen()
+        assert warm._connect(folder / "warm") is None
+        folder.chmod(0o700)
+        warm._connect(folder / "warm").close()

@@ -99,16 +99,15 @@ def fit(
             flush=True,
         )
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
-            if best:
-                checkpoint.save_tensors(best, folder / "best.safetensors")
-            checkpoint.save_state(folder, network, optimiser, state, average)
+            checkpoint.save_state(folder, network, optimiser, state, best, average)
             saved = time.monotonic()
 
     if spec["checkpoint"] == "best":
         if not math.isfinite(state["best"]):
             raise _diverged(label, "the validation loss was not a number in any epoch")
-        kept = best or load_file(folder / "best.safetensors", device=str(device))
-        network.load_state_dict(kept)
+        if best is None:  # the weights were met before the training was interrupted
+            best = load_file(folder / state["files"]["best"][0], device=str(device))
+        network.load_state_dict(best)
     elif average is not None:
         network.load_state_dict(judged.state_dict())
     if not all(bool(t.isfinite().all()) for t in network.state_dict().values()):

@@ -68,8 +68,11 @@ def tables(path: Path | str) -> list[tuple[str, list[list[str]]]]:
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read as text: {error}") from None
     if path.suffix.lower() == ".csv":
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(row)]
-        return [(path.stem, rows)]
+        try:
+            read = [row for row in csv.reader(text.splitlines()) if any(row)]
+        except csv.Error as error:
+            raise StudyError(f"{path}: is no table: {error}") from None
+        return [(path.stem, [[cell.strip() for cell in row] for row in read])]
     found, name, rows = [], path.stem, []
     for line in [*text.splitlines(), ""]:
         if line.lstrip().startswith("|"):
