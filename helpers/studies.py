@@ -191,6 +191,9 @@ def load(name: str, protocol: str = "quick") -> Study:
     ignored = [str(label) for c in classes[learnt:] for label in _labels(c)]
     derived = {"name": name, "protocol": protocol, "spec": spec, "models": models}
     derived |= {"classes": classes[:learnt], "ignored": (*content.get("ignored", ()), *ignored)}
+    if "split" in spec:
+        own = {"policy": "given", "unit": "patient", "reason": f"as protocol {base} names patients"}
+        derived["split"] = content["split"] | own
     del content["protocols"]
     return Study(**content | derived)
 
