@@ -188,11 +188,10 @@ def main():
                 raise SystemExit((local / "log").read_text(encoding="utf-8")[-3000:])
             steps, began = finished(local), time.monotonic()
             process = start(spread, "slurm", **cluster.environment)
-            ready = lambda: finished(spread) > steps // 3 and all(map(cluster.busy, NODES))  # noqa: E731
-            if (
-                not wait(lambda: process.poll() is not None or ready(), 3600)
-                or process.poll() is not None
-            ):
+            # both nodes at work: the trainings, which take longest to be ready side by side
+            busy = lambda: process.poll() is not None or all(map(cluster.busy, NODES))  # noqa: E731
+            wait(lambda: process.poll() is not None or finished(spread) > 2, 3600)
+            if not wait(busy, 1800) or process.poll() is not None:
                 raise SystemExit("error: the two nodes never worked at the same time")
             print(f"node one ends after {finished(spread)} of {steps} steps", flush=True)
             cluster.lose("one")
