@@ -79,7 +79,7 @@ def two_people(study: Study) -> str:
 
 
 def overlay(
-    image: np.ndarray, mask: np.ndarray, study: Study, alpha: float = 0.45, contour: bool = False
+    image: np.ndarray, mask: np.ndarray, study: Any, alpha: float = 0.45, contour: bool = False
 ) -> np.ndarray:
     """The grey image with classes drawn over it in their colours; float RGB (H, W, 3) in 0…1.
 

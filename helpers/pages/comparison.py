@@ -167,6 +167,23 @@ def answer(tests: pd.DataFrame, settings: dict, trial: Collection[str] = ()) -> 
     return text + "\n".join(lines)
 
 
+def luck(rows: pd.DataFrame) -> str:
+    """From how many random starts each network was trained, and what that leaves open, Markdown.
+    rows: those compared.
+    """
+    starts = rows.groupby("model")["seed"].nunique()
+    if starts.min() > 1:
+        each = " or ".join(map(str, sorted(set(starts))))
+        return (
+            f"Each network was trained from {each} random starts (seeds), whose results are"
+            " averaged; how much of the variance of a difference is theirs stands on page 13."
+        )
+    return (
+        "**One seed was run**: a network was trained from one random start. Another start gives"
+        " another network, and that luck is in no interval here; three seeds or more would show it."
+    )
+
+
 def counted_by(tests: pd.DataFrame, unit: str) -> str:
     """A warning where the declared test counts images although patients are known; else ''."""
     if tests["unit"].iloc[0] == unit:

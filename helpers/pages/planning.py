@@ -100,11 +100,11 @@ def chosen(
     return Spread(*known, bool(row["told_apart"]), row["icc_high"])
 
 
-def _closest(known: pd.DataFrame) -> pd.Series:
+def _closest(known: pd.DataFrame) -> pd.DataFrame:
     return known.sort_values("difference", key=abs).head(1)
 
 
-def images_each(images: Sequence[int], unit: str, spread: Spread) -> list[int]:
+def images_each(images: Sequence[int], unit: str, spread: Spread | NotComputable) -> list[int]:
     """Images a patient that are tried; one where nobody knows what more of them would add."""
     apart = isinstance(spread, NotComputable) or spread.told_apart
     return list(images) if unit == "patient" and apart else [1]
@@ -187,15 +187,16 @@ def needs(needed: pd.DataFrame, unit: str) -> pd.DataFrame:
     return wide.reset_index()
 
 
-def worth(spread: Spread, unit: str, patients: int = 22) -> pd.DataFrame:
+def worth(spread: Spread | NotComputable, unit: str, patients: int = 22) -> pd.DataFrame:
     """What so many images of so many patients are worth in independent images, by ICC: a frame.
 
     spread: a Spread, or NotComputable where none was measured.
     """
     grid = pd.DataFrame({"images_per_patient": [1, 2, 5, 10, 29, 100, 1000]})
     grid["images"] = patients * grid["images_per_patient"]
-    known = unit == "patient" and not isinstance(spread, NotComputable) and spread.told_apart
-    measured = {f"measured ICC {spread.icc:.2f}": spread.icc} if known else {}
+    measured = {}
+    if unit == "patient" and not isinstance(spread, NotComputable) and spread.told_apart:
+        measured = {f"measured ICC {spread.icc:.2f}": spread.icc}
     for name, icc in (measured | {"ICC 0.05": 0.05, "ICC 0.2": 0.2, "ICC 0.5": 0.5}).items():
         grid[name] = grid["images"] / (1 + (grid["images_per_patient"] - 1) * icc)
     return grid
@@ -239,7 +240,11 @@ def variation_note(headline: str, metric: str, class_: str) -> str:
 
 
 def precision(
-    spread: Spread, differences: Sequence[float], images: Sequence[int], of: str, unit: str
+    spread: Spread | NotComputable,
+    differences: Sequence[float],
+    images: Sequence[int],
+    of: str,
+    unit: str,
 ) -> pd.DataFrame:
     """How many patients until a number is known so well: columns to_know, within, images, patients.
 

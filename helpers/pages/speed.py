@@ -20,6 +20,8 @@ SHOWN = {
     "ms_median": "ms_an_image",
     "ms_q25": "ms_an_image_low",
     "ms_q75": "ms_an_image_high",
+    "ms_p95": "ms_an_image_p95",
+    "ms_p99": "ms_an_image_p99",
     "data": "data",
     "batch": "images_at_a_time",
 }
