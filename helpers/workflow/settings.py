@@ -161,6 +161,17 @@ def pages(folder: Path | str) -> dict[str, dict]:
     return found
 
 
+def group(name: str, about: dict) -> str:
+    """The pages that a cluster may make in one job: those that start from the same files, and never
+    one that measures the machine beside another.
+    """
+    if about.get("threads") == "all":
+        return name
+    if about.get("reads"):
+        return "reading"
+    return "images" if about.get("needs") == "images" else "alone"
+
+
 def settings(study: studies.Study, without: Sequence[str] = ()) -> str:
     """Digest of the whole study under its protocol, without some keys: what a page depends on."""
     fields = {k: v for k, v in vars(study).items() if k != "classes"}
