@@ -1,10 +1,8 @@
-"""From files to arrays: every image opened, hashed and sized once, then kept as uint8 beside an
-index.
+"""From files to arrays: every image opened, hashed and sized once, kept as uint8 beside an index.
 
 Nothing is cached, and so nothing trains, unless every file of the manifest passed.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -19,20 +17,18 @@ import pandas as pd
 from PIL import Image
 
 from helpers import files, leakage, studies
-from helpers.errors import StudyError, raise_all
+from helpers.errors import DISK, StudyError, raise_all
 from helpers.readers import files_of, read_image, read_mask, sha256
 from helpers.schemas import EXTERNAL
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: one row an image,
-    in the same order.
+    """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: a row an image.
 
     index has the columns of images.csv and height_px, width_px (of the file), pixel_row_mm and
     pixel_column_mm (sides of an array pixel, NaN where the spacing is unknown), pixel_mm (the side
-    of a square pixel as large) and cv_fold (0 … folds − 1, or −1 for
-    external images and without cross-validation).
+    of a square pixel as large) and cv_fold (0 … folds − 1, or −1 where in none).
     """
 
     images: np.ndarray
@@ -40,11 +36,9 @@ class Arrays:
     index: pd.DataFrame
 
     def rows(self, fold: str, split: str) -> np.ndarray:
-        """Positions (int array) of a split: 'train', 'val', 'test' or 'external', in fold
-        'main' or 'cv1', 'cv2', …
+        """Positions of a split: 'train', 'val', 'test', 'external', in fold 'main', 'cv1', 'cv2', …
 
-        In cross-validation fold k is the test set, the next fold (cyclically) the validation
-        set.
+        In cross-validation fold k is the test set, the next fold (cyclically) the validation set.
         """
         if fold == "main":
             return np.flatnonzero(self.index["split"] == split)
@@ -61,9 +55,7 @@ def resize_image(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is
-    invented.
-    """
+    """Class indices uint8 (H, W) to (size, size), nearest neighbour: no class is invented."""
     return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
 
 
@@ -89,6 +81,28 @@ def assign_folds(frame: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     return unit.map(chosen).to_numpy()
 
 
+def problem(data: Path, name: str, expected: Any) -> str | None:
+    """Why a file that a manifest names is not to be read, in words, or None: it is not there, a
+    link leads out of the folder ``data``, or its digest is not ``expected`` (NaN where unknown).
+    """
+    path = data / name
+    try:
+        parts = files_of(path)
+        if not all(part.is_file() for part in parts):
+            return f"{path} is missing; restore it, or take the row out of the table"
+        if not all(part.resolve().is_relative_to(data.resolve()) for part in parts):
+            return f"{path} leads out of {data} by a link; copy the file into the folder"
+        found = sha256(path)
+    except OSError as error:
+        return f"{path} cannot be opened: {error.strerror}"
+    if expected == expected and found != expected:
+        return (
+            f"{path} has changed (sha256 {found[:12]}…, manifest {expected[:12]}…); restore the"
+            " file, or run `make manifest` if the change is meant"
+        )
+    return None
+
+
 def read_row(
     row: Any, data: Path, classes: Sequence[studies.Class], ignored: Sequence[str] = ()
 ) -> tuple[np.ndarray | None, np.ndarray | None, tuple[float, float] | None, list[str]]:
@@ -100,17 +114,8 @@ def read_row(
         ("mask", row.mask, row.sha256_mask),
     ]:
         path = data / name
-        if not all(file.is_file() for file in files_of(path)):
-            problems.append(
-                f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv"
-            )
-            continue
-        if (found := sha256(path)) != expected:
-            problems.append(
-                f"{where}: {kind} {path} has changed (sha256 {found[:12]}…, manifest"
-                f" {expected[:12]}…); restore the file, or run `make manifest` if the change is"
-                " meant"
-            )
+        if found := problem(data, name, expected):
+            problems.append(f"{where}: {kind} {found}")
             continue
         try:
             if kind == "image":
@@ -125,8 +130,7 @@ def read_row(
 
 
 def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
-    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad
-    row.
+    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad row.
 
     data: the folder that the paths of images.csv are relative to. Writes images.npy, masks.npy
     (uint8 N×S×S), index.csv and check.json; the last appears only when all else is in place.
@@ -144,10 +148,7 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     part = folder.with_name("cache.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    arrays = [
-        np.lib.format.open_memmap(part / name, "w+", np.uint8, (count, size, size))
-        for name in ("images.npy", "masks.npy")
-    ]
+    arrays = [_reserved(part / name, (count, size, size)) for name in ("images.npy", "masks.npy")]
     shapes, spacings, problems = [], [], []
 
     def work(row: Any) -> tuple[tuple[int, ...], tuple[float, float] | None, list[str]]:
@@ -204,6 +205,21 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     return index
 
 
+def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A new uint8 array on disk. Its room is taken at once: a disk that fills up under a mapped
+    file ends the process without a word.
+    """
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:  # some file systems cannot promise room
+                if error.errno in DISK:
+                    raise OSError(error.errno, error.strerror, str(path)) from None
+    return array
+
+
 def _pixel_mm(
     shape: tuple[int, ...], spacing: tuple[float, float] | None, declared: float, size: int
 ) -> tuple[float, float, float]:
@@ -224,9 +240,7 @@ def spacing(index: pd.DataFrame) -> np.ndarray:
 
 
 def load(study: studies.Study) -> Arrays:
-    """The cached arrays of a study; StudyError says how to make them when they are missing or
-    of another size.
-    """
+    """The cached arrays of a study; StudyError where they are missing or of another size."""
     folder = study.run / "cache"
     if not (folder / "check.json").is_file():
         raise StudyError(
@@ -256,15 +270,3 @@ def load(study: studies.Study) -> Arrays:
             f" pixels apart; run `make study STUDY={study.name}` to make it again"
         )
     return Arrays(images, masks, index)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line: check and cache a study. python -m helpers check --study NAME --data
-    FOLDER.
-    """
-    parser = argparse.ArgumentParser(prog="helpers check", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    parser.add_argument("--data", required=True)
-    args = parser.parse_args(arguments)
-    build(studies.load(args.study, args.protocol), args.data)

@@ -22,11 +22,9 @@ def folder(study: Study, model: str, fold: str, seed: int) -> Path:
     return study.run / "train" / slug(model) / f"{fold}_{seed}"
 
 
-def predictions(study: Study, model: str, seed: int, fold: str = "main") -> np.ndarray:
-    """What a network drew on every image, uint8 (N, H, W) in the order of the cached images (fold
-    'main').
-    """
-    path = folder(study, model, fold, seed) / "predictions.npy"
+def predictions(study: Study, model: str, seed: int) -> np.ndarray:
+    """What a network drew on every image, uint8 (N, H, W) in the order of the cached images."""
+    path = folder(study, model, "main", seed) / "predictions.npy"
     if not path.is_file():
         raise StudyError(f"{path}: no predictions yet; run `make study STUDY={study.name}` first")
     return np.load(path, mmap_mode="r")
@@ -38,11 +36,6 @@ def counts(path: Path | str) -> pd.DataFrame:
     return read_csv(path, dtype=dict.fromkeys(texts, str))
 
 
-def history(study: Study, model: str, seed: int, fold: str = "main") -> pd.DataFrame:
-    """The learning history of a training: epoch, lr, train_loss, val_loss, seconds."""
-    return read_csv(folder(study, model, fold, seed) / "history.csv")
-
-
 def save_result(frame: pd.DataFrame, study: Study, name: str) -> None:
     """Write runs/<study>/results/<name>.csv: numbers that other pages read, with every digit."""
     path = study.run / "results" / f"{name}.csv"
@@ -51,9 +44,7 @@ def save_result(frame: pd.DataFrame, study: Study, name: str) -> None:
 
 
 def result(study: Study, name: str, page: str) -> pd.DataFrame:
-    """Read what a page left by :func:`save_result`. page: the notebook that makes it, named in the
-    StudyError where the file is missing.
-    """
+    """Read what the notebook ``page`` left by :func:`save_result`; StudyError where it is gone."""
     path = study.run / "results" / f"{name}.csv"
     if not path.is_file():
         raise StudyError(

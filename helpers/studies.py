@@ -7,6 +7,7 @@ protocols), ``images.csv`` (one row an image) and, where they are known, ``patie
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +61,7 @@ class Class:
 
 @dataclass(frozen=True)
 class Study:
-    """A validated study under one protocol. spec: the protocol with defaults; models: one dict a
-    network.
-    """
+    """A validated study under one protocol. spec: the protocol, whole; models: a dict a network."""
 
     name: str
     title: str
@@ -98,9 +97,7 @@ class Study:
         return self.classes[1:]
 
     def model(self, name: str) -> dict:
-        """The resolved training settings of one network (dict); StudyError when the protocol has
-        none.
-        """
+        """The resolved training settings of one network; StudyError when the protocol has none."""
         for spec in self.models:
             if spec["name"] == name:
                 return spec
@@ -122,9 +119,7 @@ class Study:
         ]
 
     def training(self, model: str, fold: str) -> dict:
-        """The settings of one training: the network's, with the cross-validation's changes in its
-        folds.
-        """
+        """The settings of one training: the network's, in folds changed by cross_validation."""
         spec = dict(self.model(model))
         if fold != "main":
             cv = self.spec["cross_validation"]
@@ -163,9 +158,7 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
 
 
 def load(name: str, protocol: str = "quick") -> Study:
-    """Read and validate data_manifest/<name>/study.yml under one protocol; StudyError lists every
-    problem.
-    """
+    """Read and validate a study.yml under one protocol; StudyError lists every problem."""
     if not re.fullmatch(NAME, name):
         raise StudyError(f"STUDY={name!r}: a study's name has letters, digits, _ . - only")
     path = ROOT / "data_manifest" / name / "study.yml"
@@ -200,6 +193,9 @@ def load(name: str, protocol: str = "quick") -> Study:
     ignored = [str(label) for c in classes[learnt:] for label in _labels(c)]
     derived = {"name": name, "protocol": protocol, "spec": spec, "models": models}
     derived |= {"classes": classes[:learnt], "ignored": (*content.get("ignored", ()), *ignored)}
+    if "split" in spec:
+        own = {"policy": "given", "unit": "patient", "reason": f"as protocol {base} names patients"}
+        derived["split"] = content["split"] | own
     del content["protocols"]
     return Study(**content | derived)
 
@@ -222,11 +218,10 @@ def _divided(frame: pd.DataFrame, split: dict, path: Path) -> pd.DataFrame:
 
 
 def images(study: Study) -> pd.DataFrame:
-    """images.csv of a study, validated: DataFrame in file order, without excluded rows, under the
-    protocol's subset and split.
+    """images.csv, validated, in file order: who is not excluded, under the protocol's subset and
+    split.
 
-    Columns as in ``IMAGES``; pixel_spacing_mm float (NaN unknown), everything else text (NaN
-    unknown).
+    Columns as in ``IMAGES``, pixel_spacing_mm float, everything else text; NaN unknown.
     """
     path = study.root / "images.csv"
     frame = read_csv(path, IMAGES)
@@ -252,9 +247,8 @@ def images(study: Study) -> pd.DataFrame:
 
 
 def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
-    known = (
-        frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)
-    )  # by image: a gate reports it
+    # where a split keeps images together, not patients, a gate reports it
+    known = frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)
     for patient, splits in known.groupby("patient_id")["split"].unique().items():
         if len(splits) > 1:
             rows = [int(i) + 2 for i in known.index[known["patient_id"] == patient]]
@@ -262,15 +256,25 @@ def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
                 f"patient {patient} is in {' and '.join(splits)} (rows {rows[0]}–{rows[-1]}); keep"
                 " each in one split"
             )
+    names_ = pd.Series(frame["patient_id"].dropna().unique(), dtype=object)
+    spelled = names_.groupby(names_.map(_spelling))
+    for _, different in names_[spelled.transform("size") > 1].groupby(names_.map(_spelling)):
+        yield (
+            f"patient_id: {' and '.join(map(repr, different))} differ in blanks, capitals or"
+            " accents alone; write one person's id in one way"
+        )
     for split in SPLITS:
         if split not in set(frame["split"]):
             yield f"split: no image is in {split!r}; every study needs train, val and test"
 
 
+def _spelling(name: str) -> str:
+    """A patient's id without what people write now one way, now another."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 def patients(study: Study) -> pd.DataFrame | None:
-    """patients.csv (validated DataFrame, excluded people included), or None where the study has
-    none.
-    """
+    """patients.csv, excluded people included, or None where the study has none."""
     path = study.root / "patients.csv"
     return read_csv(path, PATIENTS) if path.exists() else None
 

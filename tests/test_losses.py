@@ -130,6 +130,20 @@ def test_gradients(name):
 
 
 @pytest.mark.parametrize("name", losses.DEFAULTS)
+def test_ignored_pixels_count_for_nothing(name):
+    logits, target = sample()
+    criterion = losses.build({"name": name}, WEIGHTS)
+    ignored = target.clone()
+    ignored[:, :3] = losses.IGNORED
+    expected = criterion(logits[:, :, 3:], target[:, 3:])
+    torch.testing.assert_close(criterion(logits, ignored), expected)
+    noise = logits.clone()
+    noise[:, :, :3] += 5
+    torch.testing.assert_close(criterion(noise, ignored), expected)
+    assert criterion(logits, torch.full_like(target, losses.IGNORED)).isfinite()
+
+
+@pytest.mark.parametrize("name", losses.DEFAULTS)
 def test_a_perfect_prediction_costs_nothing_and_a_wrong_one_more(name):
     _, target = sample()
     sure = 120 * torch.nn.functional.one_hot(target, 4).movedim(-1, 1).float() - 60
@@ -172,7 +186,7 @@ def test_focal_textbook_equals_monai():
     )
     expected = 0.5 * peer(logits, target[:, None]).sum(1).mean()
     torch.testing.assert_close(
-        losses.focal(logits, target, torch.tensor(WEIGHTS), form="textbook"), expected
+        losses.focal(logits, target, torch.tensor(WEIGHTS), focal_form="textbook"), expected
     )
 
 
@@ -185,7 +199,7 @@ def test_dice_and_focal_equal_segmentation_models():
     difference = two[:, 1:] - two[:, :1]
     peer = smp.FocalLoss("binary", gamma=2.0)
     torch.testing.assert_close(
-        2 * losses.focal(two, mask, form="textbook"), peer(difference, mask[:, None].float())
+        2 * losses.focal(two, mask, focal_form="textbook"), peer(difference, mask[:, None].float())
     )
     peer = smp.SoftBCEWithLogitsLoss()
     torch.testing.assert_close(losses.bce(two, mask), peer(difference, mask[:, None].float()))

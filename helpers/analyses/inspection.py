@@ -8,6 +8,7 @@ correction for ties.
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,7 @@ def by_patient(table: pd.DataFrame) -> pd.DataFrame:
     return shares.loc[order].reset_index().rename_axis(columns=None)
 
 
-def kappa(confusion: np.ndarray) -> np.ndarray:
+def kappa(confusion: np.ndarray) -> Any:
     """Weighted kappa, quadratic weights, of confusion matrices, float (…, K, K) → (…): 1 perfect, 0
     as by chance; NaN where both readers gave one and the same grade throughout.
     """

@@ -87,19 +87,26 @@ def read(
             f"annotations.csv has no image of split {split!r} that every one of two raters or more"
             " drew, so the agreement between people cannot be measured here"
         )
+    listed = table.assign(sha256_mask=table.get("sha256_mask", np.nan))
+    listed = listed.set_index(["image_id", "rater"])
     size, masks = arrays.masks.shape[1], []
     for name in names:
         for row in complete.itertuples():
+            where = f"image_id {row.image_id}, rater {name}"
+            file, digest = listed.loc[(row.image_id, name), ["mask", "sha256_mask"]]
+            if found := datasets.problem(data, file, digest):
+                problems.append(f"{where}: {found}")
+                continue
             try:
                 mask = read_mask(
-                    data / paths.loc[row.image_id, name],
+                    data / file,
                     study.classes,
                     ignored=study.ignored,
                     shape=(row.height_px, row.width_px),
                 )
                 masks.append(datasets.resize_mask(mask, size))
             except StudyError as error:
-                problems.append(f"image_id {row.image_id}, rater {name}: {error}")
+                problems.append(f"{where}: {error}")
     raise_all(problems, study.root / "annotations.csv")
     drawn = np.reshape(masks, (len(names), len(complete), size, size))
     reference = np.asarray(arrays.masks)[complete.index][None]
@@ -135,8 +142,8 @@ def staple(masks: np.ndarray, classes: int) -> np.ndarray:
 
 
 def compare(
-    first: Sequence[np.ndarray],
-    second: Sequence[np.ndarray],
+    first: np.ndarray | Sequence[np.ndarray],
+    second: np.ndarray | Sequence[np.ndarray],
     classes: Sequence[studies.Class],
     index: pd.DataFrame,
 ) -> pd.DataFrame:

@@ -5,8 +5,7 @@ table as CSV, with the parameters it came from.
 """
 
 import html
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from pandas.io.formats.style import Styler
 from helpers.figures import tables
 from helpers.figures.tables import network as model_label  # noqa: F401, for the pages
 from helpers.figures.tables import p_text as p_text
-from helpers.files import write_csv
+from helpers.files import whole, write_csv
 from helpers.provenance import made
 from helpers.studies import Study
 
@@ -50,13 +49,6 @@ COLOURS = {
 }
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """The study's matplotlib style within a block."""
-    with plt.style.context(STYLE):
-        yield
-
-
 def use_style() -> None:
     """The study's matplotlib style from here on (one call at the top of a notebook)."""
     plt.style.use(STYLE)
@@ -74,15 +66,11 @@ def class_colours(study: Study) -> dict[str, str]:
 
 
 def two_people(study: Study) -> str:
-    """Who the raters of a study are: of a synthetic one no people, but rules that stand for
-    them.
-    """
+    """Who the raters of a study are: of a synthetic one they are no people."""
     return "two simulated raters" if study.synthetic else "two people"
 
 
-def overlay(
-    image: np.ndarray, mask: np.ndarray, study: Study, alpha: float = 0.45, contour: bool = False
-) -> np.ndarray:
+def overlay(image: np.ndarray, mask: np.ndarray, study: Any, contour: bool = False) -> np.ndarray:
     """The grey image with classes drawn over it in their colours; float RGB (H, W, 3) in 0…1.
 
     image: uint8 (H, W); mask: uint8 (H, W); contour: outlines only.
@@ -95,7 +83,7 @@ def overlay(
             inner[1:-1, 1:-1] &= area[:-2, 1:-1] & area[2:, 1:-1] & area[1:-1, :-2] & area[1:-1, 2:]
             rgb[area & ~inner] = to_rgb(c.colour)
         else:
-            rgb[area] = (1 - alpha) * rgb[area] + alpha * np.array(to_rgb(c.colour))
+            rgb[area] = 0.55 * rgb[area] + 0.45 * np.array(to_rgb(c.colour))
     return rgb
 
 
@@ -127,14 +115,13 @@ class Saved:
 
 
 def save(fig: Figure, study: Study, name: str) -> Saved:
-    """Write runs/<study>/figures/<name>.svg and .png; returns it as :class:`Saved`, which a
-    notebook shows.
-    """
-    folder = study.run / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    fig.savefig(folder / f"{name}.png", dpi=200)
-    made(folder / f"{name}.svg", folder / f"{name}.png")
+    """Write runs/<study>/figures/<name>.svg and .png; what a notebook shows of it."""
+    kinds: dict[str, dict] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": 200}}
+    for end, options in kinds.items():
+        path = study.run / "figures" / f"{name}.{end}"
+        with whole(path) as part:
+            fig.savefig(part, **options)
+        made(path)
     plt.close(fig)
     return Saved(fig, name)
 
@@ -148,8 +135,7 @@ def save_table(
     columns: Sequence[str] | None = None,
     only: pd.Series | None = None,
 ) -> Styler:
-    """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler for reading
-    (:mod:`helpers.figures.tables`).
+    """Write runs/<study>/tables/<name>.csv with every digit; its reading form (``tables``).
 
     note: printed under the table (definitions, policy, assumptions), before what all rows share and
     a footnote for each network that is a reconstruction. Bounds stand in one column; P values as

@@ -3,7 +3,7 @@ are made here.
 """
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,10 @@ import seaborn
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
+from helpers import figures
+
 GREY = "#5b5b5b"
+WIDTH = 6.8  # of a page, in inches
 COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 
 
@@ -24,10 +27,8 @@ def _text(row: pd.Series, what: str) -> str:
     return f"{what}{patients}{images}"
 
 
-def flow_chart(flow: pd.DataFrame, width: float = 4.4) -> Figure:
-    """Who was assessed, excluded (with reasons) and included, and where they went; `flow` from
-    cohort.flow.
-    """
+def flow_chart(flow: pd.DataFrame) -> Figure:
+    """Who was assessed, excluded and why, included, and where they went; of ``stats.flow``."""
     rows = {stage: part for stage, part in flow.groupby("stage", sort=False)}
     reasons = rows.get("excluded", flow.iloc[:0])
     lines = [
@@ -35,7 +36,7 @@ def flow_chart(flow: pd.DataFrame, width: float = 4.4) -> Figure:
         for _, r in reasons.iterrows()
     ]
     height = 3.4 + 0.13 * "".join(f"{line}\n" for line in lines).count("\n")
-    fig, axes = plt.subplots(figsize=(width, height))
+    fig, axes = plt.subplots(figsize=(4.4, height))
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.axis("off")
     box = {"boxstyle": "square,pad=0.5", "facecolor": "white", "edgecolor": GREY}
@@ -76,7 +77,7 @@ def forest(
     margin: float | None = None,
     xlabel: str = "",
     heading: str = "",
-    width: float = 6.8,
+    width: float = WIDTH,
 ) -> Figure:
     """Differences with intervals: a line each value of column `by`, a panel (and scale) each value
     of column `panel`.
@@ -114,7 +115,7 @@ def boxes(
     x: str,
     y: str,
     ylabel: str = "",
-    width: float = 6.8,
+    width: float = WIDTH,
     panel: str | None = None,
     title: Callable = str,
 ) -> Figure:
@@ -170,9 +171,7 @@ def strips(
 
 @contextmanager
 def _steady() -> Iterator[None]:
-    """The same scatter of points every time: seaborn draws it from numpy's global state, which is
-    put back as it was.
-    """
+    """The same scatter every time: seaborn draws it from numpy's global state, put back after."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
@@ -181,47 +180,33 @@ def _steady() -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002
 
 
-def tukey(table: pd.DataFrame, width: float = 6.8) -> Figure:
-    """Figure 4: Tukey's pairwise differences with adjusted 95 % intervals, a panel an indicator
-    (column metric).
-    """
-    return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric", width=width)
+def tukey(table: pd.DataFrame) -> Figure:
+    """Figure 4: Tukey's differences with adjusted 95 % intervals, a panel a metric."""
+    return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric")
 
 
-def folds(
-    table: pd.DataFrame,
-    own: pd.DataFrame,
-    title: Callable = str,
-    columns: Sequence[str] = ("pooled_IoU", "accuracy"),
-    width: float = 6.8,
-) -> Figure:
-    """Huang's Figure 5: one point a fold for each column, joined by a line; dashed: the study's own
-    split, `own`. A panel a network, named by `title`.
+def folds(table: pd.DataFrame, own: pd.DataFrame) -> Figure:
+    """Huang's Figure 5: pooled IoU and accuracy, a point a fold, a panel a network; dashed: the
+    study's own split, `own`.
     """
     networks = list(dict.fromkeys(table["model"]))
-    fig, grid = plt.subplots(1, len(networks), figsize=(width, 2.6), sharey=True, squeeze=False)
+    fig, grid = plt.subplots(1, len(networks), figsize=(WIDTH, 2.6), sharey=True, squeeze=False)
     for axes, name in zip(grid[0], networks, strict=True):
         part, mine = table[table["model"] == name], own[own["model"] == name]
         at = np.arange(1, len(part) + 1)
-        for column, colour in zip(columns, COLOURS, strict=False):
+        for column, colour in zip(("pooled_IoU", "accuracy"), COLOURS, strict=False):
             axes.plot(at, part[column], marker="o", color=colour, label=column.replace("_", " "))
             for value in mine[column].dropna():
                 axes.axhline(value, color=colour, linestyle="--", linewidth=1)
         axes.set(xticks=at, xticklabels=part["fold"], ylim=(0, 1))
-        axes.set_title(title(name), fontsize=8)
+        axes.set_title(figures.model_label(name), fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     grid[0, -1].legend(frameon=False)
     fig.supxlabel("fold (dashed: the study's own test set)", fontsize=8)
     return fig
 
 
-def ranking(
-    ranks: pd.DataFrame,
-    pairs: pd.DataFrame,
-    label: Callable = str,
-    colour: Callable = lambda name: GREY,
-    width: float = 6.8,
-) -> Figure:
+def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame) -> Figure:
     """One figure of a ranking, networks from best to worst on average over the ways of ranking.
 
     Left: chance of being first (shade) and rank on the data (number) for each way. Middle: rank
@@ -229,7 +214,7 @@ def ranking(
     data). Right: who beats whom. `ranks` from ranks.ranking, `pairs` from repeated.pairs.
     """
     best = list(ranks.groupby("model")["mean_rank"].mean().sort_values(kind="stable").index)
-    m, names = len(best), [label(model) for model in best]
+    m, names = len(best), [figures.model_label(model) for model in best]
     ways = ranks["metric"] + " " + ranks["class"].str.replace("_", " ") + ", " + ranks["order"]
     order = list(dict.fromkeys(ways))
     first, rank = (
@@ -237,7 +222,7 @@ def ranking(
         for v in ("p_first", "rank")
     )
     fig, (a, b, c) = plt.subplots(
-        1, 3, figsize=(width, 1.4 + 0.2 * max(len(order), m)), width_ratios=[1.1, 1, 1]
+        1, 3, figsize=(WIDTH, 1.4 + 0.2 * max(len(order), m)), width_ratios=[1.1, 1, 1]
     )
     a.imshow(first, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
     for (y, x), value in np.ndenumerate(rank):
@@ -248,7 +233,7 @@ def ranking(
     part = ranks[ways == order[0]].set_index("model")
     for y, model in enumerate(best):
         share = np.array([part.loc[model, f"p_rank{r + 1}"] for r in range(m)])
-        b.scatter(np.arange(m) + 1, np.full(m, y), s=110 * share, color=colour(model))
+        b.scatter(np.arange(m) + 1, np.full(m, y), s=110 * share, color=figures.model_colour(model))
         b.plot(part.loc[model, "rank"], y, "x", color="black", markersize=4)
     b.set(xlim=(0.4, m + 0.6), ylim=(m - 0.4, -0.6), xticks=range(1, m + 1), xlabel="rank")
     b.set_yticks(range(m), names)
@@ -270,11 +255,11 @@ def ranking(
     return fig
 
 
-def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8) -> Figure:
+def false_alarms(curve: pd.DataFrame, own: pd.DataFrame) -> Figure:
     """False-positive rate against the ICC of the differences, a line an analysis; `own`: rows of a
     study's own design (columns analysis, icc, rate), drawn as diamonds.
     """
-    fig, axes = plt.subplots(figsize=(width, 2.8))
+    fig, axes = plt.subplots(figsize=(WIDTH, 2.8))
     for (name, part), colour in zip(curve.groupby("analysis", sort=False), COLOURS, strict=False):
         axes.plot(part["icc"], 100 * part["rate"], marker="o", color=colour, label=name)
         axes.fill_between(
@@ -305,13 +290,11 @@ def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8) -> 
     return fig
 
 
-def power(table: pd.DataFrame, goal: float = 0.8, width: float = 6.8) -> Figure:
-    """Power against patients, a line a number of images each, a panel a true difference; from
-    planning.power_table.
-    """
+def power(table: pd.DataFrame, goal: float = 0.8) -> Figure:
+    """Power against patients, a line a number of images each, a panel a true difference."""
     differences = list(dict.fromkeys(table["difference"]))
     fig, panels = plt.subplots(
-        1, len(differences), figsize=(width, 2.6), sharey=True, squeeze=False
+        1, len(differences), figsize=(WIDTH, 2.6), sharey=True, squeeze=False
     )
     for axes, difference in zip(panels.ravel(), differences, strict=True):
         part = table[table["difference"] == difference]

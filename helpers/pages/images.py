@@ -38,9 +38,7 @@ AGREEMENT = (
 
 
 def in_words(summary: dict, gates: "list[Gate]", study: Study) -> str:
-    """What there is and which checks failed, Markdown. summary: of ``fingerprint.summary``; gates:
-    of ``leakage.run``.
-    """
+    """What there is and which checks failed, of ``fingerprint.summary`` and ``leakage.run``."""
     people = summary["patients"]
     who = f"{people} patients" if people else "an unknown number of patients"
     sizes = summary["different_sizes"]
@@ -122,9 +120,9 @@ def across(pairs: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def closest(found: pd.DataFrame, count: int = 25) -> pd.DataFrame:
+def closest(found: pd.DataFrame) -> pd.DataFrame:
     """The first pairs of :func:`across`, for a table."""
-    return found.head(count)
+    return found.head(25)
 
 
 def near_in_words(pairs: pd.DataFrame, index: pd.DataFrame) -> str:

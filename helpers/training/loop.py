@@ -4,7 +4,6 @@ The images stay on the device as uint8. Every random draw of an epoch comes from
 alone, so that a resumed training takes the same steps as one that was never interrupted.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from helpers import files, models, provenance
+from helpers import models
 from helpers.errors import StudyError
 from helpers.models import inference
 from helpers.training import augment, checkpoint, losses, schedule
@@ -38,14 +37,13 @@ def fit(
     label: str = "",
     checkpoint_seconds: float = 60.0,
 ) -> tuple[pd.DataFrame, dict]:
-    """Train and return (history DataFrame, normalisation dict); the network holds the kept weights
-    afterwards.
+    """Train; (history, normalisation). The network holds the kept weights afterwards.
 
-    arrays: datasets.Arrays; train, val: positions (int arrays); spec: a resolved training;
-    class_weights: list of float; folder: where the state of an unfinished training lies. history:
-    as ``HISTORY``; accuracy is the share of pixels given the right class, of the training images as
-    augmented and while the network still changes, as Keras prints it (Bonaldi 2025, Fig. 3). The
-    weights of the lowest validation loss are kept (``checkpoint: last`` keeps the last epoch's).
+    arrays: datasets.Arrays; train, val: positions in it; spec: of ``study.training``; folder: for
+    the state of an unfinished training. history: as ``HISTORY``; accuracy is the share of pixels
+    given the right class, of the training images as augmented and while the network still changes,
+    as Keras prints it (Bonaldi 2025, Fig. 3). The weights of the lowest validation loss are kept
+    (``checkpoint: last`` keeps the last epoch's).
     """
     device, clip = next(network.parameters()).device, models.clip_length(network)
     epochs, batch = spec["epochs"], max(1, spec["batch"] // clip) * clip  # whole clips
@@ -56,7 +54,7 @@ def fit(
     optimiser = schedule.optimiser(spec["optimiser"], network)
     average = schedule.average(network, spec["ema"])
     judged = network if average is None else average.module  # what is validated and kept
-    key = _key(network, arrays, train, val, spec, class_weights, seed)
+    key = checkpoint.key(network, arrays, train, val, spec, class_weights, seed)
     folder.mkdir(parents=True, exist_ok=True)
     state = checkpoint.load_state(folder, network, optimiser, key, device, average)
     if state:
@@ -101,16 +99,15 @@ def fit(
             flush=True,
         )
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
-            if best:
-                checkpoint.save_tensors(best, folder / "best.safetensors")
-            checkpoint.save_state(folder, network, optimiser, state, average)
+            checkpoint.save_state(folder, network, optimiser, state, best, average)
             saved = time.monotonic()
 
     if spec["checkpoint"] == "best":
         if not math.isfinite(state["best"]):
             raise _diverged(label, "the validation loss was not a number in any epoch")
-        kept = best or load_file(folder / "best.safetensors", device=str(device))
-        network.load_state_dict(kept)
+        if best is None:  # the weights were met before the training was interrupted
+            best = load_file(folder / state["files"]["best"][0], device=str(device))
+        network.load_state_dict(best)
     elif average is not None:
         network.load_state_dict(judged.state_dict())
     if not all(bool(t.isfinite().all()) for t in network.state_dict().values()):
@@ -121,9 +118,8 @@ def fit(
 def _batches(
     count: int, batch: int, clip: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, ...]:
-    """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
-    last one is left out where there is a full one, as in the public code (a single sample would
-    break batch normalisation).
+    """Shuffled positions in batches, whole clips in order. A short last one is left out where there
+    is a full one, as in the public code (a single sample would break batch normalisation).
     """
     starts = torch.randperm(math.ceil(count / clip), generator=generator) * clip
     order = (starts[:, None] + torch.arange(clip)).flatten().clamp(max=count - 1)
@@ -167,9 +163,7 @@ def _examiner(
 def _validate(
     network: nn.Module, examine: Callable, val: np.ndarray, batch: int
 ) -> Sequence[float]:
-    """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size
-    of each batch; NaN where there are none.
-    """
+    """Mean loss and accuracy of the validation images, not augmented; NaN where there are none."""
     if not len(val):
         return math.nan, math.nan
     network.eval()
@@ -181,27 +175,3 @@ def _validate(
 
 def _diverged(label: str, what: str) -> StudyError:
     return StudyError(f"{label}: {what}; lower optimiser.lr in study.yml, or look at the images")
-
-
-def _key(
-    network: nn.Module,
-    arrays: Any,
-    train: np.ndarray,
-    val: np.ndarray,
-    spec: dict,
-    class_weights: list[float],
-    seed: int,
-) -> str:
-    """Digest of everything a training depends on: settings, weights it starts from, the pixels and
-    outlines it learns and chooses from, and the code. A state of another key is not gone on from.
-    """
-    shown, start = hashlib.sha256(), hashlib.sha256()
-    for positions in (train, val):
-        for array in (arrays.images, arrays.masks):
-            shown.update(f"{len(positions)}".encode() + np.asarray(array)[positions].tobytes())
-    for tensor in network.state_dict().values():
-        start.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    code = [files.sha256(provenance.REPOSITORY / f) for f in provenance.sources(__file__)]
-    return provenance.digest(
-        [spec, class_weights, seed, shown.hexdigest(), start.hexdigest(), code]
-    )

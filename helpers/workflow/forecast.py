@@ -5,7 +5,6 @@ image in one epoch, by network. Where a network was never trained, the median of
 stands in, and is named.
 """
 
-import argparse
 import json
 from collections import Counter
 from datetime import datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from helpers import runs, studies
-from helpers.workflow import keep, settings
+from helpers.workflow import asked, keep, settings
 
 #: trainings that run beside each other on one machine (Snakefile, rule train)
 BESIDE = 2
@@ -28,9 +27,7 @@ def seconds(record: dict) -> float:
 
 
 def measured() -> dict:
-    """network → seconds for a pixel of an image in an epoch (float), median over every training
-    with a record in runs/ or in the kept results.
-    """
+    """network → seconds for a pixel of an image in an epoch, median over all known trainings."""
     found: dict[str, list[float]] = {}
     places = ("runs/*/train/*/*", "reports/*/results/*/train/*/*")
     for path in [p for place in places for p in studies.ROOT.glob(f"{place}/{keep.RECORD}")]:
@@ -45,9 +42,7 @@ def measured() -> dict:
 
 
 def missing(study: studies.Study) -> list[tuple[str, str, int]]:
-    """Trainings without a finished or a kept one of the same settings and images, (model, fold,
-    seed) each (list).
-    """
+    """Trainings without a finished or a kept one of the same settings and images."""
     found, kept = [], keep.reusable(study)
     for name, (model, fold, seed) in settings.trainings(study).items():
         folder = runs.folder(study, model, fold, seed)
@@ -120,8 +115,4 @@ def _size(value: int) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print what a run of a study will cost."""
-    parser = argparse.ArgumentParser(prog="helpers plan", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    args = parser.parse_args(arguments)
-    print("\n".join(lines(studies.load(args.study, args.protocol))))
+    print("\n".join(lines(asked.line("plan", main.__doc__, arguments)[0])))

@@ -2,10 +2,9 @@
 only a run with images can make, in reports/<study>/results/<protocol>.
 
 That folder is laid out as runs/<study>, its tables of trainings compressed; it grows training by
-training. The statistics are made from it again without images (``tools.analysis``).
+training. The statistics are made from it again without images (``tools.book.analysis``).
 """
 
-import argparse
 import gzip
 import json
 import shutil
@@ -15,7 +14,7 @@ import pandas as pd
 
 from helpers import files, runs, studies
 from helpers.errors import StudyError
-from helpers.workflow import settings
+from helpers.workflow import asked, settings
 
 #: what is kept of a training: compressed tables, and the record of what it was trained with
 TABLES, RECORD = ("counts.csv", "history.csv"), "weights.json"
@@ -36,11 +35,11 @@ def folder(study: studies.Study) -> Path:
 
 
 def differs(record: dict, study: studies.Study) -> list[str]:
-    """In what a training's record is not what the study would train now: a list of words, empty
-    where it is the same.
+    """In what a training's record is not what the study would train now, as words.
 
     record: the content of weights.json. Looked at: the study, the list of images with their
-    hashes, the classes, and every setting of the network in that fold.
+    hashes, the classes, every setting of the network in that fold, and the file that its encoder
+    started from, where this machine names one.
     """
     names = [m["name"] for m in study.models]
     if record["study"] != study.name or record["model"] not in names:
@@ -57,7 +56,13 @@ def differs(record: dict, study: studies.Study) -> list[str]:
         "weights of the classes": (weights, record.get("class_weights")),
         "images.csv": (files.sha256(study.root / "images.csv"), record["manifest_sha256"]),
     }
-    return found + [name for name, (one, other) in now.items() if one != other]
+    found += [name for name, (one, other) in now.items() if one != other]
+    try:
+        here = settings.encoder_files(spec)
+    except StudyError:  # kept numbers are read where the file is not as well
+        here = []
+    start = (record.get("encoder") or {}).get("sha256")
+    return found + ["encoder file"] * bool(here and start and start not in here)
 
 
 def keep(study: studies.Study) -> tuple[list[Path], list[str]]:
@@ -197,19 +202,11 @@ def restore_training(study: studies.Study, name: str) -> None:
 
 def restored(arguments: list[str] | None = None) -> None:
     """Take one training from the kept numbers: --study NAME --protocol NAME NETWORK/FOLD_SEED."""
-    parser = argparse.ArgumentParser(prog="helpers restore", description=restored.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    parser.add_argument("training")
-    args = parser.parse_args(arguments)
-    restore_training(studies.load(args.study, args.protocol), args.training)
+    study, args = asked.line("restore", restored.__doc__, arguments, "training")
+    restore_training(study, args.training)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Keep the numbers of a study's finished trainings and of its pages; names the files."""
-    parser = argparse.ArgumentParser(prog="helpers keep", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    args = parser.parse_args(arguments)
-    written, left = keep(studies.load(args.study, args.protocol))
+    written, left = keep(asked.line("keep", main.__doc__, arguments)[0])
     print("\n".join([str(path) for path in written] + [f"not kept, {line}" for line in left]))

@@ -2,22 +2,19 @@
 torch is large, and the workflow lives as long as its last step.
 """
 
-import argparse
-
 import torch
 
 from helpers import models, provenance, studies
 from helpers.errors import StudyError
 from helpers.training import losses
+from helpers.workflow import asked
 
 #: weights of a network beyond which an option is taken for a slip
 LARGEST = 2_000_000_000
 
 
 def build(study: studies.Study) -> int:
-    """Build every different network and loss of a study without memory for the weights; StudyError
-    names the first that cannot be built. Returns how many there are (int).
-    """
+    """Build every network and loss of a study without weights; how many. StudyError: the first."""
     trainings = {(model, fold) for model, fold, _ in study.trainings()}
     specs = [study.training(model, fold) for model, fold in sorted(trainings)]
     for spec in specs:
@@ -47,8 +44,4 @@ def _build(spec: dict, classes: int) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Build every network of a study, without its weights."""
-    parser = argparse.ArgumentParser(prog="helpers networks", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    args = parser.parse_args(arguments)
-    build(studies.load(args.study, args.protocol))
+    build(asked.line("networks", main.__doc__, arguments)[0])

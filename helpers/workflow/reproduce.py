@@ -1,6 +1,5 @@
 """Did I reproduce it? A fresh run's trainings held against the kept ones, number by number."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from helpers import files, metrics, stats, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from helpers.stats.counts import canonical
-from helpers.workflow import keep
+from helpers.workflow import asked, keep
 
 IDENTICAL, WITHIN, OUTSIDE = "identical", "within the spread of seeds", "not reproduced"
 UNKNOWN = "differs, and the spread of seeds is unknown"
@@ -41,9 +40,7 @@ def numbers(study: studies.Study, counts: pd.DataFrame) -> dict[str, float]:
 
 
 def limits(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Within which one more training would lie, of the values of several seeds: (low, high) of a
-    prediction interval by t; NaN below two seeds.
-    """
+    """Within which one more seed would lie: a prediction interval by t; NaN below two seeds."""
     k = len(values)
     if k < 2:
         return np.nan, np.nan
@@ -52,9 +49,7 @@ def limits(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
 
 
 def fresh(study: studies.Study) -> dict[tuple[str, str, int], pd.DataFrame]:
-    """(network's folder, fold, seed) → counts of every finished training of runs/<study> with the
-    study's settings.
-    """
+    """(network's folder, fold, seed) → counts of every finished training with these settings."""
     found = {}
     for path in sorted(study.run.glob(f"train/*/*/{keep.RECORD}")):
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -115,13 +110,7 @@ def lines(table: pd.DataFrame) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Hold a run against the kept numbers; exit code 1 where a number is neither identical nor
-    within the spread of seeds.
-    """
-    parser = argparse.ArgumentParser(prog="helpers reproduce", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    args = parser.parse_args(arguments)
-    table = compare(studies.load(args.study, args.protocol))
+    """Hold a run against the kept numbers; exit code 1 where a number is not reproduced."""
+    table = compare(asked.line("reproduce", main.__doc__, arguments)[0])
     print("\n".join(lines(table)))
     sys.exit(0 if table["verdict"].isin([IDENTICAL, WITHIN]).all() else 1)

@@ -29,8 +29,7 @@ RECORDS = (
 
 
 def begin(name: str, protocol: str, data: str) -> tuple[studies.Study, str, bool]:
-    """(study, folder of its images, whether the workflow draws them itself); data: that folder, or
-    empty.
+    """(study, folder of its images, whether they are drawn here); data: that folder, or empty.
 
     What is wrong with the request ends the workflow in one line, before a file is touched.
     """
@@ -123,9 +122,7 @@ def training_settings(study: studies.Study, model: str, fold: str) -> str:
 
 
 def encoder_files(spec: dict) -> list[str]:
-    """Digests of the files that a training's encoder starts from (list of str); empty where it
-    starts from none, or from a download whose version is locked.
-    """
+    """Digests of the files that an encoder starts from; a download's version is locked."""
     named = spec["encoder_weights"]
     if named == "imagenet":
         named = os.environ.get("ENCODER_WEIGHTS", "")
@@ -165,6 +162,17 @@ def pages(folder: Path | str) -> dict[str, dict]:
     return found
 
 
+def group(name: str, about: dict) -> str:
+    """The pages that a cluster may make in one job: those that start from the same files, and never
+    one that measures the machine beside another.
+    """
+    if about.get("threads") == "all":
+        return name
+    if about.get("reads"):
+        return "reading"
+    return "images" if about.get("needs") == "images" else "alone"
+
+
 def settings(study: studies.Study, without: Sequence[str] = ()) -> str:
     """Digest of the whole study under its protocol, without some keys: what a page depends on."""
     fields = {k: v for k, v in vars(study).items() if k != "classes"}
@@ -187,27 +195,26 @@ def training_code(model: str) -> str:
 
 
 def folder_state(study: studies.Study, data: Path | str) -> str:
-    """Digest of name, size and modification time of every file the manifest names: it changes when
-    one of them does.
+    """Digest of name, size and modification time of every file the manifest names, raters' outlines
+    too: it changes when one of them does.
     """
-    frame = studies.images(study)
+    frame, raters = studies.images(study), studies.annotations(study)
+    names = [*frame["image"], *frame["mask"], *([] if raters is None else raters["mask"])]
 
     def state(name: str) -> list:
         try:
-            found = os.stat(os.path.join(data, name))
-        except OSError:
-            return [name, None]
-        return [name, found.st_size, found.st_mtime_ns]
+            return [name, *files.state(os.path.join(data, name))]
+        except OSError:  # a frame of a file, or files that are united; imported where needed: slow
+            from helpers.readers import files_of
 
-    return provenance.digest(
-        [state(name) for column in ("image", "mask") for name in frame[column]]
-    )
+            parts = files_of(os.path.join(data, name))
+            return [name, *(files.state(part) if part.is_file() else None for part in parts)]
+
+    return provenance.digest([state(name) for name in names])
 
 
 def gpus_wanted() -> int:
-    """1 where this machine shows an NVIDIA GPU, else 0 (no torch: the workflow must start in a
-    second).
-    """
+    """1 where this machine shows an NVIDIA GPU, else 0; without torch, which takes seconds."""
     if not shutil.which("nvidia-smi"):
         return 0
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
@@ -215,8 +222,13 @@ def gpus_wanted() -> int:
 
 
 def only_one(study: studies.Study) -> TextIO:
-    """The lock of a study's run (see :func:`helpers.workflow.lock.hold`)."""
-    return lock.hold(study.run)
+    """The lock of a study's run (see :func:`helpers.workflow.lock.hold`); what killed processes had
+    begun to write is removed.
+    """
+    held = lock.hold(study.run)
+    for left in study.run.rglob(f"{files.PART}*"):
+        left.unlink(missing_ok=True)
+    return held
 
 
 def forget_changed(study: studies.Study, forget: bool = True) -> list[str]:
@@ -237,15 +249,27 @@ def errors(log: Iterable[Path | str]) -> Iterator[str]:
     """What went wrong in each failed step, from the workflow's own log files (list of str): the
     one-line error of the step's log, or its last lines where it ended without one, and its path.
 
-    A step that ran here is named by its command, one that Slurm ran by its log.
+    A step that ran here is named by its command. Slurm keeps a log of each job that did not go
+    well: it names the steps that failed, or says why none began.
     """
-    text = "".join(Path(name).read_text(encoding="utf-8", errors="replace") for name in log)
-    here = re.findall(r"""tee ['"]*([^'"]+?\.log)['"]* returned non-zero""", text)
-    there = re.findall(r"log: (\S.*?\.log) \(check log file", text)
-    for name in dict.fromkeys([*here, *there]):
-        if Path(name).is_file():
-            lines = Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
-            start = next((i for i, line in enumerate(lines) if line.startswith("error: ")), -5)
-            yield "\n".join(["", *lines[start:], f"  log: {name}"])
-        else:
-            yield f"\nerror: a step ended before it wrote its log, {name}"
+    said = "".join(_text(name) for name in log)
+    failed = re.findall(r"""tee ['"]*([^'"]+?\.log)['"]* returned non-zero""", said)
+    for name in re.findall(r"\(log: (\S.*?\.log)\)", said):
+        steps = re.findall(r"log: (\S.*?\.log) \(check log file", _text(name))
+        began = [step for step in steps if Path(step).is_file()]
+        went_well = "(100%) done" in _text(name) or not Path(name).is_file()
+        failed += began or [name] * (not went_well)
+    for name in dict.fromkeys(failed):
+        lines = _text(name).splitlines()
+        cause = [
+            i
+            for i, line in enumerate(lines)
+            if line.startswith(("error: ", "srun: ", "slurmstepd: "))
+        ]
+        shown = lines[cause[0] :][:60] if cause else lines[-5:] or ["error: a step left no log"]
+        yield "\n".join(["", *shown, f"  log: {name}"])
+
+
+def _text(path: Path | str) -> str:
+    """A log file's text; none where there is no file."""
+    return Path(path).read_text("utf-8", "replace") if Path(path).is_file() else ""

@@ -40,9 +40,7 @@ def wanted() -> bool:
 
 
 def ask(module: str, arguments: list[str]) -> int:
-    """Run ``python -m module arguments`` in a fork of the server and return its exit code; here,
-    where no server can be had.
-    """
+    """Run ``python -m module arguments`` in a fork, or here where there is no server; exit code."""
     if connection := _connect(Path(os.environ["STUDY_WARM"])):
         return _ask(connection, module, arguments)
     sys.argv = [module, *arguments]
@@ -62,6 +60,9 @@ def kernel(arguments: list[str]) -> None:
 def _connect(path: Path) -> socket.socket | None:
     """A connection to the server, which is started where it does not run; None if it cannot."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about = path.parent.stat()
+    if about.st_uid != os.getuid() or about.st_mode & 0o022:  # another could answer
+        return None
     until = time.monotonic() + START
     with open(path.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several that ask at once, one starts it

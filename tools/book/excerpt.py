@@ -9,6 +9,7 @@ import base64
 import html
 import io
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from bs4 import BeautifulSoup
@@ -17,6 +18,7 @@ from PIL import Image
 
 from helpers import studies
 from helpers.errors import StudyError, command
+from helpers.studies import Study
 from tools.book import markup, pages
 from tools.book.build import ASSETS
 
@@ -32,7 +34,7 @@ GONE = ".study-log, .study-origin, .study-hint"
 _MARKDOWN = MarkdownIt("commonmark", {"html": True})
 
 
-def write(study, numbers, licence=None):
+def write(study: Study, numbers: Sequence[str], licence: Path | None = None) -> Path:
     """Write reports/<study>/excerpt/index.html of the executed notebooks with these numbers, and
     the licence beside it; returns the path of the page.
 
@@ -79,7 +81,7 @@ def write(study, numbers, licence=None):
     return place / "index.html"
 
 
-def _notebook(study, number):
+def _notebook(study: Study, number: str) -> Path:
     found = sorted((study.run / "notebooks").glob(f"{number}_*.ipynb"))
     found = [path for path in found if not path.name.endswith(".failed.ipynb")]
     if not found:
@@ -87,7 +89,7 @@ def _notebook(study, number):
     return found[0]
 
 
-def _article(study, path, links):
+def _article(study: Study, path: Path, links: markup.Links) -> str:
     """A page as the book has it, code and downloads left out, every picture inside it."""
     name = "index" if path.stem == "00_summary" else path.stem
     parts = []
@@ -115,7 +117,7 @@ def _article(study, path, links):
     return f'<article id="{path.stem}">{soup}</article>'
 
 
-def _small(path):
+def _small(path: Path) -> str:
     """A picture as a data address: WebP, at most WIDE pixels wide."""
     image = Image.open(path).convert("RGB")
     image.thumbnail((WIDE, 10 * WIDE))
@@ -124,7 +126,7 @@ def _small(path):
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write some pages of a study as one file and print its path."""
     parser = argparse.ArgumentParser(prog="tools.book.excerpt", description=main.__doc__)
     parser.add_argument("--study", required=True)

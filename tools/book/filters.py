@@ -2,6 +2,7 @@
 
 import html
 import re
+from typing import Any
 from urllib.parse import quote
 
 from bs4 import BeautifulSoup
@@ -13,18 +14,18 @@ ANCHOR = '<a href="{link}">{text}</a>'
 KEYS = {"age_years": "age", "bmi_kg_m2": "bmi", "sex": "sex", "device": "device"}
 
 
-def _group(row):
+def _group(row: dict) -> str | None:
     key, group = KEYS.get(row["variable"]), row["group"]
     if key is None:
         return None
     chosen = f"{key}={quote(group)}"
     if key in ("age", "bmi"):
-        least, below = re.fullmatch(r"(?:≥ )?([\d.]*)(?:< | to )?([\d.]*)", group).groups()
+        least, below = re.findall(r"(?:≥ )?([\d.]*)(?:< | to )?([\d.]*)", group)[0]
         chosen = f"where={key},{least},{below}"
     return f"net={quote(row['model'])}&class={quote(row['class'])}&{chosen}"
 
 
-def _failed(row):
+def _failed(row: dict) -> str | None:
     if int(row["below"]):
         return f"net={quote(row['model'])}&class={quote(row['class'])}&failed=failed"
     return None
@@ -38,13 +39,13 @@ OF = {
 }
 
 
-def fill(cell, markup):
+def fill(cell: Any, markup: str) -> None:
     """Replace what a cell (of BeautifulSoup) holds by HTML."""
     cell.clear()
     cell.append(BeautifulSoup(markup, "html.parser"))
 
 
-def link(table, rows, name):
+def link(table: Any, rows: list[dict], name: str) -> None:
     """Make the cells of one column of a table (of BeautifulSoup) links. rows: of its CSV."""
     heading, of = OF[name]
     head, *lines = [line.find_all(["th", "td"]) for line in table.find_all("tr")]

@@ -1,12 +1,14 @@
 """The page on what readers judged without knowing whose outline it was, where any have."""
 
 import html
+from pathlib import Path
 
 import pandas as pd
 
 from helpers import files
 from helpers.errors import NotComputable
 from helpers.figures.tables import number, p_text, readable
+from helpers.studies import Study
 from tools.book import readers
 from tools.book.markup import grid
 
@@ -40,7 +42,7 @@ NOTES = {
 }
 
 
-def answers(study):
+def answers(study: Study) -> pd.DataFrame | None:
     """The kept answers on the outlines of this run, readers under numbers; None where there are
     none.
     """
@@ -55,7 +57,7 @@ def answers(study):
     return table.assign(reader=table["reader"].map(number_of))
 
 
-def page(study, table):
+def page(study: Study, table: pd.DataFrame) -> str:
     """The page as Markdown. table: of :func:`answers`."""
     found = readers.judged(study, table)
     readers_, images = table["reader"].nunique(), table["image_id"].nunique()
@@ -74,7 +76,7 @@ def page(study, table):
     return "\n\n".join([*parts, ""])
 
 
-def _first(study, found):
+def _first(study: Study, found: dict) -> str:
     """The finding in a sentence: how often the examined network was accepted, and the reference."""
     table = found["acceptability"].set_index("outline")
     said = []
@@ -95,12 +97,12 @@ def _first(study, found):
     return text
 
 
-def _equals(p):
+def _equals(p: float) -> str:
     said = p_text(p)
     return said if said.startswith(("<", "–")) else f"= {said}"
 
 
-def _shown(name, table):
+def _shown(name: str, table: pd.DataFrame) -> str:
     """A table with what it means, and its file."""
     if "outline" in table:
         table = table.assign(outline=table["outline"].map(readers.label))
@@ -114,7 +116,7 @@ def _shown(name, table):
     )
 
 
-def write(study, table, out):
+def write(study: Study, table: pd.DataFrame, out: Path) -> None:
     """Write the answers and every table to the folder ``out``/judged."""
     place = out / NAME
     place.mkdir()

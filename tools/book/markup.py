@@ -6,7 +6,10 @@ written, markup is cleaned by nh3 against a list of what may stay, and scripts a
 
 import html
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import nh3
@@ -51,24 +54,24 @@ class Links:
     of the images in the case browser; labels: 'tables/areas' → ('Table 6.2', its address).
     """
 
-    pages: tuple = ()
+    pages: Sequence[str] = ()
     ids: frozenset = frozenset()
     labels: dict = field(default_factory=dict)
 
-    def page(self, text, form):
+    def page(self, text: str, form: str) -> str:
         """The text with every "page 5" as a link to that page, where the book has it.
 
         form: of a link, with {text} and {link}.
         """
         names = {int(m[0]): name for name in self.pages if (m := re.match(r"\d+", name))}
 
-        def link(match):
+        def link(match: re.Match) -> str:
             name = names.get(int(match[1]))
             return form.format(text=match[0], link=f"{name}.html") if name else match[0]
 
         return _PAGE.sub(link, text)
 
-    def numbered(self, text, form):
+    def numbered(self, text: str, form: str) -> str:
         """The text with every table and figure that it names as a link under its number.
 
         A page names it by its file, ``[the table](../tables/areas.csv)``, of which the words alone
@@ -76,7 +79,7 @@ class Links:
         """
         known = dict(self.labels.values())
 
-        def link(match):
+        def link(match: re.Match) -> str:
             number = match["number"]
             label, address = self.labels.get(match["file"], (number, known.get(number)))
             if address:
@@ -89,12 +92,12 @@ class Links:
 NOTHING = Links()
 
 
-def escaped(value):
+def escaped(value: str) -> str:
     """Any text as Markdown that shows just that text: no markup, no HTML."""
     return re.sub(r"([\\`*_{}\[\]()#+!|~$^-])", r"\\\1", html.escape(str(value), quote=False))
 
 
-def clean(text):
+def clean(text: str) -> str:
     """HTML of a cell without scripts, styles, frames, handlers and addresses outside the book."""
     return nh3.clean(
         text,
@@ -108,7 +111,7 @@ def clean(text):
     )
 
 
-def _inside(tag, name, value):
+def _inside(tag: str, name: str, value: str) -> str | None:
     """An attribute's value, or None for an address that is not a file of the book."""
     if name not in ("href", "src"):
         return value
@@ -117,7 +120,7 @@ def _inside(tag, name, value):
     return None if value.startswith(("//", "/", "\\")) or ":" in value.split("#")[0] else value
 
 
-def sentences(text, links=NOTHING):
+def sentences(text: str, links: Links = NOTHING) -> str:
     """Markdown as clean HTML: raw HTML in it is shown, not obeyed; headings belong to the
     notebook; pages, tables, figures and images that it names are links (``Links``).
     """
@@ -134,12 +137,12 @@ class Numbers:
     the front page "Table 1". page: its name in the book.
     """
 
-    def __init__(self, page):
+    def __init__(self, page: str) -> None:
         first = re.match(r"\d+", page)
         self.prefix = "" if page == "index" else f"{int(first[0])}." if first else None
         self.counts = {"Table": 0, "Figure": 0}
 
-    def next(self, kind):
+    def next(self, kind: str) -> tuple[str, str]:
         """The next one as (label, anchor); both empty on a page without a number."""
         if self.prefix is None:
             return "", ""
@@ -148,7 +151,7 @@ class Numbers:
         return label, label.lower().replace(" ", "-").replace(".", "-")
 
 
-def tables(text, section, about):
+def tables(text: str, section: str, about: Any) -> str:
     """Every table of clean HTML in a frame that scrolls, with its number, a link to its CSV where
     it is one of the study's, and what its cells name as links.
 
@@ -161,7 +164,7 @@ def tables(text, section, about):
     return str(soup)
 
 
-def grid(head, rows, label):
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]], label: str) -> str:
     """A table of plain texts as HTML in a frame that scrolls. head: names of the columns; label:
     what it is called for those who cannot see it.
     """
@@ -177,12 +180,12 @@ def grid(head, rows, label):
     )
 
 
-def case_link(image_id):
+def case_link(image_id: str) -> str:
     """The address of an image in the case browser."""
     return f"cases.html#case={quote(image_id)}"
 
 
-def with_cases(text, ids):
+def with_cases(text: str, ids: Iterable[str]) -> str:
     """Clean HTML with every image's id between its words as a link to its case.
 
     Only ids of a letter and a digit or more: a bare number may be anything.
@@ -201,7 +204,7 @@ def with_cases(text, ids):
     return str(soup)
 
 
-def _framed(table, section, about):
+def _framed(table: Any, section: str, about: Any) -> str:
     label, anchor = about.numbers.next("Table")
     links = about.links
     name = re.sub(r"[^A-Za-z0-9_.+-]", "", table.get("data-table", ""))
@@ -249,7 +252,7 @@ def _framed(table, section, about):
     return frame + below
 
 
-def figure(folder, name, section, about):
+def figure(folder: Path, name: str, section: str, about: Any) -> str:
     """HTML of a saved figure: the SVG, a text for those who cannot see it, its downloads and the
     notebook. folder: runs/<study>/figures; about: numbers, and from what and by what
     it was made (made, HTML).

@@ -6,8 +6,10 @@ import html
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from bs4 import BeautifulSoup
@@ -36,7 +38,7 @@ class Page:
     notebook: nbformat.NotebookNode
 
 
-def read(path):
+def read(path: Path | str) -> tuple[Any, dict]:
     """(notebook, record) of an executed notebook; StudyError when it, or the record beside it
     (.json), is missing.
     """
@@ -50,7 +52,7 @@ def read(path):
     return nbformat.read(path, as_version=4), json.loads(record.read_text(encoding="utf-8"))
 
 
-def made_twice(paths):
+def made_twice(paths: Sequence[Path]) -> list[str]:
     """One line for every file that two of the executed notebooks wrote: the later one is what
     is left.
     """
@@ -65,7 +67,7 @@ def made_twice(paths):
     ]
 
 
-def makers(paths):
+def makers(paths: Sequence[Path]) -> dict[str, str]:
     """Name of a table → page of the book that makes it, from the records of the executed
     notebooks.
     """
@@ -77,7 +79,13 @@ def makers(paths):
     }
 
 
-def make(path, study, name, title=None, links=markup.NOTHING):
+def make(
+    path: Path,
+    study: studies.Study,
+    name: str,
+    title: str | None = None,
+    links: markup.Links = markup.NOTHING,
+) -> Page:
     """The Page of an executed notebook.
 
     title: replaces the notebook's first heading where given; links: what sentences and tables lead
@@ -89,8 +97,9 @@ def make(path, study, name, title=None, links=markup.NOTHING):
         heading.source = re.sub(
             r"^# .*$", lambda _: f"# {title}", heading.source, count=1, flags=re.MULTILINE
         )
-    title = re.search(r"^# (.*)$", heading.source, re.MULTILINE)[1].strip()
-    section = title
+    first = re.search(r"^# (.*)$", heading.source, re.MULTILINE)
+    assert first  # it was found by it
+    section = title = first[1].strip()
     about = _About(path, study, _made(notebook, record), markup.Numbers(name), links)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -118,9 +127,10 @@ def make(path, study, name, title=None, links=markup.NOTHING):
     return Page(name, title, notebook)
 
 
-def below(page, headings):
+def below(page: Page, headings: Sequence[str]) -> dict[str, str]:
     """What a page says in sentences below each of some headings: heading → HTML."""
-    found, here = {}, None
+    found: dict[str, str] = {}
+    here = None
     for cell in page.notebook.cells:
         if cell.cell_type == "markdown" and (own := re.search(r"^## (.*)$", cell.source, re.M)):
             here = own[1] if own[1] in headings else None
@@ -131,7 +141,7 @@ def below(page, headings):
     return found
 
 
-def labels(paths):
+def labels(paths: Sequence[Path]) -> dict[str, tuple[str, str]]:
     """'tables/areas' → ('Table 6.2', its address in the book), of every numbered table and figure
     of the executed notebooks.
     """
@@ -153,12 +163,12 @@ def labels(paths):
     return found
 
 
-def _figure(output):
+def _figure(output: Any) -> str | None:
     """The name under which an output was saved as a figure, or None."""
     return output.get("metadata", {}).get("study", {}).get("figure")
 
 
-def _made(notebook, record):
+def _made(notebook: Any, record: dict) -> str:
     """From what and by which notebook a page's tables and figures were made, as HTML.
 
     What a page is made from stands in its metadata where that is not per_image.csv.
@@ -169,7 +179,7 @@ def _made(notebook, record):
     return f'made from {source} by <a href="#origin">{html.escape(record["notebook"])}</a>'
 
 
-def _first_heading(notebook, path):
+def _first_heading(notebook: Any, path: Path) -> Any:
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and re.search(r"^# ", cell.source, re.MULTILINE):
             return cell
@@ -178,7 +188,7 @@ def _first_heading(notebook, path):
     )
 
 
-def _code(cells):
+def _code(cells: list) -> str:
     """The code of all cells as one fold of HTML."""
     code = "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
     return (
@@ -187,7 +197,7 @@ def _code(cells):
     )
 
 
-def _folded(cells):
+def _folded(cells: list) -> list:
     """The cells with code cells that follow each other made one, so that a page shows one fold
     and not several.
     """
@@ -201,7 +211,7 @@ def _folded(cells):
     return folded
 
 
-def _joined(outputs):
+def _joined(outputs: list) -> list:
     """The outputs with messages that follow each other made one."""
     joined = []
     for output in outputs:
@@ -256,11 +266,11 @@ def _output(output, section, about):
     return new_output("display_data", {kind: data})
 
 
-def _html(text):
+def _html(text: str) -> Any:
     return new_output("display_data", {"text/html": text})
 
 
-def origin(study, record, path):
+def origin(study: studies.Study, record: dict, path: Path) -> str:
     """Where a page came from, as Markdown with one HTML block: notebook, parameters, code,
     time, data, files.
     """
@@ -285,7 +295,7 @@ def origin(study, record, path):
     )
 
 
-def stand_ins(study, notebook):
+def stand_ins(study: studies.Study, notebook: Any) -> str:
     """A note for each network that is a reconstruction and that the page shows without saying so
     under a table, as HTML.
     """
@@ -301,19 +311,19 @@ def stand_ins(study, notebook):
     )
 
 
-def _page(path):
+def _page(path: Path) -> str:
     """The name of an executed notebook's page in the book."""
     if path.stem == "03_train":
         return slug(path)
     return "index" if path.stem == "00_summary" else path.stem
 
 
-def slug(path):
+def slug(path: Path) -> str:
     """A training's page name: runs/x/train/unet/main_11/03_train.ipynb → 'train_unet_main_11'."""
     return f"train_{path.parent.parent.name}_{path.parent.name}"
 
 
-def _file(study, name):
+def _file(study: studies.Study, name: str) -> str:
     place = Path(os.path.normpath(studies.ROOT / name))
     text = html.escape(name)
     if place.parent in (study.run / "tables", study.run / "figures"):

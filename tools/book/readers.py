@@ -14,7 +14,11 @@ import secrets
 import shutil
 import string
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from helpers import files, studies
 from helpers.analyses import inspection
@@ -36,12 +40,12 @@ TITLES = {
 }
 
 
-def folder(study):
+def folder(study: studies.Study) -> Path:
     """Where keys and answers lie, runs/<study>/readers: not in the book."""
     return study.run / "readers"
 
 
-def write(study, out, assets):
+def write(study: studies.Study, out: Path, assets: Path) -> None:
     """Write readers.html and the folder readers/ to a book: the test images in random order, one of
     each patient before the next, outlines under letters, no network's name.
 
@@ -83,7 +87,7 @@ def write(study, out, assets):
     (out / PAGE).write_text(page, encoding="utf-8")
 
 
-def _layers(study, arrays):
+def _layers(study: studies.Study, arrays: Any) -> dict:
     """image_id → outline → its runs, of every test image."""
     drawn, positions = cases.predictions(study), arrays.rows("main", "test")
     return {
@@ -93,18 +97,18 @@ def _layers(study, arrays):
     }
 
 
-def _set(layers):
+def _set(layers: dict) -> str:
     return hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def current(study):
+def current(study: studies.Study) -> str:
     """The name of the set of outlines that this run shows to readers."""
     from helpers import datasets
 
     return _set(_layers(study, datasets.load(study)))
 
 
-def _key(study, index, layers):
+def _key(study: studies.Study, index: pd.DataFrame, layers: dict) -> dict:
     """The key of just these outlines: the one that is there, else a new one by chance."""
     digest = _set(layers)
     path = folder(study) / f"key_{digest}.json"
@@ -127,7 +131,7 @@ def _key(study, index, layers):
     return key
 
 
-def read(study, paths):
+def read(study: studies.Study, paths: Sequence[Path | str]) -> pd.DataFrame:
     """Every answer as a table (:func:`helpers.analyses.inspection.answers`)."""
     known = {
         key["set"]: key
@@ -150,7 +154,7 @@ def read(study, paths):
     return inspection.answers(given)
 
 
-def judged(study, table):
+def judged(study: studies.Study, table: pd.DataFrame) -> dict:
     """name → table of what the answers say; a NotComputable in the place of what they cannot."""
     options = {"draws": study.statistics["draws"], "seed": study.statistics["seed"]}
     ranked = _ask(inspection.places, table, **options)
@@ -165,14 +169,14 @@ def judged(study, table):
     }
 
 
-def _ask(function, *given, **options):
+def _ask(function: Callable, *given: Any, **options: Any) -> Any:
     try:
         return function(*given, **options)
     except NotComputable as reason:
         return reason
 
 
-def report(study, paths):
+def report(study: studies.Study, paths: Sequence[Path | str]) -> None:
     """Print what the answers of the files say, and keep the answers and every table in
     runs/<study>/readers.
     """
@@ -193,12 +197,12 @@ def report(study, paths):
     print(f"\ntables: {folder(study)}; a page of the report: make book STUDY={study.name}")
 
 
-def label(name):
+def label(name: str) -> str:
     """An outline's name in words; any other word as it is."""
     return tables.network(name)
 
 
-def packed(study):
+def packed(study: studies.Study) -> Path:
     """Write readers.zip, the reading page of the study's book alone; returns its path."""
     book = studies.ROOT / "reports" / study.name / "book"
     if not (book / PAGE).is_file():
@@ -210,7 +214,7 @@ def packed(study):
     return path
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Pack the blinded reading for readers, or evaluate the files that they saved."""
     parser = argparse.ArgumentParser(prog="tools.book.readers", description=main.__doc__)
     parser.add_argument("--study", required=True)

@@ -6,6 +6,7 @@ Nothing here asks another address for anything.
 import html
 import re
 
+from sphinx.application import Sphinx
 from sphinx.search.en import SearchEnglish
 
 extensions = ["myst_nb"]
@@ -48,13 +49,13 @@ class Numbers(SearchEnglish):
         r"/(?:table|figure) \d+(?:\.\d+)?|\d+\.\d+|[\p{Letter}\p{Number}_]+/giu) || [];"
     )
 
-    def split(self, text):
+    def split(self, text: str) -> list[str]:
         """The words of a text (list of str), numbers beside them."""
         named = re.findall(r"(?i)(?:table|figure) \d+(?:\.\d+)?", text)
         return [*named, *re.findall(r"\d+\.\d+", text), *super().split(text)]
 
 
-def in_order(app, page, template, context, doctree):
+def in_order(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
     """Lead from chapter to chapter; the pages of single trainings are beside the way."""
     chapters = ["index", *app.env.toctree_includes.get("index", ())]
     if page in chapters:
@@ -64,12 +65,12 @@ def in_order(app, page, template, context, doctree):
             context[key] = _step(app, chapters[place], page) if there else None
 
 
-def _step(app, name, page):
+def _step(app: Sphinx, name: str, page: str) -> dict:
     link = app.builder.get_relative_uri(page, name)
     return {"link": link, "title": html.escape(app.env.titles[name].astext())}
 
 
-def setup(app):
+def setup(app: Sphinx) -> None:
     """Have Sphinx index numbers, and step through the chapters."""
     app.add_search_language(Numbers)
     app.connect("html-page-context", in_order)
