@@ -11,6 +11,7 @@ import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
@@ -97,7 +98,7 @@ def _article(study: Study, path: Path, links: markup.Links) -> str:
         if cell.cell_type == "markdown":
             parts.append(_MARKDOWN.render(cell.source))
         parts += [out["data"].get("text/html", "") for out in cell.get("outputs", ())]
-    soup = BeautifulSoup("\n".join(parts), "html.parser")
+    soup: Any = BeautifulSoup("\n".join(parts), "html.parser")
     for gone in soup.select(GONE):
         gone.decompose()
     for picture in soup("img"):

@@ -233,7 +233,7 @@ class _About:
     links: markup.Links
 
 
-def _output(output, section, about):
+def _output(output: Any, section: str, about: _About) -> Any:
     """The output as the page shows it, or None for an empty one. Scripts never pass."""
     if output.output_type == "stream":
         log = html.escape(output.text)
