@@ -10,6 +10,8 @@ import pandas as pd
 
 from helpers import metrics
 from helpers.stats.bootstrap import Ratios, limits, resample
+from helpers.stats.counts import with_unit
+from helpers.stats.design.coverage import KINDS, covered, shares, sums
 
 DISTANCES = ("hd95", "assd")
 
@@ -70,12 +72,6 @@ def found(rows, pixel_mm=None, by="class"):
     return table.reset_index()
 
 
-def with_unit(rows):
-    """The rows with column ``unit``: the patient, or the image where patients are unknown."""
-    patients = rows["patient_id"].astype(object).where(lambda ids: ids.notna() & (ids != ""))
-    return rows.assign(unit=patients.fillna(rows["image_id"]))
-
-
 def scale(rows, people=None):
     """ "mm" where the size of a pixel is known for every row that has a distance (and for people's
     rows), else "px".
@@ -101,6 +97,32 @@ def distances(rows, unit, draws, seed):
         counted = {"class": name, "images": known, "without_distance": len(own) - known}
         out.append(counted | means(own, columns, draws, seed))
     return pd.DataFrame(out)
+
+
+def believed(rows, measured, seed, draws):
+    """How far the intervals of shares and distances can be believed: a row a class and number, as
+    ``stats.shares`` and ``design.coverage.covered`` have them, after column what.
+
+    rows: per-image counts of one network, without the background; measured: column of a distance
+    or share of the outline (HD95, ASSD, NSD) → rows that have it.
+    """
+    rows = with_unit(rows)
+    there = rows["tp"] + rows["fn"] > 0
+    missed = rows.assign(hit=rows["tp"] == 0)[there]
+    nowhere = rows.assign(hit=rows["fp"] > 0)[~there]
+    parts = [
+        shares(part, ["class"], seed).assign(what=what)
+        for what, part in (("missed", missed), ("drawn where none", nowhere))
+    ]
+    long = [with_unit(each).assign(what=name, value=each[name]) for name, each in measured.items()]
+    known = pd.concat(long).dropna(subset="value")
+    if len(known):
+        ratios, keys = sums(known, "value", by := ["class", "what"])
+        most = np.where(keys["what"].str.startswith(DISTANCES), np.inf, 1.0)
+        found = covered(ratios, keys, KINDS, (0.0, most), draws=draws, seed=seed)
+        sizes = known.groupby(by).size().rename("n").reset_index()
+        parts.append(found.merge(sizes, on=by))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 
 def surface(study, arrays, drawn, positions, tolerance):

@@ -91,8 +91,19 @@ def aside(row):
     """A sentence where verdict and interval point different ways, or where the rule for absent
     structures matters, else ''.
     """
-    parts = filter(None, [row["differ"], otherwise(row)])
+    parts = filter(None, [row["differ"], beside(row), otherwise(row)])
     return "".join(f". {text}" for text in parts)
+
+
+def beside(row):
+    """The interval that stands in for one that covers too seldom, a sentence, else ''."""
+    if not row.get("instead"):
+        return ""
+    return (
+        f"Such an interval holds the truth in {100 * row['coverage']:.1f} % of studies like this"
+        f" one; by {row['instead']} it is {signed(row['instead_low'])} to"
+        f" {signed(row['instead_high'])}"
+    )
 
 
 def otherwise(row):
@@ -186,7 +197,8 @@ def counted_by(tests, unit):
 
 def table(tests):
     """The declared test as it is shown: a row a network, unadjusted and adjusted P."""
-    return tests[["model", "verdict", *SHOWN[2:], "why", "differ"]]
+    columns = ["model", "verdict", *SHOWN[2:], *stats.BESIDE, "why", "differ"]
+    return tests[[c for c in columns if c in tests]]
 
 
 def table_note(tests, settings):
@@ -196,8 +208,8 @@ def table_note(tests, settings):
         f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
         f" network named; {first['test']} over {first['n']} {first['unit']}s. P adjusted by"
         f" {settings['multiplicity'].capitalize()}; the verdict is by the adjusted P, the 95 %"
-        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted. Images left out"
-        f" because a network has no score: {first['dropped_images']:.0f}"
+        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted. {stats.RULE}"
+        f" Images left out because a network has no score: {first['dropped_images']:.0f}"
     )
 
 

@@ -10,11 +10,10 @@ from helpers.pages import absent
 
 COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high", "coverage"]
 COLUMNS += ["instead", "instead_low", "instead_high"]
+BELIEVED = ["class", "what", "n_images", "estimate", "low", "high", *stats.BESIDE]
 STRUCTURES = (
     f"Pooled: {stats.ESTIMANDS['pooled']}. Per patient: {stats.ESTIMANDS['per_patient']}."
-    " Coverage: how many of 1,000 studies drawn from this one's own patients have an interval that"
-    f" holds the truth; 0.95 is meant. Below {stats.ENOUGH:.2f} another kind of interval, the one"
-    f" that covers most, stands beside it. {metrics.POLICY}"
+    f" {stats.RULE} {metrics.POLICY}"
 )
 RATES = ["class", "TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR"]
 TABLE2 = (
@@ -177,13 +176,35 @@ def surface(study, arrays, tolerance):
     return outlines.surface(study, arrays, drawn, arrays.rows("main", "test"), tolerance)
 
 
+def believed(rows, unit, near, study, draws, seed):
+    """The intervals of shares and distances with how often they cover, columns BELIEVED.
+
+    rows: of the headline network and the test images, without the background; unit: "px" or "mm";
+    near: of :func:`surface`, or None.
+    """
+    measured = {f"{name}_{unit}": rows for name in outlines.DISTANCES}
+    measured |= {} if near is None else {"nsd": near}
+    weak = [
+        stats.failures(rows, "Dice", name, seed=seed).rename(columns={"share": "estimate"})
+        for name in names(study)
+    ]
+    found = outlines.believed(rows, measured, seed, draws)
+    table = pd.concat([pd.concat(weak).assign(what="Dice below 0.5"), found])
+    table = table.rename(columns={"n": "n_images"}).dropna(subset="estimate")
+    if table.empty:
+        raise NotComputable("No test image shows a structure, so nothing can be counted")
+    table["what"] = table["what"].map(tables.words)
+    order = pd.Categorical(table["class"], names(study))
+    return table.iloc[order.codes.argsort(kind="stable")][BELIEVED]
+
+
 def surface_table(each, draws, seed):
     """Mean normalised surface Dice with its interval, a row a class. each: of
     ``outlines.surface``; no row where that is a NotComputable.
     """
     if isinstance(each, NotComputable):
         return pd.DataFrame(columns=["class"])
-    groups = outlines.with_unit(each).groupby("class", sort=False)
+    groups = stats.with_unit(each).groupby("class", sort=False)
     return pd.DataFrame(
         [{"class": c} | outlines.means(own, ["nsd"], draws, seed) for c, own in groups]
     )

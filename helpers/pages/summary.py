@@ -121,13 +121,17 @@ def _line(what, row, how):
 
 def _weak(own, class_, name):
     row = stats.failures(own, "Dice", class_, WEAK).iloc[0]
+    chosen = "instead_" if row["instead"] else ""
+    how = row["instead"] or "Wilson"
     return {
         "what": f"share of images with Dice of {class_} below {WEAK}, {name}",
         "value": row["share"],
-        "low": row["low"],
-        "high": row["high"],
+        "low": row[f"{chosen}low"],
+        "high": row[f"{chosen}high"],
         "unit": "",
-        "how": f"{row['below']} of {row['n']} images, 95 % interval by Wilson",
+        "how": f"{row['below']} of {row['n']} images, 95 % interval by {how}"
+        if row["n"]
+        else "no score on any image",
     }
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from helpers.errors import NotComputable, StudyError
 from helpers.stats.as_printed import LABEL, anova_classes
 from helpers.stats.counts import MIN_UNITS
-from helpers.stats.intervals import intervals
+from helpers.stats.design.coverage import BESIDE
+from helpers.stats.intervals import covered, intervals
 from helpers.stats.mixed import mixed_differences, mixed_models
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import ABOUT, COUNTED, cluster_robust, paired_t, sign_flip, wilcoxon
@@ -74,7 +75,7 @@ def verdict(row) -> str:
     return "better" if row["difference"] > 0 else "worse"
 
 
-def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFrame:
+def declared(per_image: pd.DataFrame, headline: str, settings: dict, runs: int = 0) -> pd.DataFrame:
     """What study.yml's statistics say of each comparator: the declared test, the declared interval
     of the difference whatever the test, and the verdict. A row a comparator.
 
@@ -83,8 +84,10 @@ def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataF
     no interval, else ""); differ (a sentence where verdict and interval point different ways, else
     ""). Where an image has no score: zero_difference, zero_p, zero_verdict and the same with one,
     which are those of the test with such images counted as 0, as 1 (NaN, "" where all have a
-    score); unsettled, the rules under which the verdict would be another. NotComputable with one
-    network alone, or where no image has a score of every network.
+    score); unsettled, the rules under which the verdict would be another. With `runs` also how
+    often the interval covers in so many studies drawn from this one, and another where that is too
+    seldom (BESIDE). NotComputable with one network alone, or where no image has a score of every
+    network.
     """
     if per_image["model"].nunique() < 2:
         raise NotComputable("Only one network was trained, so there is no other to compare it with")
@@ -101,6 +104,12 @@ def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataF
         drawn["note"],
     )
     out["differ"] = [_differ(row) for row in out.to_dict("records")]
+    if runs:
+        kept, asked = _paired(per_image, settings)[0], _asked(settings)
+        found = covered(
+            kept, *asked, method=settings["interval"], runs=runs, **_drawn(settings, headline)
+        )
+        out[BESIDE] = found.set_index("model").loc[out["model"], BESIDE].to_numpy()
     return out
 
 
@@ -219,21 +228,10 @@ def bootstraps(
     """Bootstrap intervals of the difference of patient means (declared method first), columns as
     :func:`compare`.
     """
-    # the tests compare all networks on the same images; so must the intervals
-    kept = wide(values(per_image, settings["metric"], settings["class"]), "image")
-    per_image = per_image[per_image["image_id"].isin(kept.index)]
+    kept, dropped = _paired(per_image, settings)
     first = settings.get("interval", "bootstrap_t")
     ordered = [first, *(m for m in methods if m != first)]
-    out = intervals(
-        per_image,
-        [settings["metric"]],
-        [settings["class"]],
-        ["per_patient"],
-        method=ordered,
-        draws=settings["draws"],
-        seed=settings["seed"],
-        headline=headline,
-    )
+    out = intervals(kept, *_asked(settings), method=ordered, **_drawn(settings, headline))
     names = {
         "bootstrap_t": "bootstrap-t",
         "percentile": "bootstrap, percentile",
@@ -245,8 +243,24 @@ def bootstraps(
         role=np.where(out["method"] == first, "declared interval", "sensitivity"),
         headline=headline,
         test=unit + out["method"].map(names),
-        dropped_images=kept.attrs["dropped_images"],
+        dropped_images=dropped,
     )
+
+
+def _paired(per_image, settings):
+    """Rows of the images that have a score of every network, as the tests compare them, and how
+    many have not.
+    """
+    kept = wide(values(per_image, settings["metric"], settings["class"]), "image")
+    return per_image[per_image["image_id"].isin(kept.index)], kept.attrs["dropped_images"]
+
+
+def _asked(settings):
+    return [settings["metric"]], [settings["class"]], ["per_patient"]
+
+
+def _drawn(settings, headline):
+    return {"draws": settings["draws"], "seed": settings["seed"], "headline": headline}
 
 
 def claims(
