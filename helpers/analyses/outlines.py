@@ -79,7 +79,8 @@ def scale(rows, people=None):
     measured = rows.dropna(subset="hd95_px")
     known = len(measured) and measured["hd95_mm"].notna().all()
     if people is not None and len(people):
-        known = known and people["hd95_mm"].notna().all()
+        columns = people.columns.intersection(["hd95_px", "hd95_mm"])
+        known = known and people.dropna(subset=columns, how="all")["hd95_mm"].notna().all()
     return "mm" if known else "px"
 
 

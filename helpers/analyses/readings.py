@@ -185,6 +185,8 @@ def _kappas(readings, target, draws, seed):
     drawn = kappa(draw_counts(len(sums), draws, seed) @ sums)
     enough = len(sums) >= MIN_UNITS and np.isfinite(drawn).any()
     low, high = np.nanpercentile(drawn, [2.5, 97.5]) if enough else (np.nan, np.nan)
+    if not high > low:  # no variation between units: no interval
+        low = high = np.nan
     return {"kappa": float(kappa(sums.sum(0))), "kappa_low": low, "kappa_high": high}
 
 

@@ -2,6 +2,7 @@
 said in every row.
 """
 
+import math
 import re
 
 import pandas as pd
@@ -134,6 +135,16 @@ def number(value, digits):
         return "–"
     text = f"{value:.{digits}f}".replace("inf", "∞")
     return text.replace("-", "" if text.strip("-0.") == "" else "−")
+
+
+def counted(number, noun):
+    """'1 patient', '21 images'."""
+    return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
+
+
+def two_digits(value):
+    """How many digits after the point show two digits of a size that may be large or small."""
+    return 0 if not value or pd.isna(value) else max(0, 1 - math.floor(math.log10(abs(value))))
 
 
 def readable(frame, digits=3, note=""):

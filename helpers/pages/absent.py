@@ -10,7 +10,7 @@ from helpers import stats
 from helpers.analyses import outlines
 from helpers.errors import NotComputable
 from helpers.figures import model_label
-from helpers.figures.tables import number, words
+from helpers.figures.tables import counted, number, words
 
 
 def sides(arrays):
@@ -23,6 +23,14 @@ def known(sides):
     return None if isinstance(sides, NotComputable) else sides
 
 
+def that_show(number, it=True):
+    """'12 images that show it', '1 image that does not show it'."""
+    verb = (
+        ("shows" if it else "does not show") if number == 1 else ("show" if it else "do not show")
+    )
+    return f"{counted(number, 'image')} that {verb} it"
+
+
 def drawn(row):
     """'drawn in 3 of the 12 images that do not show it (on average 140, at most 900 pixels, 2.1 %
     of the image)'; '' where every image shows it. row: of ``outlines.found``.
@@ -30,8 +38,8 @@ def drawn(row):
     if not row.absent:
         return ""
     if not row.drawn_where_none:
-        return f"drawn in none of the {row.absent} images that do not show it"
-    often = f"drawn in {row.drawn_where_none} of the {row.absent} images that do not show it"
+        return f"drawn in none of the {that_show(row.absent, it=False)}"
+    often = f"drawn in {row.drawn_where_none} of the {that_show(row.absent, it=False)}"
     return f"{often} ({_size(row)})"
 
 

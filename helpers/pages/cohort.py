@@ -4,6 +4,7 @@ import pandas as pd
 
 from helpers import stats, studies
 from helpers.errors import NotComputable
+from helpers.figures.tables import counted
 
 GROUPS = {"train": "training", "val": "validation", "external": "other data"}
 TRAITS = {
@@ -41,7 +42,8 @@ def in_words(flow, images, note=""):
         )
     else:
         text = (
-            f"**{_patients(people['included'])}** with {total} images were studied:"
+            f"**{counted(people['included'], 'patient')}** with {counted(total, 'image')} were"
+            " studied:"
             f" {people.get('train', 0)} to learn from, {people.get('val', 0)} to tune and"
             f" **{people.get('test', 0)} to test**."
         )
@@ -51,10 +53,6 @@ def in_words(flow, images, note=""):
             text += f" {out} people were assessed but left out."
         text += _shared_in_words(shared(images))
     return text + (f"\n\n*{note.strip()}*" if note else "")
-
-
-def _patients(count):
-    return f"{count} patient{'s' if count != 1 else ''}"
 
 
 def shared(images):

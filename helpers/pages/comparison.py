@@ -11,6 +11,7 @@ import pandas as pd
 from helpers import stats
 from helpers.errors import NotComputable
 from helpers.figures import model_label
+from helpers.figures.tables import counted as count
 from helpers.figures.tables import number, p_text, words
 
 #: verdict of ``stats.declared`` → how it is said of the headline network
@@ -55,7 +56,7 @@ def enough(table, unit):
     """What has a row a unit, or NotComputable for fewer than a test or a ranking needs."""
     if len(table) < stats.MIN_UNITS:
         raise NotComputable(
-            f"Results of {len(table)} {unit}s; this needs at least {stats.MIN_UNITS}"
+            f"Results of {count(len(table), unit)}; this needs at least {stats.MIN_UNITS}"
         )
     return table
 
@@ -131,8 +132,8 @@ def left_out(unscored, metric, class_):
     if lost.empty:
         return ""
     each = ", ".join(f"{model_label(r.model)} {r.undefined}" for r in lost.itertuples())
-    whose = f", of {first['patients']} patients" if first["patients"] else ""
-    many = f"{first['in_any']} of {first['images']} images{whose}"
+    whose = f", of {count(first['patients'], 'patient')}" if first["patients"] else ""
+    many = f"{first['in_any']} of {count(first['images'], 'image')}{whose}"
     to_find = metric in ("recall", "TPR", "FNR")
     why = "nothing of it is there to find" if to_find else "it is neither there nor drawn"
     if class_ in (stats.ALL, stats.FOREGROUND):
@@ -146,6 +147,11 @@ def listed(names):
     """'a, b and c'."""
     names = list(names)
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def tested(tests):
+    """How many comparisons have a P, and are adjusted for. tests: of ``stats.declared``."""
+    return int(tests["p"].notna().sum())
 
 
 def finding(tests):
@@ -167,7 +173,7 @@ def asked(trial):
 
 def answer(tests, settings, trial=()):
     """Page 5 in words: the declared test, then a line a network. tests: of ``stats.declared``."""
-    first, many = tests.iloc[0], len(tests)
+    first, many = tests.iloc[0], tested(tests)
     how = (
         f"P adjusted for {many} comparisons by {settings['multiplicity'].capitalize()}"
         if many > 1
@@ -179,7 +185,7 @@ def answer(tests, settings, trial=()):
         for row in tests.to_dict("records")
     ]
     text = (
-        f"Compared on {first['n']} {first['unit']}s by {asked(trial)}"
+        f"Compared on {count(first['n'], first['unit'])} by {asked(trial)}"
         f" ({first['test']}, {first['metric']} of {words(first['class'])}; {how}).\n\n"
     )
     return text + "\n".join(lines)
@@ -203,12 +209,12 @@ def table(tests):
 
 def table_note(tests, settings):
     """What stands under the declared test."""
-    first = tests.iloc[0]
+    first, rule = tests.iloc[0], f" {stats.rule(tests)}" if "coverage" in tests else ""
     return (
         f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
-        f" network named; {first['test']} over {first['n']} {first['unit']}s. P adjusted by"
+        f" network named; {first['test']} over {count(first['n'], first['unit'])}. P adjusted by"
         f" {settings['multiplicity'].capitalize()}; the verdict is by the adjusted P, the 95 %"
-        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted. {stats.RULE}"
+        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted.{rule}"
         f" Images left out because a network has no score: {first['dropped_images']:.0f}"
     )
 
@@ -223,11 +229,20 @@ def equivalent(found, margin, metric):
     ``stats.equivalence``.
     """
     names = [model_label(m) for m in found.loc[found["p_equivalent"] < 0.05, "model"]]
+    if found["p_equivalent"].isna().all():
+        raise NotComputable(
+            f"That a difference is surely too small to matter cannot be shown: {_reasons(found)}"
+        )
     text = f"The difference that is too small to matter (the margin) is {margin:.3g} {metric}."
     if not names:
         return f"{text} Against no network is the difference surely smaller than that."
     each = ", each at 5 % and not adjusted for their number" if len(found) > 1 else ""
     return f"{text} Surely smaller is the difference from {listed(names)}{each}."
+
+
+def _reasons(rows):
+    """The notes of tests that could not be made, each once."""
+    return "; ".join(dict.fromkeys(note.removesuffix(": no test") for note in rows["note"]))
 
 
 def others(every):
@@ -245,6 +260,8 @@ def others(every):
         names.setdefault(twin, []).append(part["test"].iloc[0])
     if not merged:
         raise NotComputable("There is no other test to compare with")
+    if rows[["p", "low"]].isna().all(axis=None):
+        raise NotComputable(f"No other test can be made: {_reasons(rows)}")
     parts = [part.assign(test=" = ".join(names[key])) for key, part in merged.items()]
     return pd.concat(parts, ignore_index=True)[["test", "unit", *SHOWN[1:]]]
 

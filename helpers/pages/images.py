@@ -4,6 +4,7 @@ fingerprint, the gates and the agreement between people.
 
 from helpers import figures, metrics
 from helpers.errors import NotComputable
+from helpers.figures.tables import counted
 
 SPLITS = ("train", "val", "test", "external")
 NEAR = "near-duplicate images"
@@ -32,13 +33,13 @@ def in_words(summary, gates):
     of ``leakage.run``.
     """
     people = summary["patients"]
-    who = f"{people} patients" if people else "an unknown number of patients"
+    who = counted(people, "patient") if people else "an unknown number of patients"
     sizes = summary["different_sizes"]
     size = f"in {sizes} different sizes" if sizes > 1 else "of one size"
     by = {how: [g.name for g in gates if g.passed is how] for how in (True, False, None)}
     failed = f"**{len(by[False])} failed** ({', '.join(by[False])})" if by[False] else "none failed"
     text = (
-        f"**{summary['images']} images** of {who} {size}. Of {len(gates)} checks"
+        f"**{counted(summary['images'], 'image')}** of {who} {size}. Of {len(gates)} checks"
         f" {len(by[True])} passed and {failed}"
     )
     if by[None]:

@@ -7,7 +7,7 @@ import pandas as pd
 from helpers import figures, stats, studies
 from helpers.errors import NotComputable
 from helpers.figures import model_label
-from helpers.figures.tables import words
+from helpers.figures.tables import counted, words
 from helpers.pages import comparison
 
 SIMULATIONS = 2000  # studies simulated for each design
@@ -17,6 +17,8 @@ WINNERS = {icc: stats.Design(icc=icc) for icc in (0.0, 0.2, 0.5)}
 SUBGROUPS = ["variable", "group", "n", "mean", "low", "high", "p_interaction", "p_adjusted", "note"]
 PAIR_COLUMNS = ["a", "b", "difference", "low", "high", "P, paired t", "P, Nemenyi", "P, Conover"]
 TABLE3 = ["metric", "model", "pooled", "pooled_low", "pooled_high", "difference", "t", "df", "p"]
+EQUIVALENCE = ["model", "verdict", "difference", "low", "high", "p_not_inferior"]
+EQUIVALENCE += ["p_equivalent", "note"]
 EFFECTS = (
     "dz: difference in units of its spread. Hedges g: the same, corrected for few patients."
     " rank-biserial: 1 if better on all, −1 if worse on all. share better: of those tested. next"
@@ -40,7 +42,7 @@ def p_by_test(tests, trial=()):
     tested = tests.dropna(subset=["p"])
     if tested.empty:
         first = tests.iloc[0]
-        few = f"{first['n']} {first['unit']}s are too few: a test needs {stats.MIN_UNITS}"
+        few = f"Results of {counted(first['n'], first['unit'])}; a test needs {stats.MIN_UNITS}"
         raise NotComputable(few if first["n"] < stats.MIN_UNITS else first["note"].capitalize())
     mark = {
         "declared": " (asked for)" if trial else " (declared)",
@@ -71,9 +73,12 @@ def spread(differences, unit):
     if len(sd) < 2 or not sd.max() > 2 * sd.min():
         return ""
     wild, calm = model_label(sd.idxmax()), model_label(sd.idxmin())
+    said = f"Differences from {wild} vary between {unit}s, those from {calm} do not"
+    if sd.min() > 0:
+        times = f"{sd.max() / sd.min():.1f} times as much between {unit}s"
+        said = f"Differences from {wild} vary {times} as those from {calm}"
     return (
-        f"Differences from {wild} vary {sd.max() / sd.min():.1f} times as much between {unit}s as"
-        f" those from {calm}. Methods that assume one spread for all networks (*mixed model, all"
+        f"{said}. Methods that assume one spread for all networks (*mixed model, all"
         f" networks*; Conover's test below) spread that of {wild} over all: the others' intervals"
         " get wider."
     )
@@ -99,12 +104,13 @@ def three_networks(table):
 def omnibus(anova, ranks):
     """Do the networks differ at all: a row a test, of ``stats.rm_table``, ``stats.friedman``."""
     ranks = ranks.iloc[0]
-    df = f"{anova['df1'] * anova['epsilon']:.1f} and {anova['df2'] * anova['epsilon']:.1f}"
-    names = ["test", "statistic", "df", "p", "effect"]
+    each = (anova[d] * anova["epsilon"] for d in ("df1", "df2"))
+    df = "" if anova["note"] else " and ".join(f"{d:.1f}" for d in each)
+    names = ["test", "statistic", "df", "p", "effect", "note"]
     corrected = "repeated-measures ANOVA, Greenhouse–Geisser"
     both = [
-        (corrected, anova["statistic"], df, anova["p_gg"], anova["eta2_partial"]),
-        ("Friedman", ranks["statistic"], str(ranks["df"]), ranks["p"], ranks["W"]),
+        (corrected, anova["statistic"], df, anova["p_gg"], anova["eta2_partial"], anova["note"]),
+        ("Friedman", *ranks[["statistic", "df", "p", "W", "note"]]),
     ]
     return pd.DataFrame(both, columns=names)
 
@@ -125,11 +131,12 @@ def rankable(rows, unit):
 def first_again(ranks, headline):
     """How often the headline network is first if others had been tested, as a sentence."""
     first = ranks[ranks["model"] == headline]
-    low, high = 100 * first["p_first"].min(), 100 * first["p_first"].max()
-    return (
-        f"{model_label(headline)} is first in {low:.0f} % to {high:.0f} % of resampled test sets"
-        f" (lowest and highest of {len(first)} ways of ranking)."
-    )
+    low, high = (f"{100 * p:.0f} %" for p in (first["p_first"].min(), first["p_first"].max()))
+    often = f"{low} of resampled test sets, by each of {len(first)} ways of ranking"
+    if low != high:
+        often = f"{low} to {high} of resampled test sets (lowest and highest of {len(first)} ways"
+        often += " of ranking)"
+    return f"{model_label(headline)} is first in {often}."
 
 
 def dice_by_structure(scores, unit):

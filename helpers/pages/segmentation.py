@@ -13,7 +13,7 @@ COLUMNS += ["instead", "instead_low", "instead_high"]
 BELIEVED = ["class", "what", "n_images", "estimate", "low", "high", *stats.BESIDE]
 STRUCTURES = (
     f"Pooled: {stats.ESTIMANDS['pooled']}. Per patient: {stats.ESTIMANDS['per_patient']}."
-    f" {stats.RULE} {metrics.POLICY}"
+    f" {metrics.POLICY} "
 )
 RATES = ["class", "TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR"]
 TABLE2 = (
@@ -67,8 +67,9 @@ def in_words(table, study):
         for name, row in known.iterrows()
     ]
     text += f": {'; '.join(listed)}. "
-    if notes := sorted(set(known["note"].dropna()) - {""}):
-        text += f"No interval: {'; '.join(notes)}. "
+    for note, rows in known[known["note"] != ""].groupby("note", sort=False):
+        why = note.replace(": no interval", "")
+        text += f"No interval ({', '.join(map(_plain, rows.index))}): {why}. "
     if absent := [_plain(name) for name in dice.index if name not in known.index]:
         text += f"Without a score, being in no test image and never drawn: {', '.join(absent)}. "
     text += stats.caveat(unit)
@@ -123,9 +124,10 @@ def complete(means):
     """The table of ``stats.by_class``, where enough units have every structure for a test."""
     whole = len(means.dropna())
     if whole < stats.MIN_UNITS:
+        unit = means.index.name.removesuffix("_id")
         raise NotComputable(
-            f"{whole} of {len(means)} have every structure; a comparison within them needs"
-            f" {stats.MIN_UNITS}"
+            f"{whole} of {tables.counted(len(means), unit)} have every structure; a comparison"
+            f" within them needs {stats.MIN_UNITS}"
         )
     return means
 
@@ -136,7 +138,7 @@ def found_in_words(found):
     for row in found.itertuples(index=False):
         name = _plain(row[0])
         if row.present:
-            text = f"found in {row.found} of the {row.present} images that show it"
+            text = f"found in {row.found} of the {absent.that_show(row.present)}"
             text += f", missed in {row.missed}" if row.missed else ", missed in none"
         else:
             text = "in no test image, so it can be neither found nor missed"

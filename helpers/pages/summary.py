@@ -11,7 +11,7 @@ import pandas as pd
 from helpers import files, runs, stats, studies
 from helpers.errors import NotComputable, StudyError
 from helpers.figures import fullsize, model_label, tables
-from helpers.pages import comparison, cross_validation
+from helpers.pages import absent, comparison, cross_validation
 
 COLUMNS = ["what", "value", "low", "high", "unit", "how"]
 SIZE = 5.2  # inches, width of the front page's figures: readable on a phone
@@ -93,11 +93,11 @@ def _interval(settings, unit):
 
 
 def _over(row, unit, how):
-    return f"mean over {row['n_units']} {unit}s, {how}"
+    return f"mean over {tables.counted(row['n_units'], unit)}, {how}"
 
 
 def _images(row, how):
-    return f"pixels of all {row['n_images']} images pooled, {how}"
+    return f"pixels of {tables.counted(row['n_images'], 'image')} pooled, {how}"
 
 
 def _pooled(row, class_):
@@ -122,14 +122,16 @@ def _line(what, row, how):
 def _weak(own, class_, name):
     row = stats.failures(own, "Dice", class_, WEAK).iloc[0]
     chosen = "instead_" if row["instead"] else ""
-    how = row["instead"] or "Wilson"
+    how = f"95 % interval by {row['instead'] or 'Wilson'}"
+    if pd.isna(row["low"]):
+        how = f"fewer than {stats.MIN_UNITS} {stats.default_unit(own)}s: no interval"
     return {
         "what": f"share of images with Dice of {class_} below {WEAK}, {name}",
         "value": row["share"],
         "low": row[f"{chosen}low"],
         "high": row[f"{chosen}high"],
         "unit": "",
-        "how": f"{row['below']} of {row['n']} images, 95 % interval by {how}"
+        "how": f"{row['below']} of {tables.counted(row['n'], 'image')}, {how}"
         if row["n"]
         else "no score on any image",
     }
@@ -142,7 +144,7 @@ def _differences(study, rows, tests):
     rivals = tests.set_index("model", drop=False)
     for name in order(study, rows)[1:]:
         row = rivals.loc[name]
-        p = comparison.p_value(row, len(tests)) or "no test"
+        p = comparison.p_value(row, comparison.tested(tests)) or "no test"
         yield {
             "what": (
                 f"{row['metric']} of {row['class']}, {model_label(study.headline)} minus"
@@ -152,7 +154,8 @@ def _differences(study, rows, tests):
             "low": row["low"],
             "high": row["high"],
             "unit": "",
-            "how": f"{row['verdict']}, {row['test']} over {row['n']} {row['unit']}s, {p}",
+            "how": f"{row['verdict']}, {row['test']} over"
+            f" {tables.counted(row['n'], row['unit'])}, {p}",
         }
 
 
@@ -178,9 +181,9 @@ def answer(study, rows, table):
         return f"{text}; it was drawn in {drawn} of them." if drawn else f"{text}."
     n = rows["patient_id"].nunique() if unit == "patient" else rows["image_id"].nunique()
     return (
-        f"On {n} {unit}s {_seen(study, unit)}, **{name}** outlined the {title} with a mean"
-        f" {settings['metric']} of **{_with_interval(first)}**, where 1 is a perfect outline and 0"
-        " none at all."
+        f"On {tables.counted(n, unit)} {_seen(study, unit)}, **{name}** outlined the {title} with a"
+        f" mean {settings['metric']} of **{_with_interval(first)}**, where 1 is a perfect outline and"
+        " 0 none at all."
     )
 
 
@@ -267,9 +270,9 @@ def _found(r, unit):
         drawn = f"; it was drawn in {r.drawn_absent} of them" if r.drawn_absent else ""
         return f"in none of the {r.images} test images, so nothing can be said of it{drawn}."
     parts = [
-        f"found in all {r.shown} images that show it"
+        f"found in {'all' if r.shown > 1 else 'the'} {absent.that_show(r.shown)}"
         if not r.missed
-        else f"missed in {r.missed} of {r.shown} images that show it"
+        else f"missed in {r.missed} of {absent.that_show(r.shown)}"
     ]
     if r.drawn_absent:
         parts.append(f"drawn in {r.drawn_absent} of {r.images - r.shown} that do not")
@@ -277,9 +280,9 @@ def _found(r, unit):
         parts.append(f"its border {r.border:.1f} {r.border_unit} off on average")
     if pd.notna(r.area_percent):
         parts.append(_area(r.area_percent))
-    of = f"{r.below} of {r.scored} images"
+    of = f"{r.below} of {tables.counted(r.scored, 'image')}"
     if r.below and unit == "patient":
-        of += f" ({r.units_below} of {r.units} patients)"
+        of += f" ({r.units_below} of {tables.counted(r.units, 'patient')})"
     return f"{', '.join(parts)}. Of little use (Dice below {WEAK}) in {of}."
 
 
@@ -298,13 +301,15 @@ def rivals(tests, table):
     :func:`headline`.
     """
     first = tests.iloc[0]
+    many = comparison.tested(tests)
     rows = [
-        f"{model_label(r['model'])}: {comparison.size(r, len(tests))}{comparison.aside(r)}"
+        f"{model_label(r['model'])}: {comparison.size(r, many)}{comparison.aside(r)}"
         for r in tests.to_dict("records")
     ]
     text = (
         f"**{model_label(first['headline'])} was {comparison.finding(tests)}**, by the test that"
-        f" study.yml declares ({first['test']} over {first['n']} {first['unit']}s).\n\n"
+        f" study.yml declares ({first['test']} over"
+        f" {tables.counted(first['n'], first['unit'])}).\n\n"
         + "\n".join(f"- {row}" for row in rows)
     )
     names = hardly(table)
@@ -377,10 +382,11 @@ def _area_bias(study, areas):
     own = areas[areas["model"] == study.headline] if "model" in areas else areas
     sure = own[(own["low"] > 0) | (own["high"] < 0)]
     parts = [
-        f"the {_short(study, r['class'])} by {abs(r['bias']):.3g} {r['unit']} too"
-        f" {'large' if r['bias'] > 0 else 'small'} (95 % interval"
-        f" {comparison.signed(r['low'], 0)} to {comparison.signed(r['high'], 0)})"
+        f"the {_short(study, r['class'])} by {tables.number(abs(r['bias']), places)} {r['unit']}"
+        f" too {'large' if r['bias'] > 0 else 'small'} (95 % interval"
+        f" {comparison.signed(r['low'], places)} to {comparison.signed(r['high'], places)})"
         for r in sure.to_dict("records")
+        for places in [tables.two_digits(r["bias"])]
     ]
     if parts:
         yield f"**Areas are off**: it draws {comparison.listed(parts)} (page 6)."
@@ -499,7 +505,8 @@ def studied(study):
     parts = []
     if "age_years" in people and people["age_years"].notna().any():
         parts.append(
-            f"Mean age {people['age_years'].mean():.0f} years (SD {people['age_years'].std():.0f})"
+            f"Mean age {people['age_years'].mean():.0f} years"
+            + (f" (SD {people['age_years'].std():.0f})" if people["age_years"].count() > 1 else "")
         )
     if "sex" in people and people["sex"].notna().any():
         parts.append(

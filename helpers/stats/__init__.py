@@ -48,7 +48,7 @@ from helpers.stats.counts import (
     select,
     with_unit,
 )
-from helpers.stats.design.coverage import BESIDE, ENOUGH, RULE, coverage, shares
+from helpers.stats.design.coverage import BESIDE, ENOUGH, coverage, rule, shares
 from helpers.stats.design.false_alarms import ANALYSES, UNEQUAL, Design, curve, false_positives
 from helpers.stats.design.power import (
     for_never,

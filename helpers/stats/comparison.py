@@ -39,15 +39,13 @@ SENTENCES = {
         " lose."
     ),
     "not shown by either": "{headline} and {model} cannot be told apart on {metric}.",
-    "cannot be tested": (
-        "Too few patients, or no variation, to compare {headline} and {model} on {metric}."
-    ),
+    "cannot be tested": "{headline} and {model} cannot be compared on {metric}: {why}.",
 }
 STRUCTURES = {
     "holds": "The structures differ on {metric} between patients too.",
     "does not survive": "That the structures differ on {metric} may be chance, counted by patient.",
     "not shown by either": "The structures cannot be told apart on {metric}.",
-    "cannot be tested": "Too few patients to compare the structures on {metric}.",
+    "cannot be tested": "The structures cannot be compared on {metric}: {why}.",
 }
 COLUMNS = ["role", "test", *ABOUT, *COUNTED, "difference", "low", "high", "statistic", "df", "p"]
 COLUMNS += ["p_adjusted", "family", "note"]
@@ -135,7 +133,8 @@ def _under_other_rules(tests, per_image, headline, settings):
 
 def _why(row):
     if row["n"] < MIN_UNITS:
-        return f"{row['n']} {row['unit']}s are too few: a test needs at least {MIN_UNITS}"
+        few = f"1 {row['unit']} is" if row["n"] == 1 else f"{row['n']} {row['unit']}s are"
+        return f"{few} too few: a test needs at least {MIN_UNITS}"
     return row["note"] or f"every {row['unit']} has the same difference, so chance has no measure"
 
 
@@ -315,7 +314,7 @@ def _better(per_image, headline, method, label):
         v = values(per_image, metric, ALL)
         image, patient = (paired_t(v, headline, unit) for unit in ("image", "patient"))
         parts.append(
-            patient[["model", "difference", "low", "high", "p"]].assign(
+            patient[["model", "difference", "low", "high", "p", "note"]].assign(
                 metric=name, paper_difference=image["difference"], paper_p=image["p"]
             )
         )
@@ -325,7 +324,9 @@ def _better(per_image, headline, method, label):
         _verdict(r.paper_p, r.paper_difference, r.valid_p, r.difference) for r in out.itertuples()
     ]
     out["sentence"] = [
-        SENTENCES[r.verdict].format(headline=label(headline), model=label(r.model), metric=r.metric)
+        SENTENCES[r.verdict].format(
+            headline=label(headline), model=label(r.model), metric=r.metric, why=_plain(r.note)
+        )
         for r in out.itertuples()
     ]
     return out.assign(
@@ -333,6 +334,10 @@ def _better(per_image, headline, method, label):
         paper_test="paired t over images",
         valid_test="paired t over patients, adjusted",
     )
+
+
+def _plain(note):
+    return note.removesuffix(": no test")
 
 
 def _verdict(paper_p, paper_difference, valid_p, difference):
@@ -361,8 +366,10 @@ def _structures(per_image, headline, background, method):
         _verdict(p, 1, valid, 1) for p, valid in zip(paper, out["valid_p"], strict=True)
     ]
     out["sentence"] = [
-        STRUCTURES[verdict].format(metric=metric.replace("_union", " over the union"))
-        for verdict, metric in zip(out["verdict"], indicators, strict=True)
+        STRUCTURES[verdict].format(metric=metric.replace("_union", " over the union"), why=why)
+        for verdict, metric, why in zip(
+            out["verdict"], indicators, out["note"].map(_plain), strict=True
+        )
     ]
     return out.assign(
         claim="structures differ",

@@ -9,7 +9,16 @@ from helpers.errors import StudyError
 from helpers.stats.bootstrap import Ratios, limits, resample
 from helpers.stats.counts import COUNTS, canonical
 from helpers.stats.design.coverage import KINDS, beside, coverage
-from helpers.stats.values import ALL, EMPTY, FOREGROUND, RATIOS, default_unit, ratio
+from helpers.stats.values import (
+    ALL,
+    DIFFERENCE,
+    EMPTY,
+    FOREGROUND,
+    RANGE,
+    RATIOS,
+    default_unit,
+    ratio,
+)
 
 METHODS = ("bootstrap_t", "percentile", "bca", "t")
 ESTIMANDS = {
@@ -18,8 +27,6 @@ ESTIMANDS = {
     "per_image": "mean over images",
 }
 METRICS = ("IoU", "Dice", "recall", "precision")
-RANGE = (0.0, 1.0)  # of every metric here
-DIFFERENCE = (-1.0, 1.0)  # of a difference of two
 COLUMNS = [
     "model",
     "class",

@@ -12,7 +12,7 @@ from helpers.errors import NotComputable
 from helpers.stats.counts import MIN_UNITS
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import differences
-from helpers.stats.values import values, wide
+from helpers.stats.values import DIFFERENCE, RANGE, values, wide
 
 SUBGROUPS = (
     "Subgroups of a test set this small are descriptive: true differences are easily missed, chance"
@@ -86,6 +86,7 @@ def subgroups(
         score = wide(v[v["model"] == model], "patient")[model]
     else:
         score = differences(v, headline, "patient")[model]
+    within = RANGE if headline is None else DIFFERENCE
     rows, tests = [], []
     for variable, part in membership.groupby("variable", sort=False):
         merged = (
@@ -100,7 +101,7 @@ def subgroups(
         )
         tests.append({"variable": variable, "statistic": f, "p": p})
         for name, x in samples.items():
-            few = len(x) < MIN_UNITS
+            few = len(x) < MIN_UNITS or np.ptp(x) == 0
             half = (
                 np.nan
                 if few
@@ -115,9 +116,9 @@ def subgroups(
                     "metric": metric,
                     "n": len(x),
                     "mean": x.mean(),
-                    "low": x.mean() - half,
-                    "high": x.mean() + half,
-                    "note": f"fewer than {MIN_UNITS} patients: no interval" if few else "",
+                    "low": max(x.mean() - half, within[0]),
+                    "high": min(x.mean() + half, within[1]),
+                    "note": _why(x),
                 }
             )
     if not rows:
@@ -147,6 +148,13 @@ def subgroups(
             "note",
         ]
     ]
+
+
+def _why(x):
+    """Why a group of patients has no interval; '' where it has one."""
+    if len(x) < MIN_UNITS:
+        return f"fewer than {MIN_UNITS} patients: no interval"
+    return "all alike: no interval" if np.ptp(x) == 0 else ""
 
 
 def _welch(samples: list[np.ndarray]) -> tuple[float, float]:

@@ -27,6 +27,9 @@ RULE = (
     f" interval that holds the truth; 0.95 is meant. Below {ENOUGH:.2f} another kind of interval,"
     " the one that covers most, stands beside it."
 )
+NO_COVERAGE = (
+    "How often such intervals hold the truth cannot be seen: the units are too few, or do not vary."
+)
 #: kind of interval → how it is called
 NAMES = {"wilson": "Wilson, images", "wilson_units": "Wilson, as much as the units are worth"}
 BESIDE = ["coverage", "instead", "instead_low", "instead_high"]
@@ -79,6 +82,11 @@ def _holds(found, truth, runs):
     """Whether the intervals of so many studies hold the truth (S,): bool (runs, S)."""
     low, high = found.low.reshape(runs, -1), found.high.reshape(runs, -1)
     return (low <= truth) & (truth <= high)
+
+
+def rule(table: pd.DataFrame) -> str:
+    """What stands under a table with column coverage."""
+    return RULE if table["coverage"].notna().any() else NO_COVERAGE
 
 
 def beside(every: pd.DataFrame, method: str, keys: list[str]) -> pd.DataFrame:
