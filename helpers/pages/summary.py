@@ -182,8 +182,8 @@ def answer(study, rows, table):
     n = rows["patient_id"].nunique() if unit == "patient" else rows["image_id"].nunique()
     return (
         f"On {tables.counted(n, unit)} {_seen(study, unit)}, **{name}** outlined the {title} with a"
-        f" mean {settings['metric']} of **{_with_interval(first)}**, where 1 is a perfect outline and"
-        " 0 none at all."
+        f" mean {settings['metric']} of **{_with_interval(first)}**, where 1 is a perfect outline"
+        " and 0 none at all."
     )
 
 
