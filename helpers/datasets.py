@@ -30,7 +30,9 @@ class Arrays:
     index has the columns of images.csv and height_px, width_px (of the file), pixel_row_mm and
     pixel_column_mm (sides of an array pixel, NaN where the spacing is unknown), pixel_mm (the side
     of a square pixel as large) and cv_fold (0 … folds − 1, or −1 for
-    external images and without cross-validation).
+    external images and without cross-validation). Where a protocol keeps the aspect of images
+    (``aspect: keep``), frame_top, frame_left, frame_height and frame_width say in which part of the
+    array an image lies; the rest is neither learned from nor scored.
     """
 
     images: np.ndarray
@@ -52,17 +54,60 @@ class Arrays:
             {"test": test, "val": val, "train": ~(test | val) & (assigned >= 0)}[split]
         )
 
+    @property
+    def padded(self):
+        """Whether images fill only a part of the arrays."""
+        return FRAME[0] in self.index
 
-def resize_image(pixels, size):
-    """uint8 (H, W) to (size, size), bilinear, with anti-aliasing where it shrinks."""
-    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
+    def frame(self, position):
+        """The part of an array in which the image lies, (rows, columns) as slices."""
+        if not self.padded:
+            return np.s_[:, :]
+        top, left, height, width = (int(self.index[c].iloc[position]) for c in FRAME)
+        return np.s_[top : top + height, left : left + width]
+
+    def inside(self, positions):
+        """Which pixels are of the image: bool (N, H, W)."""
+        found = np.zeros((len(positions), *self.masks.shape[1:]), bool)
+        for mask, position in zip(found, positions, strict=True):
+            mask[self.frame(position)] = True
+        return found
 
 
-def resize_mask(mask, size):
-    """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is
-    invented.
+#: columns of the index that say where in its array an image lies
+FRAME = ["frame_top", "frame_left", "frame_height", "frame_width"]
+
+
+def resize_image(pixels, size, aspect="squash"):
+    """uint8 (H, W) to (size, size), bilinear, with anti-aliasing where it shrinks. aspect: "keep"
+    fills as much of it as the longer side does, black around.
     """
-    return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
+    return _fit(pixels, size, aspect, Image.Resampling.BILINEAR)
+
+
+def resize_mask(mask, size, aspect="squash"):
+    """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is
+    invented; aspect as in ``resize_image``, background around.
+    """
+    return _fit(mask, size, aspect, Image.Resampling.NEAREST)
+
+
+def frame(shape, size, aspect="squash"):
+    """Where an image of `shape` (H, W) lies in an array of size × size: top, left, height, width.
+    All of it, or with aspect "keep" in the middle, the longer side filled.
+    """
+    if aspect != "keep":
+        return 0, 0, size, size
+    height, width = (max(1, round(size * n / max(shape))) for n in shape)
+    return (size - height) // 2, (size - width) // 2, height, width
+
+
+def _fit(pixels, size, aspect, how):
+    top, left, height, width = frame(pixels.shape, size, aspect)
+    out = np.zeros((size, size), np.uint8)
+    resized = Image.fromarray(pixels).resize((width, height), how)
+    out[top : top + height, left : left + width] = resized
+    return out
 
 
 def assign_folds(frame, folds, seed):
@@ -136,6 +181,7 @@ def build(study, data):
     if "pixel_spacing_mm" not in index:  # may be left out where nothing is known
         index["pixel_spacing_mm"] = np.nan
     size, count = study.spec["image_size"], len(index)
+    aspect = study.spec.get("aspect", "squash")
     folder = study.run / "cache"
     part = folder.with_name("cache.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -151,8 +197,8 @@ def build(study, data):
         if found:
             return (0, 0), None, found
         arrays[0][row.Index], arrays[1][row.Index] = (
-            resize_image(image, size),
-            resize_mask(mask, size),
+            resize_image(image, size, aspect),
+            resize_mask(mask, size, aspect),
         )
         return image.shape, spacing, found
 
@@ -168,8 +214,11 @@ def build(study, data):
     index["height_px"], index["width_px"] = np.array(shapes).T
     declared = index.get("pixel_spacing_mm", pd.Series(np.nan, index.index))
     index[["pixel_row_mm", "pixel_column_mm", "pixel_mm"]] = [
-        _pixel_mm(*row, size) for row in zip(shapes, spacings, declared, strict=True)
+        _pixel_mm(*row, frame(row[0], size, aspect)[2:])
+        for row in zip(shapes, spacings, declared, strict=True)
     ]
+    if aspect == "keep":
+        index[FRAME] = [frame(shape, size, aspect) for shape in shapes]
     folds = study.spec.get("cross_validation", {}).get("folds")
     index["cv_fold"] = -1
     if folds:
@@ -205,10 +254,9 @@ def _pixel_mm(shape, spacing, declared, size):
     (their geometric mean); NaN where unknown.
     """
     row, column = spacing if spacing is not None else (declared, declared)
-    side = float(np.sqrt(row * shape[0] * column * shape[1]) / size)
-    if row * shape[0] == column * shape[1]:
-        return side, side, side
-    return row * shape[0] / size, column * shape[1] / size, side
+    side = float(np.sqrt(row * shape[0] * column * shape[1]) / np.sqrt(size[0] * size[1]))
+    sides = row * shape[0] / size[0], column * shape[1] / size[1]
+    return (side, side, side) if sides[0] == sides[1] else (*sides, side)
 
 
 def spacing(index):
@@ -241,6 +289,11 @@ def load(study):
         raise StudyError(
             f"{folder}: images of {images.shape[1]} px, protocol {study.protocol!r} wants"
             f" {study.spec['image_size']}; run `make study STUDY={study.name}"
+            f" PROTOCOL={study.protocol}`"
+        )
+    if (study.spec.get("aspect") == "keep") != (FRAME[0] in index):
+        raise StudyError(
+            f"{folder}: made by a protocol of another `aspect`; run `make study STUDY={study.name}"
             f" PROTOCOL={study.protocol}`"
         )
     flat = index["height_px"] != index["width_px"]

@@ -91,7 +91,8 @@ def read(study, arrays, split="test", data=None):
                     ignored=study.ignored,
                     shape=(row.height_px, row.width_px),
                 )
-                masks.append(datasets.resize_mask(mask, size))
+                aspect = study.spec.get("aspect", "squash")
+                masks.append(datasets.resize_mask(mask, size, aspect))
             except StudyError as error:
                 problems.append(f"image_id {row.image_id}, rater {name}: {error}")
     raise_all(problems, study.root / "annotations.csv")

@@ -244,7 +244,9 @@ def confusion(study, arrays):
     """
     tested = arrays.rows("main", "test")
     drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
-    matrix = metrics.confusion(drawn[tested], arrays.masks[tested], len(study.classes))
+    inside = arrays.inside(tested)
+    parts = drawn[tested][inside], arrays.masks[tested][inside]
+    matrix = metrics.confusion(*parts, len(study.classes))
     return confusion_table(matrix, study)
 
 

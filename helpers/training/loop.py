@@ -64,6 +64,10 @@ def fit(
     images, masks = (
         torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
     )
+    outside, ignored = None, losses.resolve(spec["loss"])["ignore_index"]
+    if arrays.padded:
+        every = np.arange(len(arrays.index))
+        outside = torch.from_numpy(~arrays.inside(every)).to(device)
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
     optimiser = schedule.optimiser(spec["optimiser"], network)
     key = _key(network, arrays, train, val, spec, class_weights, seed)
@@ -78,12 +82,15 @@ def fit(
     right = []  # accuracy of each output of the latest step; the last output is the network's own
 
     def watched(logits, y):
-        right.append((logits.detach().argmax(1) == y).float().mean())
+        hits = logits.detach().argmax(1) == y
+        right.append((hits if outside is None else hits[y != ignored]).float().mean())
         return criterion(logits, y)
 
     def step_on(positions, draw=None):
         """Loss and accuracy of a batch, as tensors: a number would wait for the device."""
         x, y = images[positions][:, None], masks[positions].long()
+        if outside is not None:
+            y = y.masked_fill(outside[positions], ignored)
         if draw is not None and spec["augmentation"]:
             x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -254,6 +261,8 @@ def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_secon
     predictions = predictions[
         np.unique(order, return_index=True)[1]
     ]  # without the repeats, in the order of ``kept``
+    if arrays.padded:
+        predictions[~arrays.inside(kept)] = 0  # nothing is drawn beside the image
     counts = count(study, arrays, kept, predictions, spec["name"], fold, seed)
     record = provenance.record(
         study,
@@ -302,7 +311,8 @@ def count(study, arrays, positions, predictions, model, fold, seed):
     sides = datasets.spacing(arrays.index)
     for position, prediction in zip(positions, predictions, strict=True):
         image = arrays.index.iloc[position]
-        table = metrics.rows(prediction, arrays.masks[position], study.classes, sides[position])
+        part, reference = arrays.frame(position), arrays.masks[position]
+        table = metrics.rows(prediction[part], reference[part], study.classes, sides[position])
         split = image["split"] if fold == "main" else "test"
         first = {
             "study": study.name,
