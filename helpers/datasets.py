@@ -8,9 +8,11 @@ import argparse
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +41,7 @@ class Arrays:
     masks: np.ndarray
     index: pd.DataFrame
 
-    def rows(self, fold, split):
+    def rows(self, fold: str, split: str) -> np.ndarray:
         """Positions (int array) of a split: 'train', 'val', 'test' or 'external', in fold
         'main' or 'cv1', 'cv2', …
 
@@ -55,18 +57,18 @@ class Arrays:
         )
 
     @property
-    def padded(self):
+    def padded(self) -> bool:
         """Whether images fill only a part of the arrays."""
         return FRAME[0] in self.index
 
-    def frame(self, position):
+    def frame(self, position: int) -> tuple[slice, slice]:
         """The part of an array in which the image lies, (rows, columns) as slices."""
         if not self.padded:
             return np.s_[:, :]
         top, left, height, width = (int(self.index[c].iloc[position]) for c in FRAME)
         return np.s_[top : top + height, left : left + width]
 
-    def inside(self, positions):
+    def inside(self, positions: np.ndarray) -> np.ndarray:
         """Which pixels are of the image: bool (N, H, W)."""
         found = np.zeros((len(positions), *self.masks.shape[1:]), bool)
         for mask, position in zip(found, positions, strict=True):
@@ -78,21 +80,21 @@ class Arrays:
 FRAME = ["frame_top", "frame_left", "frame_height", "frame_width"]
 
 
-def resize_image(pixels, size, aspect="squash"):
+def resize_image(pixels: np.ndarray, size: int, aspect: str = "squash") -> np.ndarray:
     """uint8 (H, W) to (size, size), bilinear, with anti-aliasing where it shrinks. aspect: "keep"
     fills as much of it as the longer side does, black around.
     """
     return _fit(pixels, size, aspect, Image.Resampling.BILINEAR)
 
 
-def resize_mask(mask, size, aspect="squash"):
+def resize_mask(mask: np.ndarray, size: int, aspect: str = "squash") -> np.ndarray:
     """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is
     invented; aspect as in ``resize_image``, background around.
     """
     return _fit(mask, size, aspect, Image.Resampling.NEAREST)
 
 
-def frame(shape, size, aspect="squash"):
+def frame(shape: tuple[int, ...], size: int, aspect: str = "squash") -> tuple[int, int, int, int]:
     """Where an image of `shape` (H, W) lies in an array of size × size: top, left, height, width.
     All of it, or with aspect "keep" in the middle, the longer side filled.
     """
@@ -102,15 +104,15 @@ def frame(shape, size, aspect="squash"):
     return (size - height) // 2, (size - width) // 2, height, width
 
 
-def _fit(pixels, size, aspect, how):
+def _fit(pixels: np.ndarray, size: int, aspect: str, how: Image.Resampling) -> np.ndarray:
     top, left, height, width = frame(pixels.shape, size, aspect)
     out = np.zeros((size, size), np.uint8)
     resized = Image.fromarray(pixels).resize((width, height), how)
-    out[top : top + height, left : left + width] = resized
+    out[top : top + height, left : left + width] = np.asarray(resized)
     return out
 
 
-def assign_folds(frame, folds, seed):
+def assign_folds(frame: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     """A fold 0 … folds − 1 for every row (int array), seeded; a patient's images stay together.
 
     Patients are shuffled, then each goes to the fold with the fewest images so far, so that
@@ -132,10 +134,12 @@ def assign_folds(frame, folds, seed):
     return unit.map(chosen).to_numpy()
 
 
-def read_row(row, data, classes, ignored=()):
+def read_row(
+    row: Any, data: Path, classes: Sequence[studies.Class], ignored: Sequence[str] = ()
+) -> tuple[np.ndarray | None, np.ndarray | None, tuple[float, float] | None, list[str]]:
     """Read and check one row of images.csv: (image, mask, spacing or None, list of problems)."""
-    where, problems, arrays = f"image_id {row.image_id}", [], [None, None]
-    spacing = None
+    where, problems, spacing = f"image_id {row.image_id}", [], None
+    arrays: list[np.ndarray | None] = [None, None]
     for kind, name, expected in [
         ("image", row.image, row.sha256_image),
         ("mask", row.mask, row.sha256_mask),
@@ -165,7 +169,7 @@ def read_row(row, data, classes, ignored=()):
     return image, mask, spacing, problems
 
 
-def build(study, data):
+def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     """Check every file of the study and write runs/<study>/cache; StudyError lists every bad
     row.
 
@@ -192,9 +196,9 @@ def build(study, data):
     ]
     shapes, spacings, problems = [], [], []
 
-    def work(row):
+    def work(row: Any) -> tuple[tuple[int, ...], tuple[float, float] | None, list[str]]:
         image, mask, spacing, found = read_row(row, data, study.classes, study.ignored)
-        if found:
+        if found or image is None or mask is None:
             return (0, 0), None, found
         arrays[0][row.Index], arrays[1][row.Index] = (
             resize_image(image, size, aspect),
@@ -249,9 +253,14 @@ def build(study, data):
     return index
 
 
-def _pixel_mm(shape, spacing, declared, size):
-    """Height and width of an array pixel in mm after the resize, and the side of a square as large
-    (their geometric mean); NaN where unknown.
+def _pixel_mm(
+    shape: tuple[int, ...],
+    spacing: tuple[float, float] | None,
+    declared: float,
+    size: tuple[int, int],
+) -> tuple[float, float, float]:
+    """Height and width of an array pixel in mm after the resize to `size` (rows, columns), and the
+    side of a square as large (their geometric mean); NaN where unknown.
     """
     row, column = spacing if spacing is not None else (declared, declared)
     side = float(np.sqrt(row * shape[0] * column * shape[1]) / np.sqrt(size[0] * size[1]))
@@ -259,13 +268,13 @@ def _pixel_mm(shape, spacing, declared, size):
     return (side, side, side) if sides[0] == sides[1] else (*sides, side)
 
 
-def spacing(index):
+def spacing(index: pd.DataFrame) -> np.ndarray:
     """Height and width of every array pixel in mm, float (N, 2); NaN where unknown."""
     sides = [c if c in index else "pixel_mm" for c in ("pixel_row_mm", "pixel_column_mm")]
     return index[sides].to_numpy(float)
 
 
-def load(study):
+def load(study: studies.Study) -> Arrays:
     """The cached arrays of a study; StudyError says how to make them when they are missing or
     of another size.
     """
@@ -305,7 +314,7 @@ def load(study):
     return Arrays(images, masks, index)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Command line: check and cache a study. python -m helpers check --study NAME --data
     FOLDER.
     """

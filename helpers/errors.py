@@ -1,6 +1,8 @@
 """The one error a user of the study meets: what is wrong, where, and what to do."""
 
 import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 class StudyError(ValueError):
@@ -14,7 +16,7 @@ class NotComputable(ValueError):
     """
 
 
-def raise_all(problems, heading):
+def raise_all(problems: Iterable[str], heading: Path | str) -> None:
     """Raise one StudyError that lists every problem, or return when there is none.
 
     problems: iterable of str, one line each. heading: what was being checked.
@@ -26,7 +28,7 @@ def raise_all(problems, heading):
         raise StudyError(f"{heading}: {count}\n" + "\n".join(f"  - {line}" for line in shown))
 
 
-def command(main, arguments=None):
+def command(main: Callable, arguments: list[str] | None = None) -> None:
     """Run a program's ``main(arguments)`` and end it as every program here ends.
 
     A StudyError is one message on standard error, after "error: ", and exit code 1.

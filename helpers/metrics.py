@@ -7,6 +7,8 @@ average afterwards. Names say which.
 ``POLICY``, the rule for empty masks, is printed under every table that needs it.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import ndimage
@@ -36,7 +38,7 @@ RATIOS = {
 OVERALL = {"mIoU": "IoU", "mPA": "recall", "Dice": "Dice"}
 
 
-def confusion(prediction, reference, classes):
+def confusion(prediction: np.ndarray, reference: np.ndarray, classes: int) -> np.ndarray:
     """Pixel confusion matrix, int64 (classes, classes), rows reference, columns prediction.
 
     prediction, reference: integer arrays of one shape with values 0 … classes − 1.
@@ -53,7 +55,7 @@ def confusion(prediction, reference, classes):
     return np.bincount(flat, minlength=classes**2).reshape(classes, classes)
 
 
-def counts_of(matrix):
+def counts_of(matrix: np.ndarray) -> np.ndarray:
     """tp, fp, fn, tn of every class, int64 (classes, 4), from a confusion matrix (rows
     reference).
     """
@@ -63,12 +65,12 @@ def counts_of(matrix):
     return np.stack([tp, fp, fn, matrix.sum() - tp - fp - fn], axis=1)
 
 
-def counts(prediction, reference, classes):
+def counts(prediction: np.ndarray, reference: np.ndarray, classes: int) -> np.ndarray:
     """tp, fp, fn, tn of every class against the rest, int64 (classes, 4), in pixels."""
     return counts_of(confusion(prediction, reference, classes))
 
 
-def _surface(mask):
+def _surface(mask: np.ndarray) -> np.ndarray:
     """Mask pixels with a 4-neighbour outside; the outermost row and column must be empty."""
     inner = mask.copy()
     inner[1:-1] &= mask[:-2] & mask[2:]
@@ -76,7 +78,9 @@ def _surface(mask):
     return mask & ~inner
 
 
-def _to_surfaces(prediction, reference, spacing):
+def _to_surfaces(
+    prediction: np.ndarray, reference: np.ndarray, spacing: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Distances from each surface pixel of one binary mask to the other mask's surface, both
     ways.
     """
@@ -89,7 +93,7 @@ def _to_surfaces(prediction, reference, spacing):
     return to_reference, ndimage.distance_transform_edt(~p, sampling=spacing)[r]
 
 
-def _percentile(values, share):
+def _percentile(values: np.ndarray, share: int) -> float:
     """``np.percentile`` of an unsorted array, equal to the last bit, at a third of its time."""
     place = share / 100 * (len(values) - 1)
     low = int(place)
@@ -99,7 +103,12 @@ def _percentile(values, share):
     return ends[high] - step * (1 - part) if part >= 0.5 else ends[low] + step * part
 
 
-def boundary(prediction, reference, spacing=(1.0, 1.0), tolerances=()):
+def boundary(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    spacing: Sequence[float] = (1.0, 1.0),
+    tolerances: Sequence[float] = (),
+) -> tuple[float, ...]:
     """HD95, ASSD and the normalised surface Dice at each tolerance of two binary masks (H, W), all
     from one pass over their outlines.
 
@@ -119,17 +128,24 @@ def boundary(prediction, reference, spacing=(1.0, 1.0), tolerances=()):
     return float(hd95), float(every.mean()), *(float((every <= t).mean()) for t in tolerances)
 
 
-def distances(prediction, reference, spacing=(1.0, 1.0)):
+def distances(
+    prediction: np.ndarray, reference: np.ndarray, spacing: Sequence[float] = (1.0, 1.0)
+) -> tuple[float, ...]:
     """HD95 and ASSD of two binary masks (H, W), as :func:`boundary`."""
     return boundary(prediction, reference, spacing)
 
 
-def surface_dice(prediction, reference, tolerance, spacing=(1.0, 1.0)):
+def surface_dice(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    tolerance: float,
+    spacing: Sequence[float] = (1.0, 1.0),
+) -> float:
     """Normalised surface Dice of two binary masks (H, W) at one tolerance, as :func:`boundary`."""
     return boundary(prediction, reference, spacing, (tolerance,))[2]
 
 
-def scores(frame):
+def scores(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with every ratio of ``RATIOS`` added from its columns tp, fp, fn, tn; 0/0 is
     NaN (``POLICY``).
     """
@@ -149,14 +165,16 @@ def scores(frame):
     return frame.assign(**added)
 
 
-def pooled(frame, by=("model", "class")):
+def pooled(frame: pd.DataFrame, by: Sequence[str] = ("model", "class")) -> pd.DataFrame:
     """Micro metrics: counts summed over images within each group, then divided once. One row a
     group.
     """
     return scores(frame.groupby(list(by), sort=False, observed=True)[COUNTS].sum().reset_index())
 
 
-def overall(frame, by=("model",), background=True):
+def overall(
+    frame: pd.DataFrame, by: Sequence[str] = ("model",), background: bool = True
+) -> pd.DataFrame:
     """Means over classes of the pooled metrics, as Table 3 of the Q-VUM paper: mIoU, mPA, Dice,
     accuracy.
 
@@ -175,12 +193,14 @@ def overall(frame, by=("model",), background=True):
     return result.reset_index()
 
 
-def per_image(frame):
+def per_image(frame: pd.DataFrame) -> pd.DataFrame:
     """Scores of every image and class (one row each, as in the table of counts)."""
     return scores(frame)
 
 
-def per_patient(frame, by=("model", "class", "patient_id")):
+def per_patient(
+    frame: pd.DataFrame, by: Sequence[str] = ("model", "class", "patient_id")
+) -> pd.DataFrame:
     """Macro metrics: the mean over a patient's images of the per-image scores; one row a
     patient.
 
@@ -195,7 +215,12 @@ def per_patient(frame, by=("model", "class", "patient_id")):
     return result.reset_index()
 
 
-def rows(prediction, reference, classes, spacing_mm=None):
+def rows(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    classes: Sequence,
+    spacing_mm: np.ndarray | tuple[float, float] | float | None = None,
+) -> pd.DataFrame:
     """The per-image rows of one image: DataFrame with class, tp, fp, fn, tn, hd95_px, assd_px,
     hd95_mm, assd_mm.
 
@@ -212,7 +237,11 @@ def rows(prediction, reference, classes, spacing_mm=None):
     return table
 
 
-def distances_px_mm(prediction, reference, spacing_mm=None):
+def distances_px_mm(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    spacing_mm: np.ndarray | tuple[float, float] | float | None = None,
+) -> tuple[float, ...]:
     """HD95 and ASSD of two binary masks in pixels and in mm: (hd95_px, assd_px, hd95_mm, assd_mm).
 
     spacing_mm: (row, column) or one number; where the two differ, which is so when an image that

@@ -1,11 +1,31 @@
-"""The tables of a manifest, declared once: which columns, of which kind, within which limits."""
+"""What the files of a manifest may hold, declared once: the keys of study.yml, the columns of the
+tables, each within its limits.
+"""
+
+import math
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
+import yaml
 
 from helpers import files
 from helpers.errors import StudyError, raise_all
 
+# jsonschema builds a grammar of web addresses for a second, where it can; nothing here checks one
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+import jsonschema  # noqa: E402
+
+if sys.modules["rfc3987_syntax"] is None:
+    del sys.modules["rfc3987_syntax"]
+
+STUDY = yaml.safe_load((Path(__file__).parent / "study.schema.yml").read_text(encoding="utf-8"))
+#: words that pages and tables use themselves, in place of a structure's or a network's name
+RESERVED = ("all", "foreground", "background", "reference", "network", "test")
 SPLITS = ("train", "val", "test")
 #: images of another hospital, device or operator: looked at like the test set, apart from it, in no
 #: fold
@@ -17,11 +37,11 @@ _INSIDE = r"^(?![/\\\\]|[A-Za-z]:)(?!(?:.*[/\\\\])?\.\.(?:[/\\\\]|$)).+$"
 _PERSON = r"^[\w.-]+(?: [\w.-]+)*$"
 
 
-def _text(description, **options):
+def _text(description: str, **options: Any) -> pa.Column:
     return pa.Column(str, description=description, **options)
 
 
-def _number(low, high, description):
+def _number(low: float, high: float, description: str) -> pa.Column:
     return pa.Column(
         float,
         pa.Check.in_range(low, high),
@@ -32,20 +52,20 @@ def _number(low, high, description):
     )
 
 
-def _optional(description):
+def _optional(description: str) -> pa.Column:
     return _text(description, required=False, nullable=True)
 
 
-def _id(description):
+def _id(description: str) -> pa.Column:
     return _text(description, checks=pa.Check.str_matches(r"^[A-Za-z0-9_.-]+$"), unique=True)
 
 
-def _file(description, unique=False):
+def _file(description: str, unique: bool = False) -> pa.Column:
     inside = pa.Check.str_matches(_INSIDE, error="a path inside DATA")
     return _text(description, checks=inside, unique=unique)
 
 
-def _sha(description):
+def _sha(description: str) -> pa.Column:
     return _text(description, checks=pa.Check.str_matches(r"^[0-9a-f]{64}$"))
 
 
@@ -101,7 +121,7 @@ TABLES = {
 }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Print data_manifest/README.md: every column of the manifest's tables."""
     print("# The manifest's tables\n")
     print("Written by `python -m helpers columns > data_manifest/README.md`; an empty cell is")
@@ -114,7 +134,7 @@ def main(arguments=None):
             print(f"| {column.name} | {absent} | {empty} | {column.description} |")
 
 
-def read_csv(path, schema):
+def read_csv(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """A CSV under a pandera schema, all cells as text unless the schema coerces; every problem with
     its row.
     """
@@ -144,3 +164,125 @@ def read_csv(path, schema):
                 f" {case.check}"
             )
     raise_all(dict.fromkeys(lines), path)
+
+
+class _Strict(yaml.SafeLoader):
+    """Safe YAML in which a key stands once, and every number is one."""
+
+
+def _mapping(loader: _Strict, node: yaml.MappingNode, deep: bool = False) -> dict:
+    own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    keys = [loader.construct_object(key, deep=True) for key in own]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"key {twice[0]!r} is given twice", node.start_mark
+        )
+    return loader.construct_mapping(node, deep)
+
+
+def _finite(loader: _Strict, node: yaml.ScalarNode) -> float:
+    value = loader.construct_yaml_float(node)
+    if not math.isfinite(value):
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{node.value} is not a number to compute with", node.start_mark
+        )
+    return value
+
+
+def _whole(loader: _Strict, node: yaml.ScalarNode) -> int:
+    if not re.fullmatch(r"[+-]?(0|[1-9][0-9]*)", node.value):  # 010 is 8 to YAML, 1:30 is 90
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{node.value} is not a plain whole number", node.start_mark
+        )
+    return loader.construct_yaml_int(node)
+
+
+_Strict.add_constructor("tag:yaml.org,2002:int", _whole)
+_Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Strict.add_constructor("tag:yaml.org,2002:float", _finite)
+
+
+def read_yaml(path: Path | str) -> dict:
+    """The YAML file as a dict; StudyError with the line when it cannot be read."""
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Strict)
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise StudyError(f"{path}: must hold keys and values, found {type(content).__name__}")
+    return content
+
+
+#: as the standard says, but 4.0 is no whole number: nothing can be counted with it
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
+def study_problems(content: dict) -> list[str]:
+    """What is wrong with a study.yml: its form or, where that is right, its sense."""
+    return list(_schema_problems(content)) or list(_meaning_problems(content))
+
+
+def _schema_problems(content: dict) -> Iterator[str]:
+    errors = _Validator(STUDY).iter_errors(content)
+    for error in sorted(errors, key=lambda e: [str(p) for p in e.absolute_path]):
+        yield f"{'.'.join(str(p) for p in error.absolute_path) or 'top level'}: {error.message}"
+
+
+def _meaning_problems(content: dict) -> Iterator[str]:
+    names_ = [c["name"] for c in content["classes"]]
+    indices = [c["index"] for c in content["classes"]]
+    if indices != list(range(len(names_))):
+        yield f"classes: indices must be 0, 1, 2, … in order, found {indices}"
+    if len(set(names_)) < len(names_):
+        yield f"classes: every name once, found {names_}"
+    if names_[0] != "background":
+        yield f"classes.0.name: the first class must be 'background', found {names_[0]!r}"
+    models = [m["name"] for p in content["protocols"].values() for m in p["models"]]
+    for name in dict.fromkeys([*names_[1:], *models]):
+        if name.lower() in RESERVED:
+            yield (
+                f"{name!r} is no name for a structure or a network: pages use"
+                f" {', '.join(RESERVED)} for something else; choose another"
+            )
+    told = {"target": content["target"], "statistics.class": content["statistics"]["class"]}
+    for key, value in told.items():
+        if value not in names_[1:]:
+            yield f"{key}: {value!r} is no foreground class; declared are {names_[1:]}"
+    for name, protocol in content["protocols"].items():
+        learnt = protocol.get("classes", names_[1:])
+        if learnt != names_[1 : len(learnt) + 1]:
+            yield f"protocols.{name}.classes: the first of {names_[1:]}, in order; found {learnt}"
+        for key in set(told.values()) - set(learnt):
+            yield f"protocols.{name}.classes: lack {key}, which the study is about"
+        people = [p for part in protocol.get("split", {}).values() for p in part]
+        if twice := sorted({str(p) for p in people if people.count(p) > 1}):
+            yield f"protocols.{name}.split: names {', '.join(twice)} twice"
+        models = [m["name"] for m in protocol["models"]]
+        if len({re.sub(r"[^A-Za-z0-9_.+-]", "-", m) for m in models}) < len(models):
+            yield f"protocols.{name}.models: every network and its folder once, found {models}"
+        for part in (protocol, *protocol["models"], protocol.get("cross_validation", {})):
+            yield from _range_problems(f"protocols.{name}", part)
+        folds = protocol.get("cross_validation", {"models": []})["models"]
+        for key, wanted in (
+            ("headline", [content["headline"]]),
+            ("cross_validation.models", folds),
+        ):
+            if missing := [m for m in wanted if m not in models]:
+                yield (
+                    f"protocols.{name}: {key} names {missing}, which are not among its models"
+                    f" {models}"
+                )
+
+
+def _range_problems(where: str, spec: dict) -> Iterator[str]:
+    for key in ("scale", "rotation_deg", "gamma"):
+        low, high = (spec.get("augmentation") or {}).get(key, (0, 0))
+        if low > high:
+            yield f"{where}.augmentation.{key}: the lower value first, found [{low}, {high}]"

@@ -519,6 +519,8 @@ def test_training_luck_needs_two_seeds_and_adds_their_variance():
     spread = (row["high"] - row["low"]) / (2 * 1.96)
     assert spread > row["se_patients"]
     assert spread == pytest.approx(np.hypot(row["se_patients"], row["se_seeds"]), rel=0.25)
+    share = row["se_seeds"] ** 2 / (row["se_patients"] ** 2 + row["se_seeds"] ** 2)
+    assert row["seed_share"] == pytest.approx(share) and 0 < share < 1
 
 
 def test_interval_of_dz_far_from_0_and_of_either_sign():

@@ -239,6 +239,93 @@ def test_unknown_studies_and_protocols_list_the_known(small):
         studies.load("small", "paper")
 
 
+def another(root, **changed):
+    """The small study under a second protocol, 'other', that takes the rest over from quick."""
+    edit_yaml(root, lambda c: c["protocols"].update(other=c["protocols"]["quick"] | changed))
+    return studies.load("small", "other")
+
+
+def test_a_protocol_divides_the_patients_anew(small):
+    study = another(small, split={"test": ["p0"], "val": ["p1"]})
+    found = studies.images(study).set_index("image_id")["split"].to_dict()
+    assert list(found.values()) == ["test", "test", "val", "val", "train", "train"]
+    assert studies.images(studies.load("small")).iloc[0]["split"] == "train"
+    # what was learnt from is a setting of the training, so that nothing is taken for it wrongly
+    assert study.training("qvum", "main")["split"] == {"test": ["p0"], "val": ["p1"]}
+
+
+def test_external_images_stay_so_unless_the_protocol_names_them(small):
+    for row in (0, 1):
+        edit_csv(small, row, "split", "external")
+    with pytest.raises(StudyError, match="no image is in 'train'"):  # p0 is not learnt from
+        studies.images(another(small, split={"test": ["p1"], "val": ["p2"]}))
+    edit_csv(small, 2, "patient_id", "p3")
+    study = another(small, split={"test": ["p0"], "val": ["p1"], "external": ["p2"]})
+    assert [*studies.images(study)["split"]] == ["test", "test", "train", "val", *["external"] * 2]
+
+
+@pytest.mark.parametrize(
+    "split, message",
+    [
+        ({"test": ["p0"], "val": ["p0"]}, "split: names p0 twice"),
+        ({"test": ["p0"], "val": ["p9"]}, "no patient p9 in images.csv"),
+        ({"test": ["p0"]}, "'val' is a required property"),
+    ],
+)
+def test_a_protocol_split_that_cannot_be_is_refused(small, split, message):
+    with pytest.raises(StudyError, match=message):
+        studies.images(another(small, split=split))
+
+
+def test_a_protocol_learns_the_first_structures_alone(small):
+    def two(content):
+        more = {"index": 2, "name": "vein", "colour": "#4363d8", "weight": 1, "labels": ["v"]}
+        content["classes"].append(more)
+
+    edit_yaml(small, two)
+    study = another(small, classes=["nerve_block_region"])
+    assert [c.name for c in study.classes] == ["background", "nerve_block_region"]
+    assert {"vein", "v", "2"} <= set(study.ignored) and "1" not in study.ignored
+    assert len(studies.load("small").classes) == 3
+    for wrong in (["vein"], ["vein", "nerve_block_region"]):
+        with pytest.raises(StudyError, match=r"protocols\.other\.classes"):
+            another(small, classes=wrong)
+
+
+def test_a_mask_value_of_a_structure_left_out_is_background(small):
+    edit_yaml(
+        small,
+        lambda c: c["classes"].append(
+            {"index": 2, "name": "vein", "colour": "#4363d8", "weight": 1}
+        ),
+    )
+    spoil_mask(small, np.full((20, 24), 2, np.uint8))
+    study = another(small, classes=["nerve_block_region"])
+    row = list(studies.images(study).itertuples())[1]
+    mask = datasets.read_row(row, small / "data", study.classes, study.ignored)[1]
+    assert mask.shape == (20, 24) and not mask.any()
+
+
+def test_the_scanners_and_published_patients_of_ubpd():
+    """36 patients, 361 pictures on machine 1; 52 and 594 on machine 2, as published."""
+    study = studies.load("ubpd", "published42")
+    people = studies.patients(study).set_index("patient_id")["device"]
+    images = pd.read_csv(study.root / "images.csv", dtype=str)
+    pictures = images["patient_id"].map(people).value_counts()
+    assert people.value_counts().to_dict() == {"machine 2": 52, "machine 1": 36}
+    assert pictures.to_dict() == {"machine 2": 594, "machine 1": 361}
+    for seed in (42, 94, 33):
+        split = studies.load("ubpd", f"published{seed}").spec["split"]
+        tested = people[[str(p) for p in split["test"]]].tolist()
+        assert tested == ["machine 1"] * 5 + ["machine 2"] * 8
+        tuned = people[[str(p) for p in split["val"]]].tolist()
+        assert tuned == ["machine 1"] * 5 + ["machine 2"] * 7
+    for machine, other in ((1, 2), (2, 1)):
+        split = studies.load("ubpd", f"machine{machine}").spec["split"]
+        assert set(people[people == f"machine {other}"].index) == set(map(str, split["external"]))
+        assert not set(split["test"]) & set(split["external"])
+
+
 @pytest.mark.parametrize(
     ("row", "column", "value", "message"),
     [

@@ -1,6 +1,7 @@
 """Forks of the warm process: exit code and output of the real thing, and no life of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -76,3 +77,26 @@ def test_a_fork_ends_with_who_asked_for_it(server, tmp_path, whom):
     asked.kill()
     asked.wait()
     assert gone(int(note.read_text()))
+
+
+def test_who_starts_the_server_does_not_hold_its_reader_until_the_server_ends(tmp_path):
+    (tmp_path / "mine.py").write_text("import os; print(os.getppid())")
+    serve = (
+        "import sys; from pathlib import Path; from helpers.workflow import warm; "
+        "warm.LIBRARIES, warm.IDLE = (), 300; warm.serve(Path(sys.argv[1]))"
+    )
+    client = (
+        "import sys; from helpers.workflow import warm; start = warm.subprocess.Popen; "
+        f"warm.subprocess.Popen = lambda command, **o: start([*command[:1], '-c', {serve!r}, "
+        "command[-1]], **o); sys.exit(warm.ask('mine', []))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-c", client],
+        env=environment | {"STUDY_WARM": str(tmp_path / "s" / "warm")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    os.kill(int(done.stdout), signal.SIGKILL)  # the server, which has 300 s left
+    assert done.returncode == 0

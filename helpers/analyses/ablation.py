@@ -6,14 +6,21 @@ stay the same.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from helpers import runs, stats
 from helpers.errors import StudyError
 from helpers.models import catalogue
+from helpers.studies import Study
 from helpers.training import losses
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 BASE = "as declared"
 #: choice → what it means, for the page
@@ -40,7 +47,9 @@ class Pair:
     without: str
 
 
-def variants(spec, choices, parts=(), freeze_epochs=0):
+def variants(
+    spec: dict, choices: Sequence[str], parts: Sequence[str] = (), freeze_epochs: int = 0
+) -> tuple[dict[str, dict], list[Pair], list[str]]:
     """(name → settings, list of Pair, list of str) for a training's settings (``study.training``)
     and the choices.
 
@@ -57,7 +66,7 @@ def variants(spec, choices, parts=(), freeze_epochs=0):
         raise StudyError(f"choices: {', '.join(unknown)} is none of {', '.join(CHOICES)}")
     made, pairs, left_out = {BASE: spec}, [], []
 
-    def pair(choice, has, **change):
+    def pair(choice: str, has: bool, **change: Any) -> None:
         """The declared settings against the changed ones; ``has``: the declared ones make the
         choice.
         """
@@ -102,7 +111,9 @@ def variants(spec, choices, parts=(), freeze_epochs=0):
     return made, pairs, left_out
 
 
-def run(study, made, seeds, arrays, device=None):
+def run(
+    study: Study, made: dict[str, dict], seeds: Sequence[int], arrays: "Arrays", device: Any = None
+) -> pd.DataFrame:
     """Counts of every variant and seed, trained where needed: columns of per_image.csv, ``model``
     the variant's name.
 
@@ -134,7 +145,7 @@ def run(study, made, seeds, arrays, device=None):
     return pd.concat(tables, ignore_index=True)
 
 
-def _same(folder, spec):
+def _same(folder: Path, spec: dict) -> bool:
     """Whether ``folder`` holds a finished training with exactly these settings."""
     path = folder / "weights.json"
     if not path.is_file() or not (folder / "counts.csv").is_file():
@@ -142,7 +153,7 @@ def _same(folder, spec):
     return json.loads(path.read_text(encoding="utf-8"))["training"] == json.loads(json.dumps(spec))
 
 
-def effects(study, counts, pairs):
+def effects(study: Study, counts: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
     """What each choice brings, by the test of study.yml, adjusted over the choices.
 
     DataFrame: choice, with, without, metric, class, unit, n, difference (with − without), low,

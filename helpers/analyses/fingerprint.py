@@ -2,12 +2,20 @@
 they are.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from helpers.studies import Class
 
-def images(arrays):
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
+
+
+def images(arrays: "Arrays") -> pd.DataFrame:
     """One row an image: image_id, patient_id, split, device, height_px, width_px, pixel_mm, grey
     levels in 0–255.
 
@@ -27,7 +35,7 @@ def images(arrays):
     )
 
 
-def classes(arrays, declared):
+def classes(arrays: "Arrays", declared: Sequence[Class]) -> pd.DataFrame:
     """One row an image and foreground class: image_id, split, class, area (share of the image), x,
     y, parts.
 
@@ -56,10 +64,10 @@ def classes(arrays, declared):
     return pd.DataFrame(rows, columns=["image_id", "split", "class", "area", "x", "y", "parts"])
 
 
-def summary(per_image, per_class):
+def summary(per_image: pd.DataFrame, per_class: pd.DataFrame) -> dict:
     """The fingerprint as one dict for JSON: counts and five-number summaries; unknown is None."""
 
-    def five(values):
+    def five(values: pd.Series) -> list[float] | None:
         values = values.dropna()
         return (
             [float(v) for v in np.percentile(values, [0, 25, 50, 75, 100])] if len(values) else None

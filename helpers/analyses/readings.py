@@ -9,6 +9,7 @@ all agree, so agreement with it is not independent.
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Readings:
     index: pd.DataFrame
 
 
-def folder(study):
+def folder(study: studies.Study) -> Path:
     """Where the raters' masks lie: the folder that the images were checked in, else
     runs/<study>/data.
     """
@@ -54,7 +55,12 @@ def folder(study):
     return studies.ROOT / recorded if recorded else study.run / "data"
 
 
-def read(study, arrays, split="test", data=None):
+def read(
+    study: studies.Study,
+    arrays: datasets.Arrays,
+    split: str = "test",
+    data: Path | str | None = None,
+) -> Readings:
     """The raters' masks of one split ('' for all).
 
     Every mask is read, checked against its image's size and resized as the reference was;
@@ -91,7 +97,7 @@ def read(study, arrays, split="test", data=None):
                     ignored=study.ignored,
                     shape=(row.height_px, row.width_px),
                 )
-                aspect = study.spec.get("aspect", "squash")
+                aspect = "keep" if arrays.padded else "squash"
                 masks.append(datasets.resize_mask(mask, size, aspect))
             except StudyError as error:
                 problems.append(f"image_id {row.image_id}, rater {name}: {error}")
@@ -103,7 +109,7 @@ def read(study, arrays, split="test", data=None):
     )
 
 
-def majority(masks, classes):
+def majority(masks: np.ndarray, classes: int) -> np.ndarray:
     """The class that most raters gave each pixel, uint8 (H, W), from uint8 (raters, H, W); a tie
     goes to the lowest.
     """
@@ -111,7 +117,7 @@ def majority(masks, classes):
     return np.argmax(votes, 0).astype(np.uint8)
 
 
-def staple(masks, classes):
+def staple(masks: np.ndarray, classes: int) -> np.ndarray:
     """Consensus of uint8 (raters, H, W) by STAPLE, one structure against the rest: uint8 (H, W).
 
     A pixel gets the structure whose probability is the highest, if that is at least one half. A
@@ -129,7 +135,12 @@ def staple(masks, classes):
     return np.argmax(chance, 0).astype(np.uint8)
 
 
-def compare(first, second, classes, index):
+def compare(
+    first: Sequence[np.ndarray],
+    second: Sequence[np.ndarray],
+    classes: Sequence[studies.Class],
+    index: pd.DataFrame,
+) -> pd.DataFrame:
     """One row an image and foreground class of two sets of masks, uint8 (N, H, W): image_id, unit,
     class, VALUES.
 
@@ -148,7 +159,7 @@ def compare(first, second, classes, index):
     return pd.DataFrame(rows, columns=["image_id", "unit", "class", *VALUES])
 
 
-def kappa_sums(masks, target, index):
+def kappa_sums(masks: np.ndarray, target: int, index: pd.DataFrame) -> np.ndarray:
     """What Fleiss' kappa (Fleiss 1971) is made of, float (units, 3): pixels, agreement Σ Pᵢ, share
     of votes Σ kᵢ/n.
 
@@ -167,7 +178,7 @@ def kappa_sums(masks, target, index):
     )
 
 
-def kappa(sums):
+def kappa(sums: np.ndarray) -> np.ndarray:
     """Fleiss' kappa from ``kappa_sums`` added up, (…, 3) → (…): 1 perfect, 0 as by chance, NaN if
     nobody drew it.
     """
@@ -181,7 +192,7 @@ def kappa(sums):
     )
 
 
-def _kappas(readings, target, draws, seed):
+def _kappas(readings: Readings, target: int, draws: int, seed: int) -> dict[str, float]:
     sums = kappa_sums(readings.masks[:-1], target, readings.index)
     drawn = kappa(draw_counts(len(sums), draws, seed) @ sums)
     enough = len(sums) >= MIN_UNITS and np.isfinite(drawn).any()
@@ -191,7 +202,9 @@ def _kappas(readings, target, draws, seed):
     return {"kappa": float(kappa(sums.sum(0))), "kappa_low": low, "kappa_high": high}
 
 
-def agreement(readings, classes, draws=2000, seed=1):
+def agreement(
+    readings: Readings, classes: Sequence[studies.Class], draws: int = 2000, seed: int = 1
+) -> pd.DataFrame:
     """The table of agreement: one row a comparison and foreground class.
 
     Columns: comparison, kind ('between raters', 'pair', 'rater to reference', 'consensus to

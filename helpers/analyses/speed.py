@@ -10,10 +10,13 @@ scored in: bfloat16 where the device is faster with it, else float32.
 import math
 import time
 import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -42,12 +45,14 @@ class _Count(TorchDispatchMode):
     known: tensors that do not count (weights, input), nor do views of them.
     """
 
-    def __init__(self, known):
+    def __init__(self, known: Iterable[torch.Tensor]) -> None:
         super().__init__()
         self.operations = self.live = self.peak = 0
         self.seen = {tensor.untyped_storage()._cdata for tensor in known}
 
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Sequence = (), options: dict | None = None
+    ) -> Any:
         result = function(*arguments, **(options or {}))
         if formula := flop_registry.get(function._overloadpacket):
             self.operations += formula(*arguments, **(options or {}), out_val=result)
@@ -58,19 +63,19 @@ class _Count(TorchDispatchMode):
                     self._born(storage)
         return result
 
-    def _born(self, storage):
+    def _born(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
         self.seen.add(key)
         self.live += size
         self.peak = max(self.peak, self.live)
         weakref.finalize(storage, self._died, key, size)
 
-    def _died(self, key, size):
+    def _died(self, key: int, size: int) -> None:
         self.seen.discard(key)
         self.live -= size
 
 
-def cost(name, channels, classes, size, **options):
+def cost(name: str, channels: int, classes: int, size: int, **options: Any) -> dict:
     """What one image of size × size costs a network: dict(model, size_px, parameters, GMACs,
     activations_MiB).
 
@@ -79,7 +84,7 @@ def cost(name, channels, classes, size, **options):
     return {"model": name} | _count(_shapes(name, channels, classes, options), channels, size)
 
 
-def costs(networks, classes, sizes):
+def costs(networks: Sequence[dict], classes: int, sizes: Sequence[int]) -> pd.DataFrame:
     """The costs of several networks at several sides, DataFrame with a row each (see :func:`cost`).
 
     networks: dicts with name, channels and options, as a study's models are; classes: how many.
@@ -92,13 +97,13 @@ def costs(networks, classes, sizes):
     return pd.DataFrame([rows[size, m["name"]] for size in sizes for m in networks])
 
 
-def _shapes(name, channels, classes, options):
+def _shapes(name: str, channels: int, classes: int, options: dict) -> nn.Module:
     with torch.device("meta"):
         network = models.build(name, channels, classes, **options)
     return network.eval().requires_grad_(False)
 
 
-def _count(network, channels, size):
+def _count(network: nn.Module, channels: int, size: int) -> dict:
     images = torch.zeros(1, channels, size, size, device="meta")
     with torch.no_grad(), _Count([*network.parameters(), *network.buffers(), images]) as counted:
         network(images)
@@ -110,7 +115,7 @@ def _count(network, channels, size):
     }
 
 
-def convolutions(name, channels, classes, size, **options):
+def convolutions(name: str, channels: int, classes: int, size: int, **options: Any) -> pd.DataFrame:
     """Every convolution of a network in the order in which it computes: columns layer, channels,
     side_px.
 
@@ -119,7 +124,7 @@ def convolutions(name, channels, classes, size, **options):
     """
     rows = []
 
-    def note(_layer, _inputs, output):
+    def note(_layer: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
         rows.append((len(rows) + 1, output.shape[1], output.shape[-1]))
 
     network = _shapes(name, channels, classes, options)
@@ -131,7 +136,7 @@ def convolutions(name, channels, classes, size, **options):
     return pd.DataFrame(rows, columns=["layer", "channels", "side_px"])
 
 
-def devices():
+def devices() -> list[tuple[str, str]]:
     """Every device torch can use here: list of (device name for torch, what it is in words)."""
     found = [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
@@ -139,12 +144,12 @@ def devices():
     return [*found, ("cpu", f"{provenance.processor()}, {torch.get_num_threads()} thread(s)")]
 
 
-def scored_precision(device):
+def scored_precision(device: torch.device | str) -> str:
     """ "bfloat16" or "float32": what predictions are made in on this device."""
     return "bfloat16" if inference.has_bf16(torch.device(device)) else "float32"
 
 
-def _timed(call, device):
+def _timed(call: Callable, device: torch.device) -> tuple[float, float]:
     """(by the wall clock, by a CUDA device's own clock or NaN) seconds of one call, until the
     device has finished.
     """
@@ -165,7 +170,13 @@ def _timed(call, device):
         return time.perf_counter() - start, first.elapsed_time(last) / 1000
 
 
-def _call(network, images, device, precision, norm):
+def _call(
+    network: Any,
+    images: torch.Tensor,
+    device: torch.device,
+    precision: str,
+    norm: tuple[float, float],
+) -> torch.Tensor:
     """One timed unit: uint8 N×H×W on the processor to class map uint8 N×H×W on the processor."""
     mean, std = norm
     with (
@@ -178,16 +189,16 @@ def _call(network, images, device, precision, norm):
 
 
 def timings(
-    network,
-    images,
-    device,
+    network: nn.Module,
+    images: torch.Tensor,
+    device: torch.device | str,
     *,
-    precision="float32",
-    norm=(0.0, 1.0),
-    seconds=1.0,
-    least=3,
-    warm_up=2,
-):
+    precision: str = "float32",
+    norm: tuple[float, float] = (0.0, 1.0),
+    seconds: float = 1.0,
+    least: int = 3,
+    warm_up: int = 2,
+) -> dict:
     """Repeat one batch for about ``seconds`` (at least ``least`` times) after warm-up; dict of
     times.
 
@@ -201,7 +212,7 @@ def timings(
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
 
-    def once():
+    def once() -> tuple[float, float]:
         return _timed(lambda: _call(network, images, device, precision, norm), device)
 
     first, *_ = [once()[0] for _ in range(warm_up)]
@@ -224,20 +235,20 @@ def timings(
 
 
 def measure(
-    name,
-    channels,
-    classes,
-    size,
-    device,
+    name: str,
+    channels: int,
+    classes: int,
+    size: int,
+    device: torch.device | str,
     *,
-    real=None,
-    batches=(1, 2, 4, 8),
-    precision=None,
-    compiled=False,
-    seconds=1.0,
-    least=3,
-    **options,
-):
+    real: np.ndarray | None = None,
+    batches: Sequence[int] = (1, 2, 4, 8),
+    precision: str | None = None,
+    compiled: bool = False,
+    seconds: float = 1.0,
+    least: int = 3,
+    **options: Any,
+) -> list[dict]:
     """Speed of one network on one device: list of dicts, one row for each batch size and kind of
     data.
 
@@ -250,9 +261,9 @@ def measure(
     device, precision = torch.device(device), precision or scored_precision(device)
     torch.manual_seed(0)
     network = models.build(name, channels, classes, **options).eval()
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(device).to(memory_format=torch.channels_last)
     if compiled:
-        network = torch.compile(network)
+        network = cast(torch.nn.Module, torch.compile(network))
     noise = torch.randint(0, 256, (max(batches), size, size), dtype=torch.uint8)
     pools = ([("real", torch.as_tensor(np.array(real)))] if real is not None else []) + [
         ("dummy", noise)
@@ -291,7 +302,15 @@ def measure(
     return rows
 
 
-def compare(networks, classes, size, real, batches, seconds, compiled=False):
+def compare(
+    networks: Sequence[dict],
+    classes: int,
+    size: int,
+    real: np.ndarray | None,
+    batches: Sequence[int],
+    seconds: float,
+    compiled: bool = False,
+) -> pd.DataFrame:
     """Speed of several networks on every device found: DataFrame with the rows of :func:`measure`.
 
     networks: dicts with name, channels and options; compiled: also with torch.compile.

@@ -1,8 +1,11 @@
 """Any network of the segmentation-models-pytorch library, by ``smp:<architecture>/<encoder>``."""
 
 import inspect
+from typing import Any
 
 import segmentation_models_pytorch as smp
+import torch
+from torch import nn
 
 from helpers.errors import StudyError
 from helpers.models import encoders
@@ -16,7 +19,15 @@ class Model(Network):
 
     stride = 32
 
-    def __init__(self, in_channels, classes, *, architecture, encoder_weights="none", **options):
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        architecture: str,
+        encoder_weights: str = "none",
+        **options: Any,
+    ) -> None:
         super().__init__(in_channels, classes)
         name, _, encoder = architecture.partition("/")
         found = smp.MODEL_ARCHITECTURES_MAPPING.get(name.lower())
@@ -38,9 +49,9 @@ class Model(Network):
         self.pretrained = encoders.load(self.network.encoder, encoder_weights, encoder)
 
     @property
-    def encoder(self):
+    def encoder(self) -> nn.Module:
         """The library's encoder, for freezing."""
         return self.network.encoder
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         return self.network(images)

@@ -4,6 +4,8 @@ Absent from reference and prediction: no score, counted and said. Drawn where th
 often, and how large. Rows are those of ``outlines.found``; pages 4, 5, 6 and 12 say them.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import pandas as pd
 
 from helpers import stats
@@ -12,18 +14,21 @@ from helpers.errors import NotComputable
 from helpers.figures import model_label
 from helpers.figures.tables import counted, number, words
 
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
-def sides(arrays):
+
+def sides(arrays: "Arrays") -> pd.Series:
     """Side of an evaluated pixel in mm by image_id, for ``outlines.found``; NaN where unknown."""
     return arrays.index.set_index("image_id")["pixel_mm"]
 
 
-def known(sides):
+def known(sides: pd.Series | NotComputable) -> pd.Series | None:
     """The sides, or None where they were not to be had (NotComputable)."""
     return None if isinstance(sides, NotComputable) else sides
 
 
-def that_show(number, it=True):
+def that_show(number: int, it: bool = True) -> str:
     """'12 images that show it', '1 image that does not show it'."""
     verb = (
         ("shows" if it else "does not show") if number == 1 else ("show" if it else "do not show")
@@ -31,7 +36,7 @@ def that_show(number, it=True):
     return f"{counted(number, 'image')} that {verb} it"
 
 
-def drawn(row):
+def drawn(row: Any) -> str:
     """'drawn in 3 of the 12 images that do not show it (on average 140, at most 900 pixels, 2.1 %
     of the image)'; '' where every image shows it. row: of ``outlines.found``.
     """
@@ -43,7 +48,7 @@ def drawn(row):
     return f"{often} ({_size(row)})"
 
 
-def _size(row):
+def _size(row: Any) -> str:
     in_mm = pd.notna(row.largest_mm2)
     mean, largest = (row.mean_mm2, row.largest_mm2) if in_mm else (row.mean_px, row.largest_px)
     size = f"{number(largest, 0)} {'mm²' if in_mm else 'pixels'}"
@@ -52,7 +57,7 @@ def _size(row):
     return f"{size}, {number(row.largest_percent, 1)} % of the image"
 
 
-def of_networks(rows, class_):
+def of_networks(rows: pd.DataFrame, class_: str) -> str:
     """Where each network drew what is not there, Markdown list. rows: of several networks; class_:
     a structure, or a mean over several.
     """
@@ -66,7 +71,7 @@ def of_networks(rows, class_):
     return "\n".join(lines)
 
 
-def of_structure(found, class_):
+def of_structure(found: pd.DataFrame, class_: str) -> str:
     """The same of one network and structure, a sentence; '' where every image shows it. found: of
     ``outlines.found`` by class.
     """

@@ -6,6 +6,7 @@ drawn in.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ import numpy as np
 
 from helpers.errors import StudyError
 from helpers.readers import labels
+from helpers.studies import Class
 
 CELL = re.compile(r"^(?P<folder>(?:.*/)?)\{(?P<parts>[^{}]+)\}$")
 PART = re.compile(r"^(?P<file>.+?)(?:=(?P<name>[^{}|=/\\.]+))?$")
@@ -49,7 +51,13 @@ def parts(path: str | Path) -> list[tuple[Path, str | None]]:
     return [(Path(cell["folder"] + part["file"]), part["name"]) for part in found if part]
 
 
-def read(path, open_one, classes, ignored=(), shape=None):
+def read(
+    path: Path | str,
+    open_one: Callable,
+    classes: Sequence[Class],
+    ignored: Sequence[str] = (),
+    shape: tuple[int, ...] | None = None,
+) -> tuple[np.ndarray, list[str], float]:
     """(class indices uint8 (rows, columns), notes, the largest share of a part that another
     structure covers) of united files.
 
@@ -70,13 +78,13 @@ def read(path, open_one, classes, ignored=(), shape=None):
         drawn += [(file, i, mask.pixels == (1 if name else i)) for i in found]
         shape = mask.pixels.shape
     more, share = _overlaps(drawn, classes)
-    united = np.zeros(shape, np.uint8)
+    united = np.zeros(mask.pixels.shape, np.uint8)
     for _, index, area in sorted(drawn, key=lambda item: item[1]):
         united[area] = index
     return united, [*notes, *more], share
 
 
-def _only(classes, index):
+def _only(classes: Sequence[Class], index: int) -> tuple[Class, Class]:
     """Background and one class, which may be drawn in 1, 255, its own number, values or colour."""
     chosen = classes[index]
     values = [v for v in getattr(chosen, "labels", ()) if str(v).isdecimal()] or [str(index)]
@@ -84,7 +92,9 @@ def _only(classes, index):
     return (classes[0], replace(chosen, index=1, labels=(*names, *dict.fromkeys(["1", *values]))))
 
 
-def _overlaps(drawn, classes):
+def _overlaps(
+    drawn: list[tuple[Path, int, np.ndarray]], classes: Sequence[Class]
+) -> tuple[list[str], float]:
     """(sentences on the parts that overlap, the largest share of a part that another structure
     covers).
     """

@@ -15,7 +15,7 @@ from helpers.readers.plausible import check_size
 FRAME_RATE = 25.0
 
 
-def read_video(path, named=None):
+def read_video(path: Path, named: Path | None = None) -> tuple[np.ndarray, float]:
     """(uint8 grey (frames, rows, columns), frames a second) of a video file.
 
     named: what to call the file in an error, where it is a copy of a stream.
@@ -49,7 +49,7 @@ def read_video(path, named=None):
     return np.stack(frames), float(about["fps"] or FRAME_RATE)
 
 
-def read_stream(path, stream):
+def read_stream(path: Path, stream: bytes) -> np.ndarray:
     """Frames, uint8 (frames, rows, columns), of a video stream (bytes) taken out of the file
     path.
     """

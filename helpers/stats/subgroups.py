@@ -72,7 +72,7 @@ def subgroups(
     headline: str | None = None,
     level: float = 0.95,
     multiplicity: str = "holm",
-):
+) -> pd.DataFrame:
     """Patient means of `model` (or differences headline − model) within each group, and the test
     between groups.
 
@@ -150,7 +150,7 @@ def subgroups(
     ]
 
 
-def _why(x):
+def _why(x: np.ndarray) -> str:
     """Why a group of patients has no interval; '' where it has one."""
     if len(x) < MIN_UNITS:
         return f"fewer than {MIN_UNITS} patients: no interval"

@@ -11,11 +11,13 @@ import torch
 import torch.nn.functional as F
 
 
-def _uniform(n, low, high, generator):
+def _uniform(
+    n: int | tuple[int, int], low: float, high: float, generator: torch.Generator
+) -> torch.Tensor:
     return torch.rand(n, generator=generator) * (high - low) + low
 
 
-def matrices(n, spec, generator):
+def matrices(n: int, spec: dict, generator: torch.Generator) -> torch.Tensor:
     """n affine maps from output to input coordinates, float32 (n, 2, 3), in the units of
     ``affine_grid``.
 
@@ -47,7 +49,9 @@ def matrices(n, spec, generator):
     )
 
 
-def augment(images, masks, spec, generator):
+def augment(
+    images: torch.Tensor, masks: torch.Tensor, spec: dict, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Warp and brighten a batch. images: float (N, C, H, W) in 0…1; masks: integer (N, H, W); both
     returned alike.
 

@@ -3,26 +3,36 @@
 import json
 import math
 import os
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from helpers import files
 
 
-def save_tensors(tensors, path):
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
     """Write named tensors under a temporary name, then move them into place."""
     part = path.with_name(path.name + ".part")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part)
     os.replace(part, path)
 
 
-def save_state(folder, network, optimiser, state):
+def save_state(
+    folder: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    state: dict,
+    average: nn.Module | None = None,
+) -> None:
     """The whole training state without pickle: tensors in safetensors, numbers in JSON (written
-    last).
+    last). average: the mean of the network over its steps, where the training keeps one.
     """
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
     for number, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in values.items()}
     name = f"state{state['epoch']}.safetensors"
@@ -33,7 +43,14 @@ def save_state(folder, network, optimiser, state):
             old.unlink()
 
 
-def load_state(folder, network, optimiser, key, device):
+def load_state(
+    folder: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    key: str,
+    device: torch.device,
+    average: nn.Module | None = None,
+) -> dict | None:
     """The state of an interrupted training with the same key, restored; None where there is none.
 
     One of another key, or a damaged one, is named in a line and not used.
@@ -51,9 +68,10 @@ def load_state(folder, network, optimiser, key, device):
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         print(f"{path}: not gone on from, training starts again ({error})", flush=True)
         return None
-    network.load_state_dict(
-        {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-    )
+    for name, module in (("network.", network), ("average.", average)):
+        if module is not None:
+            own = {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
+            module.load_state_dict(own)
     moments = {}
     for name, value in tensors.items():
         if name.startswith("optimiser."):
@@ -70,7 +88,7 @@ def load_state(folder, network, optimiser, key, device):
     return state
 
 
-def save_weights(network, path, record):
+def save_weights(network: nn.Module, path: Path, record: dict) -> None:
     """weights.safetensors and, beside it, weights.json that says what they are. Both written whole
     or not at all.
     """

@@ -12,7 +12,7 @@ from helpers.errors import StudyError
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
 
 
-def lines(study, root=None):
+def lines(study: str, root: Path | None = None) -> list[str]:
     """The lines to print for a study (list of str), read from runs/<study>/tables/headline.csv
     below ``root``.
     """
@@ -36,7 +36,7 @@ def lines(study, root=None):
     return found + [f"  {row['what']}: {numbers(row)}" for row in files.read_rows(table)]
 
 
-def numbers(row):
+def numbers(row: dict[str, str]) -> str:
     """'0.734 (0.701 to 0.760), how' from a row of headline.csv; the value alone where there is no
     interval, 'no number' where there is no value.
     """
@@ -47,7 +47,7 @@ def numbers(row):
     return f"{float(row['value']):.3f}{interval}{unit}" + (f", {row['how']}" if row["how"] else "")
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Print the path of a study's book and its headline numbers."""
     parser = argparse.ArgumentParser(prog="helpers headline", description=main.__doc__)
     parser.add_argument("--study", required=True)

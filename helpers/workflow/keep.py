@@ -11,6 +11,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
+
 from helpers import files, runs, studies
 from helpers.errors import StudyError
 from helpers.workflow import settings
@@ -28,12 +30,12 @@ PAGES = (
 TEXT = {"patient_id": str, "image_id": str}
 
 
-def folder(study):
+def folder(study: studies.Study) -> Path:
     """Where the numbers of a study under its protocol are kept."""
     return studies.ROOT / "reports" / study.name / "results" / study.protocol
 
 
-def differs(record, study):
+def differs(record: dict, study: studies.Study) -> list[str]:
     """In what a training's record is not what the study would train now: a list of words, empty
     where it is the same.
 
@@ -58,7 +60,7 @@ def differs(record, study):
     return found + [name for name, (one, other) in now.items() if one != other]
 
 
-def keep(study):
+def keep(study: studies.Study) -> tuple[list[Path], list[str]]:
     """Keep what has finished; returns (files written, lines that say what was not kept and why).
 
     A training is kept when it was made with the settings and the list of images that the study has
@@ -96,7 +98,7 @@ def keep(study):
     return written, left
 
 
-def _training(source, target):
+def _training(source: Path, target: Path) -> list[Path]:
     """Keep one training. The same bytes give the same file."""
     target.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
@@ -105,14 +107,14 @@ def _training(source, target):
     return [target / f"{name}.gz" for name in TABLES] + [_copied(source / RECORD, target / RECORD)]
 
 
-def _copied(source, target):
+def _copied(source: Path, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with files.whole(target) as part:
         shutil.copy(source, part)
     return target
 
 
-def trainings(study):
+def trainings(study: studies.Study) -> dict[tuple[str, str, int], Path]:
     """Every kept training: (network's folder, fold, seed) → its folder; in the study's order, then
     by name. StudyError where nothing is kept, or something under other settings than the study's.
     """
@@ -137,18 +139,18 @@ def trainings(study):
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
 
 
-def record(path):
+def record(path: Path | str) -> dict | None:
     """The record of a kept training (dict), or None where it was not kept."""
     found = Path(path) / RECORD
     return json.loads(found.read_text(encoding="utf-8")) if found.is_file() else None
 
 
-def counts(path):
+def counts(path: Path | str) -> pd.DataFrame:
     """The counts of a kept training: DataFrame with the columns of per_image.csv."""
     return files.read_csv(Path(path) / f"{TABLES[0]}.gz", dtype=TEXT)
 
 
-def restore(path, target):
+def restore(path: Path | str, target: Path | str) -> None:
     """Write a kept training as its run had it, byte for byte, to the folder ``target``."""
     for name in TABLES:
         if (packed := Path(path) / f"{name}.gz").is_file():
@@ -158,7 +160,7 @@ def restore(path, target):
         _copied(Path(path) / RECORD, Path(target) / RECORD)
 
 
-def reusable(study):
+def reusable(study: studies.Study) -> dict:
     """'<network>/<fold>_<seed>' → kept folder, of the trainings that need not be repeated.
 
     Those are of folds and of further seeds, of which pages show counts alone (pages 4, 6, 12 and
@@ -177,7 +179,7 @@ def reusable(study):
     return found
 
 
-def restore_training(study, name):
+def restore_training(study: studies.Study, name: str) -> None:
     """Write a kept training to the run; StudyError where it is not of the images that the run's
     own cache has in that fold. name: '<network>/<fold>_<seed>'.
     """
@@ -193,7 +195,7 @@ def restore_training(study, name):
     restore(kept, study.run / "train" / name)
 
 
-def restored(arguments=None):
+def restored(arguments: list[str] | None = None) -> None:
     """Take one training from the kept numbers: --study NAME --protocol NAME NETWORK/FOLD_SEED."""
     parser = argparse.ArgumentParser(prog="helpers restore", description=restored.__doc__)
     parser.add_argument("--study", required=True)
@@ -203,7 +205,7 @@ def restored(arguments=None):
     restore_training(studies.load(args.study, args.protocol), args.training)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Keep the numbers of a study's finished trainings and of its pages; names the files."""
     parser = argparse.ArgumentParser(prog="helpers keep", description=main.__doc__)
     parser.add_argument("--study", required=True)

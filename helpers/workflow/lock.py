@@ -7,9 +7,11 @@ standard library only.
 import fcntl
 import os
 import sys
+from pathlib import Path
+from typing import TextIO
 
 
-def hold(run):
+def hold(run: Path) -> TextIO:
     """An open file that is locked as long as this process lives, so that no two processes destroy
     each other's files in runs/<study>; the second ends in one line that names the first.
     """

@@ -16,7 +16,7 @@ from helpers import files, provenance, studies
 from helpers.errors import StudyError
 
 
-def parameters(path):
+def parameters(path: Path | str) -> dict:
     """The parameters a notebook takes, name → default, read from its cell tagged 'parameters'."""
     found = papermill.inspect_notebook(str(path))
     if not found:
@@ -24,7 +24,7 @@ def parameters(path):
     return {name: yaml.safe_load(p["default"]) for name, p in found.items()}
 
 
-def _check(path, given):
+def _check(path: Path, given: dict) -> None:
     known = parameters(path)
     if unknown := sorted(set(given) - set(known)):
         raise StudyError(
@@ -42,7 +42,7 @@ def _check(path, given):
             raise StudyError(f"{path}: parameter {name} must be {expected}, got {value!r}")
 
 
-def run(path, output, given, minutes=60):
+def run(path: Path | str, output: Path | str, given: dict, minutes: float = 60) -> Path:
     """Execute a notebook with the given parameters into ``output`` and return that path.
 
     path: the notebook; given: dict of parameters, each of which the notebook must declare with the
@@ -100,7 +100,7 @@ def run(path, output, given, minutes=60):
     return output
 
 
-def _finish(part, output, log, record):
+def _finish(part: Path, output: Path, log: Path, record: dict) -> None:
     """Move the executed notebook into place and write its record (output with .json): what it ran
     with and made.
     """
@@ -115,7 +115,7 @@ def _finish(part, output, log, record):
     files.write_record(record, made, output.with_suffix(".json"), studies.ROOT)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Command line: python -m helpers notebook IN OUT [-p name value]… [--minutes N]."""
     parser = argparse.ArgumentParser(prog="helpers notebook", description=main.__doc__)
     parser.add_argument("notebook")
@@ -131,7 +131,7 @@ def main(arguments=None):
     run(args.notebook, args.output, _typed(args.notebook, args.p), args.minutes)
 
 
-def _typed(path, given):
+def _typed(path: Path | str, given: list[list[str]]) -> dict:
     """Parameters from the command line: text where the notebook's default is text ("2024" is a
     study's name), else read as YAML.
     """
@@ -139,7 +139,7 @@ def _typed(path, given):
     return {n: v if isinstance(known.get(n), str) else yaml.safe_load(v) for n, v in given}
 
 
-def _only_output(record):
+def _only_output(record: logging.LogRecord) -> bool:
     """Keep what a notebook prints; drop papermill's own lines and the names of displayed objects
     ('<Figure …>').
     """

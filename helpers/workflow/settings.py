@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 from helpers import files, provenance, runs, studies
 from helpers.errors import StudyError
@@ -26,7 +28,7 @@ RECORDS = (
 )
 
 
-def begin(name, protocol, data):
+def begin(name: str, protocol: str, data: str) -> tuple[studies.Study, str, bool]:
     """(study, folder of its images, whether the workflow draws them itself); data: that folder, or
     empty.
 
@@ -49,7 +51,7 @@ def begin(name, protocol, data):
     return study, folder, drawn
 
 
-def refuse(study, writes=True):
+def refuse(study: studies.Study, writes: bool = True) -> None:
     """What can be known to go wrong ends the workflow in one line, before anything runs: a network
     or an option that does not exist, an encoder file that is not there, a folder that cannot be
     written to (writes: False for a plan). What a request leaves out is said.
@@ -61,8 +63,8 @@ def refuse(study, writes=True):
         if not (runs.folder(study, model, fold, seed) / "03_train.json").is_file()
     }
     try:
-        for model in study.models:
-            catalogue.entry(model["name"])
+        for spec in study.models:
+            catalogue.entry(spec["name"])
         for model, fold in sorted(todo):
             encoder_files(study.training(model, fold))
     except StudyError as error:
@@ -83,7 +85,7 @@ def refuse(study, writes=True):
         )
 
 
-def _build_networks(study):
+def _build_networks(study: studies.Study) -> None:
     """End with the line of :mod:`helpers.workflow.networks` where a network cannot be built."""
     who = ["--study", study.name, "--protocol", study.protocol]
     done = subprocess.run(
@@ -98,29 +100,29 @@ def _build_networks(study):
         sys.exit(f"error: {study.root / 'study.yml'}, protocol {study.protocol}: {said}")
 
 
-def trainings(study):
+def trainings(study: studies.Study) -> dict[str, tuple[str, str, int]]:
     """Every training of a study: folder '<network>/<fold>_<seed>' → (model, fold, seed)."""
     return {f"{runs.slug(m)}/{fold}_{seed}": (m, fold, seed) for m, fold, seed in study.trainings()}
 
 
-def one_of(names):
+def one_of(names: Iterable[str]) -> str:
     """A regular expression that matches these names alone; nothing where there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def training_parameters(model, fold, seed):
+def training_parameters(model: str, fold: str, seed: int) -> list[str]:
     """Command-line parameters of 03_train for one training (list of str)."""
     return ["-p", "model", model, "-p", "fold", fold, "-p", "seed", str(seed)]
 
 
-def training_settings(study, model, fold):
+def training_settings(study: studies.Study, model: str, fold: str) -> str:
     """Everything in study.yml (and the encoder file) that one training depends on, as text."""
     spec = study.training(model, fold)
     classes = [(c.name, c.weight) for c in study.classes]
     return json.dumps([spec, classes, encoder_files(spec)], sort_keys=True)
 
 
-def encoder_files(spec):
+def encoder_files(spec: dict) -> list[str]:
     """Digests of the files that a training's encoder starts from (list of str); empty where it
     starts from none, or from a download whose version is locked.
     """
@@ -135,9 +137,9 @@ def encoder_files(spec):
     return [files.known_sha256(path) for path in found]
 
 
-def cache_settings(study):
+def cache_settings(study: studies.Study) -> str:
     """Everything in study.yml that the cached arrays depend on, as text."""
-    keys = ("image_size", "images_per_patient", "max_patients")
+    keys = ("image_size", "images_per_patient", "max_patients", "split")
     folds = study.spec.get("cross_validation", {}).get("folds")
     classes = [[(c.index, c.name, c.colour, c.labels) for c in study.classes], study.ignored]
     sizes = [study.spec.get(k) for k in keys]
@@ -145,7 +147,7 @@ def cache_settings(study):
     return json.dumps([sizes, folds, study.split.get("seed"), classes])
 
 
-def pages(folder):
+def pages(folder: Path | str) -> dict[str, dict]:
     """What each notebook of a folder says of itself in its metadata, under "study": stem → dict.
 
     run: "a training" or "by hand" (not a page of the workflow); needs: "images" (no results);
@@ -164,7 +166,7 @@ def pages(folder):
     return found
 
 
-def settings(study, without=()):
+def settings(study: studies.Study, without: Sequence[str] = ()) -> str:
     """Digest of the whole study under its protocol, without some keys: what a page depends on."""
     fields = {k: v for k, v in vars(study).items() if k != "classes"}
     for key in without:
@@ -175,23 +177,23 @@ def settings(study, without=()):
 
 
 @cache
-def training_code(model):
+def training_code(model: str) -> str:
     """Digest of every module that the training of a network runs."""
     network = f"helpers/models/{catalogue.entry(model).module}.py"
-    starts = ("helpers/training/loop.py", network)
+    starts = ("helpers/training/fold.py", network)
     sources = provenance.sources(*(provenance.REPOSITORY / name for name in starts))
     return provenance.digest(
         [[name, files.known_sha256(provenance.REPOSITORY / name)] for name in sources]
     )
 
 
-def folder_state(study, data):
+def folder_state(study: studies.Study, data: Path | str) -> str:
     """Digest of name, size and modification time of every file the manifest names: it changes when
     one of them does.
     """
     frame = studies.images(study)
 
-    def state(name):
+    def state(name: str) -> list:
         try:
             found = os.stat(os.path.join(data, name))
         except OSError:
@@ -203,7 +205,7 @@ def folder_state(study, data):
     )
 
 
-def gpus_wanted():
+def gpus_wanted() -> int:
     """1 where this machine shows an NVIDIA GPU, else 0 (no torch: the workflow must start in a
     second).
     """
@@ -213,12 +215,12 @@ def gpus_wanted():
     return int(listed.returncode == 0 and "GPU 0" in listed.stdout)
 
 
-def only_one(study):
+def only_one(study: studies.Study) -> TextIO:
     """The lock of a study's run (see :func:`helpers.workflow.lock.hold`)."""
     return lock.hold(study.run)
 
 
-def forget_changed(study, forget=True):
+def forget_changed(study: studies.Study, forget: bool = True) -> list[str]:
     """Remove the record of every step whose files are no longer what the step made, so that the
     workflow makes them again. Returns one line a record, for the reader. forget: False for the
     lines alone.
@@ -232,7 +234,7 @@ def forget_changed(study, forget=True):
     return said
 
 
-def errors(log):
+def errors(log: Iterable[Path | str]) -> Iterator[str]:
     """What went wrong in each failed step, from the workflow's own log files (list of str): the
     one-line error of the step's log, or its last lines where it ended without one, and its path.
 

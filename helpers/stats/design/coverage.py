@@ -6,11 +6,14 @@ drawn with replacement repeats units, which a real one does not; with few units 
 is therefore on the low side.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from helpers.stats.bootstrap import (
     SHARES,
+    Limits,
     Ratios,
     Resampled,
     draw_counts,
@@ -37,7 +40,7 @@ BESIDE = ["coverage", "instead", "instead_low", "instead_high"]
 
 def coverage(
     ratios: Ratios,
-    methods=KINDS,
+    methods: Sequence[str] = KINDS,
     within: tuple = (-np.inf, np.inf),
     runs: int = 1000,
     draws: int = 300,
@@ -52,22 +55,22 @@ def coverage(
     g = len(ratios.numerator)
     known = (ratios.denominator > 0).any(-1)
     whole, studies = evaluate(ratios, np.ones((1, g))), draw_counts(g, runs, seed)
-    truth, spread = whole[0][0], whole[1][0]
     estimate, error = evaluate(ratios, studies)
-    assert error is not None  # they were asked for
+    assert error is not None and whole[1] is not None  # they were asked for
+    truth, spread = whole[0][0], whole[1][0]
     total, units = studies @ ratios.denominator.sum(-1), studies @ known  # one drawn twice is two
     none = (known.sum(0) < MIN_UNITS) | ~(spread > 0)
     if set(methods) <= set(SHARES):  # nothing is drawn within a study: all of them at once
-        every = (a.ravel() for a in (estimate, error, units, units, estimate))
-        r = Resampled(*every, total=total.ravel())
-        found = {m: limits(r, m, level, within) for m in methods}
-        return {m: np.where(none, np.nan, _holds(f, truth, runs).mean(0)) for m, f in found.items()}
+        flat, n = estimate.ravel(), units.ravel()
+        r = Resampled(flat, error.ravel(), n, n, flat, total=total.ravel())
+        every = {m: limits(r, m, level, within) for m in methods}
+        return {m: np.where(none, np.nan, _holds(f, truth, runs).mean(0)) for m, f in every.items()}
     rng = np.random.default_rng(seed + 1)
     held, made = ({m: np.zeros(len(truth)) for m in methods} for _ in range(2))
     for k in range(runs):
         again = rng.multinomial(g, studies[k] / g, draws).astype(float)
-        drawn = evaluate(ratios, again)
-        r = Resampled(estimate[k], error[k], units[k], units[k], *drawn, total=total[k])
+        values, errors = evaluate(ratios, again)
+        r = Resampled(estimate[k], error[k], units[k], units[k], values, errors, total=total[k])
         for method in methods:
             found = limits(r, method, level, within)
             held[method] += _holds(found, truth, 1)[0]
@@ -78,7 +81,7 @@ def coverage(
     }
 
 
-def _holds(found, truth, runs):
+def _holds(found: Limits, truth: np.ndarray, runs: int) -> np.ndarray:
     """Whether the intervals of so many studies hold the truth (S,): bool (runs, S)."""
     low, high = found.low.reshape(runs, -1), found.high.reshape(runs, -1)
     return (low <= truth) & (truth <= high)
@@ -108,7 +111,14 @@ def beside(every: pd.DataFrame, method: str, keys: list[str]) -> pd.DataFrame:
 
 
 def covered(
-    ratios: Ratios, keys: pd.DataFrame, kinds, within, *, draws=10_000, seed=1, runs=1000
+    ratios: Ratios,
+    keys: pd.DataFrame,
+    kinds: Sequence[str],
+    within: tuple,
+    *,
+    draws: int = 10_000,
+    seed: int = 1,
+    runs: int = 1000,
 ) -> pd.DataFrame:
     """Interval and coverage of each statistic of `ratios` (S of them) by the first of `kinds`, and
     where it covers too seldom the best of the others (:func:`beside`).
@@ -134,8 +144,8 @@ def sums(rows: pd.DataFrame, value: str, by: list[str]) -> tuple[Ratios, pd.Data
     known = rows.dropna(subset=value).astype({value: float})
     how = {"index": by, "columns": "unit", "values": value, "sort": False, "fill_value": 0}
     top, bottom = (known.pivot_table(aggfunc=f, **how) for f in ("sum", "size"))
-    parts = (table.to_numpy(float).T[..., None] for table in (top, bottom))
-    return Ratios(*parts, np.ones(1)), top.index.to_frame(index=False)
+    upper, lower = (table.to_numpy(float).T[..., None] for table in (top, bottom))
+    return Ratios(upper, lower, np.ones(1)), top.index.to_frame(index=False)
 
 
 def shares(rows: pd.DataFrame, by: list[str], seed: int = 1) -> pd.DataFrame:
