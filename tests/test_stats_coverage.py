@@ -60,11 +60,11 @@ def test_where_it_falls_short_the_interval_that_covers_most_stands_beside_it():
 def images(of_patients, known=True):
     """An image each, `hit` as given for each patient: rows of ``shares``."""
     rows = [
-        (f"P{k}" if known else f"{k}-{i}", hit)
+        (f"P{k}" if known else f"{k}-{i}", f"{k}-{i}", hit)
         for k, own in enumerate(of_patients)
         for i, hit in enumerate(own)
     ]
-    return pd.DataFrame(rows, columns=["unit", "hit"]).assign(
+    return pd.DataFrame(rows, columns=["unit", "image_id", "hit"]).assign(
         what="failed", hit=lambda f: f["hit"] == 1
     )
 
@@ -110,3 +110,9 @@ def test_the_declared_difference_says_how_often_its_interval_covers():
     row = found.iloc[0]
     assert 0.7 < row["coverage"] < stats.ENOUGH and row["instead"] in ("t", "bootstrap-t")
     assert row["instead_low"] < row["low"] and row["high"] < row["instead_high"]
+
+
+def test_several_trainings_do_not_make_more_images():
+    once = images([[1, 0, 0]] * 2 + [[0, 0]] * 8)
+    thrice = stats.shares(pd.concat([once] * 3), ["what"]).iloc[0]
+    assert thrice.equals(stats.shares(once, ["what"]).iloc[0]) and thrice["n"] == 22

@@ -50,7 +50,7 @@ def found(rows: pd.DataFrame, pixel_mm: pd.Series | None = None, by: str = "clas
     model), outlines (images, each once a training), present, found (some of it drawn), missed
     (nothing of it drawn), absent (not in the image), drawn_where_none, and the mean and the largest
     size of those: mean_px, largest_px (evaluated pixels), mean_mm2, largest_mm2 (NaN where a pixel
-    has no known size), largest_percent (of the image); NaN where none was drawn.
+    has no known size), largest_percent (of the image); NaN where none was drawn; trainings.
     """
     rows = rows[rows["class"] != "background"]
     there = rows["tp"] + rows["fn"] > 0
@@ -76,6 +76,7 @@ def found(rows: pd.DataFrame, pixel_mm: pd.Series | None = None, by: str = "clas
         table[f"largest_{unit}"] = each.max().where(whole)
     share = 100 * drawn["fp"] / drawn[metrics.COUNTS].sum(axis=1)
     table["largest_percent"] = share.groupby(drawn[by]).max()
+    table["trainings"] = rows["seed"].groupby(rows[by]).nunique() if "seed" in rows else 1
     return table.reset_index()
 
 
@@ -101,8 +102,9 @@ def distances(rows: pd.DataFrame, unit: str, draws: int, seed: int) -> pd.DataFr
     columns = [f"{name}_{unit}" for name in DISTANCES]
     out = []
     for name, own in with_unit(rows).groupby("class", sort=False):
-        known = int(own[columns[0]].notna().sum())
-        counted = {"class": name, "images": known, "without_distance": len(own) - known}
+        known = own.dropna(subset=columns[0])["image_id"].nunique()
+        without = own["image_id"].nunique() - known
+        counted = {"class": name, "images": known, "without_distance": without}
         out.append(counted | means(own, columns, draws, seed))
     return pd.DataFrame(out)
 
@@ -127,6 +129,8 @@ def believed(
     long = [with_unit(each).assign(what=name, value=each[name]) for name, each in measured.items()]
     known = pd.concat(long).dropna(subset="value")
     if len(known):
+        each = ["class", "what", "unit", "image_id"]  # several trainings draw an image once each
+        known = known.groupby(each, sort=False)["value"].mean().reset_index()
         ratios, keys = sums(known, "value", by := ["class", "what"])
         most = np.where(keys["what"].str.startswith(DISTANCES), np.inf, 1.0)
         found = covered(ratios, keys, KINDS, (0.0, most), draws=draws, seed=seed)

@@ -48,9 +48,11 @@ def in_words(flow: pd.DataFrame, images: pd.DataFrame, note: str = "") -> str:
             f" **{people.get('test', 0)} to test**."
         )
         if "external" in people:
-            text += f" {people['external']} more come from elsewhere."
+            more = people["external"]
+            text += f" {more} more {'comes' if more == 1 else 'come'} from elsewhere."
         if out := int(flow.loc[flow["stage"] == "excluded", "patients"].sum()):
-            text += f" {out} people were assessed but left out."
+            who = "1 person was" if out == 1 else f"{out} people were"
+            text += f" {who} assessed but left out."
         text += _shared_in_words(shared(images))
     return text + (f"\n\n*{note.strip()}*" if note else "")
 

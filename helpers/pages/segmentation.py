@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # datasets bring the readers of every image format
     from helpers.datasets import Arrays
 
 COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high", "coverage"]
-COLUMNS += ["instead", "instead_low", "instead_high"]
-BELIEVED = ["class", "what", "n_images", "estimate", "low", "high", *stats.BESIDE]
+COLUMNS += ["instead", "instead_low", "instead_high", "note"]
+BELIEVED = ["class", "what", "n_images", "estimate", "low", "high", *stats.BESIDE, "note"]
 STRUCTURES = (
     f"Pooled: {stats.ESTIMANDS['pooled']}. Per patient: {stats.ESTIMANDS['per_patient']}."
     f" {metrics.POLICY} "
@@ -145,7 +145,9 @@ def found_in_words(found: pd.DataFrame) -> str:
     for row in found.itertuples(index=False):
         name = _plain(row[0])
         if row.present:
-            text = f"found in {row.found} of the {absent.that_show(row.present)}"
+            text = (
+                f"found in {row.found} of the {absent.that_show(row.present, True, row.trainings)}"
+            )
             text += f", missed in {row.missed}" if row.missed else ", missed in none"
         else:
             text = "in no test image, so it can be neither found nor missed"

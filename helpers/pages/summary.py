@@ -501,8 +501,10 @@ def studied(study: studies.Study) -> str:
     kept = images["patient_id"].nunique()
     text = (
         f"{kept} {'synthetic ' if study.synthetic else ''}patients with {len(images)} images"
-        f" ({sizes}); "
+        f" ({sizes}"
     )
+    elsewhere = int((images["split"] == "external").sum())
+    text += f", {elsewhere} from elsewhere); " if elsewhere else "); "
     places = images[["patient_id", "split"]].drop_duplicates()["patient_id"]
     shared = len(set(places[places.duplicated()]))
     text += f"{groups['train']}, {groups['val']} and {groups['test']} patients, "
@@ -511,14 +513,16 @@ def studied(study: studies.Study) -> str:
         return text + " Nothing else is known about them."
     people = patients[patients["patient_id"].isin(images["patient_id"])]
     parts = []
-    if "age_years" in people and people["age_years"].notna().any():
+    if "age_years" in people and (known := people["age_years"].count()):
+        age = people["age_years"]
+        said = [f"SD {age.std():.0f}"] if known > 1 else []
+        said += [f"known of {known}"] if known < len(people) else []
+        parts.append(f"Mean age {age.mean():.0f} years" + (f" ({', '.join(said)})" if said else ""))
+    if "sex" in people and (known := people["sex"].count()):
+        women, men = ((people["sex"] == name).sum() for name in ("female", "male"))
         parts.append(
-            f"Mean age {people['age_years'].mean():.0f} years"
-            + (f" (SD {people['age_years'].std():.0f})" if people["age_years"].count() > 1 else "")
-        )
-    if "sex" in people and people["sex"].notna().any():
-        parts.append(
-            f"{(people['sex'] == 'female').sum()} women and {(people['sex'] == 'male').sum()} men"
+            f"{women} {'woman' if women == 1 else 'women'} and {men} {'man' if men == 1 else 'men'}"
+            + (f" (sex known of {known})" if known < len(people) else "")
         )
     return text + (f" {'; '.join(parts)}." if parts else "")
 

@@ -224,8 +224,8 @@ def huang(
         rows.append(
             dict(zip(by, key, strict=True))
             | {
-                "n_images": len(part),
-                "shown": int((part["tp"] + part["fn"] > 0).sum()),
+                "n_images": part["image_id"].nunique(),
+                "shown": part.loc[part["tp"] + part["fn"] > 0, "image_id"].nunique(),
                 "pooled_IoU": sums["tp"] / sums.sum() if sums.sum() else np.nan,
                 "median": median,
                 "q1": q1,

@@ -152,11 +152,13 @@ def shares(rows: pd.DataFrame, by: list[str], seed: int = 1) -> pd.DataFrame:
     """Share of rows whose column `hit` holds, by the columns `by`, with Wilson's interval over
     images, how often it covers where whole units are drawn, and another where that is too seldom.
 
-    rows: an image each, with `unit`. Columns: `by`, hits, n, estimate, low, high, method, note and
-    BESIDE; no rows, none.
+    rows: an image each (several of one `image_id`, of several trainings, count as their mean), with
+    `unit`. Columns: `by`, hits, n, estimate, low, high, method, note and BESIDE; no rows, none.
     """
     if rows.empty:
         return pd.DataFrame(columns=[*by, "hits", "n", "estimate", "low", "high", *BESIDE])
+    rows = rows.astype({"hit": float})
+    rows = rows.groupby([*by, "unit", "image_id"], sort=False)["hit"].mean().reset_index()
     ratios, groups = sums(rows, "hit", by)
     table = covered(ratios, groups, SHARES, (0.0, 1.0), seed=seed)
     counted = rows.groupby(by, sort=False)["hit"].agg(hits="sum", n="size").reset_index()
