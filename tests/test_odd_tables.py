@@ -157,3 +157,17 @@ def test_millimetres_hold_where_two_people_never_both_drew():
     nobody = pd.DataFrame({"class": ["nerve"], "hd95_px": [np.nan], "hd95_mm": [np.nan]})
     assert outlines.scale(rows, nobody) == "mm"
     assert outlines.scale(rows, nobody.assign(hd95_px=2.0)) == "px"
+
+
+def test_a_structure_may_be_called_like_a_word_of_the_tables():
+    names = ["model", "low", "high", "p", "n", "estimate"]
+    study = SimpleNamespace(classes=[SimpleNamespace(name=c) for c in ("background", *names)])
+    matrix = np.diag([90, 4, 3, 2, 1, 5, 6]) + np.eye(7, k=1)
+    table = segmentation.by_reference(segmentation.confusion_table(matrix, study))
+    shown, _ = tables.readable(table)
+    assert shown.columns.tolist() == ["reference", "background", *names]
+    assert shown.loc[0, "p"] == "0.000" and shown["reference"].tolist()[1:] == names
+    scores = pd.DataFrame({"model": "qvum", "class": names, "metric": "Dice", "estimate": 0.5})
+    scores = scores.assign(estimand="per_patient", low=0.4, high=0.6)
+    shown, _ = tables.readable(more_statistics.dice_by_structure(scores, "patient"))
+    assert shown.columns.tolist() == ["network", *names] and shown.loc[0, "network"] == "Q-VUM"

@@ -152,7 +152,8 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
     the point, below 10.
 
     Bounds become one column; empty columns, and those with one value in all of several rows,
-    are left out (not from a cross table, whose columns have a name). note: what stands under
+    are left out (not from a cross table, whose columns have a name; those named "class" are
+    structures, and stay as they are). note: what stands under
     the table anyway, and need not be said twice.
     """
     if frame.empty:
@@ -160,7 +161,11 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
     unit = frame["unit"].iloc[0] if "unit" in frame and len(set(frame["unit"])) == 1 else None
     names = {"n": f"{unit}s", "n_units": f"{unit}s"} if unit in ("patient", "image") else {}
     shown, used = {}, {"unit"} if names else set()
+    structures = list(frame.columns[1:]) if frame.columns.name == "class" else []
     for column in frame.columns:
+        if column in structures:  # a name, whatever else it may mean
+            shown[str(column)] = _text("", frame[column], digits)
+            continue
         if column in used or (frame[column].isna() | (frame[column] == "")).all():
             continue
         cells, name = _text(column, frame[column], digits), names.get(column, words(column))

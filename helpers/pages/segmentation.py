@@ -280,7 +280,7 @@ def confusion_table(matrix: np.ndarray, study: Study) -> pd.DataFrame:
     listed = [c.name for c in study.classes]
     total = matrix.sum(axis=1, keepdims=True).astype(float)
     total[total == 0] = float("nan")
-    return pd.DataFrame(100 * matrix / total, index=listed, columns=listed)
+    return pd.DataFrame(100 * matrix / total, listed, pd.Index(listed, name="class"))
 
 
 def worst_confusion(table: pd.DataFrame) -> str:
