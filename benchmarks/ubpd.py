@@ -50,12 +50,13 @@ def by_patient(rows, model):
     return each.groupby("patient_id")["value"].mean().dropna()
 
 
-def said(values):
-    """'0.571 (0.430 to 0.710; 11 patients)': mean and t interval."""
+def said(values, lowest=0):
+    """'0.571 (0.430 to 0.710; 11 patients)': mean and t interval, within what the values can be."""
     n = len(values)
     half = distributions.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 4 else np.nan
     mean = values.mean()
-    return f"{mean:.3f} ({mean - half:.3f} to {mean + half:.3f}; {n} patients)"
+    low, high = max(mean - half, lowest), min(mean + half, 1)
+    return f"{mean:.3f} ({low:.3f} to {high:.3f}; {n} patients)"
 
 
 def one_network(rows, model, groups):
@@ -91,7 +92,7 @@ def gap(four, alone):
         fall = 100 * differences.mean() / both[0].mean()
         print(
             f"  {model_label(model)}, {len(seeds)} seed(s): alone minus four classes"
-            f" {said(differences)}: a fall by {fall:.0f} %"
+            f" {said(differences, -1)}: a fall by {fall:.0f} %"
         )
 
 

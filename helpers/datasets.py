@@ -42,8 +42,7 @@ class Arrays:
     index: pd.DataFrame
 
     def rows(self, fold: str, split: str) -> np.ndarray:
-        """Positions (int array) of a split: 'train', 'val', 'test' or 'external', in fold
-        'main' or 'cv1', 'cv2', …
+        """Positions of a split: 'train', 'val', 'test', 'external', in fold 'main', 'cv1', 'cv2', …
 
         In cross-validation fold k is the test set, the next fold (cyclically) the validation
         set.
@@ -170,8 +169,7 @@ def read_row(
 
 
 def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
-    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad
-    row.
+    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad row.
 
     data: the folder that the paths of images.csv are relative to. Writes images.npy, masks.npy
     (uint8 N×S×S), index.csv and check.json; the last appears only when all else is in place.
@@ -275,9 +273,7 @@ def spacing(index: pd.DataFrame) -> np.ndarray:
 
 
 def load(study: studies.Study) -> Arrays:
-    """The cached arrays of a study; StudyError says how to make them when they are missing or
-    of another size.
-    """
+    """The cached arrays of a study; StudyError where they are missing or of another size."""
     folder = study.run / "cache"
     if not (folder / "check.json").is_file():
         raise StudyError(

@@ -37,8 +37,8 @@ def _digest(path: Path, state: tuple[int, int]) -> str:
 
 @contextmanager
 def whole(path: Path | str) -> Iterator[Path]:
-    """A temporary name beside ``path`` with the same ending, moved into place when the block
-    ends well.
+    """A temporary name beside ``path``, of the same ending, moved into place if the block ends
+    well.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,16 +127,13 @@ def _cells(frame: "pd.DataFrame", change: Callable) -> "pd.DataFrame":
 
 
 def write_record(about: dict, made: Iterable[str], path: Path | str, base: Path | str) -> None:
-    """Write the record of a step as JSON: about, files (relative to ``base``, in order), of each
-    its size, its time and the digest of its bytes.
-    """
+    """Write a step's record: about, files (relative to ``base``), size, time and digest of each."""
     states = {name: [*_state(Path(base, name)), sha256(Path(base, name))] for name in made}
     write_json(about | {"files": list(made), "states": states}, path)
 
 
 def changed(record: Path | str, base: Path | str) -> list[str]:
-    """Files of a step's record that are gone or hold other bytes (list of str); the record itself
-    where it cannot be read.
+    """Files of a step's record that are gone or hold other bytes; itself where it cannot be read.
 
     A file of the same size and time is taken as it is; of any other the bytes are compared.
     """

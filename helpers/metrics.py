@@ -56,9 +56,7 @@ def confusion(prediction: np.ndarray, reference: np.ndarray, classes: int) -> np
 
 
 def counts_of(matrix: np.ndarray) -> np.ndarray:
-    """tp, fp, fn, tn of every class, int64 (classes, 4), from a confusion matrix (rows
-    reference).
-    """
+    """tp, fp, fn, tn of every class, int64 (classes, 4); rows of the matrix: reference."""
     matrix = np.asarray(matrix, dtype=np.int64)
     tp = np.diag(matrix)
     fp, fn = matrix.sum(0) - tp, matrix.sum(1) - tp
@@ -81,9 +79,7 @@ def _surface(mask: np.ndarray) -> np.ndarray:
 def _to_surfaces(
     prediction: np.ndarray, reference: np.ndarray, spacing: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances from each surface pixel of one binary mask to the other mask's surface, both
-    ways.
-    """
+    """Distances from each surface pixel of a binary mask to the other's surface, both ways."""
     either = prediction | reference
     # distances between two masks need only the box that holds both: an exact shortcut
     rows, cols = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
@@ -109,8 +105,7 @@ def boundary(
     spacing: Sequence[float] = (1.0, 1.0),
     tolerances: Sequence[float] = (),
 ) -> tuple[float, ...]:
-    """HD95, ASSD and the normalised surface Dice at each tolerance of two binary masks (H, W), all
-    from one pass over their outlines.
+    """HD95, ASSD and normalised surface Dice at each tolerance of two binary masks (H, W).
 
     Surface: mask pixels with a 4-neighbour outside. HD95 is the larger of the two directed 95th
     percentiles, ASSD the mean over the surface pixels of both masks, NSD the share of them within
@@ -146,9 +141,7 @@ def surface_dice(
 
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with every ratio of ``RATIOS`` added from its columns tp, fp, fn, tn; 0/0 is
-    NaN (``POLICY``).
-    """
+    """The frame with every ratio of ``RATIOS``, from tp, fp, fn, tn; 0/0 is NaN (``POLICY``)."""
     added = {}
     for name, (top, bottom) in RATIOS.items():
         denominator = bottom(frame).to_numpy(float)
@@ -166,17 +159,14 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def pooled(frame: pd.DataFrame, by: Sequence[str] = ("model", "class")) -> pd.DataFrame:
-    """Micro metrics: counts summed over images within each group, then divided once. One row a
-    group.
-    """
+    """Micro metrics, a row a group: counts summed over images, then divided once."""
     return scores(frame.groupby(list(by), sort=False, observed=True)[COUNTS].sum().reset_index())
 
 
 def overall(
     frame: pd.DataFrame, by: Sequence[str] = ("model",), background: bool = True
 ) -> pd.DataFrame:
-    """Means over classes of the pooled metrics, as Table 3 of the Q-VUM paper: mIoU, mPA, Dice,
-    accuracy.
+    """Means over classes of pooled metrics, as Q-VUM's Table 3: mIoU, mPA, Dice, accuracy.
 
     by: grouping columns ("image_id" among them gives the per-image values that the paper's
     tests use). background: counted as a class, as the paper did (networks.md 6.1); False gives
@@ -201,8 +191,7 @@ def per_image(frame: pd.DataFrame) -> pd.DataFrame:
 def per_patient(
     frame: pd.DataFrame, by: Sequence[str] = ("model", "class", "patient_id")
 ) -> pd.DataFrame:
-    """Macro metrics: the mean over a patient's images of the per-image scores; one row a
-    patient.
+    """Macro metrics, a row a patient: the mean over a patient's images of the per-image scores.
 
     Column ``images`` counts the rows that went in, ``undefined`` those without a Dice
     (``POLICY``).
@@ -221,8 +210,7 @@ def rows(
     classes: Sequence,
     spacing_mm: np.ndarray | tuple[float, float] | float | None = None,
 ) -> pd.DataFrame:
-    """The per-image rows of one image: DataFrame with class, tp, fp, fn, tn, hd95_px, assd_px,
-    hd95_mm, assd_mm.
+    """The rows of one image: class, tp, fp, fn, tn, hd95_px, assd_px, hd95_mm, assd_mm.
 
     prediction, reference: uint8 (H, W); classes: the study's; spacing_mm: size of an evaluated
     pixel, (row, column) or one number for both; NaN or None where unknown.

@@ -39,9 +39,7 @@ def now() -> str:
 
 
 def code_version() -> str:
-    """The commit, with '+changes' where tracked files differ from it; 'unknown' outside a git
-    checkout.
-    """
+    """The commit, with '+changes' where tracked files differ; 'unknown' outside a checkout."""
     try:
         run = [
             subprocess.run(
@@ -105,9 +103,7 @@ def record(study: Any, **more: Any) -> dict:
 
 
 def made(*paths: Path | str) -> None:
-    """Note files that a notebook wrote, for the record that its runner keeps (does nothing outside
-    of one).
-    """
+    """Note files that a notebook wrote, for its runner's record; outside of one nothing."""
     if log := os.environ.get("STUDY_MADE"):
         with open(log, "a", encoding="utf-8") as file:
             file.writelines(f"{path}\n" for path in paths)

@@ -23,9 +23,7 @@ def folder(study: Study, model: str, fold: str, seed: int) -> Path:
 
 
 def predictions(study: Study, model: str, seed: int, fold: str = "main") -> np.ndarray:
-    """What a network drew on every image, uint8 (N, H, W) in the order of the cached images (fold
-    'main').
-    """
+    """What a network drew on every image, uint8 (N, H, W) in the order of the cached images."""
     path = folder(study, model, fold, seed) / "predictions.npy"
     if not path.is_file():
         raise StudyError(f"{path}: no predictions yet; run `make study STUDY={study.name}` first")
@@ -51,9 +49,7 @@ def save_result(frame: pd.DataFrame, study: Study, name: str) -> None:
 
 
 def result(study: Study, name: str, page: str) -> pd.DataFrame:
-    """Read what a page left by :func:`save_result`. page: the notebook that makes it, named in the
-    StudyError where the file is missing.
-    """
+    """Read what the notebook ``page`` left by :func:`save_result`; StudyError where it is gone."""
     path = study.run / "results" / f"{name}.csv"
     if not path.is_file():
         raise StudyError(

@@ -135,9 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_csv(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
-    """A CSV under a pandera schema, all cells as text unless the schema coerces; every problem with
-    its row.
-    """
+    """A CSV under a schema, cells as text unless it coerces; every problem with its row."""
     try:
         frame = files.read_csv(path, dtype=str)
     except FileNotFoundError:

@@ -59,9 +59,7 @@ class Class:
 
 @dataclass(frozen=True)
 class Study:
-    """A validated study under one protocol. spec: the protocol with defaults; models: one dict a
-    network.
-    """
+    """A validated study under one protocol. spec: the protocol, whole; models: a dict a network."""
 
     name: str
     title: str
@@ -97,9 +95,7 @@ class Study:
         return self.classes[1:]
 
     def model(self, name: str) -> dict:
-        """The resolved training settings of one network (dict); StudyError when the protocol has
-        none.
-        """
+        """The resolved training settings of one network; StudyError when the protocol has none."""
         for spec in self.models:
             if spec["name"] == name:
                 return spec
@@ -121,9 +117,7 @@ class Study:
         ]
 
     def training(self, model: str, fold: str) -> dict:
-        """The settings of one training: the network's, with the cross-validation's changes in its
-        folds.
-        """
+        """The settings of one training: the network's, in folds changed by cross_validation."""
         spec = dict(self.model(model))
         if fold != "main":
             cv = self.spec["cross_validation"]
@@ -171,9 +165,7 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
 
 
 def load(name: str, protocol: str = "quick") -> Study:
-    """Read and validate data_manifest/<name>/study.yml under one protocol; StudyError lists every
-    problem.
-    """
+    """Read and validate a study.yml under one protocol; StudyError lists every problem."""
     if not re.fullmatch(NAME, name):
         raise StudyError(f"STUDY={name!r}: a study's name has letters, digits, _ . - only")
     path = ROOT / "data_manifest" / name / "study.yml"
@@ -229,8 +221,8 @@ def _divided(frame: pd.DataFrame, split: dict, path: Path) -> pd.DataFrame:
 
 
 def images(study: Study) -> pd.DataFrame:
-    """images.csv of a study, validated: DataFrame in file order, without excluded rows, under the
-    protocol's subset and split.
+    """images.csv, validated, in file order: who is not excluded, under the protocol's subset and
+    split.
 
     Columns as in ``IMAGES``; pixel_spacing_mm float (NaN unknown), everything else text (NaN
     unknown).
@@ -275,9 +267,7 @@ def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
 
 
 def patients(study: Study) -> pd.DataFrame | None:
-    """patients.csv (validated DataFrame, excluded people included), or None where the study has
-    none.
-    """
+    """patients.csv, excluded people included, or None where the study has none."""
     path = study.root / "patients.csv"
     return read_csv(path, PATIENTS) if path.exists() else None
 

@@ -33,7 +33,12 @@ CHOICES = {
     "focal": "focal loss beside Dice, instead of Dice alone",
     "dice": "Dice loss beside focal, instead of focal alone",
     "augmentation": "training images changed at random, instead of the same ones every time",
+    "slow_encoder": "pretrained encoder that learns at a share of the rate, not at the whole",
+    "ema": "mean of the weights over steps, instead of the last step's",
+    "mirrored": "mean of the answers to the image and to its mirror image, instead of the first",
 }
+#: what a choice is where the protocol does not make it
+SHARE, DECAY = 0.1, 0.99
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ def variants(
     weights = spec["encoder_weights"]
     loss, frozen = losses.resolve(spec["loss"]), freeze_epochs or max(1, spec["epochs"] // 2)
     for choice in choices:
-        if choice in ("pretrained", "frozen") and not catalogue.entry(spec["name"]).pretrained:
+        encoder = choice in ("pretrained", "frozen", "slow_encoder")
+        if encoder and not catalogue.entry(spec["name"]).pretrained:
             left_out.append(f"{choice}: {spec['name']} has no encoder that could be pretrained")
         elif choice == "pretrained" and weights != "none":
             pair(choice, True, encoder_weights="none", freeze_epochs=0)
@@ -90,6 +96,17 @@ def variants(
             made["with pretrained"] = spec | {"encoder_weights": "imagenet"}
             made["with pretrained, frozen"] = made["with pretrained"] | {"freeze_epochs": frozen}
             pairs.append(Pair(choice, "with pretrained, frozen", "with pretrained"))
+        elif choice == "slow_encoder" and weights == "none":
+            left_out.append("slow_encoder: this training's encoder starts from no weights")
+        elif choice == "slow_encoder":
+            share = spec["optimiser"].get("encoder_lr", 1)
+            rate = 1 if share != 1 else SHARE
+            pair(choice, share != 1, optimiser=spec["optimiser"] | {"encoder_lr": rate})
+        elif choice == "ema":
+            pair(choice, spec["ema"] > 0, ema=0 if spec["ema"] else DECAY)
+        elif choice == "mirrored":
+            has = spec["options"].get("mirrored", False)
+            pair(choice, has, options=spec["options"] | {"mirrored": not has})
         elif choice == "class_weights":
             pair(choice, spec["class_weights"], class_weights=not spec["class_weights"])
         elif choice == "augmentation" and spec["augmentation"]:

@@ -8,6 +8,7 @@ correction for ties.
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,7 @@ def against_reference(table: pd.DataFrame, draws: int, seed: int) -> pd.DataFram
     return out.assign(p_adjusted=adjusted(out["p"]))
 
 
-def kappa(confusion: np.ndarray) -> np.ndarray:
+def kappa(confusion: np.ndarray) -> Any:
     """Weighted kappa, quadratic weights, of confusion matrices, float (…, K, K) → (…): 1 perfect, 0
     as by chance; NaN where both readers gave one and the same grade throughout.
     """

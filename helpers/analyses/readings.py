@@ -136,8 +136,8 @@ def staple(masks: np.ndarray, classes: int) -> np.ndarray:
 
 
 def compare(
-    first: Sequence[np.ndarray],
-    second: Sequence[np.ndarray],
+    first: np.ndarray | Sequence[np.ndarray],
+    second: np.ndarray | Sequence[np.ndarray],
     classes: Sequence[studies.Class],
     index: pd.DataFrame,
 ) -> pd.DataFrame:

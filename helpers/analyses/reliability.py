@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import nn
 
 from helpers import metrics
-from helpers.models import clip_length, inference
+from helpers.models import inference
 from helpers.studies import Class
 
 #: what is done to the test images → its levels; 0 (depth: 1) is the image as recorded
@@ -41,17 +41,8 @@ def probabilities(
     """Softmax of every pixel, float32 (N, classes, H, W). images: uint8 (N, H, W); norm: as
     recorded in training; bf16: as results are scored (``inference.has_bf16``).
     """
-    device = next(network.parameters()).device
-    batch = max(1, batch // clip_length(network)) * clip_length(network)
-    network.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(images), batch):
-            part = torch.from_numpy(np.array(images[start : start + batch]))[:, None].to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                logits = network(inference.prepare(part, norm))
-            parts.append(logits.float().softmax(1).cpu().numpy())
-    return np.concatenate(parts)
+    found = inference.logits(network, torch.from_numpy(np.array(images)), norm, batch, bf16)
+    return np.concatenate([logits.float().softmax(1).cpu().numpy() for logits in found])
 
 
 def calibration(

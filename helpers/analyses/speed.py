@@ -7,6 +7,7 @@ quartiles; a CUDA device also times itself by events. The precision is the one t
 scored in: bfloat16 where the device is faster with it, else float32.
 """
 
+import itertools
 import math
 import time
 import weakref
@@ -36,6 +37,10 @@ TIMED = (
     " (quartiles) of single, synchronised repeats after warm-up. First call: the very first one,"
     " compilation included where there is any."
 )
+
+
+#: times of a batch: median, quartiles, and what one in 20 and one in 100 exceeds
+MS = ("ms_median", "ms_q25", "ms_q75", "ms_p95", "ms_p99")
 
 
 class _Count(TorchDispatchMode):
@@ -203,9 +208,9 @@ def timings(
     times.
 
     network: on ``device``, eval mode; images: uint8 N×H×W on the processor; norm: mean and SD after
-    division by 255. Returns first_call_s, repeats, warm_up and, for the batch, ms_median, ms_q25,
-    ms_q75; on CUDA also device_ms, the median by the device's own clock, and peak_MiB, everything
-    it held at once, weights included (elsewhere None).
+    division by 255. Returns first_call_s, repeats, warm_up and, for the batch, ``MS``; on CUDA also
+    device_ms, the median by the device's own clock, and peak_MiB, everything it held at once,
+    weights included (elsewhere None).
     """
     device = torch.device(device)
     cuda = device.type == "cuda"
@@ -219,19 +224,11 @@ def timings(
     times, began = [], time.perf_counter()
     while len(times) < least or time.perf_counter() - began < seconds:
         times.append(once())
-    low, median, high = (
-        float(v) * 1000 for v in np.percentile([wall for wall, _ in times], [25, 50, 75])
-    )
-    return {
-        "first_call_s": first,
-        "warm_up": warm_up,
-        "repeats": len(times),
-        "ms_median": median,
-        "ms_q25": low,
-        "ms_q75": high,
-        "device_ms": float(np.median([own for _, own in times])) * 1000 if cuda else None,
-        "peak_MiB": torch.cuda.max_memory_allocated(device) / 2**20 if cuda else None,
-    }
+    wall, own = (1000 * np.array(each) for each in zip(*times, strict=True))
+    found: dict = {"first_call_s": first, "warm_up": warm_up, "repeats": len(times)}
+    found |= dict(zip(MS, np.percentile(wall, [50, 25, 75, 95, 99]).tolist(), strict=True))
+    found["device_ms"] = float(np.median(own)) if cuda else None
+    return found | {"peak_MiB": torch.cuda.max_memory_allocated(device) / 2**20 if cuda else None}
 
 
 def measure(
@@ -277,25 +274,10 @@ def measure(
                 network, images, device, precision=precision, seconds=seconds, least=least
             )
             fps = 1000 * batch / row["ms_median"]
-            per_image = {
-                k: v / batch
-                for k in ("ms_median", "ms_q25", "ms_q75", "device_ms")
-                if (v := row.pop(k))
-            }
-            rows.append(
-                {
-                    "model": name,
-                    "device": str(device),
-                    "data": data,
-                    "batch": batch,
-                    "size_px": size,
-                    "fps": fps,
-                    **per_image,
-                    "precision": precision,
-                    "compiled": compiled,
-                    **row,
-                }
-            )
+            row |= {k: row[k] / batch for k in (*MS, "device_ms") if row[k] is not None}
+            about = {"model": name, "device": str(device), "data": data, "batch": batch}
+            about |= {"size_px": size, "fps": fps, "precision": precision, "compiled": compiled}
+            rows.append(about | row)
             if fps < 1.05 * best:
                 break
             best = max(best, fps)
@@ -315,20 +297,14 @@ def compare(
 
     networks: dicts with name, channels and options; compiled: also with torch.compile.
     """
-    rows = []
-    for device, _ in devices():
-        for m in networks:
-            for how in [False, True] if compiled else [False]:
-                rows += measure(
-                    m["name"],
-                    m["channels"],
-                    classes,
-                    size,
-                    device,
-                    real=real,
-                    batches=batches,
-                    seconds=seconds,
-                    compiled=how,
-                    **m["options"],
-                )
+    rows, hows = [], [False, True] if compiled else [False]
+    for (device, _), m, how in itertools.product(devices(), networks, hows):
+        rows += measure(
+            *(m["name"], m["channels"], classes, size, device),
+            real=real,
+            batches=batches,
+            seconds=seconds,
+            compiled=how,
+            **m["options"],
+        )
     return pd.DataFrame(rows)

@@ -74,14 +74,12 @@ def class_colours(study: Study) -> dict[str, str]:
 
 
 def two_people(study: Study) -> str:
-    """Who the raters of a study are: of a synthetic one no people, but rules that stand for
-    them.
-    """
+    """Who the raters of a study are: of a synthetic one they are no people."""
     return "two simulated raters" if study.synthetic else "two people"
 
 
 def overlay(
-    image: np.ndarray, mask: np.ndarray, study: Study, alpha: float = 0.45, contour: bool = False
+    image: np.ndarray, mask: np.ndarray, study: Any, alpha: float = 0.45, contour: bool = False
 ) -> np.ndarray:
     """The grey image with classes drawn over it in their colours; float RGB (H, W, 3) in 0…1.
 
@@ -127,9 +125,7 @@ class Saved:
 
 
 def save(fig: Figure, study: Study, name: str) -> Saved:
-    """Write runs/<study>/figures/<name>.svg and .png; returns it as :class:`Saved`, which a
-    notebook shows.
-    """
+    """Write runs/<study>/figures/<name>.svg and .png; what a notebook shows of it."""
     folder = study.run / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
@@ -147,8 +143,7 @@ def save_table(
     digits: int = 3,
     columns: Sequence[str] | None = None,
 ) -> Styler:
-    """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler for reading
-    (:mod:`helpers.figures.tables`).
+    """Write runs/<study>/tables/<name>.csv with every digit; its reading form (``tables``).
 
     note: printed under the table (definitions, policy, assumptions), before what all rows share and
     a footnote for each network that is a reconstruction. Bounds stand in one column; P values as

@@ -36,9 +36,7 @@ def learning(history: pd.DataFrame, kept: int, model: str) -> Figure:
 
 
 def risk_coverage(curve: pd.DataFrame, model: str) -> Figure:
-    """Mean error of the images that the network keeps, against how many it keeps. curve: of
-    ``reliability.risk_coverage``.
-    """
+    """Mean error of the images that the network keeps, against how many it keeps."""
     fig, ax = plt.subplots(figsize=(figures.COLUMN * 1.3, 2.6))
     kept, colour = 100 * curve["coverage"], figures.model_colour(model)
     ax.plot(kept, curve["risk"], color=colour, label="by its own doubt")
@@ -50,9 +48,7 @@ def risk_coverage(curve: pd.DataFrame, model: str) -> Figure:
 
 
 def calibration(table: pd.DataFrame, study: Study) -> Figure:
-    """What is true against what the network says, a line a structure. table: of
-    ``reliability.calibration``.
-    """
+    """What is true against what the network says, a line a structure."""
     fig, ax = plt.subplots(figsize=(figures.COLUMN * 1.3, 2.8))
     ax.plot([0, 1], [0, 1], color="#999999", ls="--", lw=1)
     for c in study.foreground:

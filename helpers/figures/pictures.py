@@ -68,9 +68,7 @@ def contours(
     dice: pd.Series,
     columns: int = 4,
 ) -> Figure:
-    """A figure of images with the reference outlined in white and the prediction in the class
-    colours.
-    """
+    """Images with the reference outlined in white, the prediction in the class colours."""
     rows = -(-len(image_ids) // columns)
     side = figures.PAGE / columns
     fig, axes = plt.subplots(

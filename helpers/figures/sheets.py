@@ -20,9 +20,7 @@ if TYPE_CHECKING:  # datasets bring the readers of every image format
 
 
 def choose(index: pd.DataFrame, count: int, seed: int = 1) -> list[int]:
-    """Positions (list of int) for a contact sheet: as many different patients as possible,
-    seeded.
-    """
+    """Positions for a contact sheet, seeded: as many different patients as possible."""
     order = np.random.default_rng(seed).permutation(len(index))
     units = index["patient_id"].fillna(index["image_id"]).to_numpy(object)[order]
     turn = (
@@ -61,9 +59,7 @@ def sheet(
 
 
 def pairs(arrays: "Arrays", study: Study, evidence: pd.DataFrame, count: int = 6) -> Figure:
-    """The first rows of a near-duplicate report (``helpers.leakage.near_duplicates``), image
-    above its other.
-    """
+    """The first rows of ``leakage.near_duplicates``, an image above its other."""
     where = {name: k for k, name in enumerate(arrays.index["image_id"])}
     shown = evidence.head(count)
     top = [where[i] for i in shown["image_id"]]

@@ -26,9 +26,7 @@ def _text(row: pd.Series, what: str) -> str:
 
 
 def flow_chart(flow: pd.DataFrame, width: float = 6.8) -> Figure:
-    """Who was assessed, excluded (with reasons) and included, and where they went; `flow` from
-    cohort.flow.
-    """
+    """Who was assessed, excluded and why, included, and where they went; of ``stats.flow``."""
     rows = {stage: part for stage, part in flow.groupby("stage", sort=False)}
     reasons = rows.get("excluded", flow.iloc[:0])
     fig, axes = plt.subplots(figsize=(width, 3.4 + 0.13 * len(reasons)))
@@ -167,9 +165,7 @@ def strips(
 
 @contextmanager
 def _steady() -> Iterator[None]:
-    """The same scatter of points every time: seaborn draws it from numpy's global state, which is
-    put back as it was.
-    """
+    """The same scatter every time: seaborn draws it from numpy's global state, put back after."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
@@ -179,9 +175,7 @@ def _steady() -> Iterator[None]:
 
 
 def tukey(table: pd.DataFrame, width: float = 6.8) -> Figure:
-    """Figure 4: Tukey's pairwise differences with adjusted 95 % intervals, a panel an indicator
-    (column metric).
-    """
+    """Figure 4: Tukey's differences with adjusted 95 % intervals, a panel a metric."""
     return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric", width=width)
 
 
@@ -303,9 +297,7 @@ def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8) -> 
 
 
 def power(table: pd.DataFrame, goal: float = 0.8, width: float = 6.8) -> Figure:
-    """Power against patients, a line a number of images each, a panel a true difference; from
-    planning.power_table.
-    """
+    """Power against patients, a line a number of images each, a panel a true difference."""
     differences = list(dict.fromkeys(table["difference"]))
     fig, panels = plt.subplots(
         1, len(differences), figsize=(width, 2.6), sharey=True, squeeze=False

@@ -49,9 +49,7 @@ def scores(
 
 
 def confusion(table: pd.DataFrame) -> Figure:
-    """What the pixels of each class were drawn as, in percent. table: index the reference's class,
-    columns the drawn one.
-    """
+    """What the pixels of each class (row) were drawn as (column), in percent."""
     names = [str(name).replace("_", " ") for name in table]
     side = min(figures.PAGE, 1.6 + 0.75 * len(table))
     fig, ax = plt.subplots(figsize=(side, 0.75 * side))
@@ -89,8 +87,7 @@ def failures(study: Study, scored: pd.DataFrame, acceptable: float) -> Figure:
 
 
 def areas(study: Study, areas: pd.DataFrame, limits: pd.DataFrame) -> Figure:
-    """Difference of areas against the reference, a panel a structure, a dot an image; dashed: bias
-    and limits of agreement.
+    """Difference of areas against the reference, a panel a structure; dashed: bias and limits.
 
     areas: of ``stats.areas`` with column class; limits: of ``stats.bland_altman`` with class.
     """

@@ -90,9 +90,7 @@ WORDS = {
 
 
 def network(name: str) -> str:
-    """How a network is written in figures and tables, 'qvum' → 'Q-VUM'; any other word as it
-    is.
-    """
+    """How a network is written, 'qvum' → 'Q-VUM'; any other word as it is."""
     return (
         catalogue.label(name)
         if name in catalogue.ENTRIES or str(name).startswith("smp:")
@@ -205,9 +203,7 @@ def _range(frame: pd.DataFrame, low: str, high: str, digits: int) -> pd.Series:
 
 
 def _places(values: pd.Series, digits: int) -> int:
-    """Digits after the point that suit a column of numbers: none for counts, fewer from 10, 100
-    and 1000 on.
-    """
+    """Digits after the point of a column: none for counts, fewer from 10, 100 and 1000 on."""
     whole = pd.api.types.is_integer_dtype(values) or (
         values.abs().max() >= 1 and (values.dropna() % 1 == 0).all()
     )

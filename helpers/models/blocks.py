@@ -86,9 +86,7 @@ enlarge = partial(F.interpolate, scale_factor=2, mode="bilinear", align_corners=
 
 
 def encode(images: torch.Tensor, blocks: Iterable[nn.Module]) -> list[torch.Tensor]:
-    """The map of every level (list, finest first): each block reads the one before it, halved by
-    max-pooling.
-    """
+    """The map of every level, finest first: each block reads the one before it, max-pooled."""
     maps = []
     for block in blocks:
         maps.append(block(F.max_pool2d(maps[-1], 2) if maps else images))

@@ -51,9 +51,7 @@ class Residual(nn.Module):
 
 
 class AMD(nn.Module):
-    """Down-sampling by 2: three dilated branches, weighed per channel by their own global mean,
-    plus a mean path.
-    """
+    """Halves: three dilated branches, weighed per channel by their global mean, and a mean path."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -126,9 +124,7 @@ class ERMHA(nn.Module):
 
 
 class AEH(nn.Module):
-    """Up-sampling by 2, joined with the skip: transposed plus bilinear path, channel then spatial
-    attention.
-    """
+    """Doubles and joins the skip: transposed plus bilinear path, channel then spatial attention."""
 
     def __init__(self, channels: int, enhance: bool, basa: bool) -> None:
         super().__init__()

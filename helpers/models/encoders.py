@@ -89,9 +89,7 @@ def _files(encoder_weights: str, architecture: str) -> list[Path]:
 
 
 def _read(file: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """The wanted tensors (name to shape) of one safetensors file; StudyError names the first that
-    does not fit.
-    """
+    """The wanted tensors (name to shape) of a file; StudyError names the first that is amiss."""
     try:
         with safetensors.safe_open(str(file), framework="pt") as stored:
             names = set(stored.keys())

@@ -31,9 +31,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def normalisation(spec: dict, images: np.ndarray) -> dict:
-    """Mean and standard deviation (two lists, one number a channel) and their origin. images:
-    training only, uint8.
-    """
+    """Mean and standard deviation a channel, and their origin. images: training only, uint8."""
     kind, channels = spec["normalise"], spec["channels"]
     if kind == "none":
         return {"kind": kind, "mean": [0.0] * channels, "std": [1.0] * channels}

@@ -75,9 +75,7 @@ def load(folder: Path | str, device: torch.device | str | None = None) -> Predic
 
 
 def _classes(record: dict) -> tuple[studies.Class, ...]:
-    """The classes of the study the network was trained on; plain colours where its manifest is gone
-    or changed.
-    """
+    """The classes of the study it was trained on; plain colours where its manifest is gone."""
     try:
         found = studies.load(record["study"], record["protocol"]).classes
     except StudyError:

@@ -94,9 +94,7 @@ class Model(Network):
     def to(
         self, *arguments: Any, memory_format: torch.memory_format | None = None, **options: Any
     ) -> Self:
-        """As torch's; a memory format goes to the 2-D convolutions alone, 3-D ones have none of
-        that name.
-        """
+        """As torch's; a memory format goes to the 2-D convolutions alone, 3-D ones have none."""
         super().to(*arguments, **options)
         for module in self.modules() if memory_format is not None else ():
             if isinstance(module, nn.Conv2d):
@@ -115,8 +113,8 @@ class Model(Network):
         return frames.unflatten(0, (-1, self.clip_length))
 
     def _run(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mask logits (clips·T, objects, h/4, w/4) and the decoder's outputs (layers, clips,
-        T·objects, width).
+        """Mask logits (clips·T, objects, h/4, w/4), decoder outputs (layers, clips, T·objects,
+        width).
         """
         frames = self._clips(images).flatten(0, 1)
         steps = self.clip_length

@@ -37,9 +37,7 @@ class StageNorm(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Residual network, N×C×H×W to its four stages' maps at 1/4 … 1/32, tensors named as in
-    torchvision.
-    """
+    """Residual network, N×C×H×W to four stages' maps at 1/4 … 1/32, named as in torchvision."""
 
     def __init__(self, in_channels: int, name: str) -> None:
         super().__init__()
@@ -74,9 +72,7 @@ class Backbone(nn.Module):
 def position_code(
     steps: int, height: int, width: int, channels: int, like: torch.Tensor
 ) -> torch.Tensor:
-    """Sine code of (t, y, x), a third of the channels each, positions scaled to 2π, temperature
-    10⁴: T×H×W×C.
-    """
+    """Sine code of (t, y, x), T×H×W×C, a third of C each, scaled to 2π, temperature 10⁴."""
     each = channels // 3
     axis = torch.arange(each, device=like.device)
     rate = 10000 ** (2 * (axis // 2) / each)
@@ -92,9 +88,7 @@ def position_code(
 
 
 class Layer(nn.Module):
-    """Transformer layer, normalised after each part; with ``cross`` it also reads the encoder's
-    memory.
-    """
+    """Transformer layer, normalised after each part; ``cross``: it reads the encoder's memory."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float, cross: bool) -> None:
         super().__init__()
@@ -122,9 +116,7 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Encoder and decoder of ``layers`` each (post-norm); every decoder output is normalised
-    and returned.
-    """
+    """Encoder and decoder of ``layers`` each; every decoder output, normalised, is returned."""
 
     def __init__(self, width: int, heads: int, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -151,9 +143,7 @@ class Transformer(nn.Module):
 
 
 class AttentionMaps(nn.Module):
-    """Where each query looks in its frame: softmax over heads and positions together (Carion
-    2020).
-    """
+    """Where each query looks in its frame: softmax over heads and positions (Carion 2020)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -209,9 +199,7 @@ class DeformableConv(nn.Module):
 
 
 class MaskHead(nn.Module):
-    """Feature pyramid from a frame's memory and each query's maps to features at 1/4 (width/16
-    channels).
-    """
+    """Feature pyramid: memory and each query's maps to features at 1/4 (width/16 channels)."""
 
     def __init__(self, joined: int, width: int, pyramid: Sequence[int]) -> None:
         super().__init__()
@@ -265,9 +253,7 @@ class TimeHead(nn.Module):
 
 
 def detection_targets(target: torch.Tensor, objects: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Per frame and class: present (bool F×K) and its box as centre and size in fractions
-    (F×K×4), 0 if absent.
-    """
+    """Per frame and class: present (F×K), its box as centre and size in fractions, or 0."""
     masks = torch.stack([target == k + 1 for k in range(objects)], 1)
     boxes = []
     for dim, length in ((3, target.shape[2]), (2, target.shape[1])):

@@ -13,9 +13,7 @@ from helpers.models.blocks import Network
 
 
 class Model(Network):
-    """architecture: '<architecture>/<encoder>'; options go to the library's constructor. Padded to
-    multiples of 32.
-    """
+    """architecture: '<architecture>/<encoder>'; options go to the library's constructor."""
 
     stride = 32
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 from IPython.display import Markdown, display
-from pandas.io.formats.style import Styler
 
 from helpers import figures, files, stats, studies
 from helpers.errors import NotComputable, StudyError
@@ -65,9 +64,7 @@ class Page:
 
     @cached_property
     def arrays(self) -> Any:
-        """The cached images, masks and index (datasets.Arrays); the NotComputable in their place
-        where the run was laid out from kept numbers.
-        """
+        """The cached arrays; a NotComputable where the run was laid out from kept numbers."""
         if (self.study.run / KEPT).is_file():
             return NotComputable(NEEDS_IMAGES.format(study=self.study.name))
         from helpers import datasets  # readers of every image format, which numbers alone need not
@@ -117,12 +114,10 @@ class Page:
         except NotComputable as reason:
             return reason
 
-    def say(
-        self, text: str | Callable | NotComputable, *given: Any, **options: Any
-    ) -> Markdown | None:
-        """Markdown: a text, or a function of results that gives one (asked as in ``ask``)."""
+    def say(self, text: str | Callable | NotComputable, *given: Any, **options: Any) -> None:
+        """Show Markdown: a text, or what a function says of results (asked as in ``ask``)."""
         text = self.ask(text, *given, **options) if callable(text) else text
-        return self._why(text) if isinstance(text, NotComputable) else Markdown(text)
+        self._why(text) if isinstance(text, NotComputable) else display(Markdown(text))
 
     def keep(self, name: str, frame: pd.DataFrame | NotComputable) -> None:
         """Write a table without showing it; nothing where there is none."""
@@ -130,32 +125,37 @@ class Page:
             figures.save_table(frame, self._place, name)
 
     def table(
-        self, name: str, frame: pd.DataFrame | NotComputable, **options: Any
-    ) -> Styler | Markdown | None:
+        self,
+        name: str,
+        frame: pd.DataFrame | Callable | NotComputable,
+        *given: Any,
+        note: str = "",
+        digits: int = 3,
+        columns: list[str] | None = None,
+        **options: Any,
+    ) -> None:
         """Write and show a table (``figures.save_table``), or say why there is none.
 
-        name: of the CSV; frame: a DataFrame, or the NotComputable in its place.
+        name: of the CSV; frame: a DataFrame, or a function that gives one (asked as in ``ask``).
         """
+        frame = self.ask(frame, *given, **options) if callable(frame) else frame
         if isinstance(frame, NotComputable):
             return self._why(frame)
-        return figures.save_table(frame, self._place, name, **options)
+        display(figures.save_table(frame, self._place, name, note, digits, columns))
 
-    def figure(
-        self, name: str, draw: Callable, *given: Any, **options: Any
-    ) -> figures.Saved | Markdown | None:
+    def figure(self, name: str, draw: Callable, *given: Any, **options: Any) -> None:
         """Write and show the figure that ``draw(*given, **options)`` makes, or say why not."""
         fig = self.ask(draw, *given, **options)
         if isinstance(fig, NotComputable):
             return self._why(fig)
-        return figures.save(fig, self._place, name)
+        display(figures.save(fig, self._place, name))
 
-    def _why(self, reason: NotComputable) -> Markdown | None:
-        """The reason as Markdown, the first time that this page gives it; nothing from then on."""
+    def _why(self, reason: NotComputable) -> None:
+        """Show the reason, the first time that this page gives it."""
         text = sentence(reason)
-        if text in self._reasons:
-            return None
-        self._reasons.add(text)
-        return Markdown(text)
+        if text and text not in self._reasons:
+            self._reasons.add(text)
+            display(Markdown(text))
 
 
 def sentence(reason: Exception) -> str:
@@ -165,9 +165,7 @@ def sentence(reason: Exception) -> str:
 
 
 def _settings(declared: dict, changed: dict) -> tuple[dict, dict]:
-    """(what replaces study.yml's statistics, the other changed parameters); those that are as
-    declared are in neither.
-    """
+    """(what replaces study.yml's statistics, other parameters), those as declared left out."""
     changed = dict(changed)
     unit, test = changed.pop("unit", ""), changed.get("test", "")
     if unit and unit not in UNIT_TESTS:

@@ -22,8 +22,7 @@ SAID = {
 
 
 def settings(study: Study, model: str = "", epochs: int = 0) -> dict:
-    """The settings of the training that is taken apart: of `model`, or of the network that the
-    protocol cross-validates, its fastest, else of the headline network.
+    """The settings of the training that is taken apart: of ``model``, else of a fast network.
 
     A network that the protocol does not train takes the settings of its first one, unpretrained.
     """

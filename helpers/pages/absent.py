@@ -62,8 +62,8 @@ def _size(row: Any) -> str:
 
 
 def of_networks(rows: pd.DataFrame, class_: str, sides: pd.Series | None = None) -> str:
-    """Where each network drew what is not there, Markdown list. rows: of several networks; class_:
-    a structure, or a mean over several; sides: of :func:`sides`, None where unknown.
+    """Where each network drew what is not there, Markdown list. class_: or a mean over several;
+    sides: of :func:`sides`, None where unknown.
     """
     several = class_ in (stats.ALL, stats.FOREGROUND)
     own = rows if several else rows[rows["class"] == class_]
@@ -77,8 +77,6 @@ def of_networks(rows: pd.DataFrame, class_: str, sides: pd.Series | None = None)
 
 
 def of_structure(found: pd.DataFrame, class_: str) -> str:
-    """The same of one network and structure, a sentence; '' where every image shows it. found: of
-    ``outlines.found`` by class.
-    """
+    """The same of one network and structure (of ``outlines.found``), a sentence or ''."""
     row = next(found[found["class"] == class_].itertuples())
     return f"{words(class_)} was {drawn(row)}." if row.absent else ""

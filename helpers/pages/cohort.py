@@ -27,9 +27,7 @@ WITHOUT_PATIENTS = (
 
 
 def in_words(flow: pd.DataFrame, images: pd.DataFrame, note: str = "") -> str:
-    """Who was studied, Markdown. flow: of ``stats.flow``; images: of images.csv; note: of
-    study.yml, printed below.
-    """
+    """Who was studied, Markdown. flow: of ``stats.flow``; note: of study.yml."""
     counts = flow[flow["stage"] != "excluded"].set_index("stage")
     counts = counts[["patients", "images"]].astype("Int64")
     people, total = counts["patients"], counts.loc["included", "images"]
@@ -74,9 +72,7 @@ def _shared_in_words(count: int) -> str:
 
 
 def groups(patients: pd.DataFrame | None, images: pd.DataFrame) -> pd.DataFrame:
-    """One row a patient and split (``stats.by_split``) under the names that Table 1 has;
-    NotComputable where patients.csv has nobody of these images.
-    """
+    """A row a patient and split (``stats.by_split``), under Table 1's names, or NotComputable."""
     if patients is None:
         raise NotComputable(WITHOUT_PATIENTS)
     people = stats.by_split(patients, images)
@@ -89,9 +85,7 @@ def groups(patients: pd.DataFrame | None, images: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(people: pd.DataFrame) -> pd.DataFrame:
-    """What Table 1 is made of (``stats.summarise``), from :func:`groups`; NotComputable where
-    nothing is known that it compares.
-    """
+    """What Table 1 is made of, from :func:`groups`; NotComputable where nothing is compared."""
     table = stats.summarise(people, "split", TRAITS.values(), ["sex"])
     if table.empty:
         raise NotComputable(
@@ -106,8 +100,8 @@ def summary(people: pd.DataFrame) -> pd.DataFrame:
 
 
 def table1(described: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Table 1 (``stats.table1``), without P values where groups share patients and without a column
-    of missing values where none is missing.
+    """Table 1, without P values where groups share patients, without an empty column of missing
+    ones.
     """
     table = stats.table1(described, "training")
     if shared(images):
@@ -170,9 +164,7 @@ def devices(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def printed(study: studies.Study) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The Table 1 that the study's paper prints, as ``stats.printed_table1`` gives it: (summary, P
-    values); NotComputable where it prints none.
-    """
+    """The Table 1 that the paper prints (``stats.printed_table1``); NotComputable for none."""
     path = study.root / "published.yml"
     entries = studies.read_yaml(path)["entries"] if path.is_file() else []
     table, p_values = stats.printed_table1(entries)
@@ -184,9 +176,7 @@ def printed(study: studies.Study) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def recomputed(paper: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
-    """The paper's tests from its own means and counts beside the P values it prints. paper: of
-    :func:`printed`.
-    """
+    """The paper's tests from its own means and counts, beside the P values it prints."""
     table, p_values = paper
     again = stats.table1_tests(table).merge(p_values, on=["variable", "group"])
     again["difference"] = again["p"] - again["printed_p"]

@@ -44,9 +44,7 @@ CLAIMS_NOTE = (
 
 
 def several(rows: pd.DataFrame, headline: str, settings: dict) -> pd.DataFrame:
-    """The rows, or NotComputable where only one network has results, or no image has a score of the
-    declared metric and class for all of them.
-    """
+    """The rows; NotComputable for one network, or where no image has a score of all of them."""
     if rows["model"].nunique() < 2:
         raise NotComputable(
             f"Only {model_label(headline)} has results: there is nothing to compare it with"
@@ -80,9 +78,7 @@ def p_value(row: dict | pd.Series, many: int) -> str:
 
 
 def size(row: dict, many: int) -> str:
-    """'difference +0.027 (95 % interval +0.011 to +0.043; P = 0.005, …)' of a row of
-    ``stats.declared``; what is not there is left out.
-    """
+    """'difference +0.027 (95 % interval +0.011 to +0.043; P = 0.005, …)' of ``stats.declared``."""
     parts = []
     if pd.notna(row["low"]):
         parts.append(f"95 % interval {signed(row['low'])} to {signed(row['high'])}")
@@ -92,9 +88,7 @@ def size(row: dict, many: int) -> str:
 
 
 def aside(row: dict) -> str:
-    """A sentence where verdict and interval point different ways, or where the rule for absent
-    structures matters, else ''.
-    """
+    """A sentence where verdict and interval differ, or the rule for absent structures matters."""
     parts = filter(None, [row["differ"], beside(row), otherwise(row)])
     return "".join(f". {text}" for text in parts)
 
@@ -128,9 +122,7 @@ def otherwise(row: dict) -> str:
 
 
 def left_out(unscored: pd.DataFrame, metric: str, class_: str) -> str:
-    """How many images a comparison leaves out, and for whom; '' for none. unscored: of
-    ``stats.unscored``.
-    """
+    """How many images a comparison leaves out, and for whom; of ``stats.unscored``."""
     lost, first = unscored[unscored["undefined"] > 0], unscored.iloc[0]
     if lost.empty:
         return ""
@@ -158,9 +150,7 @@ def tested(tests: pd.DataFrame) -> int:
 
 
 def finding(tests: pd.DataFrame) -> str:
-    """The verdicts in one phrase: 'better than BPSegSys-R and VisTR; not shown to differ from
-    U-Net'. tests: rows of ``stats.declared``.
-    """
+    """The verdicts in a phrase: 'better than BPSegSys-R and VisTR; not shown to differ from …'."""
     parts = [
         f"{said} {listed(map(model_label, tests.loc[tests['verdict'] == verdict, 'model']))}"
         for verdict, said in SAID.items()
@@ -192,6 +182,23 @@ def answer(tests: pd.DataFrame, settings: dict, trial: Collection[str] = ()) -> 
         f" ({first['test']}, {first['metric']} of {words(first['class'])}; {how}).\n\n"
     )
     return text + "\n".join(lines)
+
+
+def luck(rows: pd.DataFrame) -> str:
+    """From how many random starts each network was trained, and what that leaves open, Markdown.
+    rows: those compared.
+    """
+    starts = rows.groupby("model")["seed"].nunique()
+    if starts.min() > 1:
+        each = " or ".join(map(str, sorted(set(starts))))
+        return (
+            f"Each network was trained from {each} random starts (seeds), whose results are"
+            " averaged; how much of the variance of a difference is theirs stands on page 13."
+        )
+    return (
+        "**One seed was run**: a network was trained from one random start. Another start gives"
+        " another network, and that luck is in no interval here; three seeds or more would show it."
+    )
 
 
 def counted_by(tests: pd.DataFrame, unit: str) -> str:
@@ -228,9 +235,7 @@ def margin_note(margin: float, metric: str) -> str:
 
 
 def equivalent(found: pd.DataFrame, margin: float, metric: str) -> str:
-    """Which networks are surely no further apart than the margin, as a sentence. found: as
-    ``stats.equivalence``.
-    """
+    """Which networks are surely no further apart than the margin, of ``stats.equivalence``."""
     names = [model_label(m) for m in found.loc[found["p_equivalent"] < 0.05, "model"]]
     if found["p_equivalent"].isna().all():
         raise NotComputable(
@@ -270,9 +275,7 @@ def others(every: pd.DataFrame) -> pd.DataFrame:
 
 
 def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:
-    """Whether two tests give the same P and interval against every network. P alone is not enough:
-    two tests of few patients can have the same smallest P by chance.
-    """
+    """Whether tests give the same P and interval: of few patients P may be the same by chance."""
     columns = ["difference", "low", "high", "p"]
     a, b = (part.set_index("model")[columns].astype(float).sort_index() for part in (a, b))
     known = a["low"].notna().any() and a.shape == b.shape

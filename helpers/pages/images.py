@@ -37,9 +37,7 @@ AGREEMENT = (
 
 
 def in_words(summary: dict, gates: "list[Gate]") -> str:
-    """What there is and which checks failed, Markdown. summary: of ``fingerprint.summary``; gates:
-    of ``leakage.run``.
-    """
+    """What there is and which checks failed, of ``fingerprint.summary`` and ``leakage.run``."""
     people = summary["patients"]
     who = counted(people, "patient") if people else "an unknown number of patients"
     sizes = summary["different_sizes"]

@@ -27,6 +27,35 @@ PAIR_COLUMNS = ["a", "b", "difference", "low", "high", "P, paired t", "P, Nemeny
 TABLE3 = ["metric", "model", "pooled", "pooled_low", "pooled_high", "difference", "t", "df", "p"]
 EQUIVALENCE = ["model", "verdict", "difference", "low", "high", "p_not_inferior"]
 EQUIVALENCE += ["p_equivalent", "note"]
+ICC_COLUMNS = ["what", "model", "icc", "low", "high", "design_effect", "n_effective", "t_inflation"]
+NORMALITY = (
+    "Differences should be roughly bell-shaped for a t-test (W near 1). Shown, not used to choose a"
+    " test."
+)
+LUCK = (
+    "Two things were drawn: patients and random starts of the training. Interval: both resampled."
+)
+OMNIBUS = "By {unit}. Effect: partial η², Kendall's W (0 none, 1 largest)."
+BY_STRUCTURE = (
+    "Dice, mean over {unit}s (macro), 95 % interval. all: with background; foreground: without."
+    " Further metrics, and pooled values (micro): the file intervals.csv."
+)
+PAPER = stats.LABEL.capitalize()
+AS_PRINTED = (
+    f"{PAPER}, but for the interval of the pooled value, which resamples {{unit}}s. Means over all"
+    " classes, background included."
+)
+ANOVA = f"{PAPER}. One-way analysis of variance between networks."
+TUKEY = f"{PAPER}. P of Tukey's test; differences and intervals: the file table3_tukey.csv."
+ICC = (
+    "One-way ANOVA estimator, which can fall below 0. n effective: independent images worth the"
+    " same."
+)
+FAILURES = (
+    "Below: images with a {what} under 0.5. Wilson 95 % interval of their share, images as units."
+    " {rule}"
+)
+POLICIES = "Mean {what} under each rule for an image in which it is absent from both outlines."
 EFFECTS = (
     "dz: difference in units of its spread. Hedges g: the same, corrected for few patients."
     " rank-biserial: 1 if better on all, −1 if worse on all. share better: of those tested. next"
@@ -74,9 +103,7 @@ def p_note(tests: pd.DataFrame, headline: str) -> str:
 
 
 def spread(differences: pd.DataFrame, unit: str) -> str:
-    """A sentence where the differences from one network vary much more than from another; '' where
-    they do not. differences: units × networks, as ``stats.differences``.
-    """
+    """A sentence where differences from one network vary much more than from another, else ''."""
     sd = differences.std()
     if len(sd) < 2 or not sd.max() > 2 * sd.min():
         return ""

@@ -100,14 +100,12 @@ def chosen(
     return Spread(*known, bool(row["told_apart"]), row["icc_high"])
 
 
-def _closest(known: pd.DataFrame) -> pd.Series:
+def _closest(known: pd.DataFrame) -> pd.DataFrame:
     return known.sort_values("difference", key=abs).head(1)
 
 
-def images_each(images: Sequence[int], unit: str, spread: Spread) -> list[int]:
-    """The numbers of images a patient that are tried; one where patients are unknown, or where
-    nobody knows what more of them would add.
-    """
+def images_each(images: Sequence[int], unit: str, spread: Spread | NotComputable) -> list[int]:
+    """Images a patient that are tried; one where nobody knows what more of them would add."""
     apart = isinstance(spread, NotComputable) or spread.told_apart
     return list(images) if unit == "patient" and apart else [1]
 
@@ -115,9 +113,7 @@ def images_each(images: Sequence[int], unit: str, spread: Spread) -> list[int]:
 def needed(
     spread: Spread, differences: Sequence[float], images: Sequence[int], **options: Any
 ) -> pd.DataFrame:
-    """``stats.patients_needed`` for a Spread: with its ICC (column plan MEASURED) and, where the
-    ICC has an upper limit, with that (CAUTIOUS).
-    """
+    """``stats.patients_needed`` with the ICC as MEASURED and, where it is known, CAUTIOUS."""
     plans = {MEASURED: spread}
     if spread.told_apart and spread.icc_high > spread.icc:
         plans[CAUTIOUS] = spread.cautious()
@@ -131,9 +127,7 @@ def needed(
 def answer(
     needed: pd.DataFrame, spread: Spread, headline: str, of: str, unit: str, power: float = POWER
 ) -> str:
-    """The answer as a Markdown list. needed: as :func:`needed` for the differences; of: the metric
-    in words.
-    """
+    """The answer, Markdown list. needed: as :func:`needed`; of: the metric in words."""
     text = (
         f"To find a true difference in {of} with a chance of {100 * power:.0f} % (two-sided test at"
         " 5 %), the next test set needs\n\n"
@@ -179,9 +173,7 @@ def _with(images: int, unit: str) -> str:
 
 
 def needs(needed: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """:func:`needed` as a table: a row a goal, difference and plan, a column a number of images
-    each.
-    """
+    """:func:`needed` as a table: a row a goal, difference and plan, a column a number of images."""
     each = needed["images"].map(
         lambda n: f"patients with {n} image(s) each" if unit == "patient" else "images"
     )
@@ -195,15 +187,16 @@ def needs(needed: pd.DataFrame, unit: str) -> pd.DataFrame:
     return wide.reset_index()
 
 
-def worth(spread: Spread, unit: str, patients: int = 22) -> pd.DataFrame:
+def worth(spread: Spread | NotComputable, unit: str, patients: int = 22) -> pd.DataFrame:
     """What so many images of so many patients are worth in independent images, by ICC: a frame.
 
     spread: a Spread, or NotComputable where none was measured.
     """
     grid = pd.DataFrame({"images_per_patient": [1, 2, 5, 10, 29, 100, 1000]})
     grid["images"] = patients * grid["images_per_patient"]
-    known = unit == "patient" and not isinstance(spread, NotComputable) and spread.told_apart
-    measured = {f"measured ICC {spread.icc:.2f}": spread.icc} if known else {}
+    measured = {}
+    if unit == "patient" and not isinstance(spread, NotComputable) and spread.told_apart:
+        measured = {f"measured ICC {spread.icc:.2f}": spread.icc}
     for name, icc in (measured | {"ICC 0.05": 0.05, "ICC 0.2": 0.2, "ICC 0.5": 0.5}).items():
         grid[name] = grid["images"] / (1 + (grid["images_per_patient"] - 1) * icc)
     return grid
@@ -212,9 +205,7 @@ def worth(spread: Spread, unit: str, patients: int = 22) -> pd.DataFrame:
 def joined(
     needed: pd.DataFrame | NotComputable, not_worse: pd.DataFrame | NotComputable
 ) -> pd.DataFrame | NotComputable:
-    """What is needed to find a difference, and below it to show that there is none; where no margin
-    is known (NotComputable) the first alone.
-    """
+    """What finding a difference needs, and below it showing that there is none, where known."""
     if isinstance(needed, NotComputable):
         return needed
     parts = [needed] if isinstance(not_worse, NotComputable) else [needed, not_worse]
@@ -249,7 +240,11 @@ def variation_note(headline: str, metric: str, class_: str) -> str:
 
 
 def precision(
-    spread: Spread, differences: Sequence[float], images: Sequence[int], of: str, unit: str
+    spread: Spread | NotComputable,
+    differences: Sequence[float],
+    images: Sequence[int],
+    of: str,
+    unit: str,
 ) -> pd.DataFrame:
     """How many patients until a number is known so well: columns to_know, within, images, patients.
 

@@ -35,8 +35,7 @@ def target(study: Study) -> int:
 
 
 def scored(sure: np.ndarray, ids: list[str], dice: pd.Series, study: Study) -> pd.DataFrame:
-    """Certainty and Dice of the images that have a Dice: columns confidence, dice. Images that are
-    rightly empty have none and are no errors.
+    """Certainty and Dice of the images that have one: those rightly empty are no errors.
 
     sure: of ``reliability.confidence``; ids: the images in its order; dice: Series by image_id.
     """
@@ -84,9 +83,7 @@ def doubt_in_words(curve: pd.DataFrame, images: int, keep: float, study: Study) 
 
 
 def sure_in_words(calibration: pd.DataFrame) -> str:
-    """Whether it is too sure of its pixels, Markdown. calibration: of
-    ``reliability.calibration``.
-    """
+    """Whether it is too sure of its pixels; of ``reliability.calibration``."""
     if calibration.empty:
         raise NotComputable("The network gives no pixel any chance of being a structure")
     ece = calibration.groupby("class", sort=False)["ece"].first()

@@ -113,9 +113,7 @@ def by_split(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def several(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """The rows, of structures that have a score in two images or more; NotComputable says why
-    there are not two such structures.
-    """
+    """The rows of structures scored in two images or more; NotComputable for fewer than two."""
     if len(study.foreground) < 2:
         raise NotComputable("This study has one structure: there is nothing to compare it with")
     scored = rows[rows[["tp", "fp", "fn"]].sum(axis=1) > 0]
@@ -219,9 +217,7 @@ def believed(
 
 
 def surface_table(each: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
-    """Mean normalised surface Dice with its interval, a row a class. each: of
-    ``outlines.surface``; no row where that is a NotComputable.
-    """
+    """Mean normalised surface Dice with its interval, a row a class; none for NotComputable."""
     if isinstance(each, NotComputable):
         return pd.DataFrame(columns=["class"])
     groups = stats.with_unit(each).groupby("class", sort=False)
@@ -237,9 +233,7 @@ def distances_note(unit: str, tolerance: float, surface: pd.DataFrame) -> str:
 
 
 def distances_in_words(table: pd.DataFrame, study: Study) -> str:
-    """How far off the network's outlines lie, beside people's: one sentence, Markdown. table: of
-    :func:`distance_table`.
-    """
+    """How far off outlines lie, beside people's; of :func:`distance_table`."""
     value = "hd95_mm" if "hd95_mm" in table else "hd95_px"
     unit, who = value.rpartition("_")[2], figures.two_people(study)
     own = table[table["between"] != who].dropna(subset=value).set_index("class")
@@ -257,9 +251,7 @@ def distances_in_words(table: pd.DataFrame, study: Study) -> str:
 
 
 def confusion(study: Study, arrays: "Arrays") -> np.ndarray:
-    """What each class of the test images was drawn as by the headline network's first training:
-    the table of :func:`confusion_table`.
-    """
+    """What the test images' classes were drawn as by the headline network's first training."""
     tested = arrays.rows("main", "test")
     drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
     inside = arrays.inside(tested)
@@ -274,9 +266,7 @@ def by_reference(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def confusion_table(matrix: np.ndarray, study: Study) -> pd.DataFrame:
-    """Percent of each class's reference pixels by what they were drawn as: index and columns the
-    classes. matrix: of ``metrics.confusion``; a class without a pixel has an empty row.
-    """
+    """Percent of each class's reference pixels (row) by what they were drawn as (column)."""
     listed = [c.name for c in study.classes]
     total = matrix.sum(axis=1, keepdims=True).astype(float)
     total[total == 0] = float("nan")

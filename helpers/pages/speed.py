@@ -20,6 +20,8 @@ SHOWN = {
     "ms_median": "ms_an_image",
     "ms_q25": "ms_an_image_low",
     "ms_q75": "ms_an_image_high",
+    "ms_p95": "ms_an_image_p95",
+    "ms_p99": "ms_an_image_p99",
     "data": "data",
     "batch": "images_at_a_time",
 }
@@ -45,9 +47,7 @@ def at_size(costs: pd.DataFrame, size: int) -> pd.DataFrame:
 
 
 def costs_in_words(at: pd.DataFrame, head: str, size: int) -> str:
-    """Parameters and arithmetic of the headline network beside the others', Markdown. at: of
-    :func:`at_size`.
-    """
+    """Parameters and arithmetic of the headline network beside the others'; at: ``at_size``."""
     return (
         f"**Fewer parameters?** {label(head)} has {at['millions'][head]:.1f} million"
         f"{_against(at['millions'], head)}.\n\n"
@@ -158,9 +158,7 @@ def _device_in_words(
 
 
 def printed(study: studies.Study, live: pd.DataFrame) -> pd.DataFrame:
-    """The paper's printed speeds beside ours: columns printed_for, our_model, paper, here and the
-    ratios to the headline network. NotComputable where the paper prints none.
-    """
+    """The paper's printed speeds and ours, as they are and as ratios; NotComputable for none."""
     path = study.root / "published.yml"
     entries = studies.read_yaml(path)["entries"] if path.is_file() else []
     rows = [(e["model"], float(e["value"])) for e in entries if e["metric"] == "speed"]
@@ -176,9 +174,7 @@ def printed(study: studies.Study, live: pd.DataFrame) -> pd.DataFrame:
 
 
 def printed_in_words(table: pd.DataFrame, at: pd.DataFrame, head: str) -> str:
-    """What the printed speeds can mean, Markdown. table: of :func:`printed`; at: of
-    :func:`at_size`.
-    """
+    """What the printed speeds can mean. table: of :func:`printed`; at: of :func:`at_size`."""
     both = table.dropna(subset="here").set_index("our_model")
     if len(both) < 2:
         raise NotComputable("Fewer than two of the printed networks were timed here")

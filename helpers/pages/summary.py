@@ -54,7 +54,9 @@ def order(study: studies.Study, rows: pd.DataFrame) -> list[str]:
 # --- the table of the main numbers ---------------------------------------------------------------
 
 
-def headline(study: studies.Study, rows: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
+def headline(
+    study: studies.Study, rows: pd.DataFrame, tests: pd.DataFrame | NotComputable
+) -> pd.DataFrame:
     """The study's main numbers: DataFrame with what, value, low, high, unit, how; NaN: not there.
 
     rows: test rows of fold main of per_image.csv; tests: ``stats.declared`` of them, or the
@@ -145,7 +147,9 @@ def _weak(own: pd.DataFrame, class_: str, name: str) -> dict:
     }
 
 
-def _differences(study: studies.Study, rows: pd.DataFrame, tests: pd.DataFrame) -> Iterator[dict]:
+def _differences(
+    study: studies.Study, rows: pd.DataFrame, tests: pd.DataFrame | NotComputable
+) -> Iterator[dict]:
     """One line a comparator: headline − comparator, as ``stats.declared`` has it."""
     if isinstance(tests, NotComputable):
         return
@@ -384,7 +388,7 @@ def _failures(table: pd.DataFrame) -> Iterator[str]:
         yield f"**Never tested**: no test image shows the {comparison.listed(unseen)}."
 
 
-def _area_bias(study: studies.Study, areas: pd.DataFrame) -> Iterator[str]:
+def _area_bias(study: studies.Study, areas: pd.DataFrame | None) -> Iterator[str]:
     if areas is None:
         return
     own = areas[areas["model"] == study.headline] if "model" in areas else areas
@@ -400,7 +404,7 @@ def _area_bias(study: studies.Study, areas: pd.DataFrame) -> Iterator[str]:
         yield f"**Areas are off**: it draws {comparison.listed(parts)} (page 6)."
 
 
-def _folds(study: studies.Study, folds: pd.DataFrame) -> Iterator[str]:
+def _folds(study: studies.Study, folds: pd.DataFrame | None) -> Iterator[str]:
     if folds is None:
         return
     for model, part in folds[folds["shown"] > 0].groupby("model", sort=False):
@@ -415,7 +419,7 @@ def _folds(study: studies.Study, folds: pd.DataFrame) -> Iterator[str]:
             )
 
 
-def _people(study: studies.Study, agreement: pd.DataFrame) -> Iterator[str]:
+def _people(study: studies.Study, agreement: pd.DataFrame | None) -> Iterator[str]:
     if agreement is None:
         return
     between = agreement[
@@ -430,7 +434,7 @@ def _people(study: studies.Study, agreement: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _robustness(study: studies.Study, robustness: pd.DataFrame) -> Iterator[str]:
+def _robustness(study: studies.Study, robustness: pd.DataFrame | None) -> Iterator[str]:
     if robustness is None:
         return
     rows = robustness[robustness["class"] == study.target]
@@ -448,7 +452,7 @@ def _robustness(study: studies.Study, robustness: pd.DataFrame) -> Iterator[str]
         )
 
 
-def _doubt(curve: pd.DataFrame) -> Iterator[str]:
+def _doubt(curve: pd.DataFrame | None) -> Iterator[str]:
     """curve: mean error of the images kept, by the share kept, and what a perfect doubt leaves."""
     if curve is None or curve.empty:
         return
@@ -463,7 +467,7 @@ def _doubt(curve: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _gates(gates: pd.DataFrame) -> Iterator[str]:
+def _gates(gates: pd.DataFrame | None) -> Iterator[str]:
     if gates is None:
         return
     failed = gates[gates["result"] == "FAILED"]
@@ -471,7 +475,7 @@ def _gates(gates: pd.DataFrame) -> Iterator[str]:
         yield f"**A check of the data failed**: {row['gate']}, {row['found']} (page 2)."
 
 
-def _claims(claims: pd.DataFrame) -> Iterator[str]:
+def _claims(claims: pd.DataFrame | None) -> Iterator[str]:
     if claims is None:
         return
     said = claims.loc[claims["verdict"] == "reversed", "sentence"]

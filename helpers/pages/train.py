@@ -51,9 +51,7 @@ def pooled(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def procedure(study: Study, spec: dict, fold: str, seed: int, arrays: "Arrays") -> pd.DataFrame:
-    """The training procedure as a table (setting, value, meaning): what papers keep in a
-    supplement.
-    """
+    """The training procedure (setting, value, meaning): what papers keep in a supplement."""
     sizes = {split: len(arrays.rows(fold, split)) for split in ("train", "val", "test")}
     weights = (
         ", ".join(f"{c.name} {c.weight:g}" for c in study.classes)

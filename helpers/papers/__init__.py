@@ -258,9 +258,7 @@ def spreads(paper: Paper, per_image: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """How many printed numbers there are per paper, verdict and reason: columns paper, verdict,
-    why, numbers.
-    """
+    """Printed numbers per paper, verdict and reason: columns paper, verdict, why, numbers."""
     counts = table.groupby(["paper", "verdict", "why"]).size().rename("numbers").reset_index()
     return counts.sort_values(
         ["paper", "verdict", "numbers"], ascending=[True, False, False], ignore_index=True

@@ -111,9 +111,7 @@ class Run:
         return self.study.headline if stand_in else ""
 
     def _class(self, e: Any) -> str | None:
-        """Our class for a printed structure: of the same name, or the only foreground class there
-        is.
-        """
+        """Our class for a printed structure: of the same name, or the only one there is."""
         if e.structure in self.classes:
             return e.structure
         return self.classes[1] if len(self.classes) == 2 else None
@@ -123,9 +121,7 @@ class Run:
         return self.images.loc[self.images["split"] == SPLITS[e.set], "image_id"]
 
     def _part(self, model: str, e: Any) -> pd.DataFrame | None:
-        """Rows of one network and printed set in the study's own division; None when there are
-        none.
-        """
+        """Rows of one network and printed set in the study's own division; None for none."""
         rows = self.rows[(self.rows["fold"] == "main") & (self.rows["model"] == model)]
         rows = rows[rows["split"] == SPLITS[e.set]]
         return None if rows.empty else rows
@@ -170,9 +166,7 @@ class Run:
         return *self._cache[key], model, None
 
     def _iou(self, rows: pd.DataFrame, own: str) -> tuple[np.ndarray, np.ndarray]:
-        """Per-image IoU (defined ones, seeds averaged) and the number of the unit that each image
-        belongs to.
-        """
+        """Per-image IoU (defined ones, seeds averaged), and the number of each image's unit."""
         each = stats.values(rows, "IoU", own).dropna(subset="value")
         unit = each["patient_id"] if stats.has_patients(each) else each["image_id"]
         return each["value"].to_numpy(), pd.factorize(unit)[0]
@@ -200,9 +194,7 @@ class Run:
         )
 
     def _folds(self, e: Any) -> tuple | None:
-        """Median and quartiles over the cross-validation folds; the interval resamples each fold's
-        held-out images.
-        """
+        """Median and quartiles over folds; the interval resamples each fold's held-out images."""
         found = re.fullmatch(r"(IoU_sum|accuracy)_cv_(q1|median|q3|fold\d+)", e.metric)
         if not found:
             return None
@@ -228,9 +220,7 @@ class Run:
         return estimate, float(low), float(high), model, None
 
     def _test(self, e: Any) -> tuple | None:
-        """t and P of the paired test over images, and P of the analysis of variance, as the paper
-        computed them.
-        """
+        """t and P of the paired test over images, P of the analysis of variance, as printed."""
         paired = re.fullmatch(r"(\w+)_(t|p)_vs_QVUM", e.metric)
         anova = re.fullmatch(r"(TPR|TNR|FPR|FNR)_anova_p", e.metric)
         rows = self.rows[(self.rows["fold"] == "main") & (self.rows["split"] == "test")]
@@ -333,9 +323,7 @@ class Run:
 
 
 def _of_fold(rows: pd.DataFrame, share: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of one fold: numerator and denominator an image (of pooled IoU, or of the share above one
-    half), and its unit.
-    """
+    """Numerator and denominator an image (of IoU, or of the share above one half), and its unit."""
     union = (rows["tp"] + rows["fp"] + rows["fn"]).to_numpy(float)
     tp = rows["tp"].to_numpy(float)
     unit = pd.factorize(rows["patient_id"] if stats.has_patients(rows) else rows["image_id"])[0]
@@ -349,9 +337,7 @@ def _of_fold(rows: pd.DataFrame, share: bool) -> tuple[np.ndarray, np.ndarray, n
 def _bootstrap(
     statistic: Callable, values: np.ndarray, unit: np.ndarray, draws: int, seed: int
 ) -> tuple[float, float, float]:
-    """(estimate, low, high): percentile bootstrap of a statistic of per-image values, units
-    resampled whole.
-    """
+    """(estimate, low, high) of a statistic of images: percentile, units resampled whole."""
     estimate, units = statistic(values), int(unit.max()) + 1
     if units < stats.MIN_UNITS:
         return estimate, np.nan, np.nan

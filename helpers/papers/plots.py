@@ -20,8 +20,7 @@ GREY = "#5b5b5b"
 
 
 def beside(table: pd.DataFrame, width: float = figures.PAGE) -> Figure:
-    """Printed numbers (black diamonds) and ours with 95 % intervals (coloured dots), one row a
-    printed metric.
+    """Printed numbers (black diamonds), ours with 95 % intervals (dots), a row a metric.
 
     table: of ``papers.compare``. Rows without an interval of ours are left out; a quantity printed
     in several places, or under two names, is drawn once. Hollow dots: not comparable. Returns a
@@ -73,8 +72,7 @@ def beside(table: pd.DataFrame, width: float = figures.PAGE) -> Figure:
 
 
 def checks(paper: Paper, width: float = figures.PAGE) -> Figure:
-    """How many checks of each paper hold, and how many findings of each grade: one bar a paper,
-    counts written on it.
+    """How many checks of each paper hold, how many findings of each grade: a bar a paper.
 
     Of this paper and the others here. Returns a figure.
     """
@@ -113,8 +111,7 @@ def checks(paper: Paper, width: float = figures.PAGE) -> Figure:
 
 
 def contradictions(paper: Paper, width: float = figures.PAGE) -> Figure:
-    """Each contradiction with one number: a grey bar where the number can lie, a red mark where it
-    was printed.
+    """Each contradiction with one number: grey where it can lie, red where it was printed.
 
     Every row has its own scale: what matters is whether the mark lies on the bar. Returns a figure;
     NotComputable when no number lies outside its range.

@@ -37,9 +37,7 @@ def _ours(row: Any, interval: bool = True) -> str:
 
 
 def comparable(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``papers.compare`` that can be compared, in words: table, what, printed, ours,
-    verdict, why; NotComputable where there are none.
-    """
+    """Rows of ``papers.compare`` that can be compared, as ``readable``; NotComputable for none."""
     shown = table[(table["verdict"] != "not comparable") & table["ours"].notna()]
     if shown.empty:
         raise NotComputable(f"No printed number can be compared with this run{reason(table)}")
@@ -112,17 +110,13 @@ def beside(paper: Paper, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _line(lines: pd.DataFrame) -> pd.Series:
-    """What the line of each number is called: network and structure, and what they are tested
-    against.
-    """
+    """What the line of each number is called: network, structure, what it is tested against."""
     who = [" · ".join(filter(None, (row.model, row.structure))) for row in lines.itertuples()]
     return pd.Series(who, lines.index) + lines["quantity"].str.extract(AGAINST)[0].fillna("")
 
 
 def _verdict(line: pd.DataFrame) -> str:
-    """The verdicts of one line, each with its number where there are several, and the one reason
-    where there is one.
-    """
+    """The verdicts of one line, counted where there are several, with the one reason there is."""
     counts = line["verdict"].value_counts()
     if len(counts) > 1:
         return ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
@@ -131,9 +125,7 @@ def _verdict(line: pd.DataFrame) -> str:
 
 
 def findings(paper: Paper) -> str:
-    """The findings about a paper as Markdown, gravest first: what, where and printed, what follows,
-    why perhaps.
-    """
+    """The findings about a paper as Markdown, gravest first."""
     lines, checks = [], paper.own
     for grade in GRADES:
         rows = checks[checks["grade"] == grade]

@@ -35,7 +35,13 @@ def doubts(pixels: np.ndarray) -> list[str]:
     return []
 
 
-def check_size(path: Path, rows: int, columns: int, frames: int = 1, samples: int = 1) -> None:
+def check_size(
+    path: Path,
+    rows: int | str | None,
+    columns: int | str | None,
+    frames: int | str | None = 1,
+    samples: int = 1,
+) -> None:
     """StudyError where a declared size is one that no picture has, before memory is taken for
     it.
     """

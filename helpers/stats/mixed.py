@@ -83,7 +83,7 @@ def group_sums(y: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return sizes, means, float(((y - means[index]) ** 2).sum())
 
 
-def told_apart(sizes: np.ndarray) -> bool:
+def told_apart(sizes: np.ndarray | pd.Series) -> bool:
     """Whether variation between patients and within them can be told apart: five patients or more
     have several images. With one image each the two are one number, and a fit that splits it says
     nothing. sizes: (G,) images of each patient.

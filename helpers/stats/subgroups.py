@@ -76,10 +76,11 @@ def subgroups(
     """Patient means of `model` (or differences headline − model) within each group, and the test
     between groups.
 
-    Per group: mean and t interval over its patients. p_interaction: Welch's ANOVA between the
-    groups of a variable (two groups: Welch's t), adjusted over the variables. A group of fewer than
-    five patients has no interval, and its variable no test. Columns: variable, group, model, class,
-    metric, n, mean, low, high, statistic, p_interaction, p_adjusted, note.
+    Per group: mean and t interval over its patients, within what the metric can be. p_interaction:
+    Welch's ANOVA between the groups of a variable (two groups: Welch's t), adjusted over the
+    variables. A group of fewer than five patients has no interval, and its variable no test.
+    Columns: variable, group, model, class, metric, n, mean, low, high, statistic, p_interaction,
+    p_adjusted, note.
     """
     v = values(per_image, metric, class_)
     if headline is None:

@@ -1,16 +1,46 @@
 """Weights and training states on disk: safetensors and JSON, never pickle, never half a file."""
 
+import hashlib
 import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from helpers import files
+from helpers import files, provenance
+
+#: whose code a state depends on
+LOOP = Path(__file__).with_name("loop.py")
+
+
+def key(
+    network: nn.Module,
+    arrays: Any,
+    train: np.ndarray,
+    val: np.ndarray,
+    spec: dict,
+    class_weights: list[float],
+    seed: int,
+) -> str:
+    """Digest of everything a training depends on: settings, weights it starts from, the pixels and
+    outlines it learns and chooses from, and the code. A state of another key is not gone on from.
+    """
+    shown, start = hashlib.sha256(), hashlib.sha256()
+    for positions in (train, val):
+        for array in (arrays.images, arrays.masks):
+            shown.update(f"{len(positions)}".encode() + np.asarray(array)[positions].tobytes())
+    for tensor in network.state_dict().values():
+        start.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    code = [files.sha256(provenance.REPOSITORY / f) for f in provenance.sources(LOOP)]
+    return provenance.digest(
+        [spec, class_weights, seed, shown.hexdigest(), start.hexdigest(), code]
+    )
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -89,8 +119,6 @@ def load_state(
 
 
 def save_weights(network: nn.Module, path: Path, record: dict) -> None:
-    """weights.safetensors and, beside it, weights.json that says what they are. Both written whole
-    or not at all.
-    """
+    """weights.safetensors, and weights.json that says what they are."""
     save_tensors(network.state_dict(), path)
     files.write_json(record | {"sha256": files.sha256(path)}, path.with_suffix(".json"))

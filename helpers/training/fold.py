@@ -28,8 +28,7 @@ def run(
     device: torch.device | str | None = None,
     checkpoint_seconds: float = 60.0,
 ) -> pd.DataFrame:
-    """Train one network on one fold and write everything about it to ``out``; returns its counts
-    (DataFrame).
+    """Train one network on one fold, write everything about it to ``out``; its counts.
 
     spec: ``study.training(name, fold)``; fold: 'main' or 'cv1', 'cv2', …. Writes ``MADE``:
     predictions.npy is uint8 (N, H, W), counts.csv has the rows of per_image.csv; both of every
@@ -120,9 +119,7 @@ def count(
     fold: str,
     seed: int,
 ) -> pd.DataFrame:
-    """The per-image rows of predictions (uint8 (N, H, W), one for each position): the columns of
-    per_image.csv.
-    """
+    """The rows of per_image.csv of predictions (uint8 (N, H, W), one for each position)."""
     tables = []
     sides = datasets.spacing(arrays.index)
     for position, prediction in zip(positions, predictions, strict=True):

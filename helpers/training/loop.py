@@ -4,7 +4,6 @@ The images stay on the device as uint8. Every random draw of an epoch comes from
 alone, so that a resumed training takes the same steps as one that was never interrupted.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from helpers import files, models, provenance
+from helpers import models
 from helpers.errors import StudyError
 from helpers.models import inference
 from helpers.training import augment, checkpoint, losses, schedule
@@ -38,8 +37,7 @@ def fit(
     label: str = "",
     checkpoint_seconds: float = 60.0,
 ) -> tuple[pd.DataFrame, dict]:
-    """Train and return (history DataFrame, normalisation dict); the network holds the kept weights
-    afterwards.
+    """Train; (history, normalisation). The network holds the kept weights afterwards.
 
     arrays: datasets.Arrays; train, val: positions (int arrays); spec: a resolved training;
     class_weights: list of float; folder: where the state of an unfinished training lies. history:
@@ -56,7 +54,7 @@ def fit(
     optimiser = schedule.optimiser(spec["optimiser"], network)
     average = schedule.average(network, spec["ema"])
     judged = network if average is None else average.module  # what is validated and kept
-    key = _key(network, arrays, train, val, spec, class_weights, seed)
+    key = checkpoint.key(network, arrays, train, val, spec, class_weights, seed)
     folder.mkdir(parents=True, exist_ok=True)
     state = checkpoint.load_state(folder, network, optimiser, key, device, average)
     if state:
@@ -202,27 +200,3 @@ def _validate(
 
 def _diverged(label: str, what: str) -> StudyError:
     return StudyError(f"{label}: {what}; lower optimiser.lr in study.yml, or look at the images")
-
-
-def _key(
-    network: nn.Module,
-    arrays: Any,
-    train: np.ndarray,
-    val: np.ndarray,
-    spec: dict,
-    class_weights: list[float],
-    seed: int,
-) -> str:
-    """Digest of everything a training depends on: settings, weights it starts from, the pixels and
-    outlines it learns and chooses from, and the code. A state of another key is not gone on from.
-    """
-    shown, start = hashlib.sha256(), hashlib.sha256()
-    for positions in (train, val):
-        for array in (arrays.images, arrays.masks):
-            shown.update(f"{len(positions)}".encode() + np.asarray(array)[positions].tobytes())
-    for tensor in network.state_dict().values():
-        start.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    code = [files.sha256(provenance.REPOSITORY / f) for f in provenance.sources(__file__)]
-    return provenance.digest(
-        [spec, class_weights, seed, shown.hexdigest(), start.hexdigest(), code]
-    )

@@ -1,8 +1,8 @@
 """Segmentation losses: logits N×C×H×W and target N×H×W (int64) to a scalar.
 
-``build(spec, class_weights)`` makes one from a study's ``loss:`` entry. ``dice`` and the focal
-forms follow the Q-VUM paper (Loss: focal and Dice, 0.5 each, class weights 1, 2, 3, 1) and the
-public code that its description matches; see each function.
+``build(spec, class_weights)`` makes one from a study's ``loss:`` entry. Pixels whose target is
+``IGNORED`` take no part. ``dice`` and the focal forms follow the Q-VUM paper (Loss: focal and Dice,
+0.5 each, class weights 1, 2, 3, 1) and the public code that its description matches.
 """
 
 import math
@@ -15,13 +15,29 @@ import torch.nn.functional as F
 
 from helpers.errors import StudyError
 
+#: target of a pixel that is no part of the image, as in torch
+IGNORED = -100
+
+
+def _valid(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mask of pixels that count (bool N×H×W), and the target with the others set to 0."""
+    valid = target != IGNORED
+    return valid, torch.where(valid, target, 0)
+
+
+def _mean(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    return (values * valid).sum() / valid.sum().clamp(min=1)
+
 
 def cross_entropy(
     logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Cross-entropy, over the sum of the pixels' class weights where there are any, as torch."""
-    found = F.cross_entropy(logits, target, weight=weights, reduction="none")
-    return found.mean() if weights is None else found.sum() / weights[target].sum()
+    valid, labels = _valid(target)
+    found = F.cross_entropy(logits, labels, weight=weights, reduction="none")
+    if weights is None:
+        return _mean(found, valid)
+    return (found * valid).sum() / (weights[labels] * valid).sum().clamp(min=1e-12)
 
 
 def focal(
@@ -39,15 +55,16 @@ def focal(
     weight also inside the focusing term (public VGG16 U-Net code). 'textbook': −α·w·ln p·(1 − p)^γ
     (Lin 2017, eq. 5, α the same for all classes, times the class weight).
     """
-    log_p = -F.cross_entropy(logits, target, reduction="none")
-    weighted = log_p if weights is None else log_p * weights[target]
+    valid, labels = _valid(target)
+    log_p = -F.cross_entropy(logits, labels, reduction="none")
+    weighted = log_p if weights is None else log_p * weights[labels]
     focus = -torch.expm1(weighted if form == "as_coded" else log_p)
-    return (-alpha * weighted * focus**gamma).mean()
+    return _mean(-alpha * weighted * focus**gamma, valid)
 
 
-def _one_hot(target: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The target as one map a class, shaped and typed as the logits."""
-    return F.one_hot(target, like.shape[1]).movedim(-1, 1).to(like)
+def _one_hot(labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The labels as one map a class, shaped and typed as the logits."""
+    return F.one_hot(labels, like.shape[1]).movedim(-1, 1).to(like)
 
 
 def _overlap(
@@ -55,7 +72,9 @@ def _overlap(
 ) -> torch.Tensor:
     """Smoothed Dice of each class, sums over pixels and, with over='batch', over images."""
     dims = (0, 2, 3) if over == "batch" else (2, 3)
-    truth = _one_hot(target, probabilities)
+    valid, labels = _valid(target)
+    truth = _one_hot(labels, probabilities) * valid[:, None]
+    probabilities = probabilities * valid[:, None]
     both = 2 * (probabilities * truth).sum(dims)
     return (both + smooth) / ((probabilities + truth).sum(dims) + smooth)
 
@@ -92,11 +111,12 @@ def bce(
     ``cross_entropy``. weights: multiply each class's positive pixels.
     """
     positive = None if weights is None else weights[1:, None, None]
-    truth = _one_hot(target, logits)[:, 1:]
+    valid, labels = _valid(target)
+    truth = _one_hot(labels, logits)[:, 1:]
     found = F.binary_cross_entropy_with_logits(
         _log_odds(logits), truth, pos_weight=positive, reduction="none"
     )
-    return found.mean(1).mean()
+    return _mean(found.mean(1), valid)
 
 
 def sigmoid_dice(

@@ -28,9 +28,7 @@ def seconds(record: dict) -> float:
 
 
 def measured() -> dict:
-    """network → seconds for a pixel of an image in an epoch (float), median over every training
-    with a record in runs/ or in the kept results.
-    """
+    """network → seconds for a pixel of an image in an epoch, median over all known trainings."""
     found: dict[str, list[float]] = {}
     places = ("runs/*/train/*/*", "reports/*/results/*/train/*/*")
     for path in [p for place in places for p in studies.ROOT.glob(f"{place}/{keep.RECORD}")]:
@@ -45,9 +43,7 @@ def measured() -> dict:
 
 
 def missing(study: studies.Study) -> list[tuple[str, str, int]]:
-    """Trainings without a finished or a kept one of the same settings and images, (model, fold,
-    seed) each (list).
-    """
+    """Trainings without a finished or a kept one of the same settings and images."""
     found, kept = [], keep.reusable(study)
     for name, (model, fold, seed) in settings.trainings(study).items():
         folder = runs.folder(study, model, fold, seed)

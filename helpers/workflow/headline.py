@@ -13,9 +13,7 @@ ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.pare
 
 
 def lines(study: str, root: Path | None = None) -> list[str]:
-    """The lines to print for a study (list of str), read from runs/<study>/tables/headline.csv
-    below ``root``.
-    """
+    """The lines to print for a study, read from its headline.csv below ``root``."""
     root = ROOT if root is None else root
     book = root / "reports" / study / "book" / "index.html"
     table = root / "runs" / study / "tables" / "headline.csv"
@@ -37,9 +35,7 @@ def lines(study: str, root: Path | None = None) -> list[str]:
 
 
 def numbers(row: dict[str, str]) -> str:
-    """'0.734 (0.701 to 0.760), how' from a row of headline.csv; the value alone where there is no
-    interval, 'no number' where there is no value.
-    """
+    """'0.734 (0.701 to 0.760), how' from a row of headline.csv; 'no number' where there is none."""
     if not row["value"]:
         return "no number" + (f", {row['how']}" if row["how"] else "")
     interval = f" ({float(row['low']):.3f} to {float(row['high']):.3f})" if row["low"] else ""

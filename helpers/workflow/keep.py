@@ -36,8 +36,7 @@ def folder(study: studies.Study) -> Path:
 
 
 def differs(record: dict, study: studies.Study) -> list[str]:
-    """In what a training's record is not what the study would train now: a list of words, empty
-    where it is the same.
+    """In what a training's record is not what the study would train now, as words.
 
     record: the content of weights.json. Looked at: the study, the list of images with their
     hashes, the classes, and every setting of the network in that fold.

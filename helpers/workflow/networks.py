@@ -15,9 +15,7 @@ LARGEST = 2_000_000_000
 
 
 def build(study: studies.Study) -> int:
-    """Build every different network and loss of a study without memory for the weights; StudyError
-    names the first that cannot be built. Returns how many there are (int).
-    """
+    """Build every network and loss of a study without weights; how many. StudyError: the first."""
     trainings = {(model, fold) for model, fold, _ in study.trainings()}
     specs = [study.training(model, fold) for model, fold in sorted(trainings)]
     for spec in specs:

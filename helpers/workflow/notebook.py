@@ -101,9 +101,7 @@ def run(path: Path | str, output: Path | str, given: dict, minutes: float = 60) 
 
 
 def _finish(part: Path, output: Path, log: Path, record: dict) -> None:
-    """Move the executed notebook into place and write its record (output with .json): what it ran
-    with and made.
-    """
+    """Move the executed notebook into place; write its record: what it ran with and made."""
     listed = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     log.unlink(missing_ok=True)
     os.replace(part, output)
@@ -132,17 +130,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _typed(path: Path | str, given: list[list[str]]) -> dict:
-    """Parameters from the command line: text where the notebook's default is text ("2024" is a
-    study's name), else read as YAML.
-    """
+    """Parameters from the command line: text where the default is ("2024"), else YAML."""
     known = parameters(path) if Path(path).is_file() else {}
     return {n: v if isinstance(known.get(n), str) else yaml.safe_load(v) for n, v in given}
 
 
 def _only_output(record: logging.LogRecord) -> bool:
-    """Keep what a notebook prints; drop papermill's own lines and the names of displayed objects
-    ('<Figure …>').
-    """
+    """Keep what a notebook prints; drop papermill's own lines and names ('<Figure …>')."""
     text = record.getMessage().strip()
     return bool(text) and not text.startswith(
         ("Executing ", "Ending Cell", "Input Notebook", "Output Notebook", "<", "Working")

@@ -41,9 +41,7 @@ def numbers(study: studies.Study, counts: pd.DataFrame) -> dict[str, float]:
 
 
 def limits(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Within which one more training would lie, of the values of several seeds: (low, high) of a
-    prediction interval by t; NaN below two seeds.
-    """
+    """Within which one more seed would lie: a prediction interval by t; NaN below two seeds."""
     k = len(values)
     if k < 2:
         return np.nan, np.nan
@@ -52,9 +50,7 @@ def limits(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
 
 
 def fresh(study: studies.Study) -> dict[tuple[str, str, int], pd.DataFrame]:
-    """(network's folder, fold, seed) → counts of every finished training of runs/<study> with the
-    study's settings.
-    """
+    """(network's folder, fold, seed) → counts of every finished training with these settings."""
     found = {}
     for path in sorted(study.run.glob(f"train/*/*/{keep.RECORD}")):
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -115,9 +111,7 @@ def lines(table: pd.DataFrame) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Hold a run against the kept numbers; exit code 1 where a number is neither identical nor
-    within the spread of seeds.
-    """
+    """Hold a run against the kept numbers; exit code 1 where a number is not reproduced."""
     parser = argparse.ArgumentParser(prog="helpers reproduce", description=main.__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--protocol", default="quick")

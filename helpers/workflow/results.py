@@ -12,8 +12,8 @@ from helpers.errors import StudyError
 
 
 def made(record: Path, *places: Path | str) -> None:
-    """Write the record of a step: the files ``places`` and every file below those that are folders,
-    relative to the study's root.
+    """Write the record of a step: the files ``places``, and every file below those that are
+    folders.
     """
     found = []
     for place in map(Path, places):

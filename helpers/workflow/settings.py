@@ -29,8 +29,7 @@ RECORDS = (
 
 
 def begin(name: str, protocol: str, data: str) -> tuple[studies.Study, str, bool]:
-    """(study, folder of its images, whether the workflow draws them itself); data: that folder, or
-    empty.
+    """(study, folder of its images, whether they are drawn here); data: that folder, or empty.
 
     What is wrong with the request ends the workflow in one line, before a file is touched.
     """
@@ -123,9 +122,7 @@ def training_settings(study: studies.Study, model: str, fold: str) -> str:
 
 
 def encoder_files(spec: dict) -> list[str]:
-    """Digests of the files that a training's encoder starts from (list of str); empty where it
-    starts from none, or from a download whose version is locked.
-    """
+    """Digests of the files that an encoder starts from; a download's version is locked."""
     named = spec["encoder_weights"]
     if named == "imagenet":
         named = os.environ.get("ENCODER_WEIGHTS", "")
@@ -188,9 +185,7 @@ def training_code(model: str) -> str:
 
 
 def folder_state(study: studies.Study, data: Path | str) -> str:
-    """Digest of name, size and modification time of every file the manifest names: it changes when
-    one of them does.
-    """
+    """Digest of name, size and time of every file that the manifest names."""
     frame = studies.images(study)
 
     def state(name: str) -> list:
@@ -206,9 +201,7 @@ def folder_state(study: studies.Study, data: Path | str) -> str:
 
 
 def gpus_wanted() -> int:
-    """1 where this machine shows an NVIDIA GPU, else 0 (no torch: the workflow must start in a
-    second).
-    """
+    """1 where this machine shows an NVIDIA GPU, else 0; without torch, which takes seconds."""
     if not shutil.which("nvidia-smi"):
         return 0
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)

@@ -40,9 +40,7 @@ def wanted() -> bool:
 
 
 def ask(module: str, arguments: list[str]) -> int:
-    """Run ``python -m module arguments`` in a fork of the server and return its exit code; here,
-    where no server can be had.
-    """
+    """Run ``python -m module arguments`` in a fork, or here where there is no server; exit code."""
     if connection := _connect(Path(os.environ["STUDY_WARM"])):
         return _ask(connection, module, arguments)
     sys.argv = [module, *arguments]

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 
 from helpers.errors import StudyError, command
 
@@ -76,7 +76,7 @@ class Draft:
     missing: list = field(default_factory=list)
 
 
-def tables(path):
+def tables(path: Path | str) -> list[tuple[str, list[list[str]]]]:
     """The tables of a Markdown, HTML or CSV file: (name, rows of cells) each."""
     path = Path(path)
     try:
@@ -105,7 +105,7 @@ def tables(path):
     return found
 
 
-def _of_page(text, stem):
+def _of_page(text: str, stem: str) -> list[tuple[str, list[list[str]]]]:
     """The tables of an HTML page; a cell over several columns stands in each of them."""
     found = []
     for table in BeautifulSoup(text, "html.parser").find_all("table"):
@@ -119,12 +119,12 @@ def _of_page(text, stem):
     return found
 
 
-def _columns(cell):
+def _columns(cell: Tag) -> int:
     span = str(cell.get("colspan", "1"))
     return min(max(int(span), 1), 100) if span.isdigit() else 1
 
 
-def draft(name, rows):
+def draft(name: str, rows: list[list[str]]) -> Draft:
     """The Draft of one table: a header row, and rows whose first cell names them."""
     result = Draft()
     if len(rows) < 2:
@@ -143,7 +143,7 @@ def draft(name, rows):
     return result
 
 
-def _cell(result, table, what, who, cell, people):
+def _cell(result: Draft, table: str, what: str, who: str, cell: str, people: bool) -> None:
     """One cell: what is measured, on whom; a table of people names cohorts, any other networks."""
     found = CELL.match(cell)
     metric, unit = _metric(what)
@@ -170,7 +170,7 @@ def _cell(result, table, what, who, cell, people):
     result.entries.append(entry | {"unit": _unit(metric, value, unit)})
 
 
-def _share(metric, printed, sign, count, n):
+def _share(metric: str, printed: str, sign: str, count: int, n: re.Match | None) -> dict[str, str]:
     """The number in brackets behind a count: a percentage, or a share of one where that is what the
     count gives.
     """
@@ -182,7 +182,7 @@ def _share(metric, printed, sign, count, n):
     return {"metric": f"{metric}_percent", "value": printed, "unit": "percent"}
 
 
-def _metric(text):
+def _metric(text: str) -> tuple[str, str]:
     """(name of a metric, unit that its heading states); nothing for an empty heading."""
     text = COUNT.sub("", text).strip()
     unit = UNIT.search(text)
@@ -199,14 +199,14 @@ def _metric(text):
     return known or words, stated
 
 
-def _unit(metric, value, stated):
+def _unit(metric: str, value: str, stated: str) -> str:
     if stated:
         return stated
     number = float(re.sub(r"[<>≤≥]", "", value).replace("−", "-"))
     return ("fraction" if 0 <= number <= 1 else "percent") if metric in METRICS.values() else ""
 
 
-def text(paper, drafts):
+def text(paper: str, drafts: list[Draft]) -> str:
     """The drafts as the text of a file of printed numbers."""
     lines = [
         "# A draft: read every number against the paper before it is believed. Format:"
@@ -229,7 +229,7 @@ def text(paper, drafts):
     return "\n".join(lines) + "\n"
 
 
-def _quoted(key, value):
+def _quoted(key: str, value: str) -> str:
     """A value as YAML: numbers keep their digits, text is quoted where it must be."""
     value = value.replace("−", "-")
     if key in ("value", "sd", "n") and not re.search(r"[<>≤≥]", value):
@@ -237,7 +237,7 @@ def _quoted(key, value):
     return value if re.fullmatch(r"[A-Za-z][\w ]*", value) else '"' + value.replace('"', "'") + '"'
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Print the draft of one or more files of tables."""
     parser = argparse.ArgumentParser(prog="audit.draft", description=main.__doc__)
     parser.add_argument("files", nargs="+", metavar="TABLE.md")

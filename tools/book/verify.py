@@ -17,9 +17,11 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -37,13 +39,14 @@ from tools.book.pack import input_files
 MEASURED = ("07",)
 
 
-def seals(place):
+def seals(place: Path) -> Iterator[str]:
     """Differences between the seal and the files it covers: the manifest, the zip and the PDF."""
     seal = place / "seal.sha256"
     if not seal.is_file():
         raise StudyError(f"{seal}: no such file; make the book first (`make study`)")
     lines = seal.read_text(encoding="utf-8", errors="replace").splitlines()
-    sealed = dict(reversed(line.split("  ", 1)) for line in lines if "  " in line)
+    parted = [line.split("  ", 1) for line in lines if "  " in line]
+    sealed = {name: digest for digest, name in parted}
     for name in {"book/manifest.json", "book.zip"} - set(sealed):
         yield f"{seal}: does not cover {name}"
     if (
@@ -54,7 +57,7 @@ def seals(place):
     yield from (f"{problem} (or {seal} has)" for problem in _compare(place, sealed))
 
 
-def hashes(study, place):
+def hashes(study: studies.Study, place: Path) -> Iterator[str]:
     """Differences between the manifest and the book, its zip, and everything that it was made
     from.
     """
@@ -88,7 +91,7 @@ def hashes(study, place):
     yield from (f"{place / 'book.zip'}: lacks {name}" for name in sorted(set(listed) - names))
 
 
-def _compare(base, listed):
+def _compare(base: Path, listed: dict) -> Iterator[str]:
     for name, digest in listed.items():
         path = base / name
         if not path.is_file():
@@ -97,7 +100,7 @@ def _compare(base, listed):
             yield f"{path}: has changed since the book was made"
 
 
-def images(study):
+def images(study: studies.Study) -> Iterator[str]:
     """Differences between the images and masks that were learned from and their hashes in
     images.csv.
     """
@@ -117,7 +120,7 @@ def images(study):
                 yield f"{base / name}: is not the {kind} of {study.root / 'images.csv'}"
 
 
-def raters(study):
+def raters(study: studies.Study) -> Iterator[str]:
     """Differences between the raters' outlines and their hashes in annotations.csv."""
     check = json.loads((study.run / "cache" / "check.json").read_text(encoding="utf-8"))
     base, frame = studies.ROOT / check["data"], studies.annotations(study)
@@ -131,7 +134,7 @@ def raters(study):
             yield f"{base / name}: is not the outline of {study.root / 'annotations.csv'}"
 
 
-def learned(study):
+def learned(study: studies.Study) -> Iterator[str]:
     """Differences between the weights, their records and the settings of study.yml."""
     for training in study.trainings():
         place = runs.folder(study, *training)
@@ -151,7 +154,7 @@ def learned(study):
             yield f"{path}: cannot be compared with its weights ({type(error).__name__}: {error})"
 
 
-def locked():
+def locked() -> Iterator[str]:
     """Differences between the installed libraries that decide the numbers and requirements.lock."""
     lock = provenance.REPOSITORY / "requirements.lock"
     if not lock.is_file():
@@ -165,7 +168,7 @@ def locked():
             yield f"{lock}: {name} is {version} here, the lock has {known}; run `make env`"
 
 
-def rebuilt(study, place):
+def rebuilt(study: studies.Study, place: Path) -> Iterator[str]:
     """Differences between the book and the one that its notebooks, tables and figures give."""
     with tempfile.TemporaryDirectory() as temporary:
         again = Path(temporary) / "book"
@@ -178,11 +181,11 @@ def rebuilt(study, place):
                 yield f"{book / name}: is not what the run gives"
 
 
-def _same(one, other):
+def _same(one: Path, other: Path) -> bool:
     return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
 
 
-def counted(study):
+def counted(study: studies.Study) -> Iterator[str]:
     """Differences between counts.csv and what predictions and reference give, and between
     counts and per_image.csv.
     """
@@ -226,7 +229,7 @@ def counted(study):
             yield f"{table}: is not the counts of the trainings joined"
 
 
-def remade(study):
+def remade(study: studies.Study) -> Iterator[str]:
     """Run every page again and compare its tables and what it says; pages that measure a machine
     are left out.
 
@@ -243,11 +246,11 @@ def remade(study):
         for page, record in records.items()
         if not page.startswith(MEASURED)
     }
-    again = sorted(again.items(), key=lambda item: _seconds(records[item[0]]))
+    ordered = sorted(again.items(), key=lambda item: _seconds(records[item[0]]))
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {
             pool.submit(_again, study, page, records[page], own, Path(temporary) / page): page
-            for page, own in reversed(again)
+            for page, own in reversed(ordered)
         }
         for number, done in enumerate(as_completed(waiting), 1):
             seconds, problems = done.result()
@@ -259,7 +262,7 @@ def remade(study):
             yield from problems
 
 
-def _seconds(record):
+def _seconds(record: dict) -> float:
     """How long a page took when it was made; the longest go first."""
     started, finished = (
         datetime.strptime(record[k], "%Y-%m-%d %H:%M:%S UTC") for k in ("started", "finished")
@@ -267,7 +270,9 @@ def _seconds(record):
     return (finished - started).total_seconds()
 
 
-def _again(study, page, record, own, root):
+def _again(
+    study: studies.Study, page: str, record: dict, own: Any, root: Path
+) -> tuple[float, list[str]]:
     """(seconds, problems) of running one page again below ``root``. own: names of the tables
     that it wrote.
     """
@@ -319,7 +324,7 @@ def _again(study, page, record, own, root):
     return time.monotonic() - begun, problems
 
 
-def _said(path):
+def _said(path: Path) -> list[str]:
     """What an executed notebook shows in words (list of str): texts and tables, without the ids
     that pandas draws for a table's cells and without times and versions of the code.
     """
@@ -332,7 +337,7 @@ def _said(path):
     return shown
 
 
-def _equal(made, kept):
+def _equal(made: Path, kept: Path) -> bool:
     """True for the same text and numbers; another processor may round the last digits of a
     network's output.
     """
@@ -346,14 +351,14 @@ def _equal(made, kept):
     return True
 
 
-def verify(study, quick=False, key=None):
+def verify(study: studies.Study, quick: bool = False, key: Path | str | None = None) -> None:
     """Check the book of a study, a line for each step; StudyError lists every difference.
 
     key: a file of names and original ids, none of which may stand in anything of the study.
     """
     place = folder(study)
 
-    def step(name, *checks):
+    def step(name: str, *checks: Iterable[str]) -> None:
         begun = time.monotonic()
         raise_all(
             [p for check in checks for p in check],
@@ -379,7 +384,7 @@ def verify(study, quick=False, key=None):
     step("every page, run again: tables and words", remade(study))
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Check a book: hashes, the book made again, counts from predictions, every page run again."""
     parser = argparse.ArgumentParser(prog="tools.book.verify", description=main.__doc__)
     parser.add_argument("--study", required=True)

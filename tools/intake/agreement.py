@@ -5,17 +5,24 @@ outside the ultrasound, a drawn line in place of an area, and an outline that fo
 the picture better when it is turned or mirrored.
 """
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import ndimage
 
 from helpers.analyses import measures
+from helpers.studies import Class
+
+if TYPE_CHECKING:  # which asks this module
+    from tools.intake.check import Record
 
 OUTSIDE = 0.2  # share of an outlined area on black beside the ultrasound
 THIN = 0.1  # a line loses more than 90 % of its area when one pixel is taken from its border
 BETTER = 1.2  # times the edge strength of the given outline, in the median of the set
 ALIKE = 0.7  # share of the pictures that must agree on it
 ALONE = 1.8  # times the edge strength, for one picture
-TURNS = {
+TURNS: dict[str, Callable] = {
     "mirrored left to right": np.fliplr,
     "turned upside down": np.flipud,
     "turned by half a circle": lambda mask: mask[::-1, ::-1],
@@ -23,14 +30,14 @@ TURNS = {
 }
 
 
-def is_line(area):
+def is_line(area: np.ndarray) -> bool:
     """Whether an area, bool (rows, columns), is a thin line: of a ring, only the outline is
     marked.
     """
     return area.sum() >= 12 and ndimage.binary_erosion(area).sum() < THIN * area.sum()
 
 
-def doubts(pixels, mask, classes):
+def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> list[str]:
     """What makes the outlines of one picture implausible: list of sentences for a clinician."""
     found = []
     if not mask.any():
@@ -53,7 +60,7 @@ def doubts(pixels, mask, classes):
     return found
 
 
-def turned(pixels, mask):
+def turned(pixels: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     """How much stronger the edges of the picture are along the mask when it is turned or mirrored:
     {turn: ratio}, only turns that fit the picture and change the mask.
     """
@@ -71,7 +78,7 @@ def turned(pixels, mask):
     return found
 
 
-def _strength(edges, mask):
+def _strength(edges: np.ndarray, mask: np.ndarray) -> float:
     """Mean strength of the picture's edges along the borders of a mask."""
     border = np.zeros(mask.shape, bool)
     for axis in (0, 1):
@@ -80,7 +87,7 @@ def _strength(edges, mask):
     return float(edges[border].mean()) if border.any() else 0.0
 
 
-def of_the_set(records):
+def of_the_set(records: "list[Record]") -> tuple[str, float] | None:
     """(turn, ratio) that most outlines of a set fit better, or None; records have .turned."""
     best = None
     for name in TURNS:
@@ -90,7 +97,7 @@ def of_the_set(records):
     return best
 
 
-def of_one(record):
+def of_one(record: "Record") -> str | None:
     """The sentence on a picture whose outline fits far better turned, or None."""
     name, ratio = max(record.turned.items(), key=lambda item: item[1], default=("", 0))
     if ratio < ALONE:

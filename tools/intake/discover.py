@@ -3,8 +3,10 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,8 +14,10 @@ from PIL import Image
 from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import annotations, dicom, labels, pictures, united
+from helpers.studies import Class
 from tools.intake import form as forms
 from tools.intake import layouts
+from tools.intake.pairing import Pair
 
 MOST = 20  # classes; more are values of something else
 FEW = 0.2  # share of the masks from which what they hold is no slip
@@ -33,7 +37,7 @@ class Found:
     pictures: int = 1
 
 
-def look(pairs, data):
+def look(pairs: list[Pair], data: Path | str) -> Found:
     """Found of all masks; what only a few hold as no other does is refused by its own file later:
     one that cannot be opened, names among numbers, numbers among names, 255 among indices.
     """
@@ -58,12 +62,12 @@ def look(pairs, data):
     return found
 
 
-def _parts(path):
+def _parts(path: Path | str) -> list[tuple[Path, str | None]]:
     """[(file, the structure that all of it is, or None)] of a mask."""
     return united.parts(path) or [(readers.locate(path)[0], None)]
 
 
-def _one(path, found):
+def _one(path: Path, found: Found) -> None:
     end = readers.suffix(path)
     if end in (".json", ".csv"):
         found.names |= _annotated(path)
@@ -83,7 +87,7 @@ def _one(path, found):
         _raster(path, found)
 
 
-def _annotated(path):
+def _annotated(path: Path) -> set[str]:
     """The labels that outlines of a file really have: a category that no outline uses is none."""
     if readers.suffix(path) == ".csv":
         return set()  # VIA: the structure is named by the form, or is the only one
@@ -101,22 +105,22 @@ def _annotated(path):
     return set()
 
 
-def _listed(regions):
+def _listed(regions: Any) -> Iterable:
     return regions.values() if isinstance(regions, dict) else regions
 
 
-def _attributes(attributes):
+def _attributes(attributes: dict) -> Iterator[str]:
     for value in attributes.values():
         ticked = [k for k, on in value.items() if on] if isinstance(value, dict) else [value]
         yield from (str(v).strip() for v in ticked if str(v).strip())
 
 
-def _raster(path, found):
+def _raster(path: Path, found: Found) -> None:
     with Image.open(path) as picture:
         if picture.mode in ("L", "P", "1", "I;16", "I"):
             found.values |= {int(v) for v in np.unique(np.asarray(picture))} - {0}
             return
-        counted = picture.convert("RGB").getcolors(MOST + 1) or ()
+        counted: Any = picture.convert("RGB").getcolors(MOST + 1) or ()
     colours = {colour for _, colour in counted}
     if all(len(set(colour)) == 1 for colour in colours):
         found.values |= {colour[0] for colour in colours} - {0}
@@ -124,7 +128,9 @@ def _raster(path, found):
         found.colours |= colours - {(0, 0, 0)}
 
 
-def classes_of(pairs, data, form):
+def classes_of(
+    pairs: list[Pair], data: Path, form: forms.Form
+) -> tuple[tuple[Class, ...], list[str]]:
     """(classes, sentences): the form's, else what the masks hold, named as there."""
     if form.classes:
         return form.classes, []
@@ -166,7 +172,7 @@ def classes_of(pairs, data, form):
     return known, [f"No form names the classes; they were taken from the masks: {named}.", *notes]
 
 
-def nnunet_labels(data):
+def nnunet_labels(data: Path | str) -> list[dict[str, str]] | None:
     """The classes that nnU-Net's dataset.json names, in the order of their values, or None."""
     path = Path(data) / "dataset.json"
     try:
@@ -186,12 +192,12 @@ def nnunet_labels(data):
     return [{"name": safe[v], "title": named[v]} for v in sorted(named)]
 
 
-def spelled(label):
+def spelled(label: str) -> str:
     """A label as it is compared: lower case, single blanks, composed letters."""
     return " ".join(unicodedata.normalize("NFC", str(label)).casefold().split())
 
 
-def _of_names(spellings):
+def _of_names(spellings: dict) -> tuple[list[dict], list[str]]:
     entries, notes, taken = [], [], set()
     for k, key in enumerate(sorted(spellings), 1):
         written = sorted(spellings[key])
@@ -208,7 +214,7 @@ def _of_names(spellings):
     return entries, notes
 
 
-def _of_values(values):
+def _of_values(values: list[int]) -> list[dict]:
     if values in ([255], [1]):
         return [{"name": "structure"}]
     if 255 in values and max(values[:-1], default=0) <= MOST:
@@ -224,12 +230,12 @@ def _of_values(values):
     return [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
 
 
-def _of_colours(colours):
+def _of_colours(colours: set[tuple[int, int, int]]) -> list[dict[str, str]]:
     hexed = ["{:02x}{:02x}{:02x}".format(*c) for c in sorted(colours)]
     return [{"name": f"colour_{h}", "title": f"colour #{h}", "colour": f"#{h}"} for h in hexed]
 
 
-def _only_tables(pairs):
+def _only_tables(pairs: list[Pair]) -> bool:
     return bool(pairs) and all(
         readers.suffix(file) in (".csv", ".json") for p in pairs for file, _ in _parts(p.mask)
     )

@@ -39,7 +39,7 @@ class Form:
     study: dict = field(default_factory=dict)
 
 
-def read(path):
+def read(path: Path | str | None) -> Form:
     """The form in a YAML file, or the defaults for None; StudyError lists every wrong key."""
     if path is None:
         return Form()
@@ -65,7 +65,7 @@ def read(path):
     return Form(**content)
 
 
-def labels(entries):
+def labels(entries: list[dict]) -> tuple[studies.Class, ...]:
     """Class entries of a form as classes with indices from 1, background first."""
     found = [BACKGROUND]
     for k, entry in enumerate(entries, 1):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from helpers import readers
@@ -20,7 +21,7 @@ ADVICE = {
 }
 
 
-def tool(path):
+def tool(path: Path | str) -> str | None:
     """The format of an annotation file: 'Labelme', 'COCO', 'VIA', a key of ADVICE, or None."""
     end = readers.suffix(path)
     try:
@@ -40,7 +41,7 @@ def tool(path):
     return "YOLO" if end == ".txt" and numbers and all(numbers) else None
 
 
-def _by_keys(content):
+def _by_keys(content: list[dict] | dict) -> str | None:
     if isinstance(content, list):
         first = content[0] if content and isinstance(content[0], dict) else {}
         return "Label Studio" if {"annotations", "data"} <= set(first) else None
@@ -64,27 +65,28 @@ def _by_keys(content):
 class Shared:
     """The COCO and VIA files of a folder, and which picture each of their entries means."""
 
-    def __init__(self, files, data):
+    def __init__(self, files: Sequence[str], data: Path | None) -> None:
         self.known, self.entries, self.hashed = {}, defaultdict(list), defaultdict(list)
         ends = (".json", ".csv", ".xml", ".txt")
-        for file in files:
+        base = Path(data or "")
+        for file in files if data is not None else ():
             if readers.suffix(file) in ends:
-                self.known[file] = tool(Path(data) / file)
+                self.known[file] = tool(base / file)
         for file, kind in self.known.items():
-            for name in names(Path(data) / file) if kind in ("COCO", "VIA") else ():
+            for name in names(base / file) if kind in ("COCO", "VIA") else ():
                 self.entries[_base(name)].append((file, name))
                 if HASH.match(_base(name)):
                     self.hashed[HASH.sub("", _base(name))].append((file, name))
 
-    def is_one(self, file):
+    def is_one(self, file: str) -> bool:
         """Whether a file describes many pictures, whatever it is called."""
         return self.known.get(file) in ("COCO", "VIA")
 
-    def holds_none(self, file):
+    def holds_none(self, file: str) -> bool:
         """Whether a file that could hold outlines by its name holds something else."""
         return file in self.known and self.known[file] is None
 
-    def unread(self, masks):
+    def unread(self, masks: list[str]) -> str:
         """A sentence on a tool whose files are not read, where it wrote one of an image's masks, or
         where an image has none and the folder holds its files; else ''.
         """
@@ -93,7 +95,7 @@ class Shared:
                 return f"its outlines seem to be in {file}, which {kind} wrote; {ADVICE[kind]}"
         return ""
 
-    def of(self, image):
+    def of(self, image: str) -> list[str]:
         """The entries that name an image, as 'file.json#entry': those of its own folder first."""
         found = self._named(image)
         folder = PurePosixPath(image).parent
@@ -101,10 +103,10 @@ class Shared:
         whole = [e for e in found if plain(image).endswith(plain(e[1]))]
         return [f"{file}#{name}" for file, name in dict.fromkeys(near or whole or found)]
 
-    def _named(self, image):
+    def _named(self, image: str) -> list[tuple[str, str]]:
         return self.entries.get(_base(image)) or self.hashed.get(_base(image), [])
 
-    def linked(self, mask, image):
+    def linked(self, mask: str, image: str) -> str:
         """A mask 'file.json#name' with the name as the file itself writes it."""
         file, _, part = mask.partition("#")
         if not self.is_one(file):
@@ -113,7 +115,7 @@ class Shared:
         return f"{file}#{own[0]}" if len(set(own)) == 1 else mask
 
 
-def names(path):
+def names(path: Path) -> list[str]:
     """The pictures that a COCO or VIA file describes, as it writes them."""
     try:
         if readers.suffix(path) == ".csv":
@@ -128,6 +130,6 @@ def names(path):
     return [str(e["filename"]) for e in entries.values()]
 
 
-def _base(name):
+def _base(name: str) -> str:
     """A picture's name without folders, as names are compared."""
     return plain(PurePosixPath(str(name).replace("\\", "/")).name)

@@ -5,6 +5,8 @@ import datetime
 import io
 import re
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import charset_normalizer
 import openpyxl
@@ -20,7 +22,7 @@ SPOKEN = {"cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows
 WORD = re.compile(r"[^\W\d_]+")
 
 
-def read(path):
+def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """(frame of text, index is the row in the file from 1; sentences on how it was read)."""
     try:
         raw = path.read_bytes()
@@ -52,7 +54,7 @@ def read(path):
     return frame, notes
 
 
-def decoded(raw):
+def decoded(raw: bytes) -> tuple[str, list[str]]:
     """(text, sentences): UTF-8 or UTF-16 by their marks, else the encoding that reads best.
 
     Where it is not UTF-8, words with other than ASCII letters are shown, for a person to judge.
@@ -73,7 +75,7 @@ def decoded(raw):
     ]
 
 
-def _chosen(raw, guess):
+def _chosen(raw: bytes, guess: str | None) -> str:
     """The encoding of a text that is not UTF-8.
 
     Single letters among ASCII ones are a European text, which East Asian encodings read as well,
@@ -96,7 +98,7 @@ def _chosen(raw, guess):
     return "latin-1"
 
 
-def _rows(text):
+def _rows(text: str) -> list[list[str]]:
     """Cells of a CSV; Excel's first line 'sep=;' names the separator and is no row, though it
     counts in the numbers of rows.
     """
@@ -109,7 +111,7 @@ def _rows(text):
     return list(csv.reader(io.StringIO(text), delimiter=separator))
 
 
-def _excel(path):
+def _excel(path: Path) -> tuple[list[list[str]], list[str]]:
     try:
         book = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
     except (
@@ -136,7 +138,7 @@ def _excel(path):
     return rows, notes
 
 
-def _cell(value):
+def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime.datetime):

@@ -122,7 +122,7 @@ def exact_power(
     residual: float,
     difference: float,
     patients: int,
-    images: int,
+    images: float,
     *,
     goal: str = "difference",
     margin: float = 0.0,
