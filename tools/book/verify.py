@@ -130,7 +130,7 @@ def images(study: studies.Study) -> Iterator[str]:
     if frame["image_id"].tolist() != arrays.index["image_id"].tolist():
         yield f"{study.run / 'cache'}: is not of the images of {study.root / 'images.csv'}"
         return
-    size, aspect = study.spec["image_size"], study.spec["aspect"]
+    size, aspect = study.spec["image_size"], study.spec.get("aspect", "squash")
     for row in frame.itertuples():
         image, mask, _, problems = datasets.read_row(row, data, study.classes, study.ignored)
         yield from problems
