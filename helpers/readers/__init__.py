@@ -85,14 +85,15 @@ class Mask:
 
 
 def locate(path):
-    """'scan.dcm#3' → (Path('scan.dcm'), '3'); no '#', or a file whose name really holds it → (path,
-    None).
+    """'scan.dcm#3' → (Path('scan.dcm'), '3'), 'all.json#P1/a.png' → (Path('all.json'), 'P1/a.png');
+    no '#', or a file whose name really holds it → (path, None).
     """
-    path = Path(path)
-    if "#" in path.name and not path.exists():
-        stem, _, part = path.name.partition("#")
-        return path.with_name(stem), part
-    return path, None
+    path, text = Path(path), str(path)
+    if "#" not in text or path.exists():
+        return path, None
+    marks = [m.start() for m in re.finditer("#", text)]
+    own = [k for k in marks if Path(text[:k]).is_file()] or marks[-1:]
+    return Path(text[: own[0]]), text[own[0] + 1 :]
 
 
 def files_of(path) -> list[Path]:
@@ -298,7 +299,8 @@ def open_mask(path, classes, *, ignored=(), shape=None):
             "its losses smear the labels; export PNG" if found == "JPEG" else "export PNG or NIfTI"
         )
         raise StudyError(f"{file}: a mask cannot be {found}: {advice}")
-    labels.check_shape(file, mask.shape, shape)
+    turn = "if it lies on its side, write in the form change: [transpose]; else export it again"
+    labels.check_shape(file, mask.shape, shape, turn)
     return Mask(mask, tuple(notes))
 
 

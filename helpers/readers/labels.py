@@ -7,6 +7,7 @@ pixels is said in ``helpers.readers.polygons``.
 
 import csv
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -30,8 +31,16 @@ def _declared(classes):
     return f"{known}; declare what was found under classes, or its label under ignored"
 
 
-def _rgb(colour):
-    return int(colour[1:], 16)
+def _colours(classes):
+    """({colour: class index}, whether the colours of masks are among the labels)."""
+    known = {int(c.colour[1:], 16): c.index for c in classes}
+    told = {
+        int(label[1:], 16): c.index
+        for c in classes
+        for label in getattr(c, "labels", ())
+        if re.fullmatch("#[0-9a-fA-F]{6}", str(label))
+    }
+    return known | told, bool(told)
 
 
 def _hex(value):
@@ -115,15 +124,14 @@ def _values(path, classes, ignored):
 
 def _by_palette(path, values, picture, classes, ignored=()):
     palette = np.asarray(picture.getpalette("RGB") or [], np.int64).reshape(-1, 3) @ [65536, 256, 1]
-    known = {_rgb(c.colour): c.index for c in classes}
+    known, told = _colours(classes)
     used = sorted(_histogram(values))
     coloured = all(v < len(palette) and int(palette[v]) in known for v in used)
     if not coloured:
         return _by_index(path, values, classes, ignored)
     by_colour = {v: known[int(palette[v])] for v in used}
-    if {c.index for c in classes}.issuperset(used) and any(
-        v != index for v, index in by_colour.items()
-    ):
+    as_indices = {c.index for c in classes}.issuperset(used)
+    if as_indices and not told and any(v != index for v, index in by_colour.items()):
         raise StudyError(
             f"{path}: its palette's colours and its indices name different classes; export indices"
             " in grey"
@@ -140,10 +148,10 @@ def _by_colour(path, pixels, classes, ignored=()):
         if not np.isin(pixels[..., -1], (0, 255)).all():
             raise StudyError(f"{path}: half-transparent pixels; export the mask without smoothing")
         hidden = pixels[..., -1] == 0
-    background = [_rgb(classes[0].colour) >> s & 255 for s in (16, 8, 0)]
+    background = list(bytes.fromhex(classes[0].colour[1:]))
     colours = pixels[..., :3] if pixels.shape[2] > 2 else np.repeat(pixels[..., :1], 3, 2)
     values = np.where(hidden[..., None], background, colours).astype(np.int64) @ [65536, 256, 1]
-    known = {_rgb(c.colour): c.index for c in classes}
+    known, _ = _colours(classes)
     undeclared = {_hex(v): n for v, n in _histogram(values).items() if v not in known}
     if undeclared and (colours == colours[..., :1]).all():
         mask = _by_index(
@@ -262,6 +270,9 @@ def areas(path, shapes, size, classes, ignored=(), notes=None):
             area = None if wrong else np.any([fill(points, size) for points in outlines], 0)
         painted.append((table.get(str(label).lower(), 0), area))
     raise_all(problems, path)
+    empty = sum(index > 0 and not area.any() for index, area in painted)
+    if empty and notes is not None:
+        notes.append(f"{empty} outlines are so small that they hold no pixel")
     painted = _cut(path, painted, holes, notes)
     mask = np.zeros(size, np.uint8)
     for index, area in sorted(painted, key=lambda pair: pair[0]):
@@ -362,13 +373,15 @@ def from_table(path, part, classes, ignored=(), shape=None, notes=None):
     return areas(path, shapes, size, classes, ignored, notes)
 
 
-def check_shape(path, size, shape):
-    """StudyError where a mask of ``size`` does not fit an image of ``shape`` (None: fits all)."""
+def check_shape(path, size, shape, turn="correct them in the file, or export it again"):
+    """StudyError where a mask of ``size`` does not fit an image of ``shape`` (None: fits all);
+    turn: what to do where height and width are exchanged.
+    """
     if shape is None or tuple(size) == tuple(shape):
         return
     advice = "export it at the size of the image"
     if tuple(size) == tuple(shape)[::-1]:
-        advice = "height and width are exchanged: correct them in the file, or export it again"
+        advice = f"height and width are exchanged: {turn}"
     raise StudyError(
         f"{path}: the mask has {size[0]} rows × {size[1]} columns, its image "
         f"{shape[0]} × {shape[1]}; {advice}"

@@ -191,10 +191,12 @@ def folder_state(study, data):
 
     def state(name):
         try:
-            found = os.stat(os.path.join(data, name))
-        except OSError:
-            return [name, None]
-        return [name, found.st_size, found.st_mtime_ns]
+            found = [os.stat(os.path.join(data, name))]
+        except OSError:  # missing, or a cell that names a part of a file, or several
+            from helpers.readers import files_of  # imports for a second what most sets do not need
+
+            found = [f.stat() for f in files_of(os.path.join(data, name)) if f.is_file()]
+        return [name, *(n for f in found for n in (f.st_size, f.st_mtime_ns))]
 
     return provenance.digest(
         [state(name) for column in ("image", "mask") for name in frame[column]]

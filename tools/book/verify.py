@@ -27,7 +27,7 @@ import pandas as pd
 
 from helpers import datasets, files, metrics, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
-from helpers.readers import locate, sha256
+from helpers.readers import files_of, sha256
 from helpers.workflow import results
 from tools.book import manuscript, private
 from tools.book.build import folder, make
@@ -111,7 +111,7 @@ def images(study):
         return
     for kind in ("image", "mask"):
         for name, digest in zip(frame[kind], frame[f"sha256_{kind}"], strict=True):
-            if not locate(base / name)[0].is_file():
+            if not all(file.is_file() for file in files_of(base / name)):
                 yield f"{base / name}: is missing"
             elif sha256(base / name) != digest:
                 yield f"{base / name}: is not the {kind} of {study.root / 'images.csv'}"
@@ -125,7 +125,7 @@ def raters(study):
         return
     inside = frame["image_id"].isin(studies.images(study)["image_id"])
     for name, digest in frame.loc[inside, ["mask", "sha256_mask"]].dropna().to_numpy():
-        if not locate(base / name)[0].is_file():
+        if not all(file.is_file() for file in files_of(base / name)):
             yield f"{base / name}: is missing"
         elif sha256(base / name) != digest:
             yield f"{base / name}: is not the outline of {study.root / 'annotations.csv'}"

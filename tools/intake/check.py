@@ -74,7 +74,17 @@ def refusal(file, error, data):
 def _read(pair, data, classes, form):
     picture = readers.one_picture(data / pair.image)
     pixels, spacing = picture.pixels[0], picture.spacing_mm
-    read = readers.open_mask(data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape)
+    try:
+        read = readers.open_mask(
+            data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape
+        )
+    except StudyError as error:
+        if pictures.ROTATED not in picture.notes or "exchanged" not in str(error):
+            raise
+        raise StudyError(
+            f"{pair.mask}: fits the picture before it was turned as its EXIF entry says; save the"
+            " picture as it was drawn on, without that entry"
+        ) from None
     mask = read.pixels
     if read.covered > united.SAME and not form.classes:
         raise StudyError(
@@ -164,8 +174,9 @@ def exclude(records, form):
 def turned_words(turn, ratio):
     """What a set says whose outlines fit its pictures better turned, in words for a clinician."""
     return (
-        f"the outlines of this set follow the pictures' edges {ratio:.1f} times better {turn}:"
-        " were the masks saved that way? Then save them as the pictures are, and run this again"
+        f"the outlines of this set follow the pictures' edges {ratio:.1f} times better"
+        f" {agreement.WORDS[turn]}: were the masks saved that way? Then write in the form change:"
+        f" [{turn}], and run this again"
     )
 
 

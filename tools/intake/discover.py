@@ -13,7 +13,7 @@ from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import annotations, dicom, labels, pictures, united
 from tools.intake import form as forms
-from tools.intake import layouts
+from tools.intake import layouts, palettes
 
 MOST = 20  # classes; more are values of something else
 FEW = 0.2  # share of the masks from which what they hold is no slip
@@ -23,7 +23,8 @@ FIRST_LINES = re.compile(r"(?m)^Segment\d+_Name:=(.*)$")
 @dataclass
 class Found:
     """Label names as written, values above 0, and colours other than black, that masks of so many
-    pictures hold; odd: a file of more values than classes can be.
+    pictures hold; odd: a file of more values than classes can be; together: whether one file holds
+    several values.
     """
 
     names: set = field(default_factory=set)
@@ -31,6 +32,7 @@ class Found:
     colours: set = field(default_factory=set)
     odd: str = ""
     pictures: int = 1
+    together: bool = False
 
 
 def look(pairs, data):
@@ -52,7 +54,10 @@ def look(pairs, data):
     for holds in (lambda f: f.names, lambda f: f.values, lambda f: 255 in f.values):
         if sum(f.pictures for f in each if holds(f)) < rare:
             each = [f for f in each if not holds(f)]
-    found = Found(odd=next((f.odd for f in each if f.odd), ""))
+    found = Found(
+        odd=next((f.odd for f in each if f.odd), ""),
+        together=any(len(f.values) > 1 for f in each),
+    )
     for kind in ("names", "values", "colours"):
         setattr(found, kind, set().union(*(getattr(f, kind) for f in each)))
     return found
@@ -126,8 +131,16 @@ def _raster(path, found):
 
 def classes_of(pairs, data, form):
     """(classes, sentences): the form's, else what the masks hold, named as there."""
+    files = sorted({file for p in pairs for file, _ in _parts(Path(data) / p.mask)})
+    by_colour = palettes.colours(files)
     if form.classes:
+        _check_colours(by_colour, form.classes)
         return form.classes, []
+    if by_colour:
+        known = forms.labels(_of_colours(by_colour, told=True))
+        return known, [
+            "The masks' palettes number the colours differently: the colours were taken as classes."
+        ]
     found = look(pairs, data)
     left_out = {spelled(i) for i in form.ignored}
     spellings = defaultdict(set)
@@ -144,10 +157,10 @@ def classes_of(pairs, data, form):
         entries, notes = _of_names(spellings)
     elif found.colours and not values:
         entries, notes = _of_colours(found.colours), []
-    elif described := nnunet_labels(data):
+    elif described := nnunet_labels(data, form.ignored):
         entries, notes = described, ["The classes are named as dataset.json names them."]
     else:
-        entries, notes = _of_values(values), []
+        entries, notes = _of_values(values, found.together), []
     if not entries and found.names == set() and _only_tables(pairs):
         entries = [{"name": "structure"}]
     if not entries and found.odd:
@@ -166,7 +179,19 @@ def classes_of(pairs, data, form):
     return known, [f"No form names the classes; they were taken from the masks: {named}.", *notes]
 
 
-def nnunet_labels(data):
+def _check_colours(found, classes):
+    """StudyError where the masks' palettes go by colour, and the form does not say which."""
+    declared = {label.lower() for c in classes for label in (c.colour, *c.labels)}
+    hexed = sorted(f"#{bytes(c).hex()}" for c in found or ())
+    if undeclared := [c for c in hexed if c not in declared]:
+        raise StudyError(
+            "classes: the masks' palettes number the colours differently, so that the colour"
+            f" counts: {', '.join(undeclared)}. Write each in the form, such as classes: [{{name:"
+            f' {classes[1].name}, labels: ["{undeclared[0]}"]}}]'
+        )
+
+
+def nnunet_labels(data, ignored=()):
     """The classes that nnU-Net's dataset.json names, in the order of their values, or None."""
     path = Path(data) / "dataset.json"
     try:
@@ -178,6 +203,14 @@ def nnunet_labels(data):
     pairs = [(k, v) if str(v).isdecimal() else (v, k) for k, v in told.items()]  # both are used
     named = {int(v): str(n) for n, v in pairs if str(v).isdecimal()}
     named.pop(0, None)
+    skipped = {v for v, n in named.items() if n.casefold() == "ignore"}
+    if undecided := skipped - {int(i) for i in ignored if str(i).isdecimal()}:
+        raise StudyError(
+            f"classes: dataset.json calls the value {min(undecided)} 'ignore', which are pixels"
+            " that nobody judged; to read them as background, write in a form ignored:"
+            f' ["{min(undecided)}"]'
+        )
+    named = {v: n for v, n in named.items() if v not in skipped}
     if sorted(named) != list(range(1, len(named) + 1)):
         return None
     safe = {v: re.sub(r"[^A-Za-z0-9_+-]+", "_", n).strip("_") for v, n in named.items()}
@@ -208,9 +241,18 @@ def _of_names(spellings):
     return entries, notes
 
 
-def _of_values(values):
-    if values in ([255], [1]):
-        return [{"name": "structure"}]
+def _of_values(values, together=True):
+    """Class entries of the values above 0; together: whether some mask holds two of them."""
+    if values in ([255], [1], [65535]):
+        return [{"name": "structure"} | ({"labels": ["65535"]} if values == [65535] else {})]
+    if not together and values and max(values) > MOST:
+        listed = ", ".join(map(str, values))
+        labels = ", ".join(f'"{v}"' for v in values)
+        raise StudyError(
+            f"classes: some masks are drawn in one value, others in another ({listed}), and none in"
+            " two. If they mean one structure, write in a form classes: [{name: nerve, labels:"
+            f" [{labels}]}}]; else one class for each value"
+        )
     if 255 in values and max(values[:-1], default=0) <= MOST:
         raise StudyError(
             f"classes: the masks hold the values {', '.join(map(str, values))}; 255 often means 'do"
@@ -224,9 +266,13 @@ def _of_values(values):
     return [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
 
 
-def _of_colours(colours):
-    hexed = ["{:02x}{:02x}{:02x}".format(*c) for c in sorted(colours)]
-    return [{"name": f"colour_{h}", "title": f"colour #{h}", "colour": f"#{h}"} for h in hexed]
+def _of_colours(colours, told=False):
+    hexed = [bytes(c).hex() for c in sorted(colours)]
+    return [
+        {"name": f"colour_{h}", "title": f"colour #{h}", "colour": f"#{h}"}
+        | ({"labels": [f"#{h}"]} if told else {})
+        for h in hexed
+    ]
 
 
 def _only_tables(pairs):

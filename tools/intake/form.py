@@ -33,6 +33,7 @@ class Form:
     columns: tuple = ()
     classes: tuple | None = None
     ignored: tuple = ()
+    change: tuple = ()
     exclude: dict = field(default_factory=dict)
     duplicates: str = "exclude"
     split: dict = field(default_factory=dict)

@@ -4,6 +4,7 @@ import json
 import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from helpers import readers
 from helpers.errors import StudyError
@@ -98,7 +99,7 @@ class Shared:
         found = self._named(image)
         folder = PurePosixPath(image).parent
         near = [e for e in found if PurePosixPath(e[0]).parent == folder]
-        whole = [e for e in found if plain(image).endswith(plain(e[1]))]
+        whole = [e for e in found if plain(image).endswith(_plain(e[1]))]
         return [f"{file}#{name}" for file, name in dict.fromkeys(near or whole or found)]
 
     def _named(self, image):
@@ -130,4 +131,9 @@ def names(path):
 
 def _base(name):
     """A picture's name without folders, as names are compared."""
-    return plain(PurePosixPath(str(name).replace("\\", "/")).name)
+    return PurePosixPath(_plain(name)).name
+
+
+def _plain(name):
+    """A path as it is compared, whether it was written for a browser or not."""
+    return plain(unquote(str(name)))

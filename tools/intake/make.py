@@ -232,7 +232,9 @@ def found_pairs(data, form):
     raise_unusable(data, pairs, refused)
     pairs, more = pairing.frames(pairs, data)
     raise_unusable(data, pairs, refused + more)
-    return pairs, refused + more, notes
+    if form.change:
+        notes = [*notes, f"Every mask was changed as the form says: {', '.join(form.change)}."]
+    return [pairing.changed(p, form.change) for p in pairs], refused + more, notes
 
 
 def with_patients(records, form):
@@ -288,9 +290,9 @@ def raise_unusable(data, usable, refused):
         )
 
 
-def _perhaps_patients(images):
+def _perhaps_patients(records):
     """The line of a form, where pictures lie in several folders that may be a person each."""
-    places = {PurePosixPath(image).parent for image in images}
+    places = {PurePosixPath(r.pair.image).parent for r in records}
     if len(places) < 2 or len({p.parent for p in places}) > 1:
         return ""
     above, names = next(iter(places)).parent, sorted(p.name for p in places)
@@ -307,7 +309,7 @@ def sentences(records, by_patient, previous, authors=None):
     if not by_patient:
         found.append(
             "No patient is known: images of one person may be in training and test. Name the"
-            f" patient in a form{_perhaps_patients([r.pair.image for r in records])}."
+            f" patient in a form{'' if authors else _perhaps_patients(records)}."
         )
     if not any(r.spacing_mm for r in records):
         found.append("No pixel spacing is known: distances will be in pixels only.")

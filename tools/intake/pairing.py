@@ -2,12 +2,12 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import dicom, pictures
+from helpers.readers import dicom, pictures, united
 from tools.intake import find, layouts, segmentations, several
 from tools.intake.patterns import Places, matches, plain, stem
 from tools.intake.tables import natural
@@ -64,7 +64,9 @@ def pair(files, chosen, form, data=None):
             linked = [shared.linked(m, image) for m in masks]
             others = [i for m in linked for i in serving[m] if i != image]
             why, cell = _refusal(image, linked, tried, others, form, shared), None
-            if not why and (len(linked) > 1 or rules[rater].is_structure(image, linked)):
+            if sum("#" in mask for mask in linked) > 1:  # in two files of many pictures each
+                why = why or _several(linked)
+            elif not why and (len(linked) > 1 or rules[rater].is_structure(image, linked)):
                 cell, rule = rules[rater].unite(image, linked)
                 why = "" if cell else _several(linked)
             if rater == form.reference and why:
@@ -174,7 +176,7 @@ def _refusal(image, masks, tried, others, form, shared):
             f" ({min(others, key=natural)}, …); say in the form which is whose, such as"
             f" {several.advice(image, masks)}"
         )
-    if lossy := [m for m in masks if readers.suffix(m) in (".jpg", ".jpeg")]:
+    if lossy := [m for m in masks if "#" not in m and readers.suffix(m) in (".jpg", ".jpeg")]:
         return f"its mask {lossy[0]} is JPEG, whose losses smear the labels; export PNG"
     return ""
 
@@ -222,6 +224,17 @@ def _frames(pair, data):
         for k, drawn in enumerate(stack(pair, data))
         if drawn
     ] or [pair]
+
+
+def changed(pair, changes):
+    """A pair whose masks are changed on reading (``united.CHANGES``)."""
+    if not changes:
+        return pair
+    cells = {None: pair.mask, **pair.raters}
+    new = {rater: united.changed(mask, changes) for rater, mask in cells.items()}
+    if bad := [mask for rater, mask in cells.items() if new[rater] is None]:
+        raise StudyError(f"{bad[0]}: its name holds one of {{}}|=\\, rename it to have it changed")
+    return replace(pair, mask=new.pop(None), raters=new)
 
 
 def stack(pair, data):

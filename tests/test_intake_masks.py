@@ -1,0 +1,261 @@
+"""Masks that mean something else than they seem to, and what the intake makes of them."""
+
+import json
+
+import numpy as np
+import pytest
+from intake_folder import empty_root, images, write
+from pictures import ONE, grey, save
+from PIL import Image
+from scipy import ndimage
+
+from helpers import readers, studies
+from helpers.errors import StudyError
+from tools.intake import agreement
+from tools.intake.make import make
+
+PALETTES = ([0, 0, 0, 255, 0, 0, 0, 255, 0], [0, 0, 0, 0, 255, 0, 255, 0, 0])  # red 1, red 2
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    return empty_root(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def drawn(structures=1):
+    """Class indices (40, 60): an ellipse, and a second one beside it."""
+    y, x = np.mgrid[:40, :60]
+    mask = np.zeros((40, 60), np.uint8)
+    for k in range(structures):
+        mask[((y - 16) / 9) ** 2 + ((x - 18 - 24 * k) / 10) ** 2 < 1] = k + 1
+    return mask
+
+
+def put(data, mask, count=6):
+    """Pictures p0 … and masks; mask: a function of the number to pixels or a picture."""
+    for k in range(count):
+        save(data / f"p{k}.png", grey(seed=k))
+        made = mask(k)
+        (made if isinstance(made, Image.Image) else Image.fromarray(made)).save(
+            data / f"p{k}_mask.png"
+        )
+
+
+def read(data):
+    """The masks as the study will read them, and its classes."""
+    study = studies.load("mine")
+    cells = studies.images(study)["mask"]
+    return [readers.read_mask(data / c, study.classes) for c in cells], study.classes
+
+
+def first(page):
+    """What stands under 'Look at these first'."""
+    text = page.read_text(encoding="utf-8")
+    return text[text.index("Look at these first") : text.index("<h2>Refused")]
+
+
+# --- palettes
+
+
+def shuffled(k):
+    """Two structures whose numbers, but not whose colours, differ from file to file."""
+    picture = Image.fromarray(np.array([[0, 1, 2], [0, 2, 1]][k % 2], np.uint8)[drawn(2)])
+    picture.putpalette(PALETTES[k % 2] + [0] * 759)
+    return picture
+
+
+def test_palettes_that_number_colours_differently_are_read_by_colour(data):
+    put(data, shuffled)
+    make("mine", data)
+    masks, classes = read(data)
+    assert [c.name for c in classes[1:]] == ["colour_00ff00", "colour_ff0000"]
+    for mask in masks:
+        assert np.array_equal(mask, np.array([0, 2, 1], np.uint8)[drawn(2)])
+
+
+def test_such_palettes_are_asked_about_where_a_form_names_no_colours(data, tmp_path):
+    put(data, shuffled)
+    told = {"classes": [{"name": "nerve"}, {"name": "artery"}]}
+    with pytest.raises(StudyError, match="the colour counts: #00ff00, #ff0000"):
+        make("mine", data, write(tmp_path / "f.yml", told))
+    for entry, colour in zip(told["classes"], ("#ff0000", "#00ff00"), strict=True):
+        entry["labels"] = [colour]
+    make("mine", data, write(tmp_path / "f.yml", told))
+    assert all(np.array_equal(mask, drawn(2)) for mask in read(data)[0])
+
+
+def test_a_palette_whose_background_is_not_its_first_colour(data):
+    def white_first(k):
+        picture = Image.fromarray(1 - drawn())
+        picture.putpalette([255, 255, 255, 0, 0, 0] + [0] * 762)
+        return picture
+
+    put(data, white_first)
+    make("mine", data)
+    assert all(np.array_equal(mask, drawn()) for mask in read(data)[0])
+
+
+# --- what a form changes
+
+CHANGED = {
+    "fill": lambda m: np.where(ndimage.binary_erosion(m), 0, m),
+    "transpose": lambda m: m.T,
+    "mirror": np.fliplr,
+    "upside_down": np.flipud,
+    "half_turn": lambda m: m[::-1, ::-1],
+    "invert": lambda m: 1 - m,
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_masks_are_changed_as_the_form_says(root, data, tmp_path, change):
+    put(data, lambda k: np.ascontiguousarray(CHANGED[change](drawn())) * 255)
+    make("mine", data, write(tmp_path / "f.yml", {"change": [change]}))
+    assert images(root)["mask"][0] == f"{{p0_mask.png}}+{change}"
+    assert all(np.array_equal(mask, drawn()) for mask in read(data)[0])
+
+
+def test_a_mask_on_its_side_is_refused_with_the_line_to_write(data):
+    put(data, lambda k: np.ascontiguousarray(drawn().T) * 255)
+    with pytest.raises(StudyError, match=r"exchanged: if it lies .* change: \[transpose\]"):
+        make("mine", data)
+
+
+def test_only_one_structure_can_be_inverted(data, tmp_path):
+    put(data, lambda k: drawn(2))
+    with pytest.raises(StudyError, match="only a mask of one structure can be inverted"):
+        make("mine", data, write(tmp_path / "f.yml", {"change": ["invert"]}))
+
+
+def test_a_picture_that_exif_turns_away_from_its_mask(data):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for k in range(4):
+        Image.fromarray(grey(seed=k)).save(data / f"p{k}.jpg", exif=turned)
+        save(data / f"p{k}_mask.png", drawn() * 255)
+    with pytest.raises(StudyError, match="before it was turned as its EXIF entry says"):
+        make("mine", data)
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (255 * (1 - drawn()), "% of the picture, with its four corners"),
+        (np.full((40, 60), 255, np.uint8), "covers 100% of the picture"),
+        (255 * CHANGED["fill"](drawn()), "a ring of one or two pixels"),
+    ],
+)
+def test_what_is_no_area_stands_first(data, mask, words):
+    put(data, lambda k: mask.astype(np.uint8))
+    assert words in first(make("mine", data))
+
+
+@pytest.mark.parametrize(("wall", "doubt"), [(3, "a ring of 4 pixels"), (9, "")])
+def test_a_ring_is_doubted_where_it_is_thin_for_its_size(wall, doubt):
+    y, x = np.mgrid[:90, :90]
+    disc = np.hypot(y - 45, x - 45) < 30
+    ring = disc & ~ndimage.binary_erosion(disc, iterations=wall)
+    found = agreement.thin(ring)
+    assert found.startswith(doubt) and bool(found) == bool(doubt)
+
+
+# --- values
+
+
+@pytest.mark.parametrize("values", [(254, 255), (1, 255)])
+def test_one_structure_in_two_values_is_asked_about(data, tmp_path, values):
+    put(data, lambda k: drawn() * values[k % 2])
+    with pytest.raises(StudyError, match="and none in two"):
+        make("mine", data)
+    told = {"classes": [{"name": "nerve", "labels": [str(v) for v in values]}]}
+    make("mine", data, write(tmp_path / "f.yml", told))
+    assert all(np.array_equal(mask, drawn()) for mask in read(data)[0])
+
+
+def test_what_nnunet_ignores_is_no_class(data, tmp_path):
+    for k in range(6):
+        for folder, pixels in (("imagesTr", grey(seed=k)), ("labelsTr", drawn(2))):
+            (data / folder).mkdir(exist_ok=True)
+            save(data / folder / f"c{k}{'_0000' * (folder == 'imagesTr')}.png", pixels)
+    named = {"labels": {"background": 0, "nerve": 1, "ignore": 2}}
+    (data / "dataset.json").write_text(json.dumps(named))
+    with pytest.raises(StudyError, match=r'the value 2 \'ignore\'.* ignored: \["2"\]'):
+        make("mine", data)
+    make("mine", data, write(tmp_path / "f.yml", {"ignored": ["2"]}))
+    assert [c.name for c in studies.load("mine").foreground] == ["nerve"]
+
+
+# --- COCO
+
+
+def entry(k, **more):
+    return {"id": k, "image_id": 0, "category_id": 1, "segmentation": [SQUARE]} | more
+
+
+SQUARE = [8, 5, 30, 5, 30, 15, 8, 15]
+INSIDE = [12, 8, 20, 8, 20, 12, 12, 12]
+CROWD = {"size": [40, 60], "counts": [0, 40, 2360]}
+REFUSED = {
+    "a crowd beside outlines": (
+        [entry(1), entry(2, segmentation=CROWD, iscrowd=1)],
+        "marked iscrowd",
+    ),
+    "a hole as a ring": ([entry(1, segmentation=[SQUARE, INSIDE])], "rings lies inside another"),
+    "fractions": ([entry(1, segmentation=[[0.1, 0.1, 0.5, 0.1, 0.5, 0.5]])], "between 0 and 1"),
+    "a box alone": ([entry(1, segmentation=[], bbox=[1, 1, 9, 9])], "a box alone"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_outlines_of_coco_that_would_be_read_wrongly(tmp_path, kind):
+    annotations, words = REFUSED[kind]
+    content = {
+        "images": [{"id": 0, "file_name": "p.png", "height": 40, "width": 60}],
+        "categories": [{"id": 1, "name": "nerve"}],
+        "annotations": annotations,
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(StudyError, match=words):
+        readers.read_mask(tmp_path / "a.json", ONE)
+
+
+def test_coco_for_jpeg_in_folders_of_one_name_each(root, data):
+    """Names with folders, the same in two of them; URL letters; the authors' split."""
+    for place in ("train2017", "val2017"):
+        (data / place).mkdir()
+        content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "nerve"}]}
+        for k in range(4):
+            save(data / place / f"{k}.jpg", grey(seed=k + 9 * len(place)), quality=95)
+            name = f"{place}/{k}.jpg" if k else f"{place}%2F0.jpg"
+            content["images"].append({"id": k, "file_name": name, "height": 40, "width": 60})
+            content["annotations"].append(entry(k, image_id=k))
+        (data / f"{place}.json").write_text(json.dumps(content))
+    make("mine", data)
+    frame = images(root)
+    assert frame["mask"].tolist()[:2] == [
+        "train2017.json#train2017%2F0.jpg",
+        "train2017.json#train2017/1.jpg",
+    ]
+    assert all(mask.sum() == 220 for mask in read(data)[0])
+    learned = frame["image"].str.startswith("train2017")
+    assert set(frame.loc[learned, "split"]) == {"train", "test"}
+    assert set(frame.loc[~learned, "split"]) == {"val"}
+
+
+def test_two_coco_files_for_one_picture_are_nobodys(data):
+    save(data / "p0.png", grey())
+    for who in ("anna", "ben"):
+        content = {
+            "images": [{"id": 0, "file_name": "p0.png", "height": 40, "width": 60}],
+            "categories": [{"id": 1, "name": "nerve"}],
+            "annotations": [entry(1)],
+        }
+        (data / f"{who}.json").write_text(json.dumps(content))
+    with pytest.raises(StudyError, match="2 masks could be its own: anna"):
+        make("mine", data)
