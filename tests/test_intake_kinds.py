@@ -672,12 +672,12 @@ def test_every_file_is_counted_once(root, data, capsys):
     assert int(said.pop("files in the folder")) == 17 == sum(map(int, said.values()))
     assert said == {
         "pictures used": "5",
-        "pictures refused": "1",
+        "pictures refused": "2",
         "masks and outlines": "5",
         "masks of no used picture": "1",
         "tables": "1",
         "hidden, or left by a system": "1",
-        "not looked at": "3",
+        "not looked at": "2",
     }
     assert "a video; name its pictures" in text and ".docx is neither a picture nor a mask" in text
 

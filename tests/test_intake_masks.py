@@ -2,8 +2,11 @@
 
 import json
 
+import imageio_ffmpeg
+import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 from intake_folder import empty_root, images, write
 from pictures import ONE, grey, save
 from PIL import Image
@@ -11,7 +14,7 @@ from scipy import ndimage
 
 from helpers import readers, studies
 from helpers.errors import StudyError
-from tools.intake import agreement
+from tools.intake import agreement, find, form
 from tools.intake.make import make
 
 PALETTES = ([0, 0, 0, 255, 0, 0, 0, 255, 0], [0, 0, 0, 0, 255, 0, 255, 0, 0])  # red 1, red 2
@@ -259,3 +262,124 @@ def test_two_coco_files_for_one_picture_are_nobodys(data):
         (data / f"{who}.json").write_text(json.dumps(content))
     with pytest.raises(StudyError, match="2 masks could be its own: anna"):
         make("mine", data)
+
+
+# --- other files, and files beside them
+
+
+def stack(path, planes):
+    """Planes uint8 (n, rows, columns) as a stack in one file."""
+    if path.suffix == ".tif":
+        first, *more = map(Image.fromarray, planes)
+        first.save(path, save_all=True, append_images=more)
+    elif path.suffix == ".mp4":
+        rows, columns = planes.shape[1:]
+        writer = imageio_ffmpeg.write_frames(
+            str(path), (columns, rows), macro_block_size=2, quality=9
+        )
+        writer.send(None)
+        for plane in planes:
+            writer.send(np.repeat(plane[..., None], 3, 2).tobytes())
+        writer.close()
+    elif path.suffix == ".mha":
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(planes), str(path))
+    else:
+        image = nibabel.Nifti1Image(planes.transpose(2, 1, 0), np.diag([0.1, 0.2, 1, 1]))
+        nibabel.save(image, path)
+
+
+@pytest.mark.parametrize("picture", ["tif", "nii.gz", "mha", "mp4"])
+@pytest.mark.parametrize("mask", ["nii.gz", "tif"])
+def test_a_cine_and_a_stack_of_as_many_masks(root, data, picture, mask):
+    drawn_on = np.stack([drawn(), 0 * drawn(), np.roll(drawn(), 9, 1)])
+    for k in range(3):
+        frames = np.stack([grey(seed=10 * k + j) for j in range(3)])
+        stack(data / f"p{k}.{picture}", frames)
+        stack(data / f"p{k}_mask.{mask}", drawn_on)
+    make("mine", data)
+    frame = images(root)
+    assert frame["image"].tolist()[:2] == [f"p0.{picture}#0", f"p0.{picture}#2"] and len(frame) == 6
+    masks, _ = read(data)
+    assert np.array_equal(masks[0], drawn()) and np.array_equal(masks[1], np.roll(drawn(), 9, 1))
+
+
+def as_float(path, mask):
+    Image.fromarray(mask.astype(np.float32)).save(path)
+
+
+def as_itk(path, mask):
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(mask[None]), str(path))
+
+
+@pytest.mark.parametrize(
+    ("ending", "write_one"),
+    [("tif", as_float), ("mha", as_itk), ("nrrd", as_itk), ("gif", lambda p, m: save(p, m * 255))],
+)
+def test_masks_in_further_files(data, ending, write_one):
+    for k in range(4):
+        Image.fromarray(grey(seed=k)).save(data / f"p{k}.webp", lossless=True)
+        write_one(data / f"p{k}_mask.{ending}", drawn())
+    make("mine", data)
+    assert all(np.array_equal(mask, drawn()) for mask in read(data)[0])
+    assert np.array_equal(readers.read_image(data / "p0.webp")[0], grey(seed=0))
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (drawn() * np.float32(0.37), "probabilities, JPEG"),
+        (0 * drawn(), "hold nothing but background"),
+        (np.stack([grey(seed=k) for k in range(3)], 2), "outlines drawn into them"),
+    ],
+)
+def test_what_is_no_mask_is_said(data, mask, words):
+    for k in range(4):
+        save(data / f"p{k}.png", grey(seed=k))
+        save(data / f"p{k}_mask.tif", mask)
+    with pytest.raises(StudyError, match=words):
+        make("mine", data)
+
+
+def test_cvat_names_its_colours_and_draws_objects_beside(data):
+    for k in range(4):
+        for folder in ("JPEGImages", "SegmentationClass", "SegmentationObject", "overlays"):
+            (data / folder).mkdir(exist_ok=True)
+        save(data / "JPEGImages" / f"p{k}.jpg", grey(seed=k))
+        colours = np.array([[0, 0, 0], [250, 50, 83], [61, 245, 61]], np.uint8)
+        save(data / "SegmentationClass" / f"p{k}.png", colours[drawn(2)])
+        save(data / "SegmentationObject" / f"p{k}.png", colours[::-1][drawn(2)])
+        save(data / "overlays" / f"p{k}.png", np.repeat(grey(seed=k)[..., None], 3, 2))
+    told = "# label:color_rgb:parts:actions\nbackground:0,0,0::\nnerve:250,50,83::\n"
+    (data / "labelmap.txt").write_text(told + "artery:61,245,61::\n")
+    make("mine", data)
+    masks, classes = read(data)
+    assert [c.name for c in classes[1:]] == ["artery", "nerve"]
+    assert all(np.array_equal(m, np.array([0, 2, 1], np.uint8)[drawn(2)]) for m in masks)
+
+
+def test_labels_of_itk_snap_under_any_name(data):
+    for k in range(4):
+        save(data / f"p{k}.png", grey(seed=k))
+        planes = np.array([0, 7, 3], np.uint8)[drawn(2)][None]
+        stack(data / f"p{k}_seg.nii.gz", planes)
+    (data / "itksnap_labels.txt").write_text(
+        '# ITK-SnAP Label Description File\n 0 0 0 0 0 0 0 "Clear Label"\n'
+        ' 3 255 0 0 1 1 1 "artery"\n 7 0 0 255 1 1 1 "nerve"\n'
+    )
+    make("mine", data)
+    masks, classes = read(data)
+    assert [c.name for c in classes[1:]] == ["artery", "nerve"]
+    assert all(np.array_equal(m, np.array([0, 2, 1], np.uint8)[drawn(2)]) for m in masks)
+
+
+def test_further_channels_of_nnunet_are_said_and_frames_elsewhere_kept(root, data, capsys):
+    for folder in ("imagesTr", "labelsTr"):
+        (data / folder).mkdir()
+    for k in range(4):
+        save(data / "imagesTr" / f"c{k}_0000.png", grey(seed=k))
+        save(data / "imagesTr" / f"c{k}_0001.png", grey(seed=k + 9))
+        save(data / "labelsTr" / f"c{k}.png", drawn())
+    make("mine", data)
+    assert images(root)["image"].str.endswith("_0000.png").all()
+    assert "4 files are further channels (imagesTr/c0_0001.png" in capsys.readouterr().out
+    assert len(find.images(["a/c_0000.png", "a/c_0001.png"], form.Form())) == 2

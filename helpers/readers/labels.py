@@ -18,6 +18,9 @@ from helpers.readers import annotations
 from helpers.readers.plausible import check_length
 from helpers.readers.polygons import check_outline, fill
 
+#: a line of a label description of ITK-SNAP
+DESCRIPTION = re.compile(rb'(?m)^\s*\d+(\s+[\d.]+){6}\s+".+"\s*$')
+
 
 def _listed(found, limit=8):
     items = [f"{name} ({count} px)" for name, count in sorted(found.items(), key=lambda kv: -kv[1])]
@@ -81,6 +84,8 @@ def from_raster(path, picture, classes, ignored=()):
     """
     if picture.mode in ("RGB", "RGBA", "LA"):
         return _by_colour(path, np.asarray(picture), classes, ignored)
+    if picture.mode == "F":
+        return from_labels(path, np.asarray(picture), classes, ignored)
     if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I"):
         raise StudyError(
             f"{path}: a mask of type {picture.mode!r}; export class indices (8 bit) or the declared"
@@ -187,21 +192,19 @@ def descriptions(path):
     """The ITK-SNAP label description beside a mask as {value: label}, or None.
 
     Looked for as <stem>.txt, <stem>.label, <stem>_labels.txt, labels.txt, labels.label, in this
-    order. A line: value, red, green, blue, alpha, visible, mesh, "label".
+    order, else as the only file of the folder that reads so. A line: value, red, green, blue,
+    alpha, visible, mesh, "label".
     """
     path = Path(path)
     stem = path.name.removesuffix(".gz").removesuffix(".nii")
-    for name in (
-        f"{stem}.txt",
-        f"{stem}.label",
-        f"{stem}_labels.txt",
-        "labels.txt",
-        "labels.label",
-    ):
-        if (beside := path.with_name(name)).is_file():
-            break
-    else:
-        return None
+    usual = (f"{stem}.txt", f"{stem}.label", f"{stem}_labels.txt", "labels.txt", "labels.label")
+    beside = next((p for name in usual if (p := path.with_name(name)).is_file()), None)
+    if beside is None:
+        others = [*path.parent.glob("*.txt"), *path.parent.glob("*.label")]
+        described = [p for p in others if DESCRIPTION.search(p.read_bytes()[:4096])]
+        if len(described) != 1:
+            return None
+        beside = described[0]
     table = {}
     for number, line in enumerate(beside.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -230,12 +233,12 @@ def from_labels(path, values, classes, ignored=()):
         )
     if (values != np.round(values)).any():
         raise StudyError(
-            f"{path}: has fractions such as {values[values != np.round(values)][0]:g}; a mask holds"
-            " whole labels"
+            f"{path}: has fractions such as {values[values != np.round(values)][0]:g}, as"
+            " probabilities do; a mask holds whole numbers: export it thresholded"
         )
     values = values.astype(np.int64)
     if (described := descriptions(path)) is None:
-        return _by_index(path, values, classes)
+        return _by_index(path, values, classes, ignored)
     table, found = names(classes, ignored), _histogram(values)
     known = {v: table[label.lower()] for v, label in described.items() if label.lower() in table}
     known[0] = 0  # 'Clear Label'

@@ -6,7 +6,7 @@ import numpy as np
 
 from helpers.errors import StudyError
 from helpers.readers import dicom, pictures
-from helpers.readers.labels import areas
+from helpers.readers.labels import areas, from_labels
 
 
 def from_dicom(path, part, classes, ignored=()):
@@ -72,11 +72,11 @@ def _one(path, found, part):
     return next(iter(found.values()), [])
 
 
-def from_nrrd(path, part, classes, ignored=()):
+def from_itk(path, part, classes, ignored=()):
     """The mask of a 3D Slicer segmentation, uint8 (rows, columns), through the names of its
-    segments.
+    segments; of a NRRD or MetaImage file that names none, by its values.
     """
-    values, _, header = pictures.open_nrrd(path)
+    values, _, header = pictures.open_itk(path)
     if values.ndim == 3:
         values = values[..., None]
     number = int(part) if part and part.isdecimal() else 0
@@ -84,6 +84,8 @@ def from_nrrd(path, part, classes, ignored=()):
         raise StudyError(
             f"{path}: holds {len(values)} slices; name the one of the picture, as '{path}#0'"
         )
+    if not any(key.endswith("_Name") for key in header) and values.shape[-1] == 1:
+        return from_labels(path, values[number, ..., 0], classes, ignored)
     pixels, shapes, known = values[number], [], np.zeros(values.shape[1:], bool)
     for key, name in header.items():
         if key.startswith("Segment") and key.endswith("_Name"):

@@ -17,7 +17,10 @@ from tools.intake import layouts, palettes
 
 MOST = 20  # classes; more are values of something else
 FEW = 0.2  # share of the masks from which what they hold is no slip
-FIRST_LINES = re.compile(r"(?m)^Segment\d+_Name:=(.*)$")
+
+
+class Many(Exception):
+    """A file of more colours than a mask has, or of fractions."""
 
 
 @dataclass
@@ -45,6 +48,8 @@ def look(pairs, data):
         one = Found(pictures=number)
         try:
             _one(path, one)
+        except Many:
+            one = Found(odd=path.relative_to(data).as_posix(), pictures=number)
         except (StudyError, OSError, AttributeError, LookupError, TypeError, ValueError):
             continue
         if len(one.values) > MOST:
@@ -78,9 +83,11 @@ def _one(path, found):
         else:
             values = np.unique(pictures.open_nifti(path)[0])
             found.values |= {int(v) for v in values if np.isfinite(v)} - {0}
-    elif end == ".nrrd":
-        header = path.read_bytes().split(b"\n\n")[0].decode("utf-8", "replace")
-        found.names |= {name.strip() for name in FIRST_LINES.findall(header.replace("\r", ""))}
+    elif end in (".nrrd", ".mha"):
+        values, _, header = pictures.open_itk(path)
+        found.names |= {n for k, n in header.items() if re.fullmatch(r"Segment\d+_Name", k)}
+        if not found.names:
+            found.values |= {int(v) for v in np.unique(values)} - {0}
     elif end in (".dcm", ".dicom", ".ima", ""):
         segments = dicom.header(path).get("SegmentSequence", ())
         found.names |= {str(s.get("SegmentLabel", "")).strip() for s in segments} - {""}
@@ -118,10 +125,17 @@ def _attributes(attributes):
 
 def _raster(path, found):
     with Image.open(path) as picture:
-        if picture.mode in ("L", "P", "1", "I;16", "I"):
-            found.values |= {int(v) for v in np.unique(np.asarray(picture))} - {0}
+        if picture.mode in ("L", "P", "1", "I;16", "I", "F"):
+            for number in range(getattr(picture, "n_frames", 1)):
+                picture.seek(number)
+                values = np.unique(np.asarray(picture))
+                if (values != np.round(values)).any():
+                    raise Many
+                found.values |= {int(v) for v in values} - {0}
             return
-        counted = picture.convert("RGB").getcolors(MOST + 1) or ()
+        counted = picture.convert("RGB").getcolors(MOST + 1)
+    if counted is None:
+        raise Many
     colours = {colour for _, colour in counted}
     if all(len(set(colour)) == 1 for colour in colours):
         found.values |= {colour[0] for colour in colours} - {0}
@@ -156,7 +170,7 @@ def classes_of(pairs, data, form):
     if spellings:
         entries, notes = _of_names(spellings)
     elif found.colours and not values:
-        entries, notes = _of_colours(found.colours), []
+        entries, notes = _of_colours(found.colours, names=labelmap(data)), []
     elif described := nnunet_labels(data, form.ignored):
         entries, notes = described, ["The classes are named as dataset.json names them."]
     else:
@@ -165,11 +179,16 @@ def classes_of(pairs, data, form):
         entries = [{"name": "structure"}]
     if not entries and found.odd:
         raise StudyError(
-            f"classes: {found.odd} and others hold more than {MOST} grey values, a mask holds one"
-            " for each structure. Edges that were smoothed, or JPEG, do so: export the masks as PNG"
-            " without smoothing"
+            f"classes: {found.odd} and others hold more than {MOST} values or colours, a mask holds"
+            " one for each structure. Smoothed edges, probabilities, JPEG, and pictures with"
+            " outlines drawn into them do so: export the outlined areas alone, as PNG without smoothing"
         )
-    if not entries or len(entries) > MOST:
+    if not entries:
+        raise StudyError(
+            f"classes: {pairs[0].mask} and the other masks hold nothing but background; outline the"
+            " structures, or name in a form where their masks lie"
+        )
+    if len(entries) > MOST:
         raise StudyError(
             f"classes: the masks hold {len(entries)} different labels; name the classes in a form,"
             " each with its labels"
@@ -266,13 +285,23 @@ def _of_values(values, together=True):
     return [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
 
 
-def _of_colours(colours, told=False):
-    hexed = [bytes(c).hex() for c in sorted(colours)]
+def _of_colours(colours, told=False, names=()):
+    hexed, names = [bytes(c).hex() for c in sorted(colours)], dict(names)
     return [
         {"name": f"colour_{h}", "title": f"colour #{h}", "colour": f"#{h}"}
+        | ({"name": names[h]} | {"title": names[h]} if h in names else {})
         | ({"labels": [f"#{h}"]} if told else {})
         for h in hexed
     ]
+
+
+def labelmap(data):
+    """{colour (hex): class} of CVAT's labelmap.txt at the top of the folder; else empty."""
+    path = Path(data) / "labelmap.txt"
+    lines = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    found = re.findall(r"(?m)^([A-Za-z0-9_+-]+):(\d{1,3}),(\d{1,3}),(\d{1,3}):", lines)
+    known = {bytes(map(int, c)).hex(): name for name, *c in found if max(map(int, c)) < 256}
+    return known if len(set(known.values()) - {"background"}) >= len(known) - 1 else {}
 
 
 def _only_tables(pairs):

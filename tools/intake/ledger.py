@@ -64,12 +64,12 @@ def _rest(file, data, form):
         return REST_MASK, "belongs to no picture that is used"
     if form.images and end in find.IMAGES:
         return IGNORED, f"does not match images: {', '.join(form.images)}"
-    if end in find.VIDEOS:
-        return IGNORED, "a video; name its pictures in the form, or export single frames"
+    if find.derived(file):
+        return IGNORED, "called an overlay or a preview"
     if not end:
         return IGNORED, "no ending, and no DICOM inside"
     if end in find.IMAGES:
-        return REST_MASK, "belongs to no picture that is used"
+        return IGNORED, "not taken as a picture, and a mask of none that is used"
     return IGNORED, f"{end} is neither a picture nor a mask"
 
 

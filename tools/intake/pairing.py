@@ -7,10 +7,13 @@ from pathlib import Path, PurePosixPath
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import dicom, pictures, united
+from helpers.readers import united
 from tools.intake import find, layouts, segmentations, several
 from tools.intake.patterns import Places, matches, plain, stem
 from tools.intake.tables import natural
+
+STACKS = (".nii", ".nii.gz", ".tif", ".tiff", ".nrrd", ".mha")
+FLAT = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def _by_name(files, chosen, shared, data):
     """As ``_by_form``, by what the files are called and where they lie."""
     images, by_core, longer = set(chosen), defaultdict(list), defaultdict(list)
     masks = [f for f in files if readers.suffix(f) in find.MASKS and f not in images]
-    masks = [f for f in masks if not shared.is_one(f)]
+    masks = [f for f in masks if not shared.is_one(f) and not find.derived(f)]
     texts = (".txt", ".xml", ".csv")  # label descriptions and tables lie beside masks too
     masks = [f for f in masks if readers.suffix(f) not in texts or shared.known.get(f)]
     cores = {find.core(i) for i in chosen}
@@ -164,6 +167,11 @@ def _refusal(image, masks, tried, others, form, shared):
         return f"no mask {whose}found at {tried}; correct the key masks of the form"
     if told := shared.unread(masks):
         return told
+    if not masks and readers.suffix(image) in find.VIDEOS:
+        return (
+            "a video without masks: outline its frames in a stack of as many slices (NIfTI, TIFF),"
+            " or save the outlined frames as pictures"
+        )
     if not masks:
         return (
             f"no mask found: no other file is called {stem(image)} or {stem(image)}_mask, and"
@@ -242,14 +250,7 @@ def stack(pair, data):
     slices: list of bool; empty for every other pair.
     """
     image, mask = Path(data) / pair.image, Path(data) / pair.mask
-    if (
-        pair.raters
-        or readers.suffix(pair.mask) not in (".nii", ".nii.gz")
-        or readers.kind(image) != "DICOM"
-    ):
+    if pair.raters or readers.suffix(pair.mask) not in STACKS or readers.suffix(image) in FLAT:
         return []
-    count = int(dicom.header(image).get("NumberOfFrames", 1) or 1)
-    slices = pictures.open_nifti(mask)[0]
-    if count == 1 or slices.ndim != 3 or slices.shape[2] != count:
-        return []
-    return [bool(slices[..., k].any()) for k in range(count)]
+    drawn = readers.marked(mask) if mask.is_file() else []
+    return drawn if len(drawn) > 1 and readers.frame_count(image) == len(drawn) else []
