@@ -679,7 +679,7 @@ def test_every_file_is_counted_once(root, data, capsys):
         "hidden, or left by a system": "1",
         "not looked at": "2",
     }
-    assert "a video; name its pictures" in text and ".docx is neither a picture nor a mask" in text
+    assert "a video without masks" in text and ".docx is neither a picture nor a mask" in text
 
 
 def test_one_odd_file_does_not_stop_the_others(root, data, tmp_path):
@@ -708,7 +708,8 @@ def test_the_default_protocol_ends_within_an_hour(count, side, size):
     assert fit["image_size"] == size or (size == 96 and fit["image_size"] in (64, 96, 128))
     taken = protocols.seconds(fit["images"], fit["image_size"], fit["epochs"], protocols.FOLDS)
     assert taken <= protocols.BUDGET and fit["epochs"] >= protocols.FEWEST_EPOCHS
-    said = protocols.drafted(count * 5 // 3, 8, side, 5, cores=2)[1][0]
+    quick = protocols.drafted(count * 5 // 3, 8, side, 5, cores=2)[0]["protocols"]["quick"]
+    said = protocols.told(quick, count * 5 // 3, 8, 5)
     minutes = int(re.search(r"in about (\d+) minutes on two free cores", said)[1])
     assert minutes == round(taken / 60 + 5) <= 45
 

@@ -26,6 +26,7 @@ TURNED = (
     "the picture was turned as its file says (EXIF); many drawing tools do not turn it: does the"
     " outline fit?"
 )
+SIDE = (8, 400)  # mm of tissue along the longer side of an ultrasound picture
 THUMBNAIL = 256  # px, longer side, for the page
 
 
@@ -103,6 +104,9 @@ def _read(pair, data, classes, form):
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
     mm = None
+    if spacing is not None and not all(1e-4 <= side <= 10 for side in spacing):
+        notes.append(f"says that a pixel is {max(spacing):g} mm long: spacing unknown")
+        spacing = None
     if spacing is not None:
         mm = float(np.sqrt(spacing[0] * spacing[1]))
         if abs(spacing[0] / spacing[1] - 1) > 0.01:
@@ -206,6 +210,9 @@ def suspicious(records, classes):
         if not any(r.areas):
             found.append((3, r, None, "nothing is outlined"))
         found += [(-1, r, None, reason) for reason in r.doubts]
+        if r.spacing_mm and not SIDE[0] <= (long := r.spacing_mm * max(r.size)) <= SIDE[1]:
+            told = f"its longer side would be {long:.3g} mm of tissue: is the spacing in mm?"
+            found.append((-1, r, None, told))
         if fits := agreement.of_one(r):
             found.append((2, r, None, fits))
     if of_set := agreement.of_the_set(records):

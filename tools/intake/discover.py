@@ -181,7 +181,7 @@ def classes_of(pairs, data, form):
         raise StudyError(
             f"classes: {found.odd} and others hold more than {MOST} values or colours, a mask holds"
             " one for each structure. Smoothed edges, probabilities, JPEG, and pictures with"
-            " outlines drawn into them do so: export the outlined areas alone, as PNG without smoothing"
+            " outlines drawn into them do so: export the outlined areas alone, without smoothing"
         )
     if not entries:
         raise StudyError(

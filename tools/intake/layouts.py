@@ -49,7 +49,7 @@ def _by_keys(content):
         return None
     if isinstance(content.get("shapes"), list):
         return "Labelme"
-    if {"images", "annotations"} <= set(content):
+    if all(isinstance(content.get(k), list) for k in ("images", "annotations")):
         return "COCO"
     if {"objects", "size"} <= set(content):
         return "Supervisely"
@@ -126,7 +126,7 @@ def names(path):
     if isinstance(content.get("images"), list):
         return [str(i.get("file_name")) for i in content["images"] if isinstance(i, dict)]
     entries = content.get("_via_img_metadata", content)
-    return [str(e["filename"]) for e in entries.values()]
+    return [str(e["filename"]) for e in entries.values() if isinstance(e, dict) and "filename" in e]
 
 
 def _base(name):

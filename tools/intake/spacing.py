@@ -8,14 +8,17 @@ from tools.intake import spreadsheet
 from tools.intake.patterns import plain, stem
 
 COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel|\bmm\b")
+UNIT = re.compile(r"(?i)(?<![a-zµ])(cm|µm|um)(?![a-z])")
 FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
 
 
-def told(form, data, form_path=None):
+def told(form, data, form_path=None, images=()):
     """A function of an image (path relative to DATA) → mm or None, by the form's spacing_mm, and
     the file in DATA that was read for it, or None.
     """
     value = form.spacing_mm
+    if isinstance(value, str) and re.fullmatch(r"\d*[.,]\d+", value):
+        value = float(value.replace(",", "."))
     if value is None or not isinstance(value, str):
         return (lambda image: value), None
     beside = [Path(data) / value, *([Path(form_path).parent / value] if form_path else [])]
@@ -28,10 +31,11 @@ def told(form, data, form_path=None):
             f"{path}: needs a column of picture names (image) and one of millimetres"
             f" (pixel_spacing_mm); it has {', '.join(frame.columns)}"
         )
-    table = {}
+    table, unit = {}, UNIT.search(number[0])
+    scale = {"cm": 10, "µm": 1e-3, "um": 1e-3}[unit[1].lower()] if unit else 1
     for row, image, text in zip(frame.index, frame[name[0]], frame[number[0]], strict=True):
         try:
-            mm = float(text.replace(",", "."))
+            mm = float(text.replace(",", ".")) * scale
         except ValueError:
             mm = 0
         if not 1e-4 <= mm <= 10:
@@ -42,4 +46,9 @@ def told(form, data, form_path=None):
         names = (image, PurePosixPath(image).name, stem(image))
         return next((table[plain(n)] for n in names if plain(n) in table), None)
 
+    if images and not any(of(image) for image in images):
+        raise StudyError(
+            f"{path}: names none of the pictures, such as {images[0]}; it names"
+            f" {', '.join(list(table)[:3])}"
+        )
     return of, value if path == beside[0] else None

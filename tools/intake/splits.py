@@ -21,6 +21,11 @@ FOLDERS = {
 }
 
 
+def is_split(folder):
+    """Whether a folder's name says what its pictures are for."""
+    return any(re.fullmatch(p, folder, re.IGNORECASE) for p in FOLDERS.values())
+
+
 def by_folder(images):
     """The authors' own split, image → train, val or test: by their folders, where every image lies
     in one and there are at least two; else None.

@@ -12,6 +12,7 @@ import pandas as pd
 
 from helpers.errors import StudyError, raise_all
 from helpers.files import plain_cell
+from tools.intake import variables
 
 #: encodings that are tried where the text is not UTF-8; the first is Excel's in western Europe
 ENCODINGS = ["cp1252", "cp1250", "gb18030", "big5", "shift_jis", "cp949", "cp1251", "mac_roman"]
@@ -29,16 +30,18 @@ def read(path):
     if raw[:4] == b"\xd0\xcf\x11\xe0":
         raise StudyError(f"{path}: is an old spreadsheet (.xls); save it as .xlsx or 'CSV UTF-8'")
     if raw[:4] == b"PK\x03\x04":
-        rows, notes = _excel(path)
+        numbered, notes = _excel(path)
     else:
         text, notes = decoded(raw)
         if "\0" in text:
             raise StudyError(f"{path}: is no text; save the table as 'CSV UTF-8' or .xlsx")
         if not text.strip():
             raise StudyError(f"{path}: is empty; give one row a patient")
-        rows = _rows(text)
-    numbered = [(k, r) for k, r in enumerate(rows, 1) if any(cell.strip() for cell in r)]
-    (_, header), *body = numbered
+        numbered = _filled(_rows(text))
+    start = _header(numbered) or 0
+    if start:
+        notes.append(f"The headings of the table were taken from its row {numbered[start][0]}.")
+    (_, header), *body = numbered[start:]
     ragged = [
         f"row {k}: {len(r)} cells, the header has {len(header)}"
         for k, r in body
@@ -50,6 +53,23 @@ def read(path):
     frame = pd.DataFrame([[plain_cell(c) for c in r] for _, r in body], columns=header, dtype=str)
     frame.index = [k for k, _ in body]
     return frame, notes
+
+
+def _filled(rows):
+    """[(row number, cells)] of the rows that hold something."""
+    return [(k, r) for k, r in enumerate(rows, 1) if any(cell.strip() for cell in r)]
+
+
+def _header(numbered):
+    """Place of the first row that names a patient, among the first ten, or None: titles and merged
+    cells may stand above it.
+    """
+    known = (k for k, (_, r) in enumerate(numbered[:10]) if any(_is_patient(c) for c in r))
+    return next((k for k in known if sum(bool(c.strip()) for c in numbered[k][1]) > 1), None)
+
+
+def _is_patient(cell):
+    return variables.canonical(cell) == "patient_id"
 
 
 def decoded(raw):
@@ -127,13 +147,14 @@ def _excel(path):
             filled.append((sheet.title, rows))
     if not filled:
         raise StudyError(f"{path}: is empty; give one row a patient")
-    title, rows = filled[0]
+    named = [sheet for sheet in filled if _header(_filled(sheet[1])) is not None]
+    title, rows = (named or filled)[0]
     width = max(k + 1 for r in rows for k, cell in enumerate(r) if cell)
     rows = [(r + [""] * width)[:width] for r in rows]
     notes = [f"The table was read from the sheet {title!r} of an Excel file."]
-    if len(filled) > 1:
-        notes.append(f"Its other sheets were not read: {', '.join(t for t, _ in filled[1:])}.")
-    return rows, notes
+    if others := [t for t, _ in filled if t != title]:
+        notes.append(f"Its other sheets were not read: {', '.join(others)}.")
+    return _filled(rows), notes
 
 
 def _cell(value):
