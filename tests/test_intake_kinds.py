@@ -350,7 +350,14 @@ def test_roboflow_has_a_coco_file_in_each_split(root, data):
         ("a.json", {"anything": 1}, None),
         ("a.xml", "<?xml version='1.0'?><annotations></annotations>", "CVAT"),
         ("a.txt", "0 0.1 0.2 0.3 0.4 0.5 0.6\n", "YOLO"),
+        ("a.txt", "0 0.5 0.5 0.2 0.2\n", "YOLO boxes"),
         ("a.txt", "a note", None),
+        ("a.xml", "<annotation><object><bndbox></bndbox></object></annotation>", "Pascal VOC"),
+        ("a.json", [{"image": "x", "label": [{"original_width": 9}]}], "Label Studio"),
+        ("task-1-annotation-2-by-1-tag-nerve-0.png", "", "Label Studio"),
+        ("a.geojson", "{}", "QuPath"),
+        ("a.roi", "Iout", "ImageJ"),
+        ("a.npy", "", "arrays"),
     ],
 )
 def test_the_tool_that_wrote_a_file_is_named(tmp_path, name, content, tool):
@@ -363,6 +370,7 @@ UNREAD = {
     "Supervisely": ("ds/img/p{k}.png", "ds/ann/p{k}.png.json", {"objects": [], "size": {}}),
     "Label Studio": ("p{k}.png", "project.json", [{"annotations": [], "data": {}}]),
     "CVAT": ("images/p{k}.png", "annotations.xml", "<annotations></annotations>"),
+    "arrays": ("images/p{k}.png", "masks/p{k}.npy", ""),
     "YOLO": ("train/images/p{k}.png", "train/labels/p{k}.txt", "0 0.1 0.2 0.3 0.4 0.5 0.6\n"),
 }
 
@@ -378,7 +386,7 @@ def test_a_layout_that_is_not_read_is_named_with_what_to_export(root, data, kind
     with pytest.raises(StudyError) as raised:
         make("mine", data)
     told = str(raised.value)
-    assert told.count(f"which {kind} wrote; {layouts.ADVICE[kind]}") == 6
+    assert told.count(f"({kind}), not read here: {layouts.ADVICE[kind]}") == 6
     assert not list(root.iterdir())
 
 

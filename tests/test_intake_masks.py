@@ -383,3 +383,16 @@ def test_further_channels_of_nnunet_are_said_and_frames_elsewhere_kept(root, dat
     assert images(root)["image"].str.endswith("_0000.png").all()
     assert "4 files are further channels (imagesTr/c0_0001.png" in capsys.readouterr().out
     assert len(find.images(["a/c_0000.png", "a/c_0001.png"], form.Form())) == 2
+
+
+def test_masks_beside_outlines_of_a_format_that_is_not_read(root, data):
+    """Supervisely's export with masks holds both."""
+    for k in range(4):
+        for folder in ("img", "ann", "masks_machine"):
+            (data / "ds" / folder).mkdir(parents=True, exist_ok=True)
+        save(data / "ds" / "img" / f"p{k}.png", grey(seed=k))
+        save(data / "ds" / "masks_machine" / f"p{k}.png", drawn())
+        told = {"objects": [], "size": {"height": 40, "width": 60}}
+        (data / "ds" / "ann" / f"p{k}.png.json").write_text(json.dumps(told))
+    make("mine", data)
+    assert images(root)["mask"].tolist() == [f"ds/masks_machine/p{k}.png" for k in range(4)]

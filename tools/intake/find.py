@@ -31,7 +31,7 @@ MASK_FOLDER = re.compile(
     rf"(?i)^(?:(.*[ _-])?({MASK_WORD})([ _-].*)?|labels(Tr|Ts|Va)|rater.*|senior)$"
 )
 MASK_ENDING = re.compile(rf"(?i)[ _.-]({MASK_WORD})([ _-]?\(?\d{{1,2}}\)?)?$")
-MASK_START = re.compile(rf"(?i)^({MASK_WORD})[ _-]")
+MASK_START = re.compile(rf"(?i)^({MASK_WORD})[ _-]|^task-\d+-annotation-\d+-by-")
 IMAGE_AFFIX = re.compile(r"(?i)^(img|image|im|us)[ _-]|[ _-](img|image|us)$")
 #: folders that tell apart pictures from masks, and nothing else
 IMAGE_FOLDER = re.compile(

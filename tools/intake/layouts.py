@@ -18,12 +18,24 @@ ADVICE = {
     "Supervisely": "export it as COCO, or as masks in PNG",
     "CVAT": "export it as 'COCO 1.0', or as 'Segmentation mask'",
     "YOLO": "export it as COCO",
+    "YOLO boxes": "boxes are no outlines, draw the structures' borders",
+    "Pascal VOC": "boxes are no outlines, draw the structures' borders",
+    "QuPath": "export the areas as labelled masks in PNG (QuPath: LabeledImageServer)",
+    "ImageJ": "in ImageJ: Edit, Selection, Create Mask, then save it as PNG",
+    "arrays": "save the masks as PNG, a number for each structure",
 }
+#: what writes files of these endings
+ENDINGS = {".geojson": "QuPath", ".roi": "ImageJ"}
+ENDINGS |= dict.fromkeys((".npy", ".npz", ".mat", ".pkl", ".h5", ".hdf5"), "arrays")
+#: how Label Studio calls the masks that were painted in it: the picture's name is not in it
+PAINTED = re.compile(r"task-\d+-annotation-\d+-by-")
 
 
 def tool(path):
     """The format of an annotation file: 'Labelme', 'COCO', 'VIA', a key of ADVICE, or None."""
     end = readers.suffix(path)
+    if end in ENDINGS or PAINTED.match(Path(path).name):
+        return ENDINGS.get(end, "Label Studio")
     try:
         if end == ".json":
             return _by_keys(labels.load_json(path)[0])
@@ -36,15 +48,23 @@ def tool(path):
         return "VIA"
     if end == ".xml" and "<annotations>" in text:
         return "CVAT"
-    lines = [line.split() for line in text.splitlines()[:3]]
-    numbers = [re.fullmatch(r"\d+( [01]?\.\d+)+", " ".join(line)) for line in lines if line]
-    return "YOLO" if end == ".txt" and numbers and all(numbers) else None
+    if end == ".xml" and "<bndbox>" in text:
+        return "Pascal VOC"
+    lines = [line.split() for line in text.splitlines()[:3] if line.strip()]
+    numbers = [re.fullmatch(r"\d+( [01](\.\d+)?)+", " ".join(line)) for line in lines]
+    if end != ".txt" or not numbers or not all(numbers):
+        return None
+    return "YOLO boxes" if all(len(line) == 5 for line in lines) else "YOLO"
 
 
 def _by_keys(content):
     if isinstance(content, list):
         first = content[0] if content and isinstance(content[0], dict) else {}
-        return "Label Studio" if {"annotations", "data"} <= set(first) else None
+        short = any(  # its JSON-MIN
+            isinstance(v, list) and v and isinstance(v[0], dict) and "original_width" in v[0]
+            for v in first.values()
+        )
+        return "Label Studio" if short or {"annotations", "data"} <= set(first) else None
     if not isinstance(content, dict):
         return None
     if isinstance(content.get("shapes"), list):
@@ -67,9 +87,9 @@ class Shared:
 
     def __init__(self, files, data):
         self.known, self.entries, self.hashed = {}, defaultdict(list), defaultdict(list)
-        ends = (".json", ".csv", ".xml", ".txt")
+        ends = (".json", ".csv", ".xml", ".txt", *ENDINGS)
         for file in files:
-            if readers.suffix(file) in ends:
+            if readers.suffix(file) in ends or PAINTED.match(PurePosixPath(file).name):
                 self.known[file] = tool(Path(data) / file)
         for file, kind in self.known.items():
             for name in names(Path(data) / file) if kind in ("COCO", "VIA") else ():
@@ -81,9 +101,9 @@ class Shared:
         """Whether a file describes many pictures, whatever it is called."""
         return self.known.get(file) in ("COCO", "VIA")
 
-    def holds_none(self, file):
-        """Whether a file that could hold outlines by its name holds something else."""
-        return file in self.known and self.known[file] is None
+    def readable(self, file):
+        """Whether a file that could hold outlines by its name does, in a format that is read."""
+        return file not in self.known or self.known[file] not in (None, *ADVICE)
 
     def unread(self, masks):
         """A sentence on a tool whose files are not read, where it wrote one of an image's masks, or
@@ -91,7 +111,7 @@ class Shared:
         """
         for file in masks or self.known:
             if (kind := self.known.get(file)) in ADVICE:
-                return f"its outlines seem to be in {file}, which {kind} wrote; {ADVICE[kind]}"
+                return f"its outlines seem to be in {file} ({kind}), not read here: {ADVICE[kind]}"
         return ""
 
     def of(self, image):

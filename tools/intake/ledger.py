@@ -57,7 +57,7 @@ def _rest(file, data, form):
         return DESCRIPTION, ""
     if end in TABLES:
         return TABLE, "not read: give it as PATIENTS= if it is the table of patients"
-    if end in (".json", ".xml", ".txt") and (found := layouts.tool(data / file)):
+    if end in (".json", ".xml", ".txt", *layouts.ENDINGS) and (found := layouts.tool(data / file)):
         why = layouts.ADVICE.get(found)
         return (IGNORED, f"{found} is not read; {why}") if why else (REST_MASK, f"{found}")
     if end in find.MASKS and find.masklike(file):

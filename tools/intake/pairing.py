@@ -118,7 +118,7 @@ def _by_name(files, chosen, shared, data):
     found = {}
     for image in chosen:
         own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
-        found[image] = {None: ([m for m in own if not shared.holds_none(m)] or own, "")}
+        found[image] = {None: ([m for m in own if shared.readable(m)] or own, "")}
     bare = [image for image, drawn in found.items() if not drawn[None][0]]
     rest = [f for f in files if f not in images] if bare else ()
     for image, own in segmentations.of(bare, rest, data).items():
