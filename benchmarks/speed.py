@@ -25,7 +25,8 @@ from helpers.errors import StudyError
 MODELS = ("qvum", "unet", "unetpp", "bpsegsys_r", "vistr", "smp:Unet/vgg16")
 LINE = (
     "  {device} {precision}{how} {data} batch {batch}: {ms_median:.2f} ms an image ({ms_q25:.2f} to"
-    " {ms_q75:.2f}), {fps:.1f} images/s, first call {first_call_s:.1f} s"
+    " {ms_q75:.2f}; p95 {ms_p95:.2f}, p99 {ms_p99:.2f}), {fps:.1f} images/s, first call"
+    " {first_call_s:.1f} s"
 )
 
 

@@ -23,7 +23,7 @@ COMMANDS = {
 }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Run one command; each says with --help what it takes."""
     name, *rest = sys.argv[1:] if arguments is None else arguments or [""]
     if name not in COMMANDS:

@@ -8,16 +8,18 @@ import argparse
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from helpers import files, leakage, studies
-from helpers.errors import StudyError, raise_all
+from helpers.errors import DISK, StudyError, raise_all
 from helpers.readers import files_of, read_image, read_mask, sha256
 from helpers.schemas import EXTERNAL
 
@@ -37,9 +39,8 @@ class Arrays:
     masks: np.ndarray
     index: pd.DataFrame
 
-    def rows(self, fold, split):
-        """Positions (int array) of a split: 'train', 'val', 'test' or 'external', in fold
-        'main' or 'cv1', 'cv2', …
+    def rows(self, fold: str, split: str) -> np.ndarray:
+        """Positions of a split: 'train', 'val', 'test', 'external', in fold 'main', 'cv1', 'cv2', …
 
         In cross-validation fold k is the test set, the next fold (cyclically) the validation
         set.
@@ -53,19 +54,17 @@ class Arrays:
         )
 
 
-def resize_image(pixels, size):
+def resize_image(pixels: np.ndarray, size: int) -> np.ndarray:
     """uint8 (H, W) to (size, size), bilinear, with anti-aliasing where it shrinks."""
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
 
 
-def resize_mask(mask, size):
-    """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is
-    invented.
-    """
+def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
+    """Class indices uint8 (H, W) to (size, size), nearest neighbour: no class is invented."""
     return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
 
 
-def assign_folds(frame, folds, seed):
+def assign_folds(frame: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     """A fold 0 … folds − 1 for every row (int array), seeded; a patient's images stay together.
 
     Patients are shuffled, then each goes to the fold with the fewest images so far, so that
@@ -87,26 +86,41 @@ def assign_folds(frame, folds, seed):
     return unit.map(chosen).to_numpy()
 
 
-def read_row(row, data, classes, ignored=()):
+def problem(data: Path, name: str, expected: Any) -> str | None:
+    """Why a file that a manifest names is not to be read, in words, or None: it is not there, a
+    link leads out of the folder ``data``, or its digest is not ``expected`` (NaN where unknown).
+    """
+    path = data / name
+    try:
+        parts = files_of(path)
+        if not all(part.is_file() for part in parts):
+            return f"{path} is missing; restore it, or take the row out of the table"
+        if not all(part.resolve().is_relative_to(data.resolve()) for part in parts):
+            return f"{path} leads out of {data} by a link; copy the file into the folder"
+        found = sha256(path)
+    except OSError as error:
+        return f"{path} cannot be opened: {error.strerror}"
+    if expected == expected and found != expected:
+        return (
+            f"{path} has changed (sha256 {found[:12]}…, manifest {expected[:12]}…); restore the"
+            " file, or run `make manifest` if the change is meant"
+        )
+    return None
+
+
+def read_row(
+    row: Any, data: Path, classes: Sequence[studies.Class], ignored: Sequence[str] = ()
+) -> tuple[np.ndarray | None, np.ndarray | None, tuple[float, float] | None, list[str]]:
     """Read and check one row of images.csv: (image, mask, spacing or None, list of problems)."""
-    where, problems, arrays = f"image_id {row.image_id}", [], [None, None]
-    spacing = None
+    where, problems, spacing = f"image_id {row.image_id}", [], None
+    arrays: list[np.ndarray | None] = [None, None]
     for kind, name, expected in [
         ("image", row.image, row.sha256_image),
         ("mask", row.mask, row.sha256_mask),
     ]:
         path = data / name
-        if not all(file.is_file() for file in files_of(path)):
-            problems.append(
-                f"{where}: {kind} {path} is missing; restore it, or take the row out of images.csv"
-            )
-            continue
-        if (found := sha256(path)) != expected:
-            problems.append(
-                f"{where}: {kind} {path} has changed (sha256 {found[:12]}…, manifest"
-                f" {expected[:12]}…); restore the file, or run `make manifest` if the change is"
-                " meant"
-            )
+        if found := problem(data, name, expected):
+            problems.append(f"{where}: {kind} {found}")
             continue
         try:
             if kind == "image":
@@ -120,9 +134,8 @@ def read_row(row, data, classes, ignored=()):
     return image, mask, spacing, problems
 
 
-def build(study, data):
-    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad
-    row.
+def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
+    """Check every file of the study and write runs/<study>/cache; StudyError lists every bad row.
 
     data: the folder that the paths of images.csv are relative to. Writes images.npy, masks.npy
     (uint8 N×S×S), index.csv and check.json; the last appears only when all else is in place.
@@ -140,15 +153,12 @@ def build(study, data):
     part = folder.with_name("cache.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    arrays = [
-        np.lib.format.open_memmap(part / name, "w+", np.uint8, (count, size, size))
-        for name in ("images.npy", "masks.npy")
-    ]
+    arrays = [_reserved(part / name, (count, size, size)) for name in ("images.npy", "masks.npy")]
     shapes, spacings, problems = [], [], []
 
-    def work(row):
+    def work(row: Any) -> tuple[tuple[int, ...], tuple[float, float] | None, list[str]]:
         image, mask, spacing, found = read_row(row, data, study.classes, study.ignored)
-        if found:
+        if found or image is None or mask is None:
             return (0, 0), None, found
         arrays[0][row.Index], arrays[1][row.Index] = (
             resize_image(image, size),
@@ -200,7 +210,24 @@ def build(study, data):
     return index
 
 
-def _pixel_mm(shape, spacing, declared, size):
+def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A new uint8 array on disk. Its room is taken at once: a disk that fills up under a mapped
+    file ends the process without a word.
+    """
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:  # some file systems cannot promise room
+                if error.errno in DISK:
+                    raise OSError(error.errno, error.strerror, str(path)) from None
+    return array
+
+
+def _pixel_mm(
+    shape: tuple[int, ...], spacing: tuple[float, float] | None, declared: float, size: int
+) -> tuple[float, float, float]:
     """Height and width of an array pixel in mm after the resize, and the side of a square as large
     (their geometric mean); NaN where unknown.
     """
@@ -211,16 +238,14 @@ def _pixel_mm(shape, spacing, declared, size):
     return row * shape[0] / size, column * shape[1] / size, side
 
 
-def spacing(index):
+def spacing(index: pd.DataFrame) -> np.ndarray:
     """Height and width of every array pixel in mm, float (N, 2); NaN where unknown."""
     sides = [c if c in index else "pixel_mm" for c in ("pixel_row_mm", "pixel_column_mm")]
     return index[sides].to_numpy(float)
 
 
-def load(study):
-    """The cached arrays of a study; StudyError says how to make them when they are missing or
-    of another size.
-    """
+def load(study: studies.Study) -> Arrays:
+    """The cached arrays of a study; StudyError where they are missing or of another size."""
     folder = study.run / "cache"
     if not (folder / "check.json").is_file():
         raise StudyError(
@@ -252,7 +277,7 @@ def load(study):
     return Arrays(images, masks, index)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Command line: check and cache a study. python -m helpers check --study NAME --data
     FOLDER.
     """

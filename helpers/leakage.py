@@ -8,8 +8,11 @@ sha256_image, cv_fold, one row an image.
 
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -18,18 +21,16 @@ from PIL import Image
 from scipy import ndimage
 
 from helpers.errors import raise_all
+from helpers.studies import Class, Study
 
-#: hash bits (of 256) up to which two images count as near-duplicates. Measured on 955 brachial-
-#: plexus images of 88
-#: known patients: of 450,217 pairs of different patients none came closer than 61, while half of
-#: all images had
-#: another of the same patient within 26.
+#: hash bits (of 256) up to which two images count as near-duplicates. Measured on 955
+#: brachial-plexus images of 88 known patients: of 450,217 pairs of different patients none came
+#: closer than 61, while half of all images had another of the same patient within 26.
 THRESHOLD = 40
 HASH_SIZE = 16
-#: correlation of fine detail from which a pair of two known patients counts too; the highest
-#: between different people
-#: was 0.38 in those images, and 0.76 in 99,456 pairs of drawn phantoms, which share the shape of
-#: their sector
+#: correlation of fine detail from which a pair of two known patients counts too; between different
+#: people the highest was 0.38 in those images, and 0.76 in 99,456 pairs of drawn phantoms, which
+#: share the shape of their sector
 DETAIL = 0.8
 #: pairs within one split that are listed; they are no fault
 LISTED = 100_000
@@ -37,9 +38,7 @@ LISTED = 100_000
 
 @dataclass(frozen=True)
 class Gate:
-    """passed: True, False, or None (does not apply); found: one sentence; evidence: DataFrame,
-    possibly empty.
-    """
+    """passed: None where it does not apply; found: one sentence; evidence: DataFrame."""
 
     name: str
     passed: bool | None
@@ -47,43 +46,32 @@ class Gate:
     evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def folds(index):
-    """Every way the index divides the images, as {'main': labels, 'cross-validation': labels}
-    (object arrays).
-    """
+def folds(index: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Ways in which the index divides the images: 'main', 'cross-validation' → labels (arrays)."""
     ways = {"main": index["split"].to_numpy(object)}
     if "cv_fold" in index and (index["cv_fold"] >= 0).all():
         ways["cross-validation"] = np.array([f"cv{k + 1}" for k in index["cv_fold"]], object)
     return ways
 
 
-def patients_disjoint(index):
-    """No patient has images in two splits, or in two folds of the cross-validation. Columns:
-    division, patient, in.
-    """
+def patients_disjoint(index: pd.DataFrame) -> Gate:
+    """No patient has images in two splits, or in two folds. Columns: division, patient, in."""
     name, known = "patients disjoint", index["patient_id"].notna().to_numpy()
     if not known.any():
         return Gate(name, None, "patients are unknown, so nothing can show that they are disjoint")
     rows = []
     for way, labels in folds(index).items():
-        groups = (
-            pd.Series(labels[known]).groupby(index["patient_id"].to_numpy(object)[known]).unique()
-        )
-        rows += [
-            (way, p, ", ".join(sorted(found))) for p, found in groups.items() if len(found) > 1
-        ]
+        groups = pd.Series(labels[known]).groupby(index["patient_id"].to_numpy()[known]).unique()
+        rows += [(way, p, ", ".join(sorted(its))) for p, its in groups.items() if len(its) > 1]
     evidence = pd.DataFrame(rows, columns=["division", "patient", "in"])
     patients, unknown = index["patient_id"].nunique(), int((~known).sum())
     found = f"{patients} patients, {len(evidence)} of them in more than one split or fold"
-    return Gate(
-        name,
-        not rows and not unknown,
-        found + (f"; {unknown} images without a patient" * bool(unknown)),
-        evidence,
-    )
+    if unknown:
+        found += f"; {unknown} images without a patient"
+    return Gate(name, not rows and not unknown, found, evidence)
 
 
-def identical(index):
+def identical(index: pd.DataFrame) -> Gate:
     """No file occurs byte for byte in two splits. Columns: image_id, other, split, other_split."""
     rows = []
     copies = index[index.duplicated("sha256_image", keep=False)]
@@ -98,7 +86,7 @@ def identical(index):
     return Gate("identical images", across == 0, found, evidence)
 
 
-def hashes(images):
+def hashes(images: np.ndarray) -> np.ndarray:
     """Perceptual hash (DCT) of every image, uint8 (N, H, W) → bool (N, 256)."""
     found = np.empty((len(images), HASH_SIZE**2), bool)
     for number, image in enumerate(images):
@@ -107,48 +95,32 @@ def hashes(images):
     return found
 
 
-def pairs_within(bits, threshold):
+def pairs_within(bits: np.ndarray, threshold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every two hashes that differ in at most threshold bits, closest first: first, second and
     distance (int arrays; first < second). bits: bool (N, 256).
 
-    Exact. All hashes are compared, a tile at a time and half of each hash first, so that memory
-    grows with N only: at 40 of 256 bits an index cannot leave out comparisons (41 bands of 6 bits
-    would propose two of three pairs), while a comparison costs a few nanoseconds.
+    Exact: all are compared, each with those after it. At 40 of 256 bits an index cannot leave out
+    comparisons (41 bands of 6 bits would propose two of three pairs), while a comparison costs a
+    few nanoseconds.
     """
-    words = np.packbits(bits, axis=1).view(np.uint64)
-    count, half = len(words), words.shape[1] // 2
-    rows, columns = 128, 4096  # a tile of 4 MB stays near the processor
+    words = np.ascontiguousarray(np.packbits(bits, axis=1).view(np.uint64).T)
 
-    def tile(top, left):
-        one, other = words[top : top + rows], words[left : left + columns]
-        differ = np.bitwise_count(one[:, None, 0] ^ other[:, 0])
-        for word in range(1, half):
-            differ += np.bitwise_count(one[:, None, word] ^ other[:, word])
-        first, second = np.nonzero(differ <= threshold)
-        keep = first + top < second + left
-        first, second = first[keep] + top, second[keep] + left
-        distance = np.bitwise_count(words[first] ^ words[second]).sum(1, dtype=int)
-        keep = distance <= threshold
-        return first[keep], second[keep], distance[keep]
+    def later(one: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        differ = [np.bitwise_count(word[one + 1 :] ^ word[one]) for word in words]
+        bits = np.asarray(np.sum(differ, axis=0, dtype=np.uint16))
+        near = np.flatnonzero(bits <= threshold)
+        return np.full(len(near), one), one + 1 + near, bits[near].astype(int)
 
-    corners = [
-        (top, left)
-        for top in range(0, count, rows)
-        for left in range(0, count, columns)
-        if left + columns > top
-    ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda corner: tile(*corner), corners))
+        found = list(pool.map(later, range(words.shape[1])))
     nothing = (np.empty(0, int),) * 3
     first, second, distance = map(np.concatenate, zip(nothing, *found, strict=True))
     order = np.lexsort((second, first, distance))
     return first[order], second[order], distance[order]
 
 
-def details(images):
-    """Fine structure of every image, unit vectors float32 (N, 4096): 64 × 64 px less its blur (2
-    px).
-    """
+def details(images: np.ndarray) -> np.ndarray:
+    """Fine structure of every image, unit vectors float32 (N, 4096): 64 × 64 px less its blur."""
     small = (Image.fromarray(np.asarray(i)).resize((64, 64), Image.Resampling.BOX) for i in images)
     fine = np.stack([np.asarray(i, np.float32) for i in small])
     fine -= ndimage.gaussian_filter(fine, (0, 2, 2))
@@ -156,7 +128,7 @@ def details(images):
     return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-9)
 
 
-def _agreement(images, first, second):
+def _agreement(images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Correlation of the fine structure of pairs of images, float32; a few thousand at a time."""
     found = np.zeros(len(first), np.float32)
     order = np.lexsort((second, first))  # pairs of one image come together
@@ -169,9 +141,8 @@ def _agreement(images, first, second):
     return found
 
 
-def near_duplicates(images, index, threshold=THRESHOLD):
-    """No two images of different splits look alike: their perceptual hashes differ in more than
-    threshold bits.
+def near_duplicates(images: np.ndarray, index: pd.DataFrame, threshold: int = THRESHOLD) -> Gate:
+    """No images of different splits look alike: their hashes differ in more than threshold bits.
 
     Where the patients of a pair are known to be different, it counts only if its fine detail agrees
     as well (DETAIL): then it is one picture under two names. Where they are unknown, looking alike
@@ -188,13 +159,10 @@ def near_duplicates(images, index, threshold=THRESHOLD):
     first, second, bits = first[listed], second[listed], bits[listed]
     left_out = int((~listed).sum())
     pairs = {"bits": bits, "detail": _agreement(images, first, second)}
-    for column, to in (
-        ("image_id", "other"),
-        ("split", "other_split"),
-        ("patient_id", "other_patient"),
-    ):
+    others = {"image_id": "other", "split": "other_split", "patient_id": "other_patient"}
+    for column, other in others.items():
         values = index[column].to_numpy(object)
-        pairs |= {column: values[first], to: values[second]}
+        pairs |= {column: values[first], other: values[second]}
     evidence = pd.DataFrame(pairs)
     unknown = pd.isna(people[first]) | pd.isna(people[second])
     alike = unknown | (people[first] == people[second]) | (evidence["detail"] >= DETAIL)
@@ -202,14 +170,14 @@ def near_duplicates(images, index, threshold=THRESHOLD):
     across = int(evidence["counts"].sum())
     one = evidence["split"].eq("test") ^ evidence["other_split"].eq("test")
     test = int((evidence["counts"] & one).sum())
-    found = (
-        f"{across} pairs of different splits within {threshold} of {HASH_SIZE**2} bits, {test} with"
-        " a test image"
-    ) + f"; {left_out} more within one split are not listed" * bool(left_out)
+    found = f"{across} pairs of different splits within {threshold} of {HASH_SIZE**2} bits"
+    found += f", {test} with a test image"
+    if left_out:
+        found += f"; {left_out} more within one split are not listed"
     return Gate("near-duplicate images", across == 0, found, evidence)
 
 
-def classes_present(masks, index, classes):
+def classes_present(masks: np.ndarray, index: pd.DataFrame, classes: Sequence[Class]) -> Gate:
     """Every class has pixels in every split and fold. masks: uint8 (N, H, W).
 
     Columns: division, part, class, images (how many show the class).
@@ -224,48 +192,38 @@ def classes_present(masks, index, classes):
             rows += [(way, part, c.name, int(counts[c.index])) for c in classes]
     evidence = pd.DataFrame(rows, columns=["division", "part", "class", "images"])
     missing = [f"{r['class']} in {r.part}" for _, r in evidence[evidence["images"] == 0].iterrows()]
-    found = (
-        f"missing: {', '.join(missing)}"
-        if missing
-        else f"all {len(classes)} classes in every split and fold"
-    )
+    whole = f"all {len(classes)} classes in every split and fold"
+    found = f"missing: {', '.join(missing)}" if missing else whole
     return Gate("classes present", not missing, found, evidence)
 
 
-def normalisation(records, arrays):
-    """Mean and deviation that the networks were fed with come from their training images alone:
-    computed again.
+def normalisation(records: list[dict], arrays: Any) -> Gate:
+    """Mean and deviation that networks were fed with are those of their training images alone.
 
     records: the contents of weights.json, one dict a training. Columns: model, fold, kind, mean,
     expected, fits. Networks without normalisation, or with ImageNet's, saw nothing of this study.
     """
     rows = []
     for record in records:
-        norm, fold, expected = record["normalisation"], record["fold"], (np.nan, np.nan)
+        norm, fold = record["normalisation"], record["fold"]
+        told, expected, fits = (norm["mean"][0], norm["std"][0]), (np.nan, np.nan), True
         if norm["kind"] == "train":
-            splits = (
-                ["train", "val"]
-                if record["training"]["checkpoint"] == "last" and fold != "main"
-                else ["train"]
-            )
+            both = record["training"]["checkpoint"] == "last" and fold != "main"
+            splits = ["train", "val"] if both else ["train"]
             train = np.sort(np.concatenate([arrays.rows(fold, split) for split in splits]))
             expected = _mean_and_deviation(arrays.images, train)
-        fits = norm["kind"] != "train" or np.allclose(
-            (norm["mean"][0], norm["std"][0]), expected, rtol=1e-9, atol=0
-        )
-        rows.append((record["model"], fold, norm["kind"], norm["mean"][0], expected[0], bool(fits)))
+            fits = bool(np.allclose(told, expected, rtol=1e-9, atol=0))
+        rows.append((record["model"], fold, norm["kind"], told[0], expected[0], fits))
     evidence = pd.DataFrame(rows, columns=["model", "fold", "kind", "mean", "expected", "fits"])
     if evidence.empty:
         return Gate("normalisation", None, "no network has been trained yet", evidence)
     wrong = int((~evidence["fits"]).sum())
-    found = (
-        f"{len(evidence)} trainings, {wrong} of them with other values than their training images"
-        " give"
-    )
+    found = f"{len(evidence)} trainings, {wrong} of them with other values than their training"
+    found += " images give"
     return Gate("normalisation", wrong == 0, found, evidence)
 
 
-def _mean_and_deviation(images, positions):
+def _mean_and_deviation(images: np.ndarray, positions: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation of the pixels of some images, as shares of 255 (floats); from
     their histogram, a thousand images at a time.
     """
@@ -277,21 +235,18 @@ def _mean_and_deviation(images, positions):
     return mean, np.sqrt(np.average((values - mean) ** 2, weights=counts))
 
 
-def records(study):
-    """What every training of a study wrote about itself (weights.json), as a list of dicts in path
-    order.
-    """
-    return [
-        json.loads(p.read_text(encoding="utf-8")) for p in sorted(study.run.rglob("weights.json"))
-    ]
+def records(study: Study) -> list[dict]:
+    """What every training of a study wrote about itself (weights.json): list of dict, by path."""
+    found = sorted(study.run.rglob("weights.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in found]
 
 
-def quick(index, masks, classes):
+def quick(index: pd.DataFrame, masks: np.ndarray, classes: Sequence[Class]) -> list[Gate]:
     """The gates that are told at load as well, before anything is trained (list)."""
     return [patients_disjoint(index), identical(index), classes_present(masks, index, classes)]
 
 
-def run(study, arrays, threshold=THRESHOLD):
+def run(study: Study, arrays: Any, threshold: int = THRESHOLD) -> list[Gate]:
     """Every gate of a study on its checked images (``helpers.datasets.Arrays``), as a list."""
     return [
         *quick(arrays.index, arrays.masks, study.classes),
@@ -300,22 +255,15 @@ def run(study, arrays, threshold=THRESHOLD):
     ]
 
 
-def table(gates):
+def table(gates: list[Gate]) -> pd.DataFrame:
     """One row a gate: gate, result (passed, FAILED, does not apply), found."""
     words = {True: "passed", False: "FAILED", None: "does not apply"}
-    return pd.DataFrame(
-        [(g.name, words[g.passed], g.found) for g in gates], columns=["gate", "result", "found"]
-    )
+    rows = [(g.name, words[g.passed], g.found) for g in gates]
+    return pd.DataFrame(rows, columns=["gate", "result", "found"])
 
 
-def require(gates, heading="gates"):
+def require(gates: list[Gate], heading: Path | str = "gates") -> list[Gate]:
     """Raise one StudyError that lists every gate that failed; otherwise return the gates."""
-    raise_all(
-        [
-            f"{g.name}: {g.found}; see the gates table of 02_images"
-            for g in gates
-            if g.passed is False
-        ],
-        heading,
-    )
+    failed = [g for g in gates if g.passed is False]
+    raise_all((f"{g.name}: {g.found}; see the gates table of 02_images" for g in failed), heading)
     return gates

@@ -7,6 +7,8 @@ average afterwards. Names say which.
 ``POLICY``, the rule for empty masks, is printed under every table that needs it.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import ndimage
@@ -36,7 +38,7 @@ RATIOS = {
 OVERALL = {"mIoU": "IoU", "mPA": "recall", "Dice": "Dice"}
 
 
-def confusion(prediction, reference, classes):
+def confusion(prediction: np.ndarray, reference: np.ndarray, classes: int) -> np.ndarray:
     """Pixel confusion matrix, int64 (classes, classes), rows reference, columns prediction.
 
     prediction, reference: integer arrays of one shape with values 0 … classes − 1.
@@ -53,22 +55,20 @@ def confusion(prediction, reference, classes):
     return np.bincount(flat, minlength=classes**2).reshape(classes, classes)
 
 
-def counts_of(matrix):
-    """tp, fp, fn, tn of every class, int64 (classes, 4), from a confusion matrix (rows
-    reference).
-    """
+def counts_of(matrix: np.ndarray) -> np.ndarray:
+    """tp, fp, fn, tn of every class, int64 (classes, 4); rows of the matrix: reference."""
     matrix = np.asarray(matrix, dtype=np.int64)
     tp = np.diag(matrix)
     fp, fn = matrix.sum(0) - tp, matrix.sum(1) - tp
     return np.stack([tp, fp, fn, matrix.sum() - tp - fp - fn], axis=1)
 
 
-def counts(prediction, reference, classes):
+def counts(prediction: np.ndarray, reference: np.ndarray, classes: int) -> np.ndarray:
     """tp, fp, fn, tn of every class against the rest, int64 (classes, 4), in pixels."""
     return counts_of(confusion(prediction, reference, classes))
 
 
-def _surface(mask):
+def _surface(mask: np.ndarray) -> np.ndarray:
     """Mask pixels with a 4-neighbour outside; the outermost row and column must be empty."""
     inner = mask.copy()
     inner[1:-1] &= mask[:-2] & mask[2:]
@@ -76,10 +76,10 @@ def _surface(mask):
     return mask & ~inner
 
 
-def _to_surfaces(prediction, reference, spacing):
-    """Distances from each surface pixel of one binary mask to the other mask's surface, both
-    ways.
-    """
+def _to_surfaces(
+    prediction: np.ndarray, reference: np.ndarray, spacing: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances from each surface pixel of a binary mask to the other's surface, both ways."""
     either = prediction | reference
     # distances between two masks need only the box that holds both: an exact shortcut
     rows, cols = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
@@ -89,7 +89,7 @@ def _to_surfaces(prediction, reference, spacing):
     return to_reference, ndimage.distance_transform_edt(~p, sampling=spacing)[r]
 
 
-def _percentile(values, share):
+def _percentile(values: np.ndarray, share: int) -> float:
     """``np.percentile`` of an unsorted array, equal to the last bit, at a third of its time."""
     place = share / 100 * (len(values) - 1)
     low = int(place)
@@ -99,9 +99,13 @@ def _percentile(values, share):
     return ends[high] - step * (1 - part) if part >= 0.5 else ends[low] + step * part
 
 
-def boundary(prediction, reference, spacing=(1.0, 1.0), tolerances=()):
-    """HD95, ASSD and the normalised surface Dice at each tolerance of two binary masks (H, W), all
-    from one pass over their outlines.
+def boundary(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    spacing: Sequence[float] = (1.0, 1.0),
+    tolerances: Sequence[float] = (),
+) -> tuple[float, ...]:
+    """HD95, ASSD and normalised surface Dice at each tolerance of two binary masks (H, W).
 
     Surface: mask pixels with a 4-neighbour outside. HD95 is the larger of the two directed 95th
     percentiles, ASSD the mean over the surface pixels of both masks, NSD the share of them within
@@ -119,20 +123,25 @@ def boundary(prediction, reference, spacing=(1.0, 1.0), tolerances=()):
     return float(hd95), float(every.mean()), *(float((every <= t).mean()) for t in tolerances)
 
 
-def distances(prediction, reference, spacing=(1.0, 1.0)):
+def distances(
+    prediction: np.ndarray, reference: np.ndarray, spacing: Sequence[float] = (1.0, 1.0)
+) -> tuple[float, ...]:
     """HD95 and ASSD of two binary masks (H, W), as :func:`boundary`."""
     return boundary(prediction, reference, spacing)
 
 
-def surface_dice(prediction, reference, tolerance, spacing=(1.0, 1.0)):
+def surface_dice(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    tolerance: float,
+    spacing: Sequence[float] = (1.0, 1.0),
+) -> float:
     """Normalised surface Dice of two binary masks (H, W) at one tolerance, as :func:`boundary`."""
     return boundary(prediction, reference, spacing, (tolerance,))[2]
 
 
-def scores(frame):
-    """The frame with every ratio of ``RATIOS`` added from its columns tp, fp, fn, tn; 0/0 is
-    NaN (``POLICY``).
-    """
+def scores(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with every ratio of ``RATIOS``, from tp, fp, fn, tn; 0/0 is NaN (``POLICY``)."""
     added = {}
     for name, (top, bottom) in RATIOS.items():
         denominator = bottom(frame).to_numpy(float)
@@ -149,16 +158,15 @@ def scores(frame):
     return frame.assign(**added)
 
 
-def pooled(frame, by=("model", "class")):
-    """Micro metrics: counts summed over images within each group, then divided once. One row a
-    group.
-    """
+def pooled(frame: pd.DataFrame, by: Sequence[str] = ("model", "class")) -> pd.DataFrame:
+    """Micro metrics, a row a group: counts summed over images, then divided once."""
     return scores(frame.groupby(list(by), sort=False, observed=True)[COUNTS].sum().reset_index())
 
 
-def overall(frame, by=("model",), background=True):
-    """Means over classes of the pooled metrics, as Table 3 of the Q-VUM paper: mIoU, mPA, Dice,
-    accuracy.
+def overall(
+    frame: pd.DataFrame, by: Sequence[str] = ("model",), background: bool = True
+) -> pd.DataFrame:
+    """Means over classes of pooled metrics, as Q-VUM's Table 3: mIoU, mPA, Dice, accuracy.
 
     by: grouping columns ("image_id" among them gives the per-image values that the paper's
     tests use). background: counted as a class, as the paper did (networks.md 6.1); False gives
@@ -175,14 +183,15 @@ def overall(frame, by=("model",), background=True):
     return result.reset_index()
 
 
-def per_image(frame):
+def per_image(frame: pd.DataFrame) -> pd.DataFrame:
     """Scores of every image and class (one row each, as in the table of counts)."""
     return scores(frame)
 
 
-def per_patient(frame, by=("model", "class", "patient_id")):
-    """Macro metrics: the mean over a patient's images of the per-image scores; one row a
-    patient.
+def per_patient(
+    frame: pd.DataFrame, by: Sequence[str] = ("model", "class", "patient_id")
+) -> pd.DataFrame:
+    """Macro metrics, a row a patient: the mean over a patient's images of the per-image scores.
 
     Column ``images`` counts the rows that went in, ``undefined`` those without a Dice
     (``POLICY``).
@@ -195,9 +204,13 @@ def per_patient(frame, by=("model", "class", "patient_id")):
     return result.reset_index()
 
 
-def rows(prediction, reference, classes, spacing_mm=None):
-    """The per-image rows of one image: DataFrame with class, tp, fp, fn, tn, hd95_px, assd_px,
-    hd95_mm, assd_mm.
+def rows(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    classes: Sequence,
+    spacing_mm: np.ndarray | tuple[float, float] | float | None = None,
+) -> pd.DataFrame:
+    """The rows of one image: class, tp, fp, fn, tn, hd95_px, assd_px, hd95_mm, assd_mm.
 
     prediction, reference: uint8 (H, W); classes: the study's; spacing_mm: size of an evaluated
     pixel, (row, column) or one number for both; NaN or None where unknown.
@@ -212,7 +225,11 @@ def rows(prediction, reference, classes, spacing_mm=None):
     return table
 
 
-def distances_px_mm(prediction, reference, spacing_mm=None):
+def distances_px_mm(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    spacing_mm: np.ndarray | tuple[float, float] | float | None = None,
+) -> tuple[float, ...]:
     """HD95 and ASSD of two binary masks in pixels and in mm: (hd95_px, assd_px, hd95_mm, assd_mm).
 
     spacing_mm: (row, column) or one number; where the two differ, which is so when an image that

@@ -7,7 +7,9 @@ nothing to a stranger; its hash, sent to a registry or in a letter before the tr
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
@@ -33,17 +35,17 @@ class State:
     why: str
 
     @property
-    def before(self):
+    def before(self) -> bool:
         """True where the plan as it stands was sealed before the first training."""
         return not self.why
 
 
-def path(study):
+def path(study: studies.Study) -> Path:
     """runs/<study>/results/plan.json."""
     return study.run / "results" / "plan.json"
 
 
-def declared(study):
+def declared(study: studies.Study) -> dict:
     """The plan as study.yml and images.csv have it now: a dict that JSON can hold."""
     content = studies.read_yaml(study.root / "study.yml")
     plan = {key: content[key] for key in KEYS if key in content}
@@ -58,13 +60,13 @@ def declared(study):
     return json.loads(json.dumps(plan, default=str))
 
 
-def digest(content):
+def digest(content: object) -> str:
     """SHA-256 of what JSON can hold, whatever the order of its keys."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def seal(study):
+def seal(study: studies.Study) -> None:
     """Write the plan with its hash and the time, unless a training has begun under an earlier one.
 
     A plan that is sealed again before any training keeps the hashes and times of those before it.
@@ -79,7 +81,7 @@ def seal(study):
     files.write_json({"sha256": digest(content)} | content, place)
 
 
-def state(study):
+def state(study: studies.Study) -> State:
     """The :class:`State` of a study; StudyError for a plan.json that is not what was sealed."""
     place = path(study)
     first = _first_training(study)
@@ -105,13 +107,13 @@ def state(study):
     return State(sealed, first, changes, why)
 
 
-def _first_training(study):
+def _first_training(study: studies.Study) -> str | None:
     records = (study.run / "train").glob("*/*/03_train.json")
     started = [json.loads(r.read_text(encoding="utf-8")).get("started") for r in records]
     return min(filter(None, started), default=None)
 
 
-def _changes(then, now, study):
+def _changes(then: dict, now: dict, study: studies.Study) -> tuple[tuple[str, object, object], ...]:
     old, new = dict(flat(then)), dict(flat(now))
     found = [
         (name, old.get(name), new.get(name))
@@ -122,7 +124,7 @@ def _changes(then, now, study):
     return (*found, *((f"protocols, {base}, on the command line", None, each) for each in asked))
 
 
-def flat(value, name=""):
+def flat(value: object, name: str = "") -> Iterator[tuple[str, object]]:
     """A nested plan as (name, value) pairs: 'statistics, test' → 'patient_t'."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():

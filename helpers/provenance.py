@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from helpers import files
 
@@ -27,20 +28,18 @@ LIBRARIES = (
 )
 
 
-def digest(value):
+def digest(value: object) -> str:
     """Short, stable digest of any JSON-able value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def now():
+def now() -> str:
     """The time in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def code_version():
-    """The commit, with '+changes' where tracked files differ from it; 'unknown' outside a git
-    checkout.
-    """
+def code_version() -> str:
+    """The commit, with '+changes' where tracked files differ; 'unknown' outside a checkout."""
     try:
         run = [
             subprocess.run(
@@ -58,7 +57,7 @@ def code_version():
     return run[0].stdout.strip() + ("+changes" if run[1].stdout.strip() else "")
 
 
-def libraries():
+def libraries() -> dict[str, str]:
     """Installed versions of the libraries that decide the numbers."""
     found = {}
     for name in LIBRARIES:
@@ -69,7 +68,7 @@ def libraries():
     return found
 
 
-def processor():
+def processor() -> str:
     """The processor's name, as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -79,7 +78,7 @@ def processor():
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def hardware():
+def hardware() -> dict:
     """Processor, cores and system in words."""
     return {
         "processor": processor(),
@@ -90,7 +89,7 @@ def hardware():
     }
 
 
-def record(study, **more):
+def record(study: Any, **more: Any) -> dict:
     """One dict for a run of a study: what went in and what it ran on; more is added as given."""
     return {
         "study": study.name,
@@ -103,17 +102,15 @@ def record(study, **more):
     }
 
 
-def made(*paths):
-    """Note files that a notebook wrote, for the record that its runner keeps (does nothing outside
-    of one).
-    """
+def made(*paths: Path | str) -> None:
+    """Note files that a notebook wrote, for its runner's record; outside of one nothing."""
     if log := os.environ.get("STUDY_MADE"):
         with open(log, "a", encoding="utf-8") as file:
             file.writelines(f"{path}\n" for path in paths)
 
 
 @cache
-def _imports(path):
+def _imports(path: Path) -> list[Path]:
     """Files of helpers and tools that a file imports by name (paths); lazy imports count too."""
     found, text = [], path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
@@ -138,7 +135,7 @@ def _imports(path):
     return found
 
 
-def sources(*starts):
+def sources(*starts: Path | str) -> list[str]:
     """Every file of helpers and tools that the given files need, themselves included (sorted list).
 
     Snakemake takes these as inputs, so that a changed module remakes just what imports it.
@@ -147,7 +144,7 @@ def sources(*starts):
 
 
 @cache
-def _sources(*starts):
+def _sources(*starts: str) -> tuple[str, ...]:
     found, todo = set(), [Path(s).resolve() for s in starts]
     while todo:
         path = todo.pop()

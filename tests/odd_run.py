@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 
 from helpers import datasets, files, models, provenance, runs, studies
-from helpers.training import checkpoint, loop
+from helpers.training import checkpoint, count
 from helpers.workflow import results
 from tools.audit import tables as audited
 
@@ -199,7 +199,7 @@ def _training(odd, study, arrays, model, fold, seed, rng):
     worse = [m["name"] for m in odd.networks].index(model)
     drawn = np.stack([_drawn(odd, arrays.masks[k], worse, rng) for k in kept])
     np.save(folder / "predictions.npy", drawn)
-    counts = loop.count(study, arrays, kept, drawn, model, fold, seed)
+    counts = count(study, arrays, kept, drawn, model, fold, seed)
     files.write_csv(counts, folder / "counts.csv")
     history = {"epoch": [1, 2], "lr": [1e-3] * 2, "train_loss": [0.5, 0.4]}
     history |= {"val_loss": [0.6, 0.5], "seconds": [1, 1]}

@@ -64,6 +64,27 @@ def test_frozen_epochs_are_examined_on_the_pretrained_encoder(phantom):
     assert (pair.with_, made[pair.without]["freeze_epochs"]) == ("as declared", 0)
 
 
+def test_choices_of_the_training_that_a_protocol_may_make_or_not(phantom):
+    choices = ["slow_encoder", "ema", "mirrored"]
+    spec = studies.load("femoral", "best").training("qvum", "main")
+    made, pairs, _ = ablation.variants(spec, choices)
+    changed = {name: {k: v[k] for k in v if v[k] != spec[k]} for name, v in made.items()}
+    assert changed == {
+        "as declared": {},
+        "without slow_encoder": {"optimiser": spec["optimiser"] | {"encoder_lr": 1}},
+        "without ema": {"ema": 0},
+        "without mirrored": {"options": {"mirrored": False}},
+    }
+    assert all(pair.with_ == "as declared" for pair in pairs)
+    plain = declared(phantom, encoder_weights="imagenet")
+    made, pairs, _ = ablation.variants(plain, choices)
+    assert made["with slow_encoder"]["optimiser"]["encoder_lr"] == 0.1
+    assert made["with ema"]["ema"] == 0.99 and made["with mirrored"]["options"]["mirrored"]
+    assert all(pair.without == "as declared" for pair in pairs)
+    bare = declared(phantom, encoder_weights="none")
+    assert "starts from no weights" in ablation.variants(bare, choices)[2][0]
+
+
 def test_parts_of_a_network_are_switched_off(phantom):
     spec = declared(phantom, name="dmrnet_r", options={"aeh": False})
     made, pairs, _ = ablation.variants(spec, [], ["amd", "aeh"])

@@ -142,6 +142,7 @@ def test_threshold_counts_bits():
     bits[1, :40], bits[2, :41] = True, True
     first, second, distance = leakage.pairs_within(bits, 40)
     assert list(zip(first, second, distance, strict=True)) == [(1, 2, 1), (0, 1, 40)]
+    assert len(leakage.pairs_within(np.array([[False] * 256, [True] * 256]), 40)[0]) == 0
 
 
 @pytest.mark.parametrize("threshold", [0, 10, 40])

@@ -132,15 +132,15 @@ def test_gradients(name):
 @pytest.mark.parametrize("name", losses.DEFAULTS)
 def test_ignored_pixels_count_for_nothing(name):
     logits, target = sample()
-    criterion = losses.build({"name": name, "ignore_index": 255}, WEIGHTS)
+    criterion = losses.build({"name": name}, WEIGHTS)
     ignored = target.clone()
-    ignored[:, :3] = 255
+    ignored[:, :3] = losses.IGNORED
     expected = criterion(logits[:, :, 3:], target[:, 3:])
     torch.testing.assert_close(criterion(logits, ignored), expected)
     noise = logits.clone()
     noise[:, :, :3] += 5
     torch.testing.assert_close(criterion(noise, ignored), expected)
-    assert criterion(logits, torch.full_like(target, 255)).isfinite()
+    assert criterion(logits, torch.full_like(target, losses.IGNORED)).isfinite()
 
 
 @pytest.mark.parametrize("name", losses.DEFAULTS)

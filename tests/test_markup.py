@@ -101,3 +101,18 @@ def test_a_fold_of_a_sentence_folds():
     shown = markup.sentences("\n\n".join([*lines, "  </details>"]))
     assert '<details class="study-finding"><summary>Why</summary>' in shown
     assert "&lt;" not in shown and shown.count("</details>") == 1
+
+
+def test_a_page_says_which_networks_are_reconstructions(tmp_path):
+    from pathlib import Path
+
+    from helpers.models import catalogue
+    from tools.book import pages
+
+    (tmp_path / "images.csv").write_text("image_id\n", encoding="utf-8")
+    models = ({"name": "unet"}, {"name": "dmrnet_r"})
+    study = SimpleNamespace(root=tmp_path, models=models)
+    record = {"notebook": "05_comparison.ipynb", "files": []}
+    text = pages.origin(study, record, Path("05_comparison.ipynb"))
+    known = catalogue.entry("dmrnet_r")
+    assert text.count("study-note") == 1 and f"{known.label} ({known.source}): " in text

@@ -115,19 +115,34 @@ def test_distances_agree_with_monai(seed):
     assert found[1] == pytest.approx(float(forward), abs=1e-4)
 
 
-def test_distances_agree_with_surface_distance_on_squares():
-    """The peer measures on a dual grid with weighted contours; on shifted squares both give the
-    shift.
+@pytest.mark.parametrize(
+    "size, shift", [((18, 34), (6, 0)), ((12, 35), (0, 4)), ((22, 10), (0, 1))]
+)
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 1.3)])
+def test_boundary_metrics_equal_surface_distance_where_conventions_agree(size, shift, spacing):
+    """The peer measures on a dual grid with weighted contours. Of a rectangle moved along a side
+    both take the shift for HD95, and all of the outline lies within it; with square pixels, which
+    the peer weights alike, shares and means differ by the corners alone.
     """
-    surface_distance = pytest.importorskip(
+    peer = pytest.importorskip(
         "surface_distance", reason="the peer surface-distance is not installed"
     )
-    p, r = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
-    p[10:30, 10:30], r[10:30, 14:34] = True, True
-    peer = surface_distance.compute_surface_distances(r, p, spacing_mm=(1.0, 1.0))
-    assert metrics.distances(p, r)[0] == pytest.approx(
-        surface_distance.compute_robust_hausdorff(peer, 95), abs=0.5
-    )
+    p, r = np.zeros((60, 60), bool), np.zeros((60, 60), bool)
+    p[8 : 8 + size[0], 9 : 9 + size[1]] = True
+    r[8 + shift[0] : 8 + shift[0] + size[0], 9 + shift[1] : 9 + shift[1] + size[1]] = True
+    moved = float(np.hypot(*np.multiply(shift, spacing)))
+    both = peer.compute_surface_distances(r, p, spacing_mm=spacing)
+    hd95, assd, nsd, all_of_it = metrics.boundary(p, r, spacing, (moved / 2, moved))
+    assert hd95 == pytest.approx(peer.compute_robust_hausdorff(both, 95), abs=1e-12)
+    assert hd95 == pytest.approx(moved, abs=1e-12)
+    assert all_of_it == pytest.approx(peer.compute_surface_dice_at_tolerance(both, moved)) == 1
+    if spacing[0] == spacing[1]:
+        theirs = peer.compute_surface_dice_at_tolerance(both, moved / 2)
+        assert nsd == pytest.approx(theirs, abs=0.01)
+        assert assd == pytest.approx(np.mean(peer.compute_average_surface_distance(both)), rel=0.05)
+    same = peer.compute_surface_distances(p, p, spacing_mm=spacing)
+    assert metrics.boundary(p, p, spacing, (0.0,)) == (0, 0, 1)
+    assert peer.compute_robust_hausdorff(same, 95) == 0
 
 
 @pytest.mark.parametrize("tolerance", [0.5, 1.0, 3.0])

@@ -80,7 +80,7 @@ def test_unetpp_equals_monai():
     for j in range(1, 5):  # as in U-Net: its first level keeps the width when it enlarges
         mended = monai.UpCat(2, 16, 8 * j, 8, upsample="deconv", halves=True, **common)
         setattr(peer, f"upcat_0_{j}", mended)
-    ours = randomise(models.build("unetpp", 1, 3, width=8, layout="keras", output="last"))
+    ours = randomise(models.build("unetpp", 1, 3, width=8, layout="keras"))
     for i in range(5):
         copy_in_order(layers(ours.blocks[f"{i}_0"]), layers(getattr(peer, f"conv_{i}_0")))
         for j in range(1, 5 - i):
@@ -179,23 +179,11 @@ def test_authors_vistr_trains_as_many_numbers_as_they_print():
     assert sum(p.numel() for p in network.parameters() if p.requires_grad) == 75_709_217
 
 
-def test_unetpp_is_pruned_to_its_own_head():
+def test_unetpp_answers_with_its_last_head():
     network = models.build("unetpp", 1, 3, width=8).eval()
     x = torch.rand(1, 1, 32, 32)
     with torch.no_grad():
-        heads = network._heads(x)
-        mean = models.build("unetpp", 1, 3, width=8, output="mean").eval()
-        mean.load_state_dict(network.state_dict())
-        torch.testing.assert_close(mean(x), torch.stack(heads).mean(0))
-        whole = sum(p.numel() for p in network.parameters())
-        for level in (4, 3, 2, 1):
-            network.prune(level)
-            assert torch.equal(network(x), heads[level - 1])
-    assert sum(p.numel() for p in network.parameters()) < whole / 10
-    pruned = models.build("unetpp", 1, 3, width=8, level=1)
-    pruned.load_state_dict(network.state_dict())
-    with pytest.raises(StudyError, match="cannot be pruned"):
-        models.build("unetpp", 1, 3, width=8, deep_supervision=False).prune(2)
+        assert torch.equal(network(x), network._heads(x)[-1])
 
 
 def test_deep_supervision_trains_every_head():
@@ -272,7 +260,6 @@ def test_reconstructions_say_so():
     for name in models.NAMES:
         entry = catalogue.entry(name)
         assert entry.is_reconstruction == entry.label.endswith("-R") == name.endswith("_r")
-        assert entry.label in models.footnote(name)
     assert not catalogue.entry("smp:Unet/resnet18").is_reconstruction
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import stats_data
 
-from helpers import stats, studies
+from helpers import schemas, stats, studies
 from helpers.analyses import ablation as trainings
 from helpers.errors import NotComputable
 from helpers.figures import model_label
@@ -17,7 +17,7 @@ from helpers.workflow import headline
 
 pytestmark = pytest.mark.slow
 
-TESTS = studies.SCHEMA["properties"]["statistics"]["properties"]["test"]["enum"]
+TESTS = schemas.STUDY["properties"]["statistics"]["properties"]["test"]["enum"]
 MANY = {"qvum": 0.0, "unet": 0.5, "unetpp": 0.02, "bpsegsys_r": -0.4, "vistr": 3.0}
 KINDS = {
     "many rivals": {"patients": 12, "mean_images": 4, "models": MANY},

@@ -142,3 +142,11 @@ def test_a_p_that_decides_is_printed_with_the_digits_that_decide():
     for p, text in {0.0494: "0.049", 0.0496: "0.0496", 0.05: "0.050", 0.0504: "0.050"}.items():
         assert p_text(p) == text
     assert p_text(0.0004) == "< 0.001" and p_text(float("nan")) == "–"
+
+
+def test_how_many_seeds_were_run_stands_with_the_comparison():
+    rows = pd.DataFrame({"model": ["a", "a", "b"], "seed": [1, 2, 1]})
+    assert "**One seed was run**" in comparison.luck(rows)
+    both = pd.DataFrame({"model": list("aaabbb"), "seed": [1, 2, 3] * 2})
+    assert "from 3 random starts (seeds)" in comparison.luck(both)
+    assert "from 2 or 3 random starts" in comparison.luck(both.iloc[:5])

@@ -115,3 +115,23 @@ def test_what_cannot_be_said_is_said(rows):
         more.groups(study, rows.assign(patient_id=""))
     with pytest.raises(NotComputable, match="changes nothing"):
         more.where_empty(pd.DataFrame({"absent_both": [0, 0]}))
+
+
+def test_every_network_and_structure_is_told_by_subgroup(rows):
+    """The headline network's own rows are those of ``stats.subgroups``; a structure without a score
+    is left out.
+    """
+    ids = sorted(set(rows["patient_id"]))
+    people = pd.DataFrame({"patient_id": ids, "device": ["a", "b"] * (len(ids) // 2)})
+    groups = stats.memberships(people)
+    found = more.subgroups(rows, groups, "qvum", "Dice", "QLM")
+    structures = set(rows["class"]) - {"background"}
+    assert set(zip(found["model"], found["class"], strict=True)) == {
+        *((m, "QLM") for m in MODELS),
+        *(("qvum", c) for c in structures),
+    }
+    own = stats.subgroups(rows, groups, "qvum", "Dice", "QLM")
+    pd.testing.assert_frame_equal(found.head(2), own)
+    none = rows.copy()
+    none.loc[none["class"] != "QLM", ["tp", "fp", "fn"]] = 0
+    assert set(more.subgroups(none, groups, "qvum", "Dice", "QLM")["class"]) == {"QLM"}

@@ -354,3 +354,20 @@ def test_a_spacing_of_one_by_one_is_none(tmp_path):
     path = dicom(tmp_path / "a.dcm", grey(), regions=(), PixelSpacing=[1, 1])
     picture = readers.open_picture(path)
     assert picture.spacing_mm is None and "spacing unknown" in picture.notes[0]
+
+
+def test_a_small_outline_that_unpacks_to_a_huge_picture_is_refused(tmp_path):
+    """Labelme keeps what a model proposed as a PNG; this one declares 900 megapixels."""
+    head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", b""), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    shape = {"label": "nerve", "shape_type": "mask", "points": [[0, 0], [9, 9]]}
+    shape["mask"] = base64.b64encode(png).decode()
+    content = {"version": "5", "shapes": [shape], "imagePath": "a.png"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content | {"imageHeight": 40, "imageWidth": 60}))
+    with pytest.raises(StudyError, match=r"a\.json: shape 1 \(nerve\): its mask cannot be decoded"):
+        readers.read_mask(path, CLASSES, shape=(40, 60))

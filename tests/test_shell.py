@@ -4,6 +4,7 @@ as they stand, or refused, and either way nothing was touched.
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -155,3 +156,23 @@ def test_make_hands_on_values_and_evaluates_none(tmp_path):
     assert show(f"ENCODER_WEIGHTS={touch}", f"DATA={touch}") == [touch, touch]
     assert show(f"QVUM_DATA={touch}")[0] == ""
     assert not (tmp_path / "touched").exists()
+
+
+def test_no_target_evaluates_a_variable(tmp_path):
+    """make expands a recipe before it prints it: a dry run shows what would be run."""
+    text = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    names = re.search(r"NAMES := (.*)", text)[1].split()
+    own = re.findall(r"^(?:override )?([A-Z]+) *[:?]?= ", text, re.MULTILINE)
+    targets = re.search(r"\.PHONY: (.*)", text)[1].split()
+    for name in ("requirements.lock", "pyproject.toml"):
+        (tmp_path / name).touch()
+    given = [f"{name}=$(shell touch {tmp_path}/x)" for name in dict.fromkeys([*names, *own])]
+    command = ["make", "-n", "-f", str(REPOSITORY / "Makefile"), *targets, *given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"touch {tmp_path}" not in done.stdout and not (tmp_path / "x").exists()
+    # whatever an environment says is one word or none, and a shell reads it once
+    asked = os.environ | dict.fromkeys(names, "$(touch x)`touch x`;touch x")
+    command = ["make", "-f", str(REPOSITORY / "Makefile"), "clean"]
+    subprocess.run(command, cwd=tmp_path, env=asked, capture_output=True, check=False)
+    assert not touched(tmp_path, REPOSITORY)

@@ -411,6 +411,20 @@ def test_a_subgroup_of_four_has_no_interval_and_its_variable_no_test(rows):
     assert table.loc["female", ["low", "high"]].notna().all()
 
 
+def test_the_interval_of_a_subgroup_lies_where_the_metric_can(rows):
+    some = rows[rows["class"] == "QLM"].copy()
+    first = sorted(set(some["patient_id"]))[:11]
+    for k, patient in enumerate(first):  # most at 1, one at 0: the t interval would leave the scale
+        own = some["patient_id"] == patient
+        some.loc[own, ["fp", "fn"]] = 0 if k else 1000
+        some.loc[own, "tp"] = 1000 if k else 0
+    people = pd.DataFrame({"patient_id": sorted(set(some["patient_id"]))})
+    people["sex"] = np.where(people["patient_id"].isin(first), "male", "female")
+    table = stats.subgroups(some, stats.memberships(people), "unet", "Dice", "QLM")
+    male = table.set_index("group").loc["male"]
+    assert male["mean"] == pytest.approx(10 / 11) and male["high"] == 1 and male["low"] < 0.8
+
+
 def test_declared_comparison_and_claims(rows):
     every = stats.compare(rows, "qvum", SETTINGS)
     assert list(every["role"].unique()) == [
@@ -519,6 +533,8 @@ def test_training_luck_needs_two_seeds_and_adds_their_variance():
     spread = (row["high"] - row["low"]) / (2 * 1.96)
     assert spread > row["se_patients"]
     assert spread == pytest.approx(np.hypot(row["se_patients"], row["se_seeds"]), rel=0.25)
+    share = row["se_seeds"] ** 2 / (row["se_patients"] ** 2 + row["se_seeds"] ** 2)
+    assert row["seed_share"] == pytest.approx(share) and 0 < share < 1
 
 
 def test_interval_of_dz_far_from_0_and_of_either_sign():

@@ -2,6 +2,8 @@
 key.
 """
 
+import errno
+import os
 import shutil
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from helpers import datasets, files, provenance, studies
+from helpers import datasets, errors, files, provenance, studies
 from helpers.errors import StudyError
 
 
@@ -194,12 +196,25 @@ def test_an_excluded_person_is_in_no_split(small):
         studies.images(studies.load("small"))
 
 
+#: ten lists, each ten times the one before
+LAUGHS = "a0: &a0 x\n" + "\n".join(
+    f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 10)
+)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("title: again", "'title' is given twice"),
         ("x: .nan", ".nan is not a number to compute with"),
         ("x: -.inf", "-.inf is not a number to compute with"),
+        (LAUGHS, "holds more than 1,000,000 values, or itself"),
+        ("x: &x [*x]", "holds more than 1,000,000 values, or itself"),
+        ("x: " + "[" * 5000, "not valid YAML: maximum recursion depth"),
+        ('x: "a\\0b"', r"the sign '\\x00' stands in a text"),
+        ('x: "\\ud800"', r"the sign '\\ud800' stands in a text"),
+        ("x: " + "9" * 5000, "not valid YAML: Exceeds the limit"),
+        ("x: 2024-13-45", "not valid YAML: month must be in 1..12"),
     ],
 )
 def test_yaml_that_says_two_things_or_no_number_is_refused(small, line, message):
@@ -239,6 +254,93 @@ def test_unknown_studies_and_protocols_list_the_known(small):
         studies.load("small", "paper")
 
 
+def another(root, **changed):
+    """The small study under a second protocol, 'other', that takes the rest over from quick."""
+    edit_yaml(root, lambda c: c["protocols"].update(other=c["protocols"]["quick"] | changed))
+    return studies.load("small", "other")
+
+
+def test_a_protocol_divides_the_patients_anew(small):
+    study = another(small, split={"test": ["p0"], "val": ["p1"]})
+    found = studies.images(study).set_index("image_id")["split"].to_dict()
+    assert list(found.values()) == ["test", "test", "val", "val", "train", "train"]
+    assert studies.images(studies.load("small")).iloc[0]["split"] == "train"
+    # what was learnt from is a setting of the training, so that nothing is taken for it wrongly
+    assert study.training("qvum", "main")["split"] == {"test": ["p0"], "val": ["p1"]}
+
+
+def test_external_images_stay_so_unless_the_protocol_names_them(small):
+    for row in (0, 1):
+        edit_csv(small, row, "split", "external")
+    with pytest.raises(StudyError, match="no image is in 'train'"):  # p0 is not learnt from
+        studies.images(another(small, split={"test": ["p1"], "val": ["p2"]}))
+    edit_csv(small, 2, "patient_id", "p3")
+    study = another(small, split={"test": ["p0"], "val": ["p1"], "external": ["p2"]})
+    assert [*studies.images(study)["split"]] == ["test", "test", "train", "val", *["external"] * 2]
+
+
+@pytest.mark.parametrize(
+    "split, message",
+    [
+        ({"test": ["p0"], "val": ["p0"]}, "split: names p0 twice"),
+        ({"test": ["p0"], "val": ["p9"]}, "no patient p9 in images.csv"),
+        ({"test": ["p0"]}, "'val' is a required property"),
+    ],
+)
+def test_a_protocol_split_that_cannot_be_is_refused(small, split, message):
+    with pytest.raises(StudyError, match=message):
+        studies.images(another(small, split=split))
+
+
+def test_a_protocol_learns_the_first_structures_alone(small):
+    def two(content):
+        more = {"index": 2, "name": "vein", "colour": "#4363d8", "weight": 1, "labels": ["v"]}
+        content["classes"].append(more)
+
+    edit_yaml(small, two)
+    study = another(small, classes=["nerve_block_region"])
+    assert [c.name for c in study.classes] == ["background", "nerve_block_region"]
+    assert {"vein", "v", "2"} <= set(study.ignored) and "1" not in study.ignored
+    assert len(studies.load("small").classes) == 3
+    for wrong in (["vein"], ["vein", "nerve_block_region"]):
+        with pytest.raises(StudyError, match=r"protocols\.other\.classes"):
+            another(small, classes=wrong)
+
+
+def test_a_mask_value_of_a_structure_left_out_is_background(small):
+    edit_yaml(
+        small,
+        lambda c: c["classes"].append(
+            {"index": 2, "name": "vein", "colour": "#4363d8", "weight": 1}
+        ),
+    )
+    spoil_mask(small, np.full((20, 24), 2, np.uint8))
+    study = another(small, classes=["nerve_block_region"])
+    row = list(studies.images(study).itertuples())[1]
+    mask = datasets.read_row(row, small / "data", study.classes, study.ignored)[1]
+    assert mask.shape == (20, 24) and not mask.any()
+
+
+def test_the_scanners_and_published_patients_of_ubpd():
+    """36 patients, 361 pictures on machine 1; 52 and 594 on machine 2, as published."""
+    study = studies.load("ubpd", "published42")
+    people = studies.patients(study).set_index("patient_id")["device"]
+    images = pd.read_csv(study.root / "images.csv", dtype=str)
+    pictures = images["patient_id"].map(people).value_counts()
+    assert people.value_counts().to_dict() == {"machine 2": 52, "machine 1": 36}
+    assert pictures.to_dict() == {"machine 2": 594, "machine 1": 361}
+    for seed in (42, 94, 33):
+        split = studies.load("ubpd", f"published{seed}").spec["split"]
+        tested = people[[str(p) for p in split["test"]]].tolist()
+        assert tested == ["machine 1"] * 5 + ["machine 2"] * 8
+        tuned = people[[str(p) for p in split["val"]]].tolist()
+        assert tuned == ["machine 1"] * 5 + ["machine 2"] * 7
+    for machine, other in ((1, 2), (2, 1)):
+        split = studies.load("ubpd", f"machine{machine}").spec["split"]
+        assert set(people[people == f"machine {other}"].index) == set(map(str, split["external"]))
+        assert not set(split["test"]) & set(split["external"])
+
+
 @pytest.mark.parametrize(
     ("row", "column", "value", "message"),
     [
@@ -251,11 +353,25 @@ def test_unknown_studies_and_protocols_list_the_known(small):
         (1, "image", "/etc/passwd", "row 3, image: '/etc/passwd' fails a path inside DATA"),
         (1, "mask", "a/../../b.png", "row 3, mask: .* fails a path inside DATA"),
         (1, "mask", "C:\\b.png", "row 3, mask: .* fails a path inside DATA"),
+        (1, "device", "a\0b", "row 3, device: .* holds a control character"),
+        (1, "image_id", "i" * 101, "row 3, image_id"),
+        (1, "excluded", "blurred", "row 3.* so its split must be excluded"),
+        (1, "excluded", "no", "row 3, excluded: 'no' fails a reason; leave the cell empty"),
+        (1, "patient_id", "P0 ", "'p0' and 'P0 ' differ in blanks, capitals or accents alone"),
     ],
 )
 def test_a_wrong_row_is_named(small, row, column, value, message):
     edit_csv(small, row, column, value)
     with pytest.raises(StudyError, match=message):
+        studies.images(studies.load("small"))
+
+
+@pytest.mark.parametrize("why", ["no", " ", "FALSE", "0", "nein"])
+def test_no_reason_leaves_nobody_out(small, why):
+    people(small, [("p0", ""), ("p1", why), ("p2", "")])
+    with pytest.raises(
+        StudyError, match=r"patients.csv.*(?s:.)*row 3, excluded: .* fails a reason"
+    ):
         studies.images(studies.load("small"))
 
 
@@ -276,10 +392,21 @@ def spoil_mask(root, pixels):
     edit_csv(root, 1, "sha256_mask", files.sha256(root / "data/m1.png"))
 
 
+def outside(root):
+    """Put image 1 elsewhere and a link in its place."""
+    (root / "data/i1.png").rename(root / "i1.png")
+    (root / "data/i1.png").symlink_to("../i1.png")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda r: (r / "data/i1.png").unlink(), "image_id i1: image .* is missing"),
+        (outside, "image_id i1: image .* leads out of .*data by a link; copy the file into"),
+        (
+            lambda r: edit_csv(r, 1, "mask", f"{'m' * 300}.png"),
+            "image_id i1: mask .* cannot be opened: File name too long",
+        ),
         (
             lambda r: shutil.copy(r / "data/i2.png", r / "data/i1.png"),
             "image_id i1: image .* has changed",
@@ -310,6 +437,18 @@ def test_a_truncated_image_with_a_fresh_hash_is_unreadable(small):
     edit_csv(small, 3, "sha256_image", files.sha256(path))
     with pytest.raises(StudyError, match="image_id i3: image cannot be read"):
         build(small)
+
+
+def test_a_full_disk_is_one_line_and_the_last_good_cache_stays(small, monkeypatch):
+    build(small)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(SystemExit, match=r"error: .*images\.npy: No space left on device; free it"):
+        errors.command(lambda _: build(small))
+    assert len(datasets.load(studies.load("small")).index) == 6
 
 
 def test_every_bad_file_is_reported(small):

@@ -112,8 +112,9 @@ def test_the_written_weights_make_the_written_predictions(arrays, phantom, tmp_p
     assert (again == np.load(tmp_path / "predictions.npy")).all()
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(arrays, phantom, tmp_path, monkeypatch):
-    spec = settings(phantom, epochs=4)
+@pytest.mark.parametrize("ema", [0, 0.7])
+def test_a_killed_training_goes_on_to_the_same_weights(arrays, phantom, tmp_path, monkeypatch, ema):
+    spec = settings(phantom, epochs=4, ema=ema)
     training.run(phantom, spec, "main", 5, tmp_path / "whole", arrays, "cpu")
     real, calls = checkpoint.save_state, []
 
@@ -136,6 +137,39 @@ def test_a_killed_training_goes_on_to_the_same_weights(arrays, phantom, tmp_path
         pd.read_csv(tmp_path / name / "history.csv").val_loss.tolist() for name in ("whole", "cut")
     ]
     assert losses[0] == losses[1] and len(losses[1]) == 4
+
+
+def test_the_mean_of_the_weights_is_validated_and_kept(arrays, phantom, tmp_path, monkeypatch):
+    """The kept weights are the running mean of every step's, from the first step's on."""
+    steps, update = [], torch.optim.swa_utils.AveragedModel.update_parameters
+
+    def watched(average, network):
+        steps.append({k: v.clone() for k, v in network.state_dict().items()})
+        update(average, network)
+
+    monkeypatch.setattr(torch.optim.swa_utils.AveragedModel, "update_parameters", watched)
+    spec = settings(phantom, epochs=2, ema=0.6, checkpoint="last")
+    training.run(phantom, spec, "main", 1, tmp_path, arrays, "cpu")
+    kept = load_file(tmp_path / "weights.safetensors")
+    assert len(steps) == 4
+    for name, value in kept.items():
+        mean = steps[0][name].double()
+        for step in steps[1:]:
+            mean = 0.6 * mean + 0.4 * step[name].double()
+        torch.testing.assert_close(value.double(), mean, rtol=1e-4, atol=1e-6)
+        assert not torch.equal(value, steps[-1][name])
+
+
+def test_mirrored_networks_answer_alike_for_an_image_and_its_mirror_image():
+    torch.manual_seed(0)
+    network = models.build("femoral_unet", 1, 2, mirrored=True).eval()
+    images = torch.rand(2, 1, 16, 24)
+    found, turned = network(images), network(images.flip(-1))
+    torch.testing.assert_close(turned, found.flip(-1))
+    plain = models.build("femoral_unet", 1, 2).eval()
+    plain.load_state_dict(network.state_dict())
+    torch.testing.assert_close(found, (plain(images) + plain(images.flip(-1)).flip(-1)) / 2)
+    torch.testing.assert_close(network.train()(images), plain.train()(images))
 
 
 def test_a_state_of_other_settings_is_not_taken_up(arrays, phantom, tmp_path, capsys):
@@ -251,7 +285,9 @@ def interrupted(phantom, spec, arrays, folder, monkeypatch):
             training.run(phantom, spec, "main", 5, folder, arrays, "cpu", checkpoint_seconds=0)
 
 
-@pytest.mark.parametrize("what", ["image", "outline", "swap", "weight", "damaged"])
+@pytest.mark.parametrize(
+    "what", ["image", "outline", "swap", "weight", "cut", "state", "best", "number"]
+)
 def test_a_state_of_other_images_or_settings_is_not_gone_on_from(
     what, arrays, phantom, tmp_path, monkeypatch, capsys
 ):
@@ -269,9 +305,15 @@ def test_a_state_of_other_images_or_settings_is_not_gone_on_from(
         classes = [dataclasses.replace(c, weight=c.weight + 1) for c in phantom.classes]
         phantom = dataclasses.replace(phantom, classes=tuple(classes))
         spec = spec | {"class_weights": True}
-    else:
-        path = next((tmp_path / "unfinished").glob("state*.safetensors"))
-        path.write_bytes(path.read_bytes()[:100])
+    elif what == "number":
+        path = tmp_path / "unfinished/state.json"
+        path.write_text(path.read_text().replace('"epoch": 1', '"epoch": 2'))
+    else:  # a file that is shorter, or in which one bit has turned
+        path = next((tmp_path / "unfinished").glob(f"{what.replace('cut', 'state')}*.safetensors"))
+        content = path.read_bytes()
+        path.write_bytes(
+            content[:100] if what == "cut" else content[:-1] + bytes([content[-1] ^ 1])
+        )
     training.run(phantom, spec, "main", 5, tmp_path, datasets.Arrays(images, masks, index), "cpu")
     said = capsys.readouterr().out
     assert "training starts again" in said and "going on after" not in said

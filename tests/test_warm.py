@@ -1,12 +1,16 @@
 """Forks of the warm process: exit code and output of the real thing, and no life of their own."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 from conftest import REPOSITORY
+
+from helpers.workflow import warm
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +80,39 @@ def test_a_fork_ends_with_who_asked_for_it(server, tmp_path, whom):
     asked.kill()
     asked.wait()
     assert gone(int(note.read_text()))
+
+
+def test_who_starts_the_server_does_not_hold_its_reader_until_the_server_ends(tmp_path):
+    (tmp_path / "mine.py").write_text("import os; print(os.getppid())")
+    serve = (
+        "import sys; from pathlib import Path; from helpers.workflow import warm; "
+        "warm.LIBRARIES, warm.IDLE = (), 300; warm.serve(Path(sys.argv[1]))"
+    )
+    client = (
+        "import sys; from helpers.workflow import warm; start = warm.subprocess.Popen; "
+        f"warm.subprocess.Popen = lambda command, **o: start([*command[:1], '-c', {serve!r}, "
+        "command[-1]], **o); sys.exit(warm.ask('mine', []))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-c", client],
+        env=environment | {"STUDY_WARM": str(tmp_path / "s" / "warm")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    os.kill(int(done.stdout), signal.SIGKILL)  # the server, which has 300 s left
+    assert done.returncode == 0
+
+
+def test_a_socket_that_another_user_could_have_put_there_is_not_asked(tmp_path):
+    """The process would hand its environment and its streams to who answers."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "warm"))
+        listener.listen()
+        assert warm._connect(folder / "warm") is None
+        folder.chmod(0o700)
+        warm._connect(folder / "warm").close()

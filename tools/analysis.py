@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import nbformat
 import pandas as pd
@@ -33,7 +35,7 @@ FRONT, TRAINING = "00_summary", "03_train"
 PARAMETERS = ("metric", "class_name", "test", "unit", "margin")
 
 
-def lay_out(study, root):
+def lay_out(study: studies.Study, root: Path) -> dict[tuple[str, str, int], Path]:
     """Write runs/<study> below the new folder ``root`` from the study's kept numbers, as a run with
     images would have left them. Returns the kept trainings (``keep.trainings``).
     """
@@ -68,7 +70,7 @@ def lay_out(study, root):
     return kept
 
 
-def _same_images(study, rows):
+def _same_images(study: studies.Study, rows: pd.DataFrame) -> None:
     """StudyError where the kept numbers are not of the images that images.csv lists."""
     known = studies.images(study).set_index("image_id")["split"]
     main = rows[rows["fold"] == "main"].drop_duplicates("image_id").set_index("image_id")["split"]
@@ -81,7 +83,7 @@ def _same_images(study, rows):
         )
 
 
-def unseen(study, name, root, cells=()):
+def unseen(study: studies.Study, name: str, root: Path, cells: Sequence[str] = ()) -> None:
     """Write the page ``name`` of the book as one that needs images: its own opening, what is there
     without them (``cells``, Markdown), and what to do.
     """
@@ -100,7 +102,7 @@ def unseen(study, name, root, cells=()):
     files.write_json(about, out.with_suffix(".json"))
 
 
-def trained(kept):
+def trained(kept: dict[tuple[str, str, int], Path]) -> str:
     """The kept trainings as a Markdown table: what was trained when, on what, and how long."""
     lines = [
         "| network | images | seed | epochs | on | finished | code |",
@@ -118,7 +120,7 @@ def trained(kept):
     return "\n".join(lines)
 
 
-def _run(arguments, root):
+def _run(arguments: list[str], root: Path) -> str:
     """Run a module in a process of its own that finds the study below ``root``."""
     paths = filter(None, [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {
@@ -142,12 +144,14 @@ def _run(arguments, root):
     return done.stdout
 
 
-def run_page(study, name, root, changed=()):
+def run_page(
+    study: studies.Study, name: str, root: Path, changed: Mapping[str, str] | None = None
+) -> Path:
     """Execute one notebook on the study below ``root``; returns its path. changed: name → value of
     PARAMETERS; with any, the page and what it writes go to runs/<study>/tryout/.
     """
     path = provenance.REPOSITORY / f"notebooks/{name}.ipynb"
-    given = {"study": study.name, "protocol": study.protocol, **dict(changed)}
+    given = {"study": study.name, "protocol": study.protocol, **(changed or {})}
     folder = "tryout" if changed else "notebooks"
     out = root / "runs" / study.name / folder / f"{name}.ipynb"
     options = [part for key, value in given.items() for part in ("-p", key, str(value))]
@@ -155,14 +159,14 @@ def run_page(study, name, root, changed=()):
     return out
 
 
-def takes(name, changed):
+def takes(name: str, changed: Iterable[str]) -> bool:
     """Whether a page declares every one of these parameters."""
     return set(changed) <= set(
         notebook.parameters(provenance.REPOSITORY / f"notebooks/{name}.ipynb")
     )
 
 
-def make(study, root):
+def make(study: studies.Study, root: Path) -> Path:
     """Lay the run out, execute every page of numbers and make the book; returns its path."""
     kept = lay_out(study, root)
     printed = studies.ROOT / "data_manifest" / study.name / "published.yml"
@@ -182,7 +186,7 @@ def make(study, root):
     return root / "reports" / study.name / "book" / "index.html"
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Make the statistics of a study, and its book, from kept numbers alone."""
     parser = argparse.ArgumentParser(prog="tools.analysis", description=main.__doc__)
     parser.add_argument("--study", required=True)

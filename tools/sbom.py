@@ -10,6 +10,7 @@ import json
 import re
 import uuid
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -21,7 +22,7 @@ from helpers.errors import StudyError, command, raise_all
 LOCK = provenance.REPOSITORY / "requirements.lock"
 
 
-def components(lock):
+def components(lock: str) -> list[dict]:
     """Every locked package: name, version, marker, hashes (list of dict, in the lock's order)."""
     found = []
     for entry in re.split(r"\n(?=[A-Za-z0-9])", lock.strip()):
@@ -41,7 +42,7 @@ def components(lock):
     return found
 
 
-def bill(lock):
+def bill(lock: str) -> dict:
     """The lock as a CycloneDX 1.5 document (dict); the same lock gives the same document."""
     parts = []
     for part in components(lock):
@@ -72,8 +73,8 @@ def bill(lock):
     }
 
 
-def advisories(path):
-    """Every OSV record of a file, a folder or a zip (iterator of dict)."""
+def advisories(path: Path | str) -> list[dict]:
+    """Every OSV record of a file, a folder or a zip (list of dict)."""
     path = Path(path)
     try:
         if path.is_dir():
@@ -93,7 +94,7 @@ def advisories(path):
     return records
 
 
-def named(parts, records):
+def named(parts: list[dict], records: Iterable[dict]) -> Iterator[str]:
     """A line for every locked version that an advisory names, unless it was withdrawn."""
     locked: dict[str, list[str]] = {}
     for part in parts:
@@ -111,14 +112,14 @@ def named(parts, records):
                     yield f"{package['name']} {version}: {record.get('id', 'advisory')} {said}"
 
 
-def _affects(affected, version):
+def _affects(affected: dict, version: str) -> bool:
     if version in affected.get("versions", ()):
         return True
     ranges = [r for r in affected.get("ranges", ()) if r.get("type") == "ECOSYSTEM"]
     return any(_inside(r["events"], Version(version)) for r in ranges)
 
 
-def _inside(events, version):
+def _inside(events: list[dict], version: Version) -> bool:
     """Whether a version lies in an OSV range: the last event before it decides."""
     inside = False
     for event in sorted(events, key=lambda e: _version(next(iter(e.values())))):
@@ -132,14 +133,14 @@ def _inside(events, version):
     return inside
 
 
-def _version(text):
+def _version(text: str) -> Version:
     try:
         return Version("0.dev0" if text == "0" else text)
     except InvalidVersion:
         return Version("0.dev0")
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Write the bill of materials of the locked environment; look it up in advisories."""
     parser = argparse.ArgumentParser(prog="tools.sbom", description=main.__doc__)
     parser.add_argument("--out", default="sbom.cdx.json")

@@ -6,14 +6,21 @@ stay the same.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from helpers import runs, stats
 from helpers.errors import StudyError
 from helpers.models import catalogue
+from helpers.studies import Study
 from helpers.training import losses
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 BASE = "as declared"
 #: choice → what it means, for the page
@@ -26,7 +33,12 @@ CHOICES = {
     "focal": "focal loss beside Dice, instead of Dice alone",
     "dice": "Dice loss beside focal, instead of focal alone",
     "augmentation": "training images changed at random, instead of the same ones every time",
+    "slow_encoder": "pretrained encoder that learns at a share of the rate, not at the whole",
+    "ema": "mean of the weights over steps, instead of the last step's",
+    "mirrored": "mean of the answers to the image and to its mirror image, instead of the first",
 }
+#: what a choice is where the protocol does not make it
+SHARE, DECAY = 0.1, 0.99
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,9 @@ class Pair:
     without: str
 
 
-def variants(spec, choices, parts=(), freeze_epochs=0):
+def variants(
+    spec: dict, choices: Sequence[str], parts: Sequence[str] = (), freeze_epochs: int = 0
+) -> tuple[dict[str, dict], list[Pair], list[str]]:
     """(name → settings, list of Pair, list of str) for a training's settings (``study.training``)
     and the choices.
 
@@ -57,7 +71,7 @@ def variants(spec, choices, parts=(), freeze_epochs=0):
         raise StudyError(f"choices: {', '.join(unknown)} is none of {', '.join(CHOICES)}")
     made, pairs, left_out = {BASE: spec}, [], []
 
-    def pair(choice, has, **change):
+    def pair(choice: str, has: bool, **change: Any) -> None:
         """The declared settings against the changed ones; ``has``: the declared ones make the
         choice.
         """
@@ -68,7 +82,8 @@ def variants(spec, choices, parts=(), freeze_epochs=0):
     weights = spec["encoder_weights"]
     loss, frozen = losses.resolve(spec["loss"]), freeze_epochs or max(1, spec["epochs"] // 2)
     for choice in choices:
-        if choice in ("pretrained", "frozen") and not catalogue.entry(spec["name"]).pretrained:
+        encoder = choice in ("pretrained", "frozen", "slow_encoder")
+        if encoder and not catalogue.entry(spec["name"]).pretrained:
             left_out.append(f"{choice}: {spec['name']} has no encoder that could be pretrained")
         elif choice == "pretrained" and weights != "none":
             pair(choice, True, encoder_weights="none", freeze_epochs=0)
@@ -81,6 +96,17 @@ def variants(spec, choices, parts=(), freeze_epochs=0):
             made["with pretrained"] = spec | {"encoder_weights": "imagenet"}
             made["with pretrained, frozen"] = made["with pretrained"] | {"freeze_epochs": frozen}
             pairs.append(Pair(choice, "with pretrained, frozen", "with pretrained"))
+        elif choice == "slow_encoder" and weights == "none":
+            left_out.append("slow_encoder: this training's encoder starts from no weights")
+        elif choice == "slow_encoder":
+            share = spec["optimiser"].get("encoder_lr", 1)
+            rate = 1 if share != 1 else SHARE
+            pair(choice, share != 1, optimiser=spec["optimiser"] | {"encoder_lr": rate})
+        elif choice == "ema":
+            pair(choice, spec["ema"] > 0, ema=0 if spec["ema"] else DECAY)
+        elif choice == "mirrored":
+            has = spec["options"].get("mirrored", False)
+            pair(choice, has, options=spec["options"] | {"mirrored": not has})
         elif choice == "class_weights":
             pair(choice, spec["class_weights"], class_weights=not spec["class_weights"])
         elif choice == "augmentation" and spec["augmentation"]:
@@ -102,7 +128,9 @@ def variants(spec, choices, parts=(), freeze_epochs=0):
     return made, pairs, left_out
 
 
-def run(study, made, seeds, arrays, device=None):
+def run(
+    study: Study, made: dict[str, dict], seeds: Sequence[int], arrays: "Arrays", device: Any = None
+) -> pd.DataFrame:
     """Counts of every variant and seed, trained where needed: columns of per_image.csv, ``model``
     the variant's name.
 
@@ -134,7 +162,7 @@ def run(study, made, seeds, arrays, device=None):
     return pd.concat(tables, ignore_index=True)
 
 
-def _same(folder, spec):
+def _same(folder: Path, spec: dict) -> bool:
     """Whether ``folder`` holds a finished training with exactly these settings."""
     path = folder / "weights.json"
     if not path.is_file() or not (folder / "counts.csv").is_file():
@@ -142,7 +170,7 @@ def _same(folder, spec):
     return json.loads(path.read_text(encoding="utf-8"))["training"] == json.loads(json.dumps(spec))
 
 
-def effects(study, counts, pairs):
+def effects(study: Study, counts: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
     """What each choice brings, by the test of study.yml, adjusted over the choices.
 
     DataFrame: choice, with, without, metric, class, unit, n, difference (with − without), low,

@@ -2,12 +2,21 @@
 they are.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from helpers import files, provenance
+from helpers.studies import Class, Study
 
-def images(arrays):
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
+
+
+def images(arrays: "Arrays") -> pd.DataFrame:
     """One row an image: image_id, patient_id, split, device, height_px, width_px, pixel_mm, grey
     levels in 0–255.
 
@@ -28,7 +37,7 @@ def images(arrays):
     )
 
 
-def classes(arrays, declared):
+def classes(arrays: "Arrays", declared: Sequence[Class]) -> pd.DataFrame:
     """One row an image and foreground class: image_id, split, class, area (share of the image), x,
     y, parts.
 
@@ -56,10 +65,10 @@ def classes(arrays, declared):
     return pd.DataFrame(rows, columns=["image_id", "split", "class", "area", "x", "y", "parts"])
 
 
-def summary(per_image, per_class):
+def summary(per_image: pd.DataFrame, per_class: pd.DataFrame) -> dict:
     """The fingerprint as one dict for JSON: counts and five-number summaries; unknown is None."""
 
-    def five(values):
+    def five(values: pd.Series) -> list[float] | None:
         values = values.dropna()
         return (
             [float(v) for v in np.percentile(values, [0, 25, 50, 75, 100])] if len(values) else None
@@ -92,3 +101,10 @@ def summary(per_image, per_class):
         },
         "classes": areas,
     }
+
+
+def save(summary: dict, study: Study) -> None:
+    """Write runs/<study>/tables/fingerprint.json."""
+    path = study.run / "tables" / "fingerprint.json"
+    files.write_json(summary, path)
+    provenance.made(path)

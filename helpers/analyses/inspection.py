@@ -7,6 +7,8 @@ correction for ties.
 """
 
 import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ QUESTIONS = {"found": (0, 1), "safe": (0, 1), "acceptable": GRADES}
 COLUMNS = ["reader", "image_id", "unit", "outline", *QUESTIONS, "rank"]
 
 
-def answers(given):
+def answers(given: dict) -> pd.DataFrame:
     """Answers by letter as a table by outline: columns COLUMNS, a row a reader, image and outline;
     NaN for a question that was left open.
 
@@ -56,14 +58,14 @@ def answers(given):
     return table
 
 
-def _wrong(said, known):
+def _wrong(said: dict, known: dict) -> Iterator[str]:
     allowed = QUESTIONS | {"rank": range(1, len(known["letters"]) + 1)}
     for question, value in said.items():
         if question not in allowed or value not in allowed[question]:
             yield f"{question!r} is {value!r}"
 
 
-def acceptability(table, draws, seed):
+def acceptability(table: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     """How often readers found an outline right, safe and acceptable (grade of ENOUGH or better), a
     row an outline: outline, answers, images, units, each share with _low and _high.
     """
@@ -77,7 +79,7 @@ def acceptability(table, draws, seed):
     return pd.DataFrame(found)
 
 
-def against_reference(table, draws, seed):
+def against_reference(table: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     """Acceptability of each network minus that of the reference, same reader and image: outline,
     pairs, units, difference with low and high, p (paired t over patients), p_adjusted (Holm).
 
@@ -100,7 +102,7 @@ def against_reference(table, draws, seed):
     return out.assign(p_adjusted=adjusted(out["p"]))
 
 
-def kappa(confusion):
+def kappa(confusion: np.ndarray) -> Any:
     """Weighted kappa, quadratic weights, of confusion matrices, float (…, K, K) → (…): 1 perfect, 0
     as by chance; NaN where both readers gave one and the same grade throughout.
     """
@@ -114,7 +116,7 @@ def kappa(confusion):
     return 1 - ratio
 
 
-def agreement(table, draws, seed):
+def agreement(table: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     """Weighted kappa of the grades of every two readers: readers, outlines (that both graded),
     units, kappa with kappa_low and kappa_high (percentiles over draws of patients).
 
@@ -138,7 +140,7 @@ def agreement(table, draws, seed):
     return pd.DataFrame(found)
 
 
-def _confusions(grades):
+def _confusions(grades: pd.DataFrame) -> np.ndarray:
     """A confusion matrix a unit, float (units, K, K), of the grades of two readers."""
     units = pd.factorize(grades.index.get_level_values("unit"))[0]
     matrices = np.zeros((len(set(units)), len(GRADES), len(GRADES)))
@@ -146,7 +148,7 @@ def _confusions(grades):
     return matrices
 
 
-def concordance(ranks):
+def concordance(ranks: np.ndarray) -> float:
     """Kendall's W of places, float (readers, outlines), corrected for ties: 1 where all agree; NaN
     where every reader ties everything.
     """
@@ -159,7 +161,7 @@ def concordance(ranks):
     return spread / most if most > 0 else np.nan
 
 
-def places(table, draws, seed):
+def places(table: pd.DataFrame, draws: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(places of outlines, agreement on them). Places: outline, images, place (mean rank over
     readers and images, ties shared) with place_low and place_high, a row an outline, best first.
 
@@ -188,12 +190,17 @@ def places(table, draws, seed):
     return pd.DataFrame(mean).sort_values("place", ignore_index=True), together
 
 
-def _acceptable(table):
+def _acceptable(table: pd.DataFrame) -> pd.Series:
     """1.0 where the grade is ENOUGH or better, 0.0 below, NaN where none was given."""
     return (table["acceptable"] >= ENOUGH).where(table["acceptable"].notna()).astype(float)
 
 
-def _wide(table, value, index=("reader", "image_id", "unit"), columns="outline"):
+def _wide(
+    table: pd.DataFrame,
+    value: str,
+    index: Sequence[str] = ("reader", "image_id", "unit"),
+    columns: str = "outline",
+) -> pd.DataFrame:
     """One column of the table, spread over ``columns``; an answer stands once, so none is lost."""
     known = table.dropna(subset=value)
     return known.pivot_table(index=list(index), columns=columns, values=value, aggfunc="first")

@@ -13,6 +13,7 @@ which is the skin under the probe. Beside the middle of a curved probe it is a l
 way of the beam.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ import pandas as pd
 from scipy import ndimage
 
 from helpers import datasets
+from helpers.studies import Class
 
 COLUMNS = ("area", "thickness", "length", "depth_edge", "depth_centre", "row", "column")
 #: measures of which agreement is told
@@ -70,7 +72,7 @@ def profile(area: np.ndarray, spacing: tuple[float, float] = (1.0, 1.0)) -> Prof
     return Profile((np.arange(len(wide)) + 0.5) * step, np.where(there, wide, np.nan))
 
 
-def _slope(line, step):
+def _slope(line: np.ndarray, step: float) -> np.ndarray:
     """Slope of a line sampled every ``step``, taken over 2 × SMOOTH of its length."""
     half = max(1, round(SMOOTH * len(line)))
     places = np.arange(len(line))
@@ -92,7 +94,7 @@ def field(pixels: np.ndarray) -> np.ndarray:
     sizes[0] = 0
     bright = np.isin(parts, np.flatnonzero(sizes >= PART * sizes.max()))
 
-    def between(axis):
+    def between(axis: int) -> np.ndarray:
         ahead = np.maximum.accumulate(bright, axis)
         return ahead & np.flip(np.maximum.accumulate(np.flip(bright, axis), axis), axis)
 
@@ -101,7 +103,7 @@ def field(pixels: np.ndarray) -> np.ndarray:
 
 def measure(
     mask: np.ndarray,
-    classes,
+    classes: Sequence[Class],
     spacing_mm: tuple[float, float] | None = None,
     pixels: np.ndarray | None = None,
 ) -> pd.DataFrame:
@@ -123,7 +125,9 @@ def measure(
     return pd.DataFrame(rows)
 
 
-def _measured(area, spacing, top):
+def _measured(
+    area: np.ndarray, spacing: tuple[float, float], top: np.ndarray | None
+) -> dict[str, float]:
     row, column = (float(v.mean()) for v in np.nonzero(area))
     along = profile(area, spacing)
     found = {
@@ -142,7 +146,9 @@ def _measured(area, spacing, top):
     return found
 
 
-def distance(one: np.ndarray, other: np.ndarray, spacing: tuple[float, float] = (1.0, 1.0)):
+def distance(
+    one: np.ndarray, other: np.ndarray, spacing: tuple[float, float] = (1.0, 1.0)
+) -> float:
     """Distance of the centroids of two areas, bool (rows, columns), in the unit of the spacing; NaN
     where one is empty.
     """
@@ -152,7 +158,9 @@ def distance(one: np.ndarray, other: np.ndarray, spacing: tuple[float, float] = 
     return float(np.hypot(*np.multiply(apart, spacing)))
 
 
-def compared(arrays, drawn: np.ndarray, positions, classes) -> pd.DataFrame:
+def compared(
+    arrays: datasets.Arrays, drawn: np.ndarray, positions: np.ndarray, classes: Sequence[Class]
+) -> pd.DataFrame:
     """Measures of the reference and of what a network drew, side by side.
 
     arrays: ``datasets.Arrays``; drawn: class indices uint8 (len(positions), H, W); positions: int

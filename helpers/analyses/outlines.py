@@ -5,16 +5,23 @@ Means are over images, their intervals resample whole patients (images where pat
 for networks in the same way as for people.
 """
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from helpers import metrics
 from helpers.stats.bootstrap import Ratios, limits, resample
+from helpers.studies import Study
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 DISTANCES = ("hd95", "assd")
 
 
-def means(rows, values, draws, seed):
+def means(rows: pd.DataFrame, values: Iterable[str], draws: int, seed: int) -> dict[str, float]:
     """Mean of each column of ``values`` over the rows that have it, with a 95 % bootstrap-t
     interval over column ``unit``: dict of value, value_low, value_high (NaN below five units).
     """
@@ -32,7 +39,7 @@ def means(rows, values, draws, seed):
     return result
 
 
-def found(rows, pixel_mm=None, by="class"):
+def found(rows: pd.DataFrame, pixel_mm: pd.Series | None = None, by: str = "class") -> pd.DataFrame:
     """How often a structure was found, missed, or drawn where there is none: a row a class.
 
     rows: per-image counts of one network and split; pixel_mm: image_id → side of an evaluated pixel
@@ -70,13 +77,13 @@ def found(rows, pixel_mm=None, by="class"):
     return table.reset_index()
 
 
-def with_unit(rows):
+def with_unit(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with column ``unit``: the patient, or the image where patients are unknown."""
     patients = rows["patient_id"].astype(object).where(lambda ids: ids.notna() & (ids != ""))
     return rows.assign(unit=patients.fillna(rows["image_id"]))
 
 
-def scale(rows, people=None):
+def scale(rows: pd.DataFrame, people: pd.DataFrame | None = None) -> str:
     """ "mm" where the size of a pixel is known for every row that has a distance (and for people's
     rows), else "px".
     """
@@ -87,7 +94,7 @@ def scale(rows, people=None):
     return "mm" if known else "px"
 
 
-def distances(rows, unit, draws, seed):
+def distances(rows: pd.DataFrame, unit: str, draws: int, seed: int) -> pd.DataFrame:
     """How far outlines lie from the reference: a row a class.
 
     rows: per-image rows of one network and split, without the background; unit: "px" or "mm".
@@ -103,7 +110,9 @@ def distances(rows, unit, draws, seed):
     return pd.DataFrame(out)
 
 
-def surface(study, arrays, drawn, positions, tolerance):
+def surface(
+    study: Study, arrays: "Arrays", drawn: np.ndarray, positions: np.ndarray, tolerance: float
+) -> pd.DataFrame:
     """Normalised surface Dice (share of both outlines within ``tolerance`` pixels of the other) of
     every image and class: columns image_id, patient_id, class, nsd.
 

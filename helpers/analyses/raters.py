@@ -9,12 +9,13 @@ import pandas as pd
 
 from helpers import runs
 from helpers.errors import NotComputable
+from helpers.studies import Study
 
 PAGE = "02_images"
 COLUMNS = ("comparison", "kind", "class", "Dice", "assd_px")
 
 
-def save(agreement, study):
+def save(agreement: pd.DataFrame | NotComputable, study: Study) -> None:
     """Write results/agreement.csv. agreement: the frame of ``readings.agreement``, or the
     NotComputable in its place.
     """
@@ -22,7 +23,7 @@ def save(agreement, study):
     runs.save_result(pd.DataFrame(columns=COLUMNS) if none else agreement, study, "agreement")
 
 
-def between(study):
+def between(study: Study) -> pd.DataFrame:
     """The rows of any two raters, a row a class (columns of ``readings.agreement``); empty where
     no two people outlined the same images. StudyError where the page has not been made.
     """
@@ -30,13 +31,13 @@ def between(study):
     return table[table["kind"] == "between raters"]
 
 
-def ceiling(study):
+def ceiling(study: Study) -> dict[str, float]:
     """Mean Dice of two raters, class → value; empty where there are none."""
     rows = between(study).dropna(subset="Dice")
     return dict(zip(rows["class"], rows["Dice"], strict=True))
 
 
-def tolerance(study):
+def tolerance(study: Study) -> float:
     """How far off an outline may lie, in pixels, one number for all classes: the mean surface
     distance of two raters, and never less than a pixel.
 
@@ -47,7 +48,7 @@ def tolerance(study):
     return max(1.0, float(apart)) if pd.notna(apart) else 1.0
 
 
-def margin(study):
+def margin(study: Study) -> float:
     """The margin of equivalence: study.yml's, or half the disagreement of two raters, (1 − Dice) /
     2 of its class. NotComputable where there is neither.
     """

@@ -9,6 +9,7 @@ all agree, so agreement with it is not independent.
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Readings:
     index: pd.DataFrame
 
 
-def folder(study):
+def folder(study: studies.Study) -> Path:
     """Where the raters' masks lie: the folder that the images were checked in, else
     runs/<study>/data.
     """
@@ -54,7 +55,12 @@ def folder(study):
     return studies.ROOT / recorded if recorded else study.run / "data"
 
 
-def read(study, arrays, split="test", data=None):
+def read(
+    study: studies.Study,
+    arrays: datasets.Arrays,
+    split: str = "test",
+    data: Path | str | None = None,
+) -> Readings:
     """The raters' masks of one split ('' for all).
 
     Every mask is read, checked against its image's size and resized as the reference was;
@@ -81,19 +87,26 @@ def read(study, arrays, split="test", data=None):
             f"annotations.csv has no image of split {split!r} that every one of two raters or more"
             " drew, so the agreement between people cannot be measured here"
         )
+    listed = table.assign(sha256_mask=table.get("sha256_mask", np.nan))
+    listed = listed.set_index(["image_id", "rater"])
     size, masks = arrays.masks.shape[1], []
     for name in names:
         for row in complete.itertuples():
+            where = f"image_id {row.image_id}, rater {name}"
+            file, digest = listed.loc[(row.image_id, name), ["mask", "sha256_mask"]]
+            if found := datasets.problem(data, file, digest):
+                problems.append(f"{where}: {found}")
+                continue
             try:
                 mask = read_mask(
-                    data / paths.loc[row.image_id, name],
+                    data / file,
                     study.classes,
                     ignored=study.ignored,
                     shape=(row.height_px, row.width_px),
                 )
                 masks.append(datasets.resize_mask(mask, size))
             except StudyError as error:
-                problems.append(f"image_id {row.image_id}, rater {name}: {error}")
+                problems.append(f"{where}: {error}")
     raise_all(problems, study.root / "annotations.csv")
     drawn = np.reshape(masks, (len(names), len(complete), size, size))
     reference = np.asarray(arrays.masks)[complete.index][None]
@@ -102,7 +115,7 @@ def read(study, arrays, split="test", data=None):
     )
 
 
-def majority(masks, classes):
+def majority(masks: np.ndarray, classes: int) -> np.ndarray:
     """The class that most raters gave each pixel, uint8 (H, W), from uint8 (raters, H, W); a tie
     goes to the lowest.
     """
@@ -110,7 +123,7 @@ def majority(masks, classes):
     return np.argmax(votes, 0).astype(np.uint8)
 
 
-def staple(masks, classes):
+def staple(masks: np.ndarray, classes: int) -> np.ndarray:
     """Consensus of uint8 (raters, H, W) by STAPLE, one structure against the rest: uint8 (H, W).
 
     A pixel gets the structure whose probability is the highest, if that is at least one half. A
@@ -128,7 +141,12 @@ def staple(masks, classes):
     return np.argmax(chance, 0).astype(np.uint8)
 
 
-def compare(first, second, classes, index):
+def compare(
+    first: np.ndarray | Sequence[np.ndarray],
+    second: np.ndarray | Sequence[np.ndarray],
+    classes: Sequence[studies.Class],
+    index: pd.DataFrame,
+) -> pd.DataFrame:
     """One row an image and foreground class of two sets of masks, uint8 (N, H, W): image_id, unit,
     class, VALUES.
 
@@ -147,7 +165,7 @@ def compare(first, second, classes, index):
     return pd.DataFrame(rows, columns=["image_id", "unit", "class", *VALUES])
 
 
-def kappa_sums(masks, target, index):
+def kappa_sums(masks: np.ndarray, target: int, index: pd.DataFrame) -> np.ndarray:
     """What Fleiss' kappa (Fleiss 1971) is made of, float (units, 3): pixels, agreement Σ Pᵢ, share
     of votes Σ kᵢ/n.
 
@@ -166,7 +184,7 @@ def kappa_sums(masks, target, index):
     )
 
 
-def kappa(sums):
+def kappa(sums: np.ndarray) -> np.ndarray:
     """Fleiss' kappa from ``kappa_sums`` added up, (…, 3) → (…): 1 perfect, 0 as by chance, NaN if
     nobody drew it.
     """
@@ -180,7 +198,7 @@ def kappa(sums):
     )
 
 
-def _kappas(readings, target, draws, seed):
+def _kappas(readings: Readings, target: int, draws: int, seed: int) -> dict[str, float]:
     sums = kappa_sums(readings.masks[:-1], target, readings.index)
     drawn = kappa(draw_counts(len(sums), draws, seed) @ sums)
     enough = len(sums) >= MIN_UNITS and np.isfinite(drawn).any()
@@ -188,7 +206,9 @@ def _kappas(readings, target, draws, seed):
     return {"kappa": float(kappa(sums.sum(0))), "kappa_low": low, "kappa_high": high}
 
 
-def agreement(readings, classes, draws=2000, seed=1):
+def agreement(
+    readings: Readings, classes: Sequence[studies.Class], draws: int = 2000, seed: int = 1
+) -> pd.DataFrame:
     """The table of agreement: one row a comparison and foreground class.
 
     Columns: comparison, kind ('between raters', 'pair', 'rater to reference', 'consensus to

@@ -5,13 +5,17 @@ Robustness answers what the thoracolumbar-fascia paper leaves open (Bonaldi 2025
 patterns added to the test images); depth and gain are what an operator changes on the scanner.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
 from scipy import ndimage
+from torch import nn
 
 from helpers import metrics
-from helpers.models import clip_length, inference
+from helpers.models import inference
+from helpers.studies import Class
 
 #: what is done to the test images → its levels; 0 (depth: 1) is the image as recorded
 CHANGES = {
@@ -31,24 +35,19 @@ DYNAMIC_RANGE_DB = 60
 LOWEST = 0.05  # probabilities below are left out of calibration: nearly all are plain background
 
 
-def probabilities(network, images, norm, batch=16, bf16=False):
+def probabilities(
+    network: nn.Module, images: np.ndarray, norm: dict, batch: int = 16, bf16: bool = False
+) -> np.ndarray:
     """Softmax of every pixel, float32 (N, classes, H, W). images: uint8 (N, H, W); norm: as
     recorded in training; bf16: as results are scored (``inference.has_bf16``).
     """
-    device = next(network.parameters()).device
-    batch = max(1, batch // clip_length(network)) * clip_length(network)
-    network.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(images), batch):
-            part = torch.from_numpy(np.array(images[start : start + batch]))[:, None].to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                logits = network(inference.prepare(part, norm))
-            parts.append(logits.float().softmax(1).cpu().numpy())
-    return np.concatenate(parts)
+    found = inference.logits(network, torch.from_numpy(np.array(images)), norm, batch, bf16)
+    return np.concatenate([logits.float().softmax(1).cpu().numpy() for logits in found])
 
 
-def calibration(probability, reference, classes, bins=10):
+def calibration(
+    probability: np.ndarray, reference: np.ndarray, classes: Sequence[Class], bins: int = 10
+) -> pd.DataFrame:
     """How often a pixel that is said to be a structure with probability p really is: a row a class
     and bin.
 
@@ -80,7 +79,7 @@ def calibration(probability, reference, classes, bins=10):
     return pd.DataFrame(rows, columns=["class", "low", "high", "said", "true", "pixels", "ece"])
 
 
-def confidence(probability, target):
+def confidence(probability: np.ndarray, target: int) -> np.ndarray:
     """How sure the network is of its outline of one structure, a number an image: its mean
     probability over the pixels drawn as that structure; 0 where none was.
 
@@ -90,7 +89,7 @@ def confidence(probability, target):
     return np.array([c[d].mean() if d.any() else 0.0 for c, d in zip(chance, drawn, strict=True)])
 
 
-def risk_coverage(scored):
+def risk_coverage(scored: pd.DataFrame) -> pd.DataFrame:
     """What is left of the error when the least sure images go to a human: a row for each number of
     images kept.
 
@@ -109,7 +108,9 @@ def risk_coverage(scored):
     )
 
 
-def change(images, masks, kind, level, seed=1):
+def change(
+    images: np.ndarray, masks: np.ndarray, kind: str, level: float, seed: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """The images (uint8 (N, H, W)) and masks as ``kind`` of ``CHANGES`` at ``level`` would show
     them.
     """
@@ -129,14 +130,22 @@ def change(images, masks, kind, level, seed=1):
     )
 
 
-def robustness(network, images, masks, drawn, norm, classes, bf16=False):
+def robustness(
+    network: nn.Module,
+    images: np.ndarray,
+    masks: np.ndarray,
+    drawn: np.ndarray,
+    norm: dict,
+    classes: Sequence[Class],
+    bf16: bool = False,
+) -> pd.DataFrame:
     """Pooled Dice of every class after each change: columns change, level, class, Dice, IoU.
 
     images, masks: uint8 (N, H, W); drawn: what the network drew on them as recorded, which stands
     among the levels of every change; norm, bf16: as results were scored.
     """
 
-    def scored(outlines, reference):
+    def scored(outlines: np.ndarray, reference: np.ndarray) -> pd.DataFrame:
         table = pd.DataFrame(
             metrics.counts(outlines, reference, len(classes)), columns=metrics.COUNTS
         )
@@ -149,7 +158,7 @@ def robustness(network, images, masks, drawn, norm, classes, bf16=False):
             table = plain
             if level != UNCHANGED[kind]:
                 changed, reference = change(images, masks, kind, level)
-                changed = torch.from_numpy(np.array(changed))
-                table = scored(inference.predict(network, changed, norm, bf16=bf16), reference)
+                shown = torch.from_numpy(np.array(changed))
+                table = scored(inference.predict(network, shown, norm, bf16=bf16), reference)
             rows.append(table.assign(change=kind, level=level))
     return pd.concat(rows, ignore_index=True)[["change", "level", "class", "Dice", "IoU"]]

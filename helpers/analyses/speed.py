@@ -7,13 +7,17 @@ quartiles; a CUDA device also times itself by events. The precision is the one t
 scored in: bfloat16 where the device is faster with it, else float32.
 """
 
+import itertools
 import math
 import time
 import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -35,6 +39,10 @@ TIMED = (
 )
 
 
+#: times of a batch: median, quartiles, and what one in 20 and one in 100 exceeds
+MS = ("ms_median", "ms_q25", "ms_q75", "ms_p95", "ms_p99")
+
+
 class _Count(TorchDispatchMode):
     """What is done while the mode is on: ``operations`` (floating point, by torch's own formulas)
     and ``peak``, the most bytes of live tensor storage at one time.
@@ -42,12 +50,14 @@ class _Count(TorchDispatchMode):
     known: tensors that do not count (weights, input), nor do views of them.
     """
 
-    def __init__(self, known):
+    def __init__(self, known: Iterable[torch.Tensor]) -> None:
         super().__init__()
         self.operations = self.live = self.peak = 0
         self.seen = {tensor.untyped_storage()._cdata for tensor in known}
 
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Sequence = (), options: dict | None = None
+    ) -> Any:
         result = function(*arguments, **(options or {}))
         if formula := flop_registry.get(function._overloadpacket):
             self.operations += formula(*arguments, **(options or {}), out_val=result)
@@ -58,19 +68,19 @@ class _Count(TorchDispatchMode):
                     self._born(storage)
         return result
 
-    def _born(self, storage):
+    def _born(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
         self.seen.add(key)
         self.live += size
         self.peak = max(self.peak, self.live)
         weakref.finalize(storage, self._died, key, size)
 
-    def _died(self, key, size):
+    def _died(self, key: int, size: int) -> None:
         self.seen.discard(key)
         self.live -= size
 
 
-def cost(name, channels, classes, size, **options):
+def cost(name: str, channels: int, classes: int, size: int, **options: Any) -> dict:
     """What one image of size × size costs a network: dict(model, size_px, parameters, GMACs,
     activations_MiB).
 
@@ -79,7 +89,7 @@ def cost(name, channels, classes, size, **options):
     return {"model": name} | _count(_shapes(name, channels, classes, options), channels, size)
 
 
-def costs(networks, classes, sizes):
+def costs(networks: Sequence[dict], classes: int, sizes: Sequence[int]) -> pd.DataFrame:
     """The costs of several networks at several sides, DataFrame with a row each (see :func:`cost`).
 
     networks: dicts with name, channels and options, as a study's models are; classes: how many.
@@ -92,13 +102,13 @@ def costs(networks, classes, sizes):
     return pd.DataFrame([rows[size, m["name"]] for size in sizes for m in networks])
 
 
-def _shapes(name, channels, classes, options):
+def _shapes(name: str, channels: int, classes: int, options: dict) -> nn.Module:
     with torch.device("meta"):
         network = models.build(name, channels, classes, **options)
     return network.eval().requires_grad_(False)
 
 
-def _count(network, channels, size):
+def _count(network: nn.Module, channels: int, size: int) -> dict:
     images = torch.zeros(1, channels, size, size, device="meta")
     with torch.no_grad(), _Count([*network.parameters(), *network.buffers(), images]) as counted:
         network(images)
@@ -110,7 +120,7 @@ def _count(network, channels, size):
     }
 
 
-def convolutions(name, channels, classes, size, **options):
+def convolutions(name: str, channels: int, classes: int, size: int, **options: Any) -> pd.DataFrame:
     """Every convolution of a network in the order in which it computes: columns layer, channels,
     side_px.
 
@@ -119,7 +129,7 @@ def convolutions(name, channels, classes, size, **options):
     """
     rows = []
 
-    def note(_layer, _inputs, output):
+    def note(_layer: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
         rows.append((len(rows) + 1, output.shape[1], output.shape[-1]))
 
     network = _shapes(name, channels, classes, options)
@@ -131,7 +141,7 @@ def convolutions(name, channels, classes, size, **options):
     return pd.DataFrame(rows, columns=["layer", "channels", "side_px"])
 
 
-def devices():
+def devices() -> list[tuple[str, str]]:
     """Every device torch can use here: list of (device name for torch, what it is in words)."""
     found = [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
@@ -139,12 +149,12 @@ def devices():
     return [*found, ("cpu", f"{provenance.processor()}, {torch.get_num_threads()} thread(s)")]
 
 
-def scored_precision(device):
+def scored_precision(device: torch.device | str) -> str:
     """ "bfloat16" or "float32": what predictions are made in on this device."""
     return "bfloat16" if inference.has_bf16(torch.device(device)) else "float32"
 
 
-def _timed(call, device):
+def _timed(call: Callable, device: torch.device) -> tuple[float, float]:
     """(by the wall clock, by a CUDA device's own clock or NaN) seconds of one call, until the
     device has finished.
     """
@@ -165,7 +175,13 @@ def _timed(call, device):
         return time.perf_counter() - start, first.elapsed_time(last) / 1000
 
 
-def _call(network, images, device, precision, norm):
+def _call(
+    network: Any,
+    images: torch.Tensor,
+    device: torch.device,
+    precision: str,
+    norm: tuple[float, float],
+) -> torch.Tensor:
     """One timed unit: uint8 N×H×W on the processor to class map uint8 N×H×W on the processor."""
     mean, std = norm
     with (
@@ -178,66 +194,58 @@ def _call(network, images, device, precision, norm):
 
 
 def timings(
-    network,
-    images,
-    device,
+    network: nn.Module,
+    images: torch.Tensor,
+    device: torch.device | str,
     *,
-    precision="float32",
-    norm=(0.0, 1.0),
-    seconds=1.0,
-    least=3,
-    warm_up=2,
-):
+    precision: str = "float32",
+    norm: tuple[float, float] = (0.0, 1.0),
+    seconds: float = 1.0,
+    least: int = 3,
+    warm_up: int = 2,
+) -> dict:
     """Repeat one batch for about ``seconds`` (at least ``least`` times) after warm-up; dict of
     times.
 
     network: on ``device``, eval mode; images: uint8 N×H×W on the processor; norm: mean and SD after
-    division by 255. Returns first_call_s, repeats, warm_up and, for the batch, ms_median, ms_q25,
-    ms_q75; on CUDA also device_ms, the median by the device's own clock, and peak_MiB, everything
-    it held at once, weights included (elsewhere None).
+    division by 255. Returns first_call_s, repeats, warm_up and, for the batch, ``MS``; on CUDA also
+    device_ms, the median by the device's own clock, and peak_MiB, everything it held at once,
+    weights included (elsewhere None).
     """
     device = torch.device(device)
     cuda = device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
 
-    def once():
+    def once() -> tuple[float, float]:
         return _timed(lambda: _call(network, images, device, precision, norm), device)
 
     first, *_ = [once()[0] for _ in range(warm_up)]
     times, began = [], time.perf_counter()
     while len(times) < least or time.perf_counter() - began < seconds:
         times.append(once())
-    low, median, high = (
-        float(v) * 1000 for v in np.percentile([wall for wall, _ in times], [25, 50, 75])
-    )
-    return {
-        "first_call_s": first,
-        "warm_up": warm_up,
-        "repeats": len(times),
-        "ms_median": median,
-        "ms_q25": low,
-        "ms_q75": high,
-        "device_ms": float(np.median([own for _, own in times])) * 1000 if cuda else None,
-        "peak_MiB": torch.cuda.max_memory_allocated(device) / 2**20 if cuda else None,
-    }
+    wall, own = (1000 * np.array(each) for each in zip(*times, strict=True))
+    found: dict = {"first_call_s": first, "warm_up": warm_up, "repeats": len(times)}
+    found |= dict(zip(MS, np.percentile(wall, [50, 25, 75, 95, 99]).tolist(), strict=True))
+    found["device_ms"] = float(np.median(own)) if cuda else None
+    return found | {"peak_MiB": torch.cuda.max_memory_allocated(device) / 2**20 if cuda else None}
 
 
 def measure(
-    name,
-    channels,
-    classes,
-    size,
-    device,
+    name: str,
+    channels: int,
+    classes: int,
+    size: int,
+    device: torch.device | str,
     *,
-    real=None,
-    batches=(1, 2, 4, 8),
-    precision=None,
-    compiled=False,
-    seconds=1.0,
-    least=3,
-    **options,
-):
+    real: np.ndarray | None = None,
+    batches: Sequence[int] = (1, 2, 4, 8),
+    precision: str | None = None,
+    compiled: bool = False,
+    seconds: float = 1.0,
+    least: int = 3,
+    **options: Any,
+) -> list[dict]:
     """Speed of one network on one device: list of dicts, one row for each batch size and kind of
     data.
 
@@ -250,9 +258,9 @@ def measure(
     device, precision = torch.device(device), precision or scored_precision(device)
     torch.manual_seed(0)
     network = models.build(name, channels, classes, **options).eval()
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(device).to(memory_format=torch.channels_last)
     if compiled:
-        network = torch.compile(network)
+        network = cast(torch.nn.Module, torch.compile(network))
     noise = torch.randint(0, 256, (max(batches), size, size), dtype=torch.uint8)
     pools = ([("real", torch.as_tensor(np.array(real)))] if real is not None else []) + [
         ("dummy", noise)
@@ -266,50 +274,37 @@ def measure(
                 network, images, device, precision=precision, seconds=seconds, least=least
             )
             fps = 1000 * batch / row["ms_median"]
-            per_image = {
-                k: v / batch
-                for k in ("ms_median", "ms_q25", "ms_q75", "device_ms")
-                if (v := row.pop(k))
-            }
-            rows.append(
-                {
-                    "model": name,
-                    "device": str(device),
-                    "data": data,
-                    "batch": batch,
-                    "size_px": size,
-                    "fps": fps,
-                    **per_image,
-                    "precision": precision,
-                    "compiled": compiled,
-                    **row,
-                }
-            )
+            row |= {k: row[k] / batch for k in (*MS, "device_ms") if row[k] is not None}
+            about = {"model": name, "device": str(device), "data": data, "batch": batch}
+            about |= {"size_px": size, "fps": fps, "precision": precision, "compiled": compiled}
+            rows.append(about | row)
             if fps < 1.05 * best:
                 break
             best = max(best, fps)
     return rows
 
 
-def compare(networks, classes, size, real, batches, seconds, compiled=False):
+def compare(
+    networks: Sequence[dict],
+    classes: int,
+    size: int,
+    real: np.ndarray | None,
+    batches: Sequence[int],
+    seconds: float,
+    compiled: bool = False,
+) -> pd.DataFrame:
     """Speed of several networks on every device found: DataFrame with the rows of :func:`measure`.
 
     networks: dicts with name, channels and options; compiled: also with torch.compile.
     """
-    rows = []
-    for device, _ in devices():
-        for m in networks:
-            for how in [False, True] if compiled else [False]:
-                rows += measure(
-                    m["name"],
-                    m["channels"],
-                    classes,
-                    size,
-                    device,
-                    real=real,
-                    batches=batches,
-                    seconds=seconds,
-                    compiled=how,
-                    **m["options"],
-                )
+    rows, hows = [], [False, True] if compiled else [False]
+    for (device, _), m, how in itertools.product(devices(), networks, hows):
+        rows += measure(
+            *(m["name"], m["channels"], classes, size, device),
+            real=real,
+            batches=batches,
+            seconds=seconds,
+            compiled=how,
+            **m["options"],
+        )
     return pd.DataFrame(rows)

@@ -5,22 +5,29 @@ table as CSV, with the parameters it came from.
 """
 
 import html
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython.core.pylabtools import print_figure
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from pandas.io.formats.style import Styler
 
 from helpers.figures import tables
 from helpers.figures.tables import network as model_label  # noqa: F401, for the pages
 from helpers.figures.tables import p_text as p_text
-from helpers.files import write_csv
+from helpers.files import whole, write_csv
 from helpers.provenance import made
+from helpers.studies import Study
 
 STYLE = Path(__file__).parent / "study.mplstyle"
 #: journal column widths in inches (85 and 174 mm)
@@ -44,36 +51,36 @@ COLOURS = {
 
 
 @contextmanager
-def style():
+def style() -> Iterator[None]:
     """The study's matplotlib style within a block."""
     with plt.style.context(STYLE):
         yield
 
 
-def use_style():
+def use_style() -> None:
     """The study's matplotlib style from here on (one call at the top of a notebook)."""
     plt.style.use(STYLE)
     matplotlib.rcParams["svg.hashsalt"] = "study"  # the same figure gives the same file
 
 
-def model_colour(name):
+def model_colour(name: str) -> str:
     """The colour of a network, '#rrggbb'; grey for one without a colour of its own."""
     return COLOURS.get(name, "#5B5B5B")
 
 
-def class_colours(study):
+def class_colours(study: Study) -> dict[str, str]:
     """Class name → colour of the study's foreground classes, as study.yml declares them."""
     return {c.name: c.colour for c in study.foreground}
 
 
-def two_people(study):
-    """Who the raters of a study are: of a synthetic one no people, but rules that stand for
-    them.
-    """
+def two_people(study: Study) -> str:
+    """Who the raters of a study are: of a synthetic one they are no people."""
     return "two simulated raters" if study.synthetic else "two people"
 
 
-def overlay(image, mask, study, alpha=0.45, contour=False):
+def overlay(
+    image: np.ndarray, mask: np.ndarray, study: Any, alpha: float = 0.45, contour: bool = False
+) -> np.ndarray:
     """The grey image with classes drawn over it in their colours; float RGB (H, W, 3) in 0…1.
 
     image: uint8 (H, W); mask: uint8 (H, W); contour: outlines only.
@@ -90,7 +97,7 @@ def overlay(image, mask, study, alpha=0.45, contour=False):
     return rgb
 
 
-def class_legend(axes, study, **options):
+def class_legend(axes: Axes | Figure, study: Study, **options: Any) -> Legend:
     """A legend of the study's foreground classes."""
     patches = [
         matplotlib.patches.Patch(color=c.colour, label=c.name.replace("_", " "))
@@ -108,29 +115,36 @@ class Saved:
     figure: Figure
     name: str
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict, dict]:
         picture = print_figure(self.figure, "png", base64=True)
         return {"image/png": picture, "text/plain": f"<Figure {self.name}>"}, {
             "study": {"figure": self.name}
         }
 
 
-def save(fig, study, name):
-    """Write runs/<study>/figures/<name>.svg and .png; returns it as :class:`Saved`, which a
-    notebook shows.
-    """
-    folder = study.run / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    fig.savefig(folder / f"{name}.png", dpi=200)
-    made(folder / f"{name}.svg", folder / f"{name}.png")
+def save(fig: Figure, study: Study, name: str) -> Saved:
+    """Write runs/<study>/figures/<name>.svg and .png; what a notebook shows of it."""
+    kinds: dict[str, dict] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": 200}}
+    for end, options in kinds.items():
+        path = study.run / "figures" / f"{name}.{end}"
+        with whole(path) as part:
+            fig.savefig(part, **options)
+        made(path)
     plt.close(fig)
     return Saved(fig, name)
 
 
-def save_table(frame, study, name, note="", digits=3, columns=None):
-    """Write runs/<study>/tables/<name>.csv with every digit; returns a Styler for reading
-    (:mod:`helpers.figures.tables`).
+def save_table(
+    frame: pd.DataFrame,
+    study: Study,
+    name: str,
+    note: str = "",
+    digits: int = 3,
+    columns: Sequence[str] | None = None,
+) -> Styler:
+    """Write runs/<study>/tables/<name>.csv with every digit; its reading form (``tables``).
 
     note: printed under the table (definitions, policy, assumptions), before what all rows share and
     a footnote for each network that is a reconstruction. Bounds stand in one column; P values as
@@ -151,7 +165,7 @@ def save_table(frame, study, name, note="", digits=3, columns=None):
     return styler.set_caption(html.escape(caption, quote=False)) if caption else styler
 
 
-def interval_text(value, low, high, digits=3):
+def interval_text(value: float, low: float, high: float, digits: int = 3) -> str:
     """'0.734 (0.701 to 0.760)', or the value alone where no interval could be made."""
-    value, low, high = (tables.number(x, digits) for x in (value, low, high))
-    return value if "–" in (value, low) else f"{value} ({low} to {high})"
+    shown, least, most = (tables.number(x, digits) for x in (value, low, high))
+    return shown if "–" in (shown, least) else f"{shown} ({least} to {most})"

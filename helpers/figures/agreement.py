@@ -1,12 +1,14 @@
 """Difference against mean, with bias and limits of agreement (Bland & Altman 1986)."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
 
 from helpers import figures
 from helpers.errors import NotComputable
 
 
-def bland_altman(compared, table, class_, model):
+def bland_altman(compared: pd.DataFrame, table: pd.DataFrame, class_: str, model: str) -> Figure:
     """A panel a measure. compared: of ``measures.compared``; table: of
     ``pages.measures.agreement``; class_: name of the structure; model: the network's.
     NotComputable where the table has no row of the structure.

@@ -1,12 +1,14 @@
 """Figures of networks: their layers, their cost and their speed."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn
+from matplotlib.figure import Figure
 
 from helpers import figures
 
 
-def layers(convolutions, model):
+def layers(convolutions: pd.DataFrame, model: str) -> Figure:
     """A bar a convolution, from the image to the outlines: height is the side of the picture there,
     the number its channels. convolutions: of ``speed.convolutions``.
     """
@@ -43,7 +45,7 @@ def layers(convolutions, model):
     return fig
 
 
-def speed(live, sums):
+def speed(live: pd.DataFrame, sums: pd.Series) -> Figure:
     """Left: time for one image of each network; right: against its arithmetic.
 
     live: a row a network, columns ms_median, ms_q25, ms_q75, index the network; sums: Series of

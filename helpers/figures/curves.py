@@ -1,9 +1,12 @@
 """Figures of curves: learning, and how far a network's certainty and its outlines hold."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn
+from matplotlib.figure import Figure
 
 from helpers import figures
+from helpers.studies import Study
 
 CHANGES = {
     "noise": "added noise (share of grey range)",
@@ -12,7 +15,7 @@ CHANGES = {
 }
 
 
-def learning(history, kept, model):
+def learning(history: pd.DataFrame, kept: int, model: str) -> Figure:
     """Loss, accuracy and learning rate by epoch; dotted: the epoch whose weights were kept.
 
     history: epoch, lr, train_loss, val_loss, train_accuracy, val_accuracy.
@@ -32,10 +35,8 @@ def learning(history, kept, model):
     return fig
 
 
-def risk_coverage(curve, model):
-    """Mean error of the images that the network keeps, against how many it keeps. curve: of
-    ``reliability.risk_coverage``.
-    """
+def risk_coverage(curve: pd.DataFrame, model: str) -> Figure:
+    """Mean error of the images that the network keeps, against how many it keeps."""
     fig, ax = plt.subplots(figsize=(figures.COLUMN * 1.3, 2.6))
     kept, colour = 100 * curve["coverage"], figures.model_colour(model)
     ax.plot(kept, curve["risk"], color=colour, label="by its own doubt")
@@ -46,10 +47,8 @@ def risk_coverage(curve, model):
     return fig
 
 
-def calibration(table, study):
-    """What is true against what the network says, a line a structure. table: of
-    ``reliability.calibration``.
-    """
+def calibration(table: pd.DataFrame, study: Study) -> Figure:
+    """What is true against what the network says, a line a structure."""
     fig, ax = plt.subplots(figsize=(figures.COLUMN * 1.3, 2.8))
     ax.plot([0, 1], [0, 1], color="#999999", ls="--", lw=1)
     for c in study.foreground:
@@ -60,7 +59,7 @@ def calibration(table, study):
     return fig
 
 
-def robustness(table, unchanged, study):
+def robustness(table: pd.DataFrame, unchanged: dict[str, float], study: Study) -> Figure:
     """Pooled Dice against each change of the image, a line a structure; dotted: as recorded.
 
     table: of ``reliability.robustness``; unchanged: change → level of the image as recorded.

@@ -4,16 +4,29 @@ known.
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from helpers import studies
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 BARS_CM = (10, 5, 2, 1, 0.5)
 
 
-def cases(study, arrays, chosen, drawn, width=5.2):
+def cases(
+    study: studies.Study,
+    arrays: "Arrays",
+    chosen: dict[str, str],
+    drawn: np.ndarray,
+    width: float = 5.2,
+) -> Figure:
     """A figure with a row a case: the image, and beside it the image with the reference in white
     and the network's outline in the colour of its class.
 
@@ -39,7 +52,7 @@ def cases(study, arrays, chosen, drawn, width=5.2):
     return fig
 
 
-def image(study, arrays, place):
+def image(study: studies.Study, arrays: "Arrays", place: int) -> np.ndarray:
     """The image as its file has it; as the networks saw it where the file is no longer there."""
     check = study.run / "cache" / "check.json"
     data = json.loads(check.read_text(encoding="utf-8")).get("data") if check.is_file() else None
@@ -49,11 +62,11 @@ def image(study, arrays, place):
     return readers.read_image(path)[0] if Path(path).is_file() else arrays.images[place]
 
 
-def scale_known(row):
+def scale_known(row: pd.Series) -> bool:
     return np.isfinite(row["pixel_mm"])
 
 
-def extent(row, side, shape):
+def extent(row: pd.Series, side: int, shape: tuple[int, ...]) -> tuple[float, ...]:
     """Height and width of what is shown, in mm where the scale is known, else in pixels.
 
     pixel_mm is that of the array, side × side, into which the file was resized.
@@ -66,7 +79,13 @@ def extent(row, side, shape):
     return mm * row["height_px"], mm * row["width_px"]
 
 
-def _outlines(ax, study, mask, size, reference=False):
+def _outlines(
+    ax: Axes,
+    study: studies.Study,
+    mask: np.ndarray,
+    size: tuple[float, ...],
+    reference: bool = False,
+) -> None:
     rows, columns = (
         (np.arange(n) + 0.5) * length / n for n, length in zip(mask.shape, size, strict=True)
     )
@@ -78,7 +97,7 @@ def _outlines(ax, study, mask, size, reference=False):
             )
 
 
-def _bar(ax, size):
+def _bar(ax: Axes, size: tuple[float, ...]) -> None:
     """A scale bar of a round number of centimetres, at most a third of the width."""
     fitting = [cm for cm in BARS_CM if 10 * cm <= size[1] / 3]
     if not fitting:

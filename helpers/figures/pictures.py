@@ -2,17 +2,32 @@
 from files.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from helpers import figures
+from helpers.studies import Study
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 
-def _position(arrays, image_id):
+def _position(arrays: "Arrays", image_id: str) -> int:
     return int(np.flatnonzero(arrays.index["image_id"] == image_id)[0])
 
 
-def grid(study, arrays, chosen, panels, dice):
+def grid(
+    study: Study,
+    arrays: "Arrays",
+    chosen: dict[str, str],
+    panels: dict[str, np.ndarray | None],
+    dice: pd.Series,
+) -> Figure:
     """A figure with one row a case and one column a panel.
 
     chosen: row name → image_id; panels: column title → masks uint8 (N, H, W), or None for the bare
@@ -37,7 +52,7 @@ def grid(study, arrays, chosen, panels, dice):
     return fig
 
 
-def legend(fig, study):
+def legend(fig: Figure, study: Study) -> None:
     """One legend of the study's classes below a figure."""
     patches = [
         plt.matplotlib.patches.Patch(color=c.colour, label=c.title) for c in study.foreground
@@ -45,10 +60,15 @@ def legend(fig, study):
     fig.legend(handles=patches, loc="outside lower center", ncols=1 if len(patches) > 2 else 2)
 
 
-def contours(study, arrays, image_ids, masks, dice, columns=4):
-    """A figure of images with the reference outlined in white and the prediction in the class
-    colours.
-    """
+def contours(
+    study: Study,
+    arrays: "Arrays",
+    image_ids: Sequence[str],
+    masks: np.ndarray,
+    dice: pd.Series,
+    columns: int = 4,
+) -> Figure:
+    """Images with the reference outlined in white, the prediction in the class colours."""
     rows = -(-len(image_ids) // columns)
     side = figures.PAGE / columns
     fig, axes = plt.subplots(

@@ -2,18 +2,25 @@
 as a figure.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from helpers import figures
+from helpers.studies import Study
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 
-def choose(index, count, seed=1):
-    """Positions (list of int) for a contact sheet: as many different patients as possible,
-    seeded.
-    """
+def choose(index: pd.DataFrame, count: int, seed: int = 1) -> list[int]:
+    """Positions for a contact sheet, seeded: as many different patients as possible."""
     order = np.random.default_rng(seed).permutation(len(index))
     units = index["patient_id"].fillna(index["image_id"]).to_numpy(object)[order]
     turn = (
@@ -22,7 +29,13 @@ def choose(index, count, seed=1):
     return sorted(order[np.argsort(turn.to_numpy(), kind="stable")][:count].tolist())
 
 
-def sheet(arrays, study, positions, titles=None, columns=6):
+def sheet(
+    arrays: "Arrays",
+    study: Study,
+    positions: Sequence[int],
+    titles: Sequence[str] | None = None,
+    columns: int = 6,
+) -> Figure:
     """A figure of images with their masks as outlines, titles under each (default: image_id)."""
     rows = -(-len(positions) // columns)
     fig, axes = plt.subplots(
@@ -45,10 +58,8 @@ def sheet(arrays, study, positions, titles=None, columns=6):
     return fig
 
 
-def pairs(arrays, study, evidence, count=6):
-    """The first rows of a near-duplicate report (``helpers.leakage.near_duplicates``), image
-    above its other.
-    """
+def pairs(arrays: "Arrays", study: Study, evidence: pd.DataFrame, count: int = 6) -> Figure:
+    """The first rows of ``leakage.near_duplicates``, an image above its other."""
     where = {name: k for k, name in enumerate(arrays.index["image_id"])}
     shown = evidence.head(count)
     top = [where[i] for i in shown["image_id"]]
@@ -58,7 +69,7 @@ def pairs(arrays, study, evidence, count=6):
     return sheet(arrays, study, top + bottom, first + second, columns=max(len(shown), 1))
 
 
-def fingerprint(per_image, per_class, study):
+def fingerprint(per_image: pd.DataFrame, per_class: pd.DataFrame, study: Study) -> Figure:
     """Six panels: file sizes, pixel sizes, grey levels; size and place of each structure,
     images per patient. What is not known leaves its panel empty, and the panel says so.
     """
@@ -76,7 +87,7 @@ def fingerprint(per_image, per_class, study):
     return fig
 
 
-def _sizes(axes, per_image):
+def _sizes(axes: Axes, per_image: pd.DataFrame) -> None:
     counts = per_image.groupby(["width_px", "height_px"]).size().reset_index(name="images")
     share = counts["images"] / counts["images"].max()
     axes.scatter(counts["width_px"], counts["height_px"], s=10 + 90 * share, alpha=0.5)
@@ -90,7 +101,7 @@ def _sizes(axes, per_image):
         )
 
 
-def _brightness(axes, per_image):
+def _brightness(axes: Axes, per_image: pd.DataFrame) -> None:
     counts = per_image["split"].value_counts()
     named = {s: f"{s} ({counts[s]})" for s in ("train", "val", "test", "external") if s in counts}
     seaborn.boxplot(
@@ -107,7 +118,7 @@ def _brightness(axes, per_image):
     axes.set(xlabel="mean grey level (0–255)", ylabel="", title="Brightness")
 
 
-def _places(area, place, shown, colours):
+def _places(area: Axes, place: Axes, shown: pd.DataFrame, colours: dict[str, str]) -> None:
     """Size and centres of the structures that an image shows."""
     seaborn.boxplot(
         shown,
@@ -134,7 +145,7 @@ def _places(area, place, shown, colours):
     )
 
 
-def _images_each(axes, per_image):
+def _images_each(axes: Axes, per_image: pd.DataFrame) -> None:
     device = per_image["device"].fillna("device not known")
     images = per_image.groupby([device, "patient_id"]).size()
     axes.set(xlabel="images of a patient", ylabel="patients", title="Images per patient")
@@ -142,6 +153,6 @@ def _images_each(axes, per_image):
         axes.set(xticks=[], yticks=[], xlabel="patients not known")
         return
     for name, values in images.groupby(level=0):
-        axes.hist(values, bins=np.arange(0.5, images.max() + 1.5), alpha=0.6, label=name)
+        axes.hist(values, bins=np.arange(0.5, images.max() + 1.5).tolist(), alpha=0.6, label=name)
     axes.margins(y=0.4)  # room for the legend
     axes.legend()

@@ -3,28 +3,29 @@ are made here.
 """
 
 import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 GREY = "#5b5b5b"
 COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 
 
-def _text(row, what):
+def _text(row: pd.Series, what: str) -> str:
     images = "" if pd.isna(row["images"]) else f"\n{int(row['images'])} images"
     patients = "" if pd.isna(row["patients"]) else f"\n{int(row['patients'])} patients"
     return f"{what}{patients}{images}"
 
 
-def flow_chart(flow: pd.DataFrame, width: float = 6.8):
-    """Who was assessed, excluded (with reasons) and included, and where they went; `flow` from
-    cohort.flow.
-    """
+def flow_chart(flow: pd.DataFrame, width: float = 6.8) -> Figure:
+    """Who was assessed, excluded and why, included, and where they went; of ``stats.flow``."""
     rows = {stage: part for stage, part in flow.groupby("stage", sort=False)}
     reasons = rows.get("excluded", flow.iloc[:0])
     fig, axes = plt.subplots(figsize=(width, 3.4 + 0.13 * len(reasons)))
@@ -32,12 +33,12 @@ def flow_chart(flow: pd.DataFrame, width: float = 6.8):
     axes.axis("off")
     box = {"boxstyle": "square,pad=0.5", "facecolor": "white", "edgecolor": GREY}
 
-    def put(x, y, text, **options):
+    def put(x: float, y: float, text: str, **options: Any) -> None:
         axes.text(
             x, y, text, ha=options.pop("ha", "center"), va="center", bbox=box, fontsize=8, **options
         )
 
-    def arrow(start, end):
+    def arrow(start: tuple[float, float], end: tuple[float, float]) -> None:
         axes.add_patch(
             FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color=GREY, zorder=0)
         )
@@ -64,13 +65,13 @@ def forest(
     table: pd.DataFrame,
     by: str,
     panel: str | None = None,
-    colour=lambda name: GREY,
-    title=str,
+    colour: Callable = lambda name: GREY,
+    title: Callable | type = str,
     margin: float | None = None,
     xlabel: str = "",
     heading: str = "",
     width: float = 6.8,
-):
+) -> Figure:
     """Differences with intervals: a line each value of column `by`, a panel (and scale) each value
     of column `panel`.
 
@@ -109,8 +110,8 @@ def boxes(
     ylabel: str = "",
     width: float = 6.8,
     panel: str | None = None,
-    title=str,
-):
+    title: Callable = str,
+) -> Figure:
     """Box plots of column y for each value of x in order of appearance: median, quartiles, whiskers
     to 1.5 IQR, and every row as a point; a panel each value of column `panel`, named by `title`.
     """
@@ -136,12 +137,12 @@ def boxes(
 def strips(
     points: pd.DataFrame,
     means: pd.DataFrame,
-    colour=lambda name: GREY,
-    title=str,
+    colour: Callable = lambda name: GREY,
+    title: Callable = str,
     xlabel: str = "",
     heading: str = "",
     width: float = 5.2,
-):
+) -> Figure:
     """A line a name: every value as a grey point, the mean as a diamond, its interval as a bar.
 
     points: columns name, value; means: columns name, value, low, high, in the order to draw.
@@ -162,10 +163,8 @@ def strips(
 
 
 @contextmanager
-def _steady():
-    """The same scatter of points every time: seaborn draws it from numpy's global state, which is
-    put back as it was.
-    """
+def _steady() -> Iterator[None]:
+    """The same scatter every time: seaborn draws it from numpy's global state, put back after."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
@@ -174,20 +173,18 @@ def _steady():
         np.random.set_state(state)  # noqa: NPY002
 
 
-def tukey(table: pd.DataFrame, width: float = 6.8):
-    """Figure 4: Tukey's pairwise differences with adjusted 95 % intervals, a panel an indicator
-    (column metric).
-    """
+def tukey(table: pd.DataFrame, width: float = 6.8) -> Figure:
+    """Figure 4: Tukey's differences with adjusted 95 % intervals, a panel a metric."""
     return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric", width=width)
 
 
 def folds(
     table: pd.DataFrame,
     own: pd.DataFrame,
-    title=str,
-    columns=("pooled_IoU", "accuracy"),
+    title: Callable = str,
+    columns: Sequence[str] = ("pooled_IoU", "accuracy"),
     width: float = 6.8,
-):
+) -> Figure:
     """Huang's Figure 5: one point a fold for each column, joined by a line; dashed: the study's own
     split, `own`. A panel a network, named by `title`.
     """
@@ -211,10 +208,10 @@ def folds(
 def ranking(
     ranks: pd.DataFrame,
     pairs: pd.DataFrame,
-    label=str,
-    colour=lambda name: GREY,
+    label: Callable = str,
+    colour: Callable = lambda name: GREY,
     width: float = 6.8,
-):
+) -> Figure:
     """One figure of a ranking, networks from best to worst on average over the ways of ranking.
 
     Left: chance of being first (shade) and rank on the data (number) for each way. Middle: rank
@@ -263,7 +260,7 @@ def ranking(
     return fig
 
 
-def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8):
+def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8) -> Figure:
     """False-positive rate against the ICC of the differences, a line an analysis; `own`: rows of a
     study's own design (columns analysis, icc, rate), drawn as diamonds.
     """
@@ -298,10 +295,8 @@ def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8):
     return fig
 
 
-def power(table: pd.DataFrame, goal: float = 0.8, width: float = 6.8):
-    """Power against patients, a line a number of images each, a panel a true difference; from
-    planning.power_table.
-    """
+def power(table: pd.DataFrame, goal: float = 0.8, width: float = 6.8) -> Figure:
+    """Power against patients, a line a number of images each, a panel a true difference."""
     differences = list(dict.fromkeys(table["difference"]))
     fig, panels = plt.subplots(
         1, len(differences), figsize=(width, 2.6), sharey=True, squeeze=False

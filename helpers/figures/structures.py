@@ -4,13 +4,17 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 
 from helpers import figures
+from helpers.studies import Study
 
 ORDER = ("IoU", "recall", "precision", "Dice")
 
 
-def scores(study, pooled, dots, ceiling):
+def scores(
+    study: Study, pooled: pd.DataFrame, dots: pd.DataFrame, ceiling: dict[str, float]
+) -> Figure:
     """A panel a structure: bars of the pooled scores with their intervals, a dot a patient (or
     image), and the Dice of two people as a dotted line.
 
@@ -44,10 +48,8 @@ def scores(study, pooled, dots, ceiling):
     return fig
 
 
-def confusion(table):
-    """What the pixels of each class were drawn as, in percent. table: index the reference's class,
-    columns the drawn one.
-    """
+def confusion(table: pd.DataFrame) -> Figure:
+    """What the pixels of each class (row) were drawn as (column), in percent."""
     names = [str(name).replace("_", " ") for name in table]
     side = min(figures.PAGE, 1.6 + 0.75 * len(table))
     fig, ax = plt.subplots(figsize=(side, 0.75 * side))
@@ -68,7 +70,7 @@ def confusion(table):
     return fig
 
 
-def failures(study, scored, acceptable):
+def failures(study: Study, scored: pd.DataFrame, acceptable: float) -> Figure:
     """Dice of every image, worst on the left, a line a structure; dashed: what is acceptable.
 
     scored: columns class and Dice.
@@ -84,9 +86,8 @@ def failures(study, scored, acceptable):
     return fig
 
 
-def areas(study, areas, limits):
-    """Difference of areas against the reference, a panel a structure, a dot an image; dashed: bias
-    and limits of agreement.
+def areas(study: Study, areas: pd.DataFrame, limits: pd.DataFrame) -> Figure:
+    """Difference of areas against the reference, a panel a structure; dashed: bias and limits.
 
     areas: of ``stats.areas`` with column class; limits: of ``stats.bland_altman`` with class.
     """

@@ -88,10 +88,8 @@ WORDS = {
 }
 
 
-def network(name):
-    """How a network is written in figures and tables, 'qvum' → 'Q-VUM'; any other word as it
-    is.
-    """
+def network(name: str) -> str:
+    """How a network is written, 'qvum' → 'Q-VUM'; any other word as it is."""
     return (
         catalogue.label(name)
         if name in catalogue.ENTRIES or str(name).startswith("smp:")
@@ -99,7 +97,7 @@ def network(name):
     )
 
 
-def stand_ins(frame):
+def stand_ins(frame: pd.DataFrame) -> list[str]:
     """One sentence for each network of a table that is a reconstruction."""
     found = dict.fromkeys(name for column in NETWORKS if column in frame for name in frame[column])
     return [
@@ -109,14 +107,14 @@ def stand_ins(frame):
     ]
 
 
-def words(name):
+def words(name: str) -> str:
     """A column or class name in words, 'hd95_px' → 'HD95 (px)'."""
     return WORDS.get(name) or re.sub(
         r"\b(icc|sd)\b", lambda m: m[0].upper(), name.replace("_", " ")
     )
 
 
-def p_text(p):
+def p_text(p: float) -> str:
     """A P value as journals print it: three digits, '< 0.001' below; '–' for none. One below 0.05
     that three digits would make 0.050 has as many as it takes to see it.
     """
@@ -128,7 +126,7 @@ def p_text(p):
     return f"{p:.{places}f}"
 
 
-def number(value, digits):
+def number(value: float, digits: int) -> str:
     """A number with a true minus sign, '–' for none; no minus before a zero."""
     if pd.isna(value):
         return "–"
@@ -136,7 +134,7 @@ def number(value, digits):
     return text.replace("-", "" if text.strip("-0.") == "" else "−")
 
 
-def readable(frame, digits=3, note=""):
+def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.DataFrame, str]:
     """(the table as text under words, what stands in every row as a sentence). digits: after
     the point, below 10.
 
@@ -177,7 +175,7 @@ def readable(frame, digits=3, note=""):
     return pd.DataFrame(shown, index=frame.index), f"In all rows: {said}." if said else ""
 
 
-def _range(frame, low, high, digits):
+def _range(frame: pd.DataFrame, low: str, high: str, digits: int) -> pd.Series:
     """The cells of two bounds as text, a Series; both with as many digits."""
     places = _places(pd.concat([frame[low], frame[high]]), digits)
     cells = (
@@ -188,10 +186,8 @@ def _range(frame, low, high, digits):
     return cells.where(frame[low].notna() | frame[high].notna(), "–")
 
 
-def _places(values, digits):
-    """Digits after the point that suit a column of numbers: none for counts, fewer from 10, 100
-    and 1000 on.
-    """
+def _places(values: pd.Series, digits: int) -> int:
+    """Digits after the point of a column: none for counts, fewer from 10, 100 and 1000 on."""
     whole = pd.api.types.is_integer_dtype(values) or (
         values.abs().max() >= 1 and (values.dropna() % 1 == 0).all()
     )
@@ -202,7 +198,7 @@ def _places(values, digits):
     )
 
 
-def _text(column, values, digits):
+def _text(column: str, values: pd.Series, digits: int) -> pd.Series:
     """The cells of a column as text, a Series."""
     values = values.infer_objects()
     if re.match(P_COLUMN, column):

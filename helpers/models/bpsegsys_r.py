@@ -11,7 +11,7 @@ from helpers.models import zoo
 class Model(zoo.Model):
     """encoder_weights: see ``encoders.load`` (torchvision names of ResNet-34)."""
 
-    def __init__(self, in_channels, classes, *, encoder_weights="none"):
+    def __init__(self, in_channels: int, classes: int, *, encoder_weights: str = "none") -> None:
         super().__init__(
             in_channels, classes, architecture="Unet/resnet34", encoder_weights=encoder_weights
         )

@@ -16,7 +16,7 @@ from helpers.errors import StudyError
 @dataclass(frozen=True)
 class Entry:
     """One network. module: file in helpers/models; pretrained: has an encoder that can start from
-    ImageNet; note: footnote for tables and figures, what is known and what is ours; channels: the
+    ImageNet; note: what is known and what is ours; channels: the
     paper's input; parameters: tuple of (input channels, classes, options, count), the counts that
     ``build`` meets exactly.
     """
@@ -31,10 +31,8 @@ class Entry:
     parameters: tuple = ()
 
     @property
-    def is_reconstruction(self):
-        """True when no layer table or code of the authors exists: the number is ours, not the
-        paper's.
-        """
+    def is_reconstruction(self) -> bool:
+        """True when no layer table or code of the authors exists: the number is ours."""
         return self.name.endswith("_r")
 
 
@@ -43,9 +41,8 @@ ENTRIES = {name: Entry(name=name, module=name, **fields) for name, fields in _TA
 NAMES = tuple(ENTRIES)
 
 
-def entry(name):
-    """The Entry of a network; ``smp:<architecture>/<encoder>`` names any of
-    segmentation-models-pytorch.
+def entry(name: str) -> Entry:
+    """The Entry of a network; ``smp:<architecture>/<encoder>`` names any of that library.
 
     StudyError for an unknown name. Torch is not imported.
     """
@@ -55,26 +52,14 @@ def entry(name):
         architecture, slash, encoder = name[4:].partition("/")
         if slash and architecture and encoder:
             note = "From the segmentation-models-pytorch library, unchanged."
-            return Entry(
-                name,
-                f"{architecture} ({encoder})",
-                "zoo",
-                "segmentation-models-pytorch",
-                note,
-                True,
-            )
+            source = "segmentation-models-pytorch"
+            return Entry(name, f"{architecture} ({encoder})", "zoo", source, note, True)
     raise StudyError(
         f"no network {name!r}; there are {', '.join(NAMES)} and smp:<architecture>/<encoder>, e.g."
         " smp:Unet/resnet34"
     )
 
 
-def label(name):
+def label(name: str) -> str:
     """The name to print; reconstructions end in '-R'."""
     return entry(name).label
-
-
-def footnote(name):
-    """One line for under a table or figure: label, source, what is known of it."""
-    found = entry(name)
-    return f"{found.label} ({found.source}): {found.note}"

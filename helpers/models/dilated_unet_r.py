@@ -9,6 +9,7 @@ twin without dilation has as many.
 
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -23,7 +24,7 @@ from helpers.models.blocks import (
 )
 
 
-def _raise(layer, x):
+def _raise(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return F.relu(layer(F.interpolate(x, scale_factor=2, mode="nearest")))
 
 
@@ -32,7 +33,14 @@ class Model(Network):
 
     stride = 8
 
-    def __init__(self, in_channels, classes, *, width=44, dilated=True, init="he"):
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        width: int = 44,
+        dilated: bool = True,
+    ) -> None:
         super().__init__(in_channels, classes)
         self.outputs = sigmoid_outputs(classes)
         widths = [width, 2 * width, 4 * width]
@@ -48,14 +56,14 @@ class Model(Network):
         self.raise_ = nn.ModuleList(nn.Conv2d(2 * w, w, 3, padding=1) for w in reversed(widths))
         self.up = nn.ModuleList(plain_pair(2 * w, w) for w in reversed(widths))
         self.head = nn.Conv2d(width, self.outputs, 1)
-        initialise(self, init)
+        initialise(self, "he")
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         maps = encode(images, self.down)
         x, steps = F.max_pool2d(maps[-1], 2), []
         for layer in self.cascade:
             x = F.relu(layer(x))
             steps.append(x)
         raises = [partial(_raise, layer) for layer in self.raise_]
-        x = self.head(decode([*maps, sum(steps)], raises, self.up))
+        x = self.head(decode([*maps, sum(steps[1:], steps[0])], raises, self.up))
         return x if self.outputs == self.classes else with_background(x)

@@ -18,7 +18,14 @@ from helpers.models.blocks import Network
 WIDTHS = (32, 64, 128, 256, 512)
 
 
-def conv_norm(in_channels, out_channels, size=3, stride=1, dilation=1, relu=True):
+def conv_norm(
+    in_channels: int,
+    out_channels: int,
+    size: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+    relu: bool = True,
+) -> nn.Sequential:
     """Convolution without bias, batch normalisation, ReLU where asked."""
     padding = dilation * (size // 2)
     layers = [
@@ -31,7 +38,7 @@ def conv_norm(in_channels, out_channels, size=3, stride=1, dilation=1, relu=True
 class Residual(nn.Module):
     """Two 3×3 convolutions and a shortcut (1×1 where the width changes)."""
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
             conv_norm(in_channels, out_channels), conv_norm(out_channels, out_channels, relu=False)
@@ -39,16 +46,14 @@ class Residual(nn.Module):
         same = in_channels == out_channels
         self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(self.body(x) + self.shortcut(x))
 
 
 class AMD(nn.Module):
-    """Down-sampling by 2: three dilated branches, weighed per channel by their own global mean,
-    plus a mean path.
-    """
+    """Halves: three dilated branches, weighed per channel by their global mean, and a mean path."""
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
             conv_norm(in_channels, out_channels, stride=2, dilation=d) for d in (1, 2, 4)
@@ -61,7 +66,7 @@ class AMD(nn.Module):
             nn.AvgPool2d(2), conv_norm(in_channels, out_channels, 1, relu=False)
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         scales = torch.stack([branch(x) for branch in self.branches], 1)
         share = self.weigh(scales.sum(1).mean((2, 3))).unflatten(1, (3, -1)).softmax(1)
         return F.relu((scales * share[..., None, None]).sum(1) + self.mean_path(x))
@@ -70,11 +75,11 @@ class AMD(nn.Module):
 class BASA(nn.Module):
     """Spatial attention from the channels' mean, maximum and edge strength: x·(1 + a)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 1, 7, padding=3)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         edges = (x - F.avg_pool2d(x, 3, 1, 1)).abs()
         maps = torch.cat([x.mean(1, True), x.amax(1, True), edges.mean(1, True)], 1)
         return x * (1 + self.conv(maps).sigmoid())
@@ -83,14 +88,14 @@ class BASA(nn.Module):
 class DAR(nn.Module):
     """Skip connection: dense block of three convolutions, fused, attended, added to its input."""
 
-    def __init__(self, channels, basa):
+    def __init__(self, channels: int, basa: bool) -> None:
         super().__init__()
         half = channels // 2
         self.dense = nn.ModuleList(conv_norm(channels + i * half, half) for i in range(3))
         self.fuse = conv_norm(channels + 3 * half, channels, 1, relu=False)
         self.attend = BASA() if basa else nn.Identity()
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         features = x
         for layer in self.dense:
             features = torch.cat([features, layer(features)], 1)
@@ -100,7 +105,7 @@ class DAR(nn.Module):
 class ERMHA(nn.Module):
     """Self-attention over the bottleneck's positions; x + g·block(x), g learned from 0."""
 
-    def __init__(self, channels, heads=8):
+    def __init__(self, channels: int, heads: int = 8) -> None:
         super().__init__()
         self.position = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
@@ -110,7 +115,7 @@ class ERMHA(nn.Module):
         )
         self.gain = nn.Parameter(torch.zeros(1))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         tokens = (x + self.position(x)).flatten(2).transpose(1, 2)
         normed = self.norm1(tokens)
         tokens = tokens + self.attention(normed, normed, normed, need_weights=False)[0]
@@ -119,11 +124,9 @@ class ERMHA(nn.Module):
 
 
 class AEH(nn.Module):
-    """Up-sampling by 2, joined with the skip: transposed plus bilinear path, channel then spatial
-    attention.
-    """
+    """Doubles and joins the skip: transposed plus bilinear path, channel then spatial attention."""
 
-    def __init__(self, channels, enhance, basa):
+    def __init__(self, channels: int, enhance: bool, basa: bool) -> None:
         super().__init__()
         self.raise_ = nn.ConvTranspose2d(2 * channels, channels, 2, stride=2)
         self.block = Residual(2 * channels, channels)
@@ -136,7 +139,7 @@ class AEH(nn.Module):
             )
             self.attend = BASA() if basa else nn.Identity()
 
-    def forward(self, x, skip):
+    def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         up = self.raise_(x)
         if self.enhance:  # a 1×1 convolution and interpolation commute: the cheaper order
             up = up + F.interpolate(
@@ -154,8 +157,16 @@ class Model(Network):
     """
 
     def __init__(
-        self, in_channels, classes, *, amd=True, dar=True, aeh=True, basa=True, ermha=True
-    ):
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        amd: bool = True,
+        dar: bool = True,
+        aeh: bool = True,
+        basa: bool = True,
+        ermha: bool = True,
+    ) -> None:
         super().__init__(in_channels, classes)
         pairs = list(itertools.pairwise(WIDTHS))
         self.stem = Residual(in_channels, WIDTHS[0])
@@ -166,7 +177,7 @@ class Model(Network):
         self.up = nn.ModuleList(AEH(w, aeh, basa) for w in WIDTHS[-2::-1])
         self.head = nn.Conv2d(WIDTHS[0], classes, 1)
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         x, skips = self.stem(images), []
         for skip, down, stage in zip(self.skips, self.down, self.stages, strict=True):
             skips.append(skip(x))

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import safetensors
 import torch
+from torch import nn
 
 from helpers.errors import StudyError
 
 
-def load(encoder, encoder_weights, architecture):
+def load(
+    encoder: nn.Module, encoder_weights: str | None, architecture: str
+) -> dict[str, str] | None:
     """Fill an encoder in place and return where its weights came from.
 
     encoder: module with torchvision's tensor names (``features.0.weight``,
@@ -53,7 +56,7 @@ def load(encoder, encoder_weights, architecture):
     )
 
 
-def _files(encoder_weights, architecture):
+def _files(encoder_weights: str, architecture: str) -> list[Path]:
     named = (
         encoder_weights if encoder_weights != "imagenet" else os.environ.get("ENCODER_WEIGHTS", "")
     )
@@ -85,10 +88,8 @@ def _files(encoder_weights, architecture):
     return [Path(file)]
 
 
-def _read(file, wanted):
-    """The wanted tensors (name to shape) of one safetensors file; StudyError names the first that
-    does not fit.
-    """
+def _read(file: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """The wanted tensors (name to shape) of a file; StudyError names the first that is amiss."""
     try:
         with safetensors.safe_open(str(file), framework="pt") as stored:
             names = set(stored.keys())

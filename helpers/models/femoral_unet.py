@@ -6,21 +6,11 @@ Grey input divided by 255 at 256×256, one sigmoid output; trained with binary c
 images.
 """
 
-from torch import nn
-
 from helpers.models.keras_unet import NO_DROPOUT, KerasUNet
 
 
 class Model(KerasUNet):
-    """width: channels at full resolution (8 in the paper). init: 'glorot' as Keras does."""
+    """width: channels at full resolution (8 in the paper). Weights start as Keras starts them."""
 
-    def __init__(self, in_channels, classes, *, width=8, init="glorot"):
-        super().__init__(
-            in_channels,
-            classes,
-            width=width,
-            activation=nn.ReLU,
-            dropout=NO_DROPOUT,
-            init=init,
-            sigmoid=True,
-        )
+    def __init__(self, in_channels: int, classes: int, *, width: int = 8) -> None:
+        super().__init__(in_channels, classes, width, dropout=NO_DROPOUT, init="glorot")

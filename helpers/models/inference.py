@@ -1,7 +1,10 @@
 """From uint8 images to predicted classes: device, precision, normalisation, batches."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import torch
+from torch import nn
 
 from helpers import models
 from helpers.errors import StudyError
@@ -9,14 +12,14 @@ from helpers.errors import StudyError
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def best_device():
+def best_device() -> torch.device:
     """CUDA where there is one, else Apple's GPU, else the processor."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def has_bf16(device):
+def has_bf16(device: torch.device) -> bool:
     """True where bfloat16 arithmetic is faster than float32, not merely possible."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -27,10 +30,8 @@ def has_bf16(device):
     )
 
 
-def normalisation(spec, images):
-    """Mean and standard deviation (two lists, one number a channel) and their origin. images:
-    training only, uint8.
-    """
+def normalisation(spec: dict, images: np.ndarray) -> dict:
+    """Mean and standard deviation a channel, and their origin. images: training only, uint8."""
     kind, channels = spec["normalise"], spec["channels"]
     if kind == "none":
         return {"kind": kind, "mean": [0.0] * channels, "std": [1.0] * channels}
@@ -50,7 +51,7 @@ def normalisation(spec, images):
     }
 
 
-def prepare(images, norm):
+def prepare(images: torch.Tensor, norm: dict) -> torch.Tensor:
     """uint8 or 0…1 float (N, 1, H, W) to normalised float32 (N, channels, H, W), channels_last."""
     x = images.float() / 255 if images.dtype == torch.uint8 else images
     mean, std = (
@@ -59,7 +60,7 @@ def prepare(images, norm):
     return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def clips(positions, patients, clip):
+def clips(positions: np.ndarray, patients: Iterable, clip: int) -> np.ndarray:
     """Positions (int array) ordered so that each ``clip`` in a row are one patient's consecutive
     images, the last of them repeated where too few are left; as they are for networks that read
     single images (clip 1).
@@ -78,7 +79,9 @@ def clips(positions, patients, clip):
     )
 
 
-def logits(network, images, norm, batch=16, bf16=None):
+def logits(
+    network: nn.Module, images: torch.Tensor, norm: dict, batch: int = 16, bf16: bool | None = None
+) -> Iterator[torch.Tensor]:
     """Yield the logits, (n, classes, H, W), of batches of images.
 
     images: uint8 tensor (N, H, W) on any device; network in any mode. bf16: None follows the one
@@ -94,7 +97,9 @@ def logits(network, images, norm, batch=16, bf16=None):
         yield found
 
 
-def predict(network, images, norm, batch=16, bf16=None):
+def predict(
+    network: nn.Module, images: torch.Tensor, norm: dict, batch: int = 16, bf16: bool | None = None
+) -> np.ndarray:
     """Class of every pixel, uint8 (N, H, W); as ``logits``."""
     found = (x.argmax(1).to(torch.uint8).cpu() for x in logits(network, images, norm, batch, bf16))
     return torch.cat(list(found)).numpy()

@@ -6,19 +6,11 @@ Often quoted as the network of Huang 2019, whose Fig. 1 shows the earlier one (`
 
 from torch import nn
 
-from helpers.models.keras_unet import STARTER_DROPOUT, KerasUNet
+from helpers.models.keras_unet import KerasUNet
 
 
 class Model(KerasUNet):
-    """width: channels at full resolution (16). init: 'he'."""
+    """width: channels at full resolution."""
 
-    def __init__(self, in_channels, classes, *, width=16, init="he"):
-        super().__init__(
-            in_channels,
-            classes,
-            width=width,
-            activation=nn.ELU,
-            dropout=STARTER_DROPOUT,
-            init=init,
-            sigmoid=True,
-        )
+    def __init__(self, in_channels: int, classes: int, *, width: int = 16) -> None:
+        super().__init__(in_channels, classes, width, activation=nn.ELU)

@@ -19,8 +19,12 @@ from helpers.models.blocks import (
     with_background,
 )
 
+#: dropout of the public starter, encoder levels 1–5 then decoder levels 4–1
+STARTER_DROPOUT = (0.1, 0.1, 0.2, 0.2, 0.3, 0.2, 0.2, 0.1, 0.1)
+NO_DROPOUT = (0.0,) * 9
 
-def raised_first(skip, raised):
+
+def raised_first(skip: torch.Tensor, raised: torch.Tensor) -> torch.Tensor:
     """Enlarged map and skip as one, in Keras' order."""
     return torch.cat([raised, skip], 1)
 
@@ -30,7 +34,17 @@ class KerasUNet(Network):
     of the nine levels, in order. sigmoid: one foreground class is a single sigmoid output.
     """
 
-    def __init__(self, in_channels, classes, *, width, activation, dropout, init, sigmoid):
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        width: int,
+        *,
+        dropout: tuple[float, ...] = STARTER_DROPOUT,
+        activation: type[nn.Module] = nn.ReLU,
+        init: str = "he",
+        sigmoid: bool = True,
+    ) -> None:
         super().__init__(in_channels, classes)
         self.outputs = sigmoid_outputs(classes) if sigmoid else classes
         widths = [width * 2**i for i in range(5)]
@@ -46,11 +60,6 @@ class KerasUNet(Network):
         self.head = nn.Conv2d(width, self.outputs, 1)
         initialise(self, init)
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         x = self.head(decode(encode(images, self.down), self.raise_, self.up, raised_first))
         return x if self.outputs == self.classes else with_background(x)
-
-
-#: dropout of the public starter, encoder levels 1–5 then decoder levels 4–1
-STARTER_DROPOUT = (0.1, 0.1, 0.2, 0.2, 0.3, 0.2, 0.2, 0.1, 0.1)
-NO_DROPOUT = (0.0,) * 9

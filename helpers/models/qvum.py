@@ -6,6 +6,7 @@ with aligned corners, a 1×1 head. 24,891,332 parameters with 3 channels and 4 c
 them in the encoder.
 """
 
+import torch
 from torch import nn
 
 from helpers.models import encoders
@@ -20,7 +21,7 @@ CUTS = ((0, 4), (4, 9), (9, 16), (16, 23), (23, 30))
 class VGG16(nn.Module):
     """The 13 convolutions of VGG16, tensors named as in torchvision (``features.N.weight``)."""
 
-    def __init__(self, in_channels):
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
         layers, width = [], in_channels
         for stage in STAGES:
@@ -30,7 +31,7 @@ class VGG16(nn.Module):
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers[:-1])
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """N×C×H×W to the five stages' maps, widths 64, 128, 256, 512, 512 at 1/1 … 1/16."""
         maps = []
         for first, last in CUTS:
@@ -41,20 +42,20 @@ class VGG16(nn.Module):
 
 
 class Model(Network):
-    """encoder_weights: see ``encoders.load``. init: start of whatever is not pretrained, 'he',
-    'normal' (N(0, 0.02), what the public code does without pretraining; it hardly trains) or
-    'torch'; by default 'he', and 'torch' for the decoder of a pretrained encoder, as in the public
-    code.
+    """encoder_weights: see ``encoders.load``. Without any, weights start as He says; the decoder of
+    a pretrained encoder as torch does, as in the public code (whose own start without pretraining,
+    N(0, 0.02), hardly trains).
     """
 
-    def __init__(self, in_channels, classes, *, encoder_weights="none", init=None):
+    def __init__(self, in_channels: int, classes: int, *, encoder_weights: str = "none") -> None:
         super().__init__(in_channels, classes)
         self.encoder = VGG16(in_channels)
         joined = ((64 + 128, 64), (128 + 256, 128), (256 + 512, 256), (512 + 512, 512))
         self.decoder = nn.ModuleList(plain_pair(total, out) for total, out in joined)
         self.head = nn.Conv2d(64, classes, 1)
-        initialise(self, init or ("he" if encoder_weights in (None, "none") else "torch"))
+        if encoder_weights in (None, "none"):
+            initialise(self, "he")
         self.pretrained = encoders.load(self.encoder, encoder_weights, "vgg16")
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(decode(self.encoder(images), [enlarge] * 4, reversed(self.decoder)))

@@ -6,21 +6,11 @@ loss and batch size match (1,940,851 parameters); ``width=64`` gives the classic
 (31,030,723).
 """
 
-from torch import nn
-
-from helpers.models.keras_unet import STARTER_DROPOUT, KerasUNet
+from helpers.models.keras_unet import KerasUNet
 
 
 class Model(KerasUNet):
-    """width: channels at full resolution, 16 or 64. init: 'he'."""
+    """width: channels at full resolution, 16 or 64."""
 
-    def __init__(self, in_channels, classes, *, width=16, init="he"):
-        super().__init__(
-            in_channels,
-            classes,
-            width=width,
-            activation=nn.ReLU,
-            dropout=STARTER_DROPOUT,
-            init=init,
-            sigmoid=False,
-        )
+    def __init__(self, in_channels: int, classes: int, *, width: int = 16) -> None:
+        super().__init__(in_channels, classes, width, sigmoid=False)

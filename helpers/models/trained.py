@@ -30,12 +30,12 @@ class Predictor:
     record: dict
 
     @property
-    def foreground(self):
+    def foreground(self) -> tuple[studies.Class, ...]:
         """The classes without background."""
         return self.classes[1:]
 
 
-def load(folder, device=None):
+def load(folder: Path | str, device: torch.device | str | None = None) -> Predictor:
     """The trained network in ``folder`` (weights.safetensors and weights.json) as a Predictor, in
     eval mode; of a study's name the network that comes with it, reports/<study>/model.
 
@@ -70,14 +70,12 @@ def load(folder, device=None):
         raise StudyError(
             f"{path}: does not fit {spec['name']}: {' '.join(str(error).split())[:200]}"
         ) from None
-    network = network.to(device, memory_format=torch.channels_last).eval()
+    network = network.to(device).to(memory_format=torch.channels_last).eval()
     return Predictor(network, _classes(record), spec["image_size"], record["normalisation"], record)
 
 
-def _classes(record):
-    """The classes of the study the network was trained on; plain colours where its manifest is gone
-    or changed.
-    """
+def _classes(record: dict) -> tuple[studies.Class, ...]:
+    """The classes of the study it was trained on; plain colours where its manifest is gone."""
     try:
         found = studies.load(record["study"], record["protocol"]).classes
     except StudyError:
@@ -90,7 +88,7 @@ def _classes(record):
     )
 
 
-def segment(predictor, frames, batch=16):
+def segment(predictor: Predictor, frames: np.ndarray, batch: int = 16) -> np.ndarray:
     """Class of every pixel at the frames' own size: uint8 (frames, rows, columns) to the same.
 
     Each frame is resized to the training size; the logits are enlarged bilinearly before the

@@ -1,20 +1,18 @@
-"""U-Net with bilinear up-sampling (aligned corners) and a halved bottleneck, a common variant of
-Ronneberger 2015.
+"""U-Net (Ronneberger 2015) in a common variant: bilinear up-sampling, a halved bottleneck.
 
 17,263,172 parameters with 3 channels and 4 classes at width 64.
 """
 
+import torch
 from torch import nn
 
-from helpers.models.blocks import Network, conv_pair, decode, encode, enlarge, initialise
+from helpers.models.blocks import Network, conv_pair, decode, encode, enlarge
 
 
 class Model(Network):
-    """width: channels at full resolution, doubled at each of three poolings. init: see
-    ``blocks.initialise``.
-    """
+    """width: channels at full resolution, doubled at each of three poolings."""
 
-    def __init__(self, in_channels, classes, *, width=64, init="torch"):
+    def __init__(self, in_channels: int, classes: int, *, width: int = 64) -> None:
         super().__init__(in_channels, classes)
         widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
         self.down = nn.ModuleList(
@@ -24,7 +22,6 @@ class Model(Network):
             conv_pair(2 * w, max(w // 2, width), mid_channels=w) for w in widths[3::-1]
         )
         self.head = nn.Conv2d(width, classes, 1)
-        initialise(self, init)
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(decode(encode(images, self.down), [enlarge] * 4, self.up))

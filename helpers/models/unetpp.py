@@ -4,10 +4,10 @@ up-sampled node below.
 Two public layouts: 'pytorch' (batch normalisation, bilinear up-sampling; 9,163,824 parameters with
 3 channels and 4 classes at width 32) and 'keras' (dropout 0.5, transposed up-sampling, sigmoid for
 one class; 9,041,601 with 1 channel and one foreground class). With deep supervision each node (0,
-1…4) has a 1×1 head, the training loss is the mean over them, and the network can be cut to a
-shallower one after training.
+1…4) has a 1×1 head and the training loss is the mean over them; the last head is the answer.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -25,7 +25,7 @@ from helpers.models.blocks import (
 )
 
 
-def _dropout_pair(in_channels, out_channels):
+def _dropout_pair(in_channels: int, out_channels: int) -> nn.Sequential:
     layers = []
     for channels in (in_channels, out_channels):
         layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(), nn.Dropout(0.5)]
@@ -34,30 +34,24 @@ def _dropout_pair(in_channels, out_channels):
 
 class Model(Network):
     """width: channels at full resolution. deep_supervision: heads on all of (0, 1…4), else on (0,
-    4) alone. output: 'last' head at inference, or the 'mean' of the heads. level: 1…4, build it
-    already pruned.
+    4) alone.
     """
 
     def __init__(
         self,
-        in_channels,
-        classes,
+        in_channels: int,
+        classes: int,
         *,
-        width=32,
-        deep_supervision=True,
-        output="last",
-        layout="pytorch",
-        level=4,
-    ):
+        width: int = 32,
+        deep_supervision: bool = True,
+        layout: str = "pytorch",
+    ) -> None:
         super().__init__(in_channels, classes)
-        if layout not in ("pytorch", "keras") or output not in ("last", "mean"):
-            raise StudyError(
-                f"unetpp: layout {layout!r} is pytorch or keras, output {output!r} is last or mean"
-            )
+        if layout not in ("pytorch", "keras"):
+            raise StudyError(f"unetpp: layout {layout!r} is pytorch or keras")
         keras = layout == "keras"
         widths = [width * 2**i for i in range(5)]
         self.outputs = sigmoid_outputs(classes) if keras else classes
-        self.deep_supervision, self.output, self.level = deep_supervision, output, 4
         pair = _dropout_pair if keras else partial(conv_pair, bias=True)
         self.blocks, self.raise_ = nn.ModuleDict(), nn.ModuleDict()
         for i, w in enumerate(widths):
@@ -67,58 +61,35 @@ class Model(Network):
                 self.blocks[f"{i}_{j}"] = pair(joined, w)
                 if keras and j:
                     self.raise_[f"{i}_{j}"] = nn.ConvTranspose2d(2 * w, w, 2, stride=2)
-        self.heads = nn.ModuleDict(
-            {
-                str(j): nn.Conv2d(width, self.outputs, 1)
-                for j in ((1, 2, 3, 4) if deep_supervision else (4,))
-            }
-        )
-        initialise(self, "he" if keras else "torch")
-        if level != 4:
-            self.prune(level)
+        heads = (1, 2, 3, 4) if deep_supervision else (4,)
+        self.heads = nn.ModuleDict({str(j): nn.Conv2d(width, self.outputs, 1) for j in heads})
+        if keras:
+            initialise(self, "he")
 
-    def prune(self, level):
-        """Cut to the sub-network whose last node is (0, level), level 1…4 (Zhou 2018, Fig. 3), in
-        place.
-        """
-        if not self.deep_supervision or level not in range(1, self.level + 1):
-            raise StudyError(
-                f"unetpp: cannot be pruned to level {level}; it needs deep supervision and"
-                f" 1…{self.level}"
-            )
-        self.level = level
-        for modules in (self.blocks, self.raise_):
-            for key in [k for k in modules if sum(map(int, k.split("_"))) > level]:
-                del modules[key]
-        for key in [k for k in self.heads if int(k) > level]:
-            del self.heads[key]
-        return self
-
-    def _raise(self, key, x):
+    def _raise(self, key: str, x: torch.Tensor) -> torch.Tensor:
         return self.raise_[key](x) if key in self.raise_ else enlarge(x)
 
-    def _heads(self, images):
+    def _heads(self, images: torch.Tensor) -> list[torch.Tensor]:
         nodes = {}
-        for diagonal in range(self.level + 1):
+        for diagonal in range(5):
             for j in range(diagonal + 1):
                 i = diagonal - j
+                key, x = f"{i}_{j}", images
                 if j:
-                    joined = [nodes[i, k] for k in range(j)] + [
-                        self._raise(f"{i}_{j}", nodes[i + 1, j - 1])
-                    ]
-                    nodes[i, j] = self.blocks[f"{i}_{j}"](torch.cat(joined, 1))
-                else:
-                    nodes[i, 0] = self.blocks[f"{i}_0"](
-                        F.max_pool2d(nodes[i - 1, 0], 2) if i else images
-                    )
+                    raised = self._raise(key, nodes[i + 1, j - 1])
+                    x = torch.cat([*(nodes[i, k] for k in range(j)), raised], 1)
+                elif i:
+                    x = F.max_pool2d(nodes[i - 1, 0], 2)
+                nodes[i, j] = self.blocks[key](x)
         logits = [head(nodes[0, int(j)]) for j, head in self.heads.items()]
         return logits if self.outputs == self.classes else [with_background(x) for x in logits]
 
-    def logits(self, images):
-        heads = self._heads(images)
-        return heads[-1] if self.output == "last" else torch.stack(heads).mean(0)
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        return self._heads(images)[-1]
 
-    def training_loss(self, images, target, criterion):
+    def training_loss(
+        self, images: torch.Tensor, target: torch.Tensor, criterion: Callable
+    ) -> torch.Tensor:
         """Mean of the criterion over the heads (Zhou 2018, deep supervision)."""
         height, width = images.shape[-2:]
         heads = self._heads(self.prepare(images))

@@ -12,6 +12,8 @@ frame.
 """
 
 import itertools
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -45,17 +47,17 @@ class Model(Network):
 
     def __init__(
         self,
-        in_channels,
-        classes,
+        in_channels: int,
+        classes: int,
         *,
-        encoder_weights="none",
-        clip_length=1,
-        backbone="resnet101",
-        detection=True,
-        outputs=None,
-        freeze_stem=None,
-        dropout=0.1,
-    ):
+        encoder_weights: str = "none",
+        clip_length: int = 1,
+        backbone: str = "resnet101",
+        detection: bool = True,
+        outputs: int | None = None,
+        freeze_stem: bool | None = None,
+        dropout: float = 0.1,
+    ) -> None:
         super().__init__(in_channels, classes)
         if (
             not isinstance(clip_length, int)
@@ -89,30 +91,30 @@ class Model(Network):
         self.freeze_stem = self.pretrained is not None if freeze_stem is None else freeze_stem
         self.encoder.freeze(stem=self.freeze_stem, norm=self.pretrained is not None)
 
-    def to(self, *arguments, memory_format=None, **options):
-        """As torch's; a memory format goes to the 2-D convolutions alone, 3-D ones have none of
-        that name.
-        """
+    def to(
+        self, *arguments: Any, memory_format: torch.memory_format | None = None, **options: Any
+    ) -> Self:
+        """As torch's; a memory format goes to the 2-D convolutions alone, 3-D ones have none."""
         super().to(*arguments, **options)
         for module in self.modules() if memory_format is not None else ():
             if isinstance(module, nn.Conv2d):
                 module.to(memory_format=memory_format)
         return self
 
-    def always_frozen(self):
+    def always_frozen(self) -> list[nn.Parameter]:
         """Parameters that no schedule releases: the stem, when frozen."""
         return self.encoder.stem_parameters() if self.freeze_stem else []
 
-    def _clips(self, frames):
+    def _clips(self, frames: torch.Tensor) -> torch.Tensor:
         """N×… to (clips, T, …), the last clip filled with its last frame."""
         missing = (-frames.shape[0]) % self.clip_length
         if missing:
             frames = torch.cat([frames, frames[-1:].expand(missing, *frames.shape[1:])])
         return frames.unflatten(0, (-1, self.clip_length))
 
-    def _run(self, images):
-        """Mask logits (clips·T, objects, h/4, w/4) and the decoder's outputs (layers, clips,
-        T·objects, width).
+    def _run(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mask logits (clips·T, objects, h/4, w/4), decoder outputs (layers, clips, T·objects,
+        width).
         """
         frames = self._clips(images).flatten(0, 1)
         steps = self.clip_length
@@ -131,16 +133,18 @@ class Model(Network):
         features = self.mask_head(memory, self.maps(queries, memory), pyramid)
         return self.time_head(features.unflatten(0, (-1, steps))), decoded
 
-    def _enlarge(self, masks, images):
+    def _enlarge(self, masks: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         masks = F.interpolate(masks, size=images.shape[-2:], mode="bilinear", align_corners=False)[
             : len(images)
         ]
         return masks if self.classes == 1 else with_background(masks)
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         return self._enlarge(self._run(images)[0], images)
 
-    def training_loss(self, images, target, criterion):
+    def training_loss(
+        self, images: torch.Tensor, target: torch.Tensor, criterion: Callable
+    ) -> torch.Tensor:
         """criterion on the masks; with detection also labels (cross-entropy, no-object 0.1), boxes
         (5·L1 + 2·GIoU), both on every decoder layer (Wang 2021; the authors' median nerve code
         keeps them on).
@@ -168,7 +172,7 @@ class Model(Network):
             loss = loss + (wrong * present).sum() / count
         return loss
 
-    def _boxes(self, queries):
+    def _boxes(self, queries: torch.Tensor) -> torch.Tensor:
         for layer in self.box_head[:-1]:
             queries = F.relu(layer(queries))
         return self.box_head[-1](queries).sigmoid()

@@ -3,6 +3,7 @@ mask heads, boxes.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ class StageNorm(nn.Module):
     Tensors are those of a pretrained network's batch normalisation, held as buffers.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.frozen = False
         for name, value in (
@@ -28,7 +29,7 @@ class StageNorm(nn.Module):
         ):
             self.register_buffer(name, torch.full((channels,), value))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         learn = self.training and not self.frozen and x[:, 0].numel() > 1
         return F.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, training=learn
@@ -36,11 +37,9 @@ class StageNorm(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Residual network, N×C×H×W to its four stages' maps at 1/4 … 1/32, tensors named as in
-    torchvision.
-    """
+    """Residual network, N×C×H×W to four stages' maps at 1/4 … 1/32, named as in torchvision."""
 
-    def __init__(self, in_channels, name):
+    def __init__(self, in_channels: int, name: str) -> None:
         super().__init__()
         whole = torchvision.models.get_model(name, weights=None, norm_layer=StageNorm)
         if in_channels != 3:
@@ -49,7 +48,7 @@ class Backbone(nn.Module):
             if part not in ("fc", "avgpool"):
                 self.add_module(part, module)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         maps = []
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
@@ -57,11 +56,11 @@ class Backbone(nn.Module):
             maps.append(x)
         return maps
 
-    def stem_parameters(self):
+    def stem_parameters(self) -> list[nn.Parameter]:
         """The first convolution's and first stage's parameters."""
         return [*self.conv1.parameters(), *self.layer1.parameters()]
 
-    def freeze(self, stem, norm):
+    def freeze(self, stem: bool, norm: bool) -> None:
         """Freeze the stem's parameters; hold the normalisation at its stored statistics."""
         for parameter in self.stem_parameters():
             parameter.requires_grad_(not stem)
@@ -70,10 +69,10 @@ class Backbone(nn.Module):
                 module.frozen = norm
 
 
-def position_code(steps, height, width, channels, like):
-    """Sine code of (t, y, x), a third of the channels each, positions scaled to 2π, temperature
-    10⁴: T×H×W×C.
-    """
+def position_code(
+    steps: int, height: int, width: int, channels: int, like: torch.Tensor
+) -> torch.Tensor:
+    """Sine code of (t, y, x), T×H×W×C, a third of C each, scaled to 2π, temperature 10⁴."""
     each = channels // 3
     axis = torch.arange(each, device=like.device)
     rate = 10000 ** (2 * (axis // 2) / each)
@@ -89,11 +88,9 @@ def position_code(steps, height, width, channels, like):
 
 
 class Layer(nn.Module):
-    """Transformer layer, normalised after each part; with ``cross`` it also reads the encoder's
-    memory.
-    """
+    """Transformer layer, normalised after each part; ``cross``: it reads the encoder's memory."""
 
-    def __init__(self, width, heads, hidden, dropout, cross):
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float, cross: bool) -> None:
         super().__init__()
         self.attend = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
         self.read = (
@@ -103,7 +100,13 @@ class Layer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3 if cross else 2))
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x, place, memory=None, memory_place=None):
+    def forward(
+        self,
+        x: torch.Tensor,
+        place: torch.Tensor,
+        memory: torch.Tensor | None = None,
+        memory_place: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         asked = x + place
         x = self.norms[0](x + self.drop(self.attend(asked, asked, x, need_weights=False)[0]))
         if self.read is not None:
@@ -113,11 +116,9 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Encoder and decoder of ``layers`` each (post-norm); every decoder output is normalised
-    and returned.
-    """
+    """Encoder and decoder of ``layers`` each; every decoder output, normalised, is returned."""
 
-    def __init__(self, width, heads, hidden, layers, dropout):
+    def __init__(self, width: int, heads: int, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.encode = nn.ModuleList(
             Layer(width, heads, hidden, dropout, cross=False) for _ in range(layers)
@@ -127,7 +128,9 @@ class Transformer(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, tokens, place, queries):
+    def forward(
+        self, tokens: torch.Tensor, place: torch.Tensor, queries: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """tokens B×S×D, place S×D, queries Q×D to memory B×S×D and outputs layers×B×Q×D."""
         for layer in self.encode:
             tokens = layer(tokens, place)
@@ -140,11 +143,9 @@ class Transformer(nn.Module):
 
 
 class AttentionMaps(nn.Module):
-    """Where each query looks in its frame: softmax over heads and positions together (Carion
-    2020).
-    """
+    """Where each query looks in its frame: softmax over heads and positions (Carion 2020)."""
 
-    def __init__(self, width, heads):
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
         self.heads = heads
@@ -152,7 +153,7 @@ class AttentionMaps(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, queries, memory):
+    def forward(self, queries: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
         """queries F×K×D, memory F×D×h×w to F×K×heads×h×w."""
         asked = self.query(queries).unflatten(2, (self.heads, -1))
         keys = F.conv2d(memory, self.key.weight[..., None, None], self.key.bias).unflatten(
@@ -170,7 +171,7 @@ class DeformableConv(nn.Module):
     torchvision.ops.deform_conv2d.
     """
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.offset = nn.Conv2d(in_channels, 18, 1)
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
@@ -178,12 +179,12 @@ class DeformableConv(nn.Module):
         nn.init.zeros_(self.offset.weight)
         nn.init.zeros_(self.offset.bias)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         height, width = x.shape[-2:]
         offset = self.offset(x).float()
         rows = torch.arange(height, device=x.device, dtype=torch.float32)[:, None]
         columns = torch.arange(width, device=x.device, dtype=torch.float32)
-        total: torch.Tensor | int = 0
+        total = x.new_zeros(())
         for tap in range(9):
             y = rows + (tap // 3 - 1) + offset[:, 2 * tap]
             column = columns + (tap % 3 - 1) + offset[:, 2 * tap + 1]
@@ -198,11 +199,9 @@ class DeformableConv(nn.Module):
 
 
 class MaskHead(nn.Module):
-    """Feature pyramid from a frame's memory and each query's maps to features at 1/4 (width/16
-    channels).
-    """
+    """Feature pyramid: memory and each query's maps to features at 1/4 (width/16 channels)."""
 
-    def __init__(self, joined, width, pyramid):
+    def __init__(self, joined: int, width: int, pyramid: Sequence[int]) -> None:
         super().__init__()
         sizes = (joined, joined, width // 2, width // 4, width // 8)
         self.convs = nn.ModuleList(
@@ -217,7 +216,9 @@ class MaskHead(nn.Module):
             nn.init.kaiming_uniform_(conv.weight, a=1)
             nn.init.zeros_(conv.bias)
 
-    def forward(self, memory, maps, pyramid):
+    def forward(
+        self, memory: torch.Tensor, maps: torch.Tensor, pyramid: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
         """memory F×D×h×w, maps F×K×heads×h×w, pyramid maps at 1/4, 1/8, 1/16 to F×K×C×H/4×W/4."""
         objects = maps.shape[1]
         x = torch.cat([memory[:, None].expand(-1, objects, -1, -1, -1), maps], 2).flatten(0, 1)
@@ -232,7 +233,7 @@ class MaskHead(nn.Module):
 class TimeHead(nn.Module):
     """3-D convolutions over the frames of a clip, one mask per object and frame."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         layers, width = [], channels
         for _ in range(3):
@@ -244,17 +245,15 @@ class TimeHead(nn.Module):
             width = 12
         self.layers = nn.Sequential(*layers, nn.Conv3d(12, 1, 1))
 
-    def forward(self, features):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
         """features B×T×K×C×h×w to mask logits (B·T)×K×h×w."""
         batch, _, objects = features.shape[:3]
         masks = self.layers(features.permute(0, 2, 3, 1, 4, 5).flatten(0, 1))
         return masks.squeeze(1).unflatten(0, (batch, objects)).transpose(1, 2).flatten(0, 1)
 
 
-def detection_targets(target, objects):
-    """Per frame and class: present (bool F×K) and its box as centre and size in fractions
-    (F×K×4), 0 if absent.
-    """
+def detection_targets(target: torch.Tensor, objects: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Per frame and class: present (F×K), its box as centre and size in fractions, or 0."""
     masks = torch.stack([target == k + 1 for k in range(objects)], 1)
     boxes = []
     for dim, length in ((3, target.shape[2]), (2, target.shape[1])):
@@ -267,7 +266,7 @@ def detection_targets(target, objects):
     return present, torch.stack([x, y, w, h], -1) * present[..., None]
 
 
-def generalised_iou(a, b):
+def generalised_iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Generalised IoU (Rezatofighi 2019) of boxes …×4 given as centre and size; in [−1, 1]."""
     a_low, a_high = a[..., :2] - a[..., 2:] / 2, a[..., :2] + a[..., 2:] / 2
     b_low, b_high = b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2

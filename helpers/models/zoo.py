@@ -1,8 +1,11 @@
 """Any network of the segmentation-models-pytorch library, by ``smp:<architecture>/<encoder>``."""
 
 import inspect
+from typing import Any
 
 import segmentation_models_pytorch as smp
+import torch
+from torch import nn
 
 from helpers.errors import StudyError
 from helpers.models import encoders
@@ -10,13 +13,19 @@ from helpers.models.blocks import Network
 
 
 class Model(Network):
-    """architecture: '<architecture>/<encoder>'; options go to the library's constructor. Padded to
-    multiples of 32.
-    """
+    """architecture: '<architecture>/<encoder>'; options go to the library's constructor."""
 
     stride = 32
 
-    def __init__(self, in_channels, classes, *, architecture, encoder_weights="none", **options):
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        architecture: str,
+        encoder_weights: str = "none",
+        **options: Any,
+    ) -> None:
         super().__init__(in_channels, classes)
         name, _, encoder = architecture.partition("/")
         found = smp.MODEL_ARCHITECTURES_MAPPING.get(name.lower())
@@ -38,9 +47,9 @@ class Model(Network):
         self.pretrained = encoders.load(self.network.encoder, encoder_weights, encoder)
 
     @property
-    def encoder(self):
+    def encoder(self) -> nn.Module:
         """The library's encoder, for freezing."""
         return self.network.encoder
 
-    def logits(self, images):
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
         return self.network(images)

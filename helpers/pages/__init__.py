@@ -5,9 +5,13 @@ the number (``NotComputable``), by one mechanism for all pages.
 """
 
 import dataclasses
+from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers import figures, files, stats, studies
@@ -40,7 +44,9 @@ class Page:
     runs/<study>/tryout/<page>/, so that the study's own stay what they are, and says so.
     """
 
-    def __init__(self, study, protocol, split="test", *, name="", **changed):
+    def __init__(
+        self, study: str, protocol: str, split: str = "test", *, name: str = "", **changed: Any
+    ) -> None:
         given = studies.load(study, protocol)
         changed = {DECLARED.get(key, key): value for key, value in changed.items() if value}
         settings, other = _settings(given.statistics, changed)
@@ -48,7 +54,8 @@ class Page:
         self.study = dataclasses.replace(given, statistics=given.statistics | settings)
         self.split, self.settings = split, self.study.statistics
         self.headline = self.study.headline
-        self._place, self._reasons = given, set()
+        self._place: Any = given
+        self._reasons = set()
         figures.use_style()
         if self.trial:
             self._place = SimpleNamespace(run=given.run / "tryout" / (name or "page"))
@@ -56,10 +63,8 @@ class Page:
             display(Markdown(trial_text(given, self.trial, self._place.run)))
 
     @cached_property
-    def arrays(self):
-        """The cached images, masks and index (datasets.Arrays); the NotComputable in their place
-        where the run was laid out from kept numbers.
-        """
+    def arrays(self) -> Any:
+        """The cached arrays; a NotComputable where the run was laid out from kept numbers."""
         if (self.study.run / KEPT).is_file():
             return NotComputable(NEEDS_IMAGES.format(study=self.study.name))
         from helpers import datasets  # readers of every image format, which numbers alone need not
@@ -67,31 +72,31 @@ class Page:
         return datasets.load(self.study)
 
     @cached_property
-    def every(self):
+    def every(self) -> pd.DataFrame:
         """Every row of per_image.csv, checked."""
         return stats.read(self.study)
 
     @cached_property
-    def rows(self):
+    def rows(self) -> pd.DataFrame:
         """The rows of this page's split in the main fold."""
         return stats.select(self.every, split=self.split, fold="main")
 
     @property
-    def unit(self):
+    def unit(self) -> str:
         """What results are counted by: 'patient', or 'image' where patients are unknown."""
         return stats.default_unit(self.rows)
 
     @property
-    def resampling(self):
+    def resampling(self) -> dict:
         """How intervals are made, as options of ``stats.intervals``: method, draws, seed."""
         return {key: self.settings[name] for key, name in RESAMPLING.items()}
 
-    def caveat(self):
+    def caveat(self) -> str:
         """What the unit and the split mean for every number of this page, and the study's note."""
         note = f"\n\n*{self.study.note.strip()}*" if self.study.note else ""
         return stats.caveat(self.unit, self.study.split) + note
 
-    def read(self, *names):
+    def read(self, *names: str) -> dict[str, pd.DataFrame]:
         """Tables that other pages wrote, name → DataFrame; those that are not there are left out.
 
         The notebook's metadata must name the pages (``study: reads``), so that they run first.
@@ -99,7 +104,7 @@ class Page:
         found = {name: self.study.run / "tables" / f"{name}.csv" for name in names}
         return {name: files.read_csv(path) for name, path in found.items() if path.is_file()}
 
-    def ask(self, function, *given, **options):
+    def ask(self, function: Callable, *given: Any, **options: Any) -> Any:
         """``function(*given, **options)``, or the NotComputable that it raised or was given."""
         for value in (*given, *options.values()):
             if isinstance(value, NotComputable):
@@ -109,51 +114,58 @@ class Page:
         except NotComputable as reason:
             return reason
 
-    def say(self, text, *given, **options):
-        """Markdown: a text, or a function of results that gives one (asked as in ``ask``)."""
+    def say(self, text: str | Callable | NotComputable, *given: Any, **options: Any) -> None:
+        """Show Markdown: a text, or what a function says of results (asked as in ``ask``)."""
         text = self.ask(text, *given, **options) if callable(text) else text
-        return self._why(text) if isinstance(text, NotComputable) else Markdown(text)
+        self._why(text) if isinstance(text, NotComputable) else display(Markdown(text))
 
-    def keep(self, name, frame):
+    def keep(self, name: str, frame: pd.DataFrame | NotComputable) -> None:
         """Write a table without showing it; nothing where there is none."""
         if not isinstance(frame, NotComputable):
             figures.save_table(frame, self._place, name)
 
-    def table(self, name, frame, **options):
+    def table(
+        self,
+        name: str,
+        frame: pd.DataFrame | Callable | NotComputable,
+        *given: Any,
+        note: str = "",
+        digits: int = 3,
+        columns: list[str] | None = None,
+        **options: Any,
+    ) -> None:
         """Write and show a table (``figures.save_table``), or say why there is none.
 
-        name: of the CSV; frame: a DataFrame, or the NotComputable in its place.
+        name: of the CSV; frame: a DataFrame, or a function that gives one (asked as in ``ask``).
         """
+        frame = self.ask(frame, *given, **options) if callable(frame) else frame
         if isinstance(frame, NotComputable):
             return self._why(frame)
-        return figures.save_table(frame, self._place, name, **options)
+        display(figures.save_table(frame, self._place, name, note, digits, columns))
 
-    def figure(self, name, draw, *given, **options):
+    def figure(self, name: str, draw: Callable, *given: Any, **options: Any) -> None:
         """Write and show the figure that ``draw(*given, **options)`` makes, or say why not."""
         fig = self.ask(draw, *given, **options)
         if isinstance(fig, NotComputable):
             return self._why(fig)
-        return figures.save(fig, self._place, name)
+        display(figures.save(fig, self._place, name))
 
-    def _why(self, reason):
-        """The reason as Markdown, the first time that this page gives it; nothing from then on."""
+    def _why(self, reason: NotComputable) -> None:
+        """Show the reason, the first time that this page gives it."""
         text = sentence(reason)
-        if text in self._reasons:
-            return None
-        self._reasons.add(text)
-        return Markdown(text)
+        if text and text not in self._reasons:
+            self._reasons.add(text)
+            display(Markdown(text))
 
 
-def sentence(reason):
+def sentence(reason: Exception) -> str:
     """How a page says why a number is not there."""
     text = str(reason).rstrip(".")
     return f"*{text}.*" if text else ""  # said already
 
 
-def _settings(declared, changed):
-    """(what replaces study.yml's statistics, the other changed parameters); those that are as
-    declared are in neither.
-    """
+def _settings(declared: dict, changed: dict) -> tuple[dict, dict]:
+    """(what replaces study.yml's statistics, other parameters), those as declared left out."""
     changed = dict(changed)
     unit, test = changed.pop("unit", ""), changed.get("test", "")
     if unit and unit not in UNIT_TESTS:
@@ -168,11 +180,11 @@ def _settings(declared, changed):
     return {key: value for key, value in changed.items() if key in keys}, other
 
 
-def _unit_of(test):
+def _unit_of(test: str) -> str:
     return "image" if test.startswith("image") else "patient"
 
 
-def trial_text(study, trial, folder):
+def trial_text(study: studies.Study, trial: dict, folder: Path) -> str:
     """What a page says above everything else when its parameters are not the study's."""
     said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in trial.items())
     where = folder.relative_to(studies.ROOT).as_posix()

@@ -1,5 +1,7 @@
 """Page 11: which choices of the training earn their place, one taken away at a time."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from helpers import metrics, stats
@@ -7,6 +9,7 @@ from helpers.analyses import ablation
 from helpers.figures import model_label
 from helpers.figures.tables import words
 from helpers.pages import comparison
+from helpers.studies import Study
 
 #: verdict of a training with the choice against one without it
 SAID = {
@@ -18,9 +21,8 @@ SAID = {
 }
 
 
-def settings(study, model="", epochs=0):
-    """The settings of the training that is taken apart: of `model`, or of the network that the
-    protocol cross-validates, its fastest, else of the headline network.
+def settings(study: Study, model: str = "", epochs: int = 0) -> dict:
+    """The settings of the training that is taken apart: of ``model``, else of a fast network.
 
     A network that the protocol does not train takes the settings of its first one, unpretrained.
     """
@@ -32,12 +34,12 @@ def settings(study, model="", epochs=0):
     return spec | ({"epochs": epochs} if epochs else {})
 
 
-def chosen(wanted):
+def chosen(wanted: dict[str, bool]) -> list[str]:
     """The names of the choices that are switched on."""
     return [name for name, on in wanted.items() if on]
 
 
-def plan(pairs):
+def plan(pairs: list[ablation.Pair]) -> pd.DataFrame:
     """The table of what is compared: choice, what it is, with, without."""
     rows = [
         (p.choice, ablation.CHOICES.get(p.choice, "a part of the network"), p.with_, p.without)
@@ -47,13 +49,13 @@ def plan(pairs):
     return frame.replace("_", " ", regex=True)
 
 
-def plan_note(spec, left_out):
+def plan_note(spec: dict, left_out: list[str]) -> str:
     """What stands under the plan. left_out: reasons of choices that this training does not have."""
     text = f"{model_label(spec['name'])}, epochs: {spec['epochs']}, {spec['image_size']} px."
     return " ".join([text, *(f"Left out: {why}." for why in left_out)])
 
 
-def answer(effects, seeds):
+def answer(effects: pd.DataFrame, seeds: Sequence[int]) -> str:
     """What each choice brings, Markdown list, by the verdict of all pages (``stats.verdict``).
 
     effects: as ``analyses.ablation.effects``; seeds: the random starts.
@@ -69,7 +71,7 @@ def answer(effects, seeds):
     return "\n".join([*lines, "", luck])
 
 
-def _size(row):
+def _size(row: dict) -> str:
     text = f"{row['metric']} of {words(row['class'])} {comparison.signed(row['difference'])}"
     parts = []
     if pd.notna(row["low"]):
@@ -79,13 +81,13 @@ def _size(row):
     return text + (f" ({', '.join(parts)})" if parts else "")
 
 
-def table(effects):
+def table(effects: pd.DataFrame) -> pd.DataFrame:
     """The effects as they are shown and kept, with their verdict."""
     verdicts = [stats.verdict(row) for row in effects.to_dict("records")]
     return effects.drop(columns=["with", "without"]).assign(verdict=verdicts)
 
 
-def variants(counts, target):
+def variants(counts: pd.DataFrame, target: str) -> pd.DataFrame:
     """Pooled scores of every variant and seed on the test images. counts: as per_image.csv."""
     test = counts[counts["split"] == "test"]
     pooled = metrics.pooled(test[test["class"] == target], ["model", "seed"])

@@ -4,6 +4,8 @@ Absent from reference and prediction: no score, counted and said. Drawn where th
 often, and how large. Rows are those of ``outlines.found``; pages 4, 5, 6 and 12 say them.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import pandas as pd
 
 from helpers import stats
@@ -12,18 +14,21 @@ from helpers.errors import NotComputable
 from helpers.figures import model_label
 from helpers.figures.tables import number, words
 
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
-def sides(arrays):
+
+def sides(arrays: "Arrays") -> pd.Series:
     """Side of an evaluated pixel in mm by image_id, for ``outlines.found``; NaN where unknown."""
     return arrays.index.set_index("image_id")["pixel_mm"]
 
 
-def known(sides):
+def known(sides: pd.Series | NotComputable) -> pd.Series | None:
     """The sides, or None where they were not to be had (NotComputable)."""
     return None if isinstance(sides, NotComputable) else sides
 
 
-def drawn(row):
+def drawn(row: Any) -> str:
     """'drawn in 3 of the 12 images that do not show it (on average 140, at most 900 pixels, 2.1 %
     of the image)'; '' where every image shows it. row: of ``outlines.found``.
     """
@@ -35,7 +40,7 @@ def drawn(row):
     return f"{often} ({_size(row)})"
 
 
-def _size(row):
+def _size(row: Any) -> str:
     in_mm = pd.notna(row.largest_mm2)
     mean, largest = (row.mean_mm2, row.largest_mm2) if in_mm else (row.mean_px, row.largest_px)
     size = f"{number(largest, 0)} {'mm²' if in_mm else 'pixels'}"
@@ -44,10 +49,8 @@ def _size(row):
     return f"{size}, {number(row.largest_percent, 1)} % of the image"
 
 
-def of_networks(rows, class_):
-    """Where each network drew what is not there, Markdown list. rows: of several networks; class_:
-    a structure, or a mean over several.
-    """
+def of_networks(rows: pd.DataFrame, class_: str) -> str:
+    """Where each network drew what is not there, Markdown list. class_: or a mean over several."""
     several = class_ in (stats.ALL, stats.FOREGROUND)
     own = rows if several else rows[rows["class"] == class_]
     found, what = outlines.found(own, by="model"), "a structure" if several else words(class_)
@@ -58,9 +61,7 @@ def of_networks(rows, class_):
     return "\n".join(lines)
 
 
-def of_structure(found, class_):
-    """The same of one network and structure, a sentence; '' where every image shows it. found: of
-    ``outlines.found`` by class.
-    """
+def of_structure(found: pd.DataFrame, class_: str) -> str:
+    """The same of one network and structure (of ``outlines.found``), a sentence or ''."""
     row = next(found[found["class"] == class_].itertuples())
     return f"{words(class_)} was {drawn(row)}." if row.absent else ""

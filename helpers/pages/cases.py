@@ -1,16 +1,24 @@
 """Page 6, what it looks like and where it fails: sentences and tables as functions of frames."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 import pandas as pd
 
 from helpers import figures, runs, stats
 from helpers.errors import NotComputable
 from helpers.figures import tables
 from helpers.pages import absent
+from helpers.studies import Study
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 FLAT = -0.5  # a slope of difference on size below it: small ones drawn too large, large too small
 
 
-def each(study, function, *given, **options):
+def each(study: Study, function: Callable, *given: Any, **options: Any) -> pd.DataFrame:
     """``function(*given, class_=name, **options)`` for every structure, the tables one below the
     other with column class.
     """
@@ -21,7 +29,7 @@ def each(study, function, *given, **options):
     return pd.concat(parts, ignore_index=True)
 
 
-def worst(scores, study, count=8):
+def worst(scores: pd.Series, study: Study, count: int = 8) -> list[str]:
     """The images of the lowest Dice (list of image_id), worst first; NotComputable where none has
     one. scores: of ``stats.case_values``.
     """
@@ -32,7 +40,14 @@ def worst(scores, study, count=8):
     return list(scores.sort_values(kind="stable").index[:count])
 
 
-def in_words(cases, scores, failed, found, study, acceptable):
+def in_words(
+    cases: dict[str, str],
+    scores: pd.Series,
+    failed: pd.DataFrame,
+    found: pd.DataFrame,
+    study: Study,
+    acceptable: float,
+) -> str:
     """How good the typical and the worst case are, and how many fail, Markdown.
 
     cases: of ``stats.telling``; scores: of ``stats.case_values``; failed: of ``stats.failures``
@@ -46,7 +61,9 @@ def in_words(cases, scores, failed, found, study, acceptable):
     )
 
 
-def failures_in_words(failed, found, study, acceptable):
+def failures_in_words(
+    failed: pd.DataFrame, found: pd.DataFrame, study: Study, acceptable: float
+) -> str:
     """How many outlines of each structure the headline network fails, absent structures said."""
     own = failed[failed["model"] == study.headline].set_index("class")
     drawn = {row[0]: row for row in found.itertuples(index=False)}
@@ -63,31 +80,35 @@ def failures_in_words(failed, found, study, acceptable):
     return f"Outlines with a Dice below {acceptable}: **{'; '.join(listed)}**."
 
 
-def predictions(study):
+def predictions(study: Study) -> dict[str, np.ndarray]:
     """What each network drew on every image in its first training: name → uint8 (N, H, W)."""
     seed = study.spec["seeds"][0]
     return {m["name"]: runs.predictions(study, m["name"], seed) for m in study.models}
 
 
-def panels(study, arrays, drawn):
+def panels(
+    study: Study, arrays: "Arrays", drawn: dict[str, np.ndarray]
+) -> dict[str, np.ndarray | None]:
     """The columns of a figure of cases: title → masks. drawn: name → masks."""
     named = {figures.model_label(name): masks for name, masks in drawn.items()}
     return {"image": None, "reference": arrays.masks} | named
 
 
-def rivals(study, arrays, drawn):
+def rivals(
+    study: Study, arrays: "Arrays", drawn: dict[str, np.ndarray]
+) -> dict[str, np.ndarray | None]:
     """The columns of the figure of all networks; NotComputable where there is one."""
     if len(drawn) < 2:
         raise NotComputable("One network was trained: there is no other to set beside it")
     return panels(study, arrays, drawn)
 
 
-def own_rows(rows, study):
+def own_rows(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
     """The headline network's rows of its first training."""
     return rows[(rows["model"] == study.headline) & (rows["seed"] == study.spec["seeds"][0])]
 
 
-def limits(areas):
+def limits(areas: pd.DataFrame) -> pd.DataFrame:
     """Bias and limits of agreement of each structure (``stats.bland_altman``), column class last;
     NotComputable where no structure has an area.
     """
@@ -100,7 +121,7 @@ def limits(areas):
     return pd.concat(parts, ignore_index=True)
 
 
-def areas_in_words(table):
+def areas_in_words(table: pd.DataFrame) -> str:
     """Too much or too little, a sentence a structure, Markdown list. table: of :func:`limits`."""
     lines = []
     for row in table.to_dict("records"):

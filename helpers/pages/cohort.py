@@ -25,10 +25,8 @@ WITHOUT_PATIENTS = (
 )
 
 
-def in_words(flow, images, note=""):
-    """Who was studied, Markdown. flow: of ``stats.flow``; images: of images.csv; note: of
-    study.yml, printed below.
-    """
+def in_words(flow: pd.DataFrame, images: pd.DataFrame, note: str = "") -> str:
+    """Who was studied, Markdown. flow: of ``stats.flow``; note: of study.yml."""
     counts = flow[flow["stage"] != "excluded"].set_index("stage")
     counts = counts[["patients", "images"]].astype("Int64")
     people, total = counts["patients"], counts.loc["included", "images"]
@@ -53,17 +51,17 @@ def in_words(flow, images, note=""):
     return text + (f"\n\n*{note.strip()}*" if note else "")
 
 
-def _patients(count):
+def _patients(count: int) -> str:
     return f"{count} patient{'s' if count != 1 else ''}"
 
 
-def shared(images):
+def shared(images: pd.DataFrame) -> int:
     """How many patients have images in more than one split."""
     pairs = images.dropna(subset="patient_id")[["patient_id", "split"]].drop_duplicates()
     return len(set(pairs.loc[pairs["patient_id"].duplicated(), "patient_id"]))
 
 
-def _shared_in_words(count):
+def _shared_in_words(count: int) -> str:
     if not count:
         return " No patient is in two of these groups."
     return (
@@ -73,10 +71,8 @@ def _shared_in_words(count):
     )
 
 
-def groups(patients, images):
-    """One row a patient and split (``stats.by_split``) under the names that Table 1 has;
-    NotComputable where patients.csv has nobody of these images.
-    """
+def groups(patients: pd.DataFrame | None, images: pd.DataFrame) -> pd.DataFrame:
+    """A row a patient and split (``stats.by_split``), under Table 1's names, or NotComputable."""
     if patients is None:
         raise NotComputable(WITHOUT_PATIENTS)
     people = stats.by_split(patients, images)
@@ -88,10 +84,8 @@ def groups(patients, images):
     return people.rename(columns=TRAITS).replace({"split": GROUPS})
 
 
-def summary(people):
-    """What Table 1 is made of (``stats.summarise``), from :func:`groups`; NotComputable where
-    nothing is known that it compares.
-    """
+def summary(people: pd.DataFrame) -> pd.DataFrame:
+    """What Table 1 is made of, from :func:`groups`; NotComputable where nothing is compared."""
     table = stats.summarise(people, "split", TRAITS.values(), ["sex"])
     if table.empty:
         raise NotComputable(
@@ -105,9 +99,9 @@ def summary(people):
     return table
 
 
-def table1(described, images):
-    """Table 1 (``stats.table1``), without P values where groups share patients and without a column
-    of missing values where none is missing.
+def table1(described: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Table 1, without P values where groups share patients, without an empty column of missing
+    ones.
     """
     table = stats.table1(described, "training")
     if shared(images):
@@ -115,13 +109,13 @@ def table1(described, images):
     return table if missing_values(described) else table.drop(columns="missing")
 
 
-def missing_values(described):
+def missing_values(described: pd.DataFrame) -> int:
     """How many values of Table 1 are missing, in all groups together."""
     rows = described.drop_duplicates(["variable", "group"])
     return int(rows["missing"].sum())
 
 
-def missing(described):
+def missing(described: pd.DataFrame) -> pd.DataFrame:
     """Table of missing values by group; NotComputable (the good news) where there are none."""
     if not missing_values(described):
         raise NotComputable("No value of Table 1 is missing")
@@ -129,7 +123,7 @@ def missing(described):
     return rows[["variable", "group", "n", "missing"]]
 
 
-def table1_note(described, images, split):
+def table1_note(described: pd.DataFrame, images: pd.DataFrame, split: dict) -> str:
     """What stands under Table 1. split: of study.yml; its policy says whether groups were drawn."""
     lost = "Missing values are left out of their row only." if missing_values(described) else ""
     if shared(images):
@@ -145,7 +139,7 @@ def table1_note(described, images, split):
     return f"{lost} {said}".strip()
 
 
-def largest(balance):
+def largest(balance: pd.DataFrame) -> str:
     """The largest standardised difference as a sentence. balance: of ``stats.table1_tests``."""
     known = balance.dropna(subset="smd")
     if known.empty:
@@ -162,17 +156,15 @@ def largest(balance):
     )
 
 
-def devices(images):
+def devices(images: pd.DataFrame) -> pd.DataFrame:
     """Images by ultrasound device: columns device, images."""
     named = images["device"] if "device" in images else pd.Series(None, images.index, object)
     counts = named.fillna("not recorded").value_counts()
     return counts.rename_axis("device").reset_index(name="images")
 
 
-def printed(study):
-    """The Table 1 that the study's paper prints, as ``stats.printed_table1`` gives it: (summary, P
-    values); NotComputable where it prints none.
-    """
+def printed(study: studies.Study) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The Table 1 that the paper prints (``stats.printed_table1``); NotComputable for none."""
     path = study.root / "published.yml"
     entries = studies.read_yaml(path)["entries"] if path.is_file() else []
     table, p_values = stats.printed_table1(entries)
@@ -183,10 +175,8 @@ def printed(study):
     return table, p_values
 
 
-def recomputed(paper):
-    """The paper's tests from its own means and counts beside the P values it prints. paper: of
-    :func:`printed`.
-    """
+def recomputed(paper: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
+    """The paper's tests from its own means and counts, beside the P values it prints."""
     table, p_values = paper
     again = stats.table1_tests(table).merge(p_values, on=["variable", "group"])
     again["difference"] = again["p"] - again["printed_p"]

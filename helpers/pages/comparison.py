@@ -5,6 +5,9 @@ Its sentences on a comparison are those of the front page, the model card and th
 all are made of the rows of ``stats.declared``.
 """
 
+from collections.abc import Collection, Iterable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -39,10 +42,8 @@ CLAIMS_NOTE = (
 )
 
 
-def several(rows, headline, settings):
-    """The rows, or NotComputable where only one network has results, or no image has a score of the
-    declared metric and class for all of them.
-    """
+def several(rows: pd.DataFrame, headline: str, settings: dict) -> pd.DataFrame:
+    """The rows; NotComputable for one network, or where no image has a score of all of them."""
     if rows["model"].nunique() < 2:
         raise NotComputable(
             f"Only {model_label(headline)} has results: there is nothing to compare it with"
@@ -51,7 +52,7 @@ def several(rows, headline, settings):
     return rows
 
 
-def enough(table, unit):
+def enough(table: Any, unit: str) -> Any:
     """What has a row a unit, or NotComputable for fewer than a test or a ranking needs."""
     if len(table) < stats.MIN_UNITS:
         raise NotComputable(
@@ -60,13 +61,13 @@ def enough(table, unit):
     return table
 
 
-def signed(value, digits=3):
+def signed(value: float, digits: int = 3) -> str:
     """A difference with its sign, '+0.027', '−0.004'."""
     text = number(value, digits)
     return text if text.startswith(("−", "–")) else f"+{text}"
 
 
-def p_value(row, many):
+def p_value(row: dict | pd.Series, many: int) -> str:
     """'P = 0.005, adjusted for 4 comparisons', or '' where nothing was tested."""
     if pd.isna(row["p_adjusted"]):
         return ""
@@ -75,10 +76,8 @@ def p_value(row, many):
     return f"P {p if p.startswith('<') else f'= {p}'}{adjusted}"
 
 
-def size(row, many):
-    """'difference +0.027 (95 % interval +0.011 to +0.043; P = 0.005, …)' of a row of
-    ``stats.declared``; what is not there is left out.
-    """
+def size(row: dict, many: int) -> str:
+    """'difference +0.027 (95 % interval +0.011 to +0.043; P = 0.005, …)' of ``stats.declared``."""
     parts = []
     if pd.notna(row["low"]):
         parts.append(f"95 % interval {signed(row['low'])} to {signed(row['high'])}")
@@ -87,15 +86,13 @@ def size(row, many):
     return f"difference {signed(row['difference'])}" + (f" ({'; '.join(parts)})" if parts else "")
 
 
-def aside(row):
-    """A sentence where verdict and interval point different ways, or where the rule for absent
-    structures matters, else ''.
-    """
+def aside(row: dict) -> str:
+    """A sentence where verdict and interval differ, or the rule for absent structures matters."""
     parts = filter(None, [row["differ"], otherwise(row)])
     return "".join(f". {text}" for text in parts)
 
 
-def otherwise(row):
+def otherwise(row: dict) -> str:
     """What the test gives where images without a score are counted, a sentence, else ''."""
     said = {}
     for rule, how in RULES.items():
@@ -112,10 +109,8 @@ def otherwise(row):
     return text
 
 
-def left_out(unscored, metric, class_):
-    """How many images a comparison leaves out, and for whom; '' for none. unscored: of
-    ``stats.unscored``.
-    """
+def left_out(unscored: pd.DataFrame, metric: str, class_: str) -> str:
+    """How many images a comparison leaves out, and for whom; of ``stats.unscored``."""
     lost, first = unscored[unscored["undefined"] > 0], unscored.iloc[0]
     if lost.empty:
         return ""
@@ -131,16 +126,14 @@ def left_out(unscored, metric, class_):
     return f"{what}, because {why} (images by network: {each})."
 
 
-def listed(names):
+def listed(names: Iterable[str]) -> str:
     """'a, b and c'."""
     names = list(names)
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def finding(tests):
-    """The verdicts in one phrase: 'better than BPSegSys-R and VisTR; not shown to differ from
-    U-Net'. tests: rows of ``stats.declared``.
-    """
+def finding(tests: pd.DataFrame) -> str:
+    """The verdicts in a phrase: 'better than BPSegSys-R and VisTR; not shown to differ from …'."""
     parts = [
         f"{said} {listed(map(model_label, tests.loc[tests['verdict'] == verdict, 'model']))}"
         for verdict, said in SAID.items()
@@ -149,12 +142,12 @@ def finding(tests):
     return "; ".join(parts)
 
 
-def asked(trial):
+def asked(trial: Collection[str]) -> str:
     """Who asked for a test. trial: ``Page.trial``, what was changed by hand."""
     return "the test asked for in this trial" if trial else "the test that study.yml declares"
 
 
-def answer(tests, settings, trial=()):
+def answer(tests: pd.DataFrame, settings: dict, trial: Collection[str] = ()) -> str:
     """Page 5 in words: the declared test, then a line a network. tests: of ``stats.declared``."""
     first, many = tests.iloc[0], len(tests)
     how = (
@@ -174,7 +167,24 @@ def answer(tests, settings, trial=()):
     return text + "\n".join(lines)
 
 
-def counted_by(tests, unit):
+def luck(rows: pd.DataFrame) -> str:
+    """From how many random starts each network was trained, and what that leaves open, Markdown.
+    rows: those compared.
+    """
+    starts = rows.groupby("model")["seed"].nunique()
+    if starts.min() > 1:
+        each = " or ".join(map(str, sorted(set(starts))))
+        return (
+            f"Each network was trained from {each} random starts (seeds), whose results are"
+            " averaged; how much of the variance of a difference is theirs stands on page 13."
+        )
+    return (
+        "**One seed was run**: a network was trained from one random start. Another start gives"
+        " another network, and that luck is in no interval here; three seeds or more would show it."
+    )
+
+
+def counted_by(tests: pd.DataFrame, unit: str) -> str:
     """A warning where the declared test counts images although patients are known; else ''."""
     if tests["unit"].iloc[0] == unit:
         return ""
@@ -184,12 +194,12 @@ def counted_by(tests, unit):
     )
 
 
-def table(tests):
+def table(tests: pd.DataFrame) -> pd.DataFrame:
     """The declared test as it is shown: a row a network, unadjusted and adjusted P."""
     return tests[["model", "verdict", *SHOWN[2:], "why", "differ"]]
 
 
-def table_note(tests, settings):
+def table_note(tests: pd.DataFrame, settings: dict) -> str:
     """What stands under the declared test."""
     first = tests.iloc[0]
     return (
@@ -201,15 +211,13 @@ def table_note(tests, settings):
     )
 
 
-def margin_note(margin, metric):
+def margin_note(margin: float, metric: str) -> str:
     """What stands under a table of equivalence."""
     return f"Margin {margin:.3g} {metric}. Interval: 90 %, as two one-sided tests at 5 % need."
 
 
-def equivalent(found, margin, metric):
-    """Which networks are surely no further apart than the margin, as a sentence. found: as
-    ``stats.equivalence``.
-    """
+def equivalent(found: pd.DataFrame, margin: float, metric: str) -> str:
+    """Which networks are surely no further apart than the margin, of ``stats.equivalence``."""
     names = [model_label(m) for m in found.loc[found["p_equivalent"] < 0.05, "model"]]
     text = f"The difference that is too small to matter (the margin) is {margin:.3g} {metric}."
     if not names:
@@ -218,7 +226,7 @@ def equivalent(found, margin, metric):
     return f"{text} Surely smaller is the difference from {listed(names)}{each}."
 
 
-def others(every):
+def others(every: pd.DataFrame) -> pd.DataFrame:
     """The other tests, those that are the same number by algebra in one row a network.
 
     every: rows of ``stats.compare``. Columns: test, unit, model, difference, low, high, p,
@@ -237,17 +245,15 @@ def others(every):
     return pd.concat(parts, ignore_index=True)[["test", "unit", *SHOWN[1:]]]
 
 
-def _same(a, b):
-    """Whether two tests give the same P and interval against every network. P alone is not enough:
-    two tests of few patients can have the same smallest P by chance.
-    """
+def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:
+    """Whether tests give the same P and interval: of few patients P may be the same by chance."""
     columns = ["difference", "low", "high", "p"]
     a, b = (part.set_index("model")[columns].astype(float).sort_index() for part in (a, b))
     known = a["low"].notna().any() and a.shape == b.shape
     return known and np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
-def others_note(tests):
+def others_note(tests: pd.DataFrame) -> str:
     """What stands under the table of the other tests."""
     first = tests.iloc[0]
     return (
@@ -257,7 +263,7 @@ def others_note(tests):
     )
 
 
-def agreement(tests, others):
+def agreement(tests: pd.DataFrame, others: pd.DataFrame) -> str:
     """Whether another test would have given another answer, as a sentence.
 
     tests: the declared one; others: as :func:`others`.
@@ -278,12 +284,12 @@ def agreement(tests, others):
     return f"Another test would have given another answer against: {'; '.join(named)}."
 
 
-def _sign(rows):
+def _sign(rows: pd.DataFrame) -> pd.Series:
     """1 better, −1 worse, 0 not told apart, by the adjusted P."""
     return np.sign(rows["difference"]).where(rows["p_adjusted"] < 0.05, 0)
 
 
-def drawn(every):
+def drawn(every: pd.DataFrame) -> pd.DataFrame:
     """The rows with an interval, a line a test."""
     rows = every.dropna(subset=["low"])
     if rows.empty:
@@ -291,7 +297,7 @@ def drawn(every):
     return rows.assign(line=rows["test"] + ", " + rows["unit"] + "s")
 
 
-def forest_label(tests, margin):
+def forest_label(tests: pd.DataFrame, margin: float | None) -> str:
     """What stands under the figure of all tests. margin: None for an unknown one."""
     first = tests.iloc[0]
     name = model_label(first["headline"])
@@ -305,12 +311,12 @@ def forest_label(tests, margin):
     return f"{text}\nshaded: differences up to {margin:.3g}, too small to matter"
 
 
-def known(margin):
+def known(margin: float | NotComputable | None) -> float | None:
     """The margin, or None where there is none to draw."""
     return None if isinstance(margin, NotComputable) else margin
 
 
-def by_patient(rows):
+def by_patient(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows, or NotComputable where a claim cannot be held against patients."""
     if not stats.has_patients(rows):
         raise NotComputable(
@@ -319,7 +325,7 @@ def by_patient(rows):
     return rows
 
 
-def counted(claims):
+def counted(claims: pd.DataFrame) -> str:
     """All claims counted by verdict, as a sentence. claims: as ``stats.claims``."""
     parts = []
     for verdict, said in CLAIMS.items():

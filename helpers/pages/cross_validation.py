@@ -1,10 +1,14 @@
 """Page 8: other divisions of the same images, and images from elsewhere."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pandas as pd
 
 from helpers import stats
 from helpers.errors import NotComputable
 from helpers.figures import model_label
+from helpers.studies import Study
 
 FOUND = 0.5  # an image counts as found when its IoU is above this (Huang 2019)
 OWN = "the study's test set"
@@ -23,7 +27,7 @@ NO_EXTERNAL = (
 LUCKY = {"within": "No", "above": "It may be", "below": "No, rather an unlucky one"}
 
 
-def held_out(every):
+def held_out(every: pd.DataFrame) -> pd.DataFrame:
     """The images held out in each fold, folds in words; NotComputable where there are none.
 
     every: rows of per_image.csv.
@@ -34,7 +38,7 @@ def held_out(every):
     return rows.assign(fold=rows["fold"].str.replace("cv", "fold "))
 
 
-def own_split(every, folds):
+def own_split(every: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
     """Test rows of the study's own split, of the networks that were cross-validated."""
     rows = stats.select(every)
     rows = rows[rows["model"].isin(folds["model"])]
@@ -46,7 +50,9 @@ def own_split(every, folds):
     return rows
 
 
-def by_network(frame, function, *given, **options):
+def by_network(
+    frame: pd.DataFrame, function: Callable, *given: Any, **options: Any
+) -> pd.DataFrame:
     """``function`` of each network's rows, joined, with the network's name."""
     parts = [
         function(part, *given, **options).assign(model=model)
@@ -55,12 +61,12 @@ def by_network(frame, function, *given, **options):
     return pd.concat(parts, ignore_index=True)
 
 
-def both(per_fold, own):
+def both(per_fold: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     """The table of the study's own test set and the folds below it."""
     return pd.concat([own.assign(fold=OWN), per_fold])
 
 
-def scores(folds, metric, class_):
+def scores(folds: pd.DataFrame, metric: str, class_: str) -> pd.DataFrame:
     """One value an image: the columns of ``stats.values`` and fold."""
     parts = [
         stats.values(part, metric, class_).assign(fold=fold)
@@ -69,19 +75,19 @@ def scores(folds, metric, class_):
     return pd.concat(parts, ignore_index=True)
 
 
-def once(folds):
+def once(folds: pd.DataFrame) -> bool:
     """Whether every patient is held out in one fold only (False where patients are unknown)."""
     pairs = folds[["patient_id", "fold"]].drop_duplicates()
     return stats.has_patients(folds) and not pairs["patient_id"].duplicated().any()
 
 
-def caveat(study, every, folds):
+def caveat(study: Study, every: pd.DataFrame, folds: pd.DataFrame | NotComputable) -> str:
     """What the unit of these results means, also where no folds were made (NotComputable)."""
     kept_together = not isinstance(folds, NotComputable) and once(folds)
     return stats.caveat(stats.default_unit(every), None if kept_together else study.split)
 
 
-def answer(study, folds, per_fold, own):
+def answer(study: Study, folds: pd.DataFrame, per_fold: pd.DataFrame, own: pd.DataFrame) -> str:
     """Was the study's own split a lucky one? Markdown, a paragraph a network.
 
     per_fold, own: pooled IoU of the target in each fold and in the study's own test set, as
@@ -94,7 +100,7 @@ def answer(study, folds, per_fold, own):
     return "\n\n".join(parts)
 
 
-def place(here, folds):
+def place(here: float, folds: pd.Series) -> str:
     """Where a number lies among those of the folds: 'within', 'above', 'below'; '' for unknown."""
     folds = folds.dropna()
     if pd.isna(here) or folds.empty:
@@ -102,7 +108,7 @@ def place(here, folds):
     return "above" if here > folds.max() else "below" if here < folds.min() else "within"
 
 
-def _stand_in(study, networks):
+def _stand_in(study: Study, networks: list[str]) -> str:
     name = model_label(study.headline)
     return (
         f"**The headline network {name} was not cross-validated.** A faster one took its place:"
@@ -111,7 +117,7 @@ def _stand_in(study, networks):
     )
 
 
-def _lucky(study, model, per_fold, own, leak):
+def _lucky(study: Study, model: str, per_fold: pd.DataFrame, own: pd.DataFrame, leak: bool) -> str:
     title = {c.name: c.title for c in study.classes}[study.target]
     # where no image shows it, an IoU of 0 says that it was drawn, not how well
     iou, here = (
@@ -148,13 +154,13 @@ def _lucky(study, model, per_fold, own, leak):
     return text
 
 
-def external(every):
+def external(every: pd.DataFrame) -> pd.DataFrame:
     """Rows of the study's test set and of images from elsewhere; NotComputable where none are."""
     if not (every["split"] == "external").any():
         raise NotComputable(NO_EXTERNAL)
     return every[(every["fold"] == "main") & every["split"].isin(["test", "external"])]
 
 
-def external_target(rows, target, threshold=FOUND):
+def external_target(rows: pd.DataFrame, target: str, threshold: float = FOUND) -> pd.DataFrame:
     """The target on the images from elsewhere alone, as ``stats.huang``. rows: of ``external``."""
     return stats.huang(rows[rows["split"] == "external"], target, threshold=threshold)

@@ -2,8 +2,16 @@
 fingerprint, the gates and the agreement between people.
 """
 
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
 from helpers import figures, metrics
 from helpers.errors import NotComputable
+from helpers.studies import Study
+
+if TYPE_CHECKING:  # gates look for alike images: results alone need no hashes
+    from helpers.leakage import Gate
 
 SPLITS = ("train", "val", "test", "external")
 NEAR = "near-duplicate images"
@@ -27,10 +35,8 @@ AGREEMENT = (
 )
 
 
-def in_words(summary, gates):
-    """What there is and which checks failed, Markdown. summary: of ``fingerprint.summary``; gates:
-    of ``leakage.run``.
-    """
+def in_words(summary: dict, gates: "list[Gate]") -> str:
+    """What there is and which checks failed, of ``fingerprint.summary`` and ``leakage.run``."""
     people = summary["patients"]
     who = f"{people} patients" if people else "an unknown number of patients"
     sizes = summary["different_sizes"]
@@ -51,7 +57,7 @@ def in_words(summary, gates):
     return text
 
 
-def class_table(per_class):
+def class_table(per_class: pd.DataFrame) -> pd.DataFrame:
     """Size and place of each structure by split, from ``fingerprint.classes``."""
     shown = per_class[per_class["area"] > 0]
     if shown.empty:
@@ -66,7 +72,7 @@ def class_table(per_class):
     return table.reset_index()
 
 
-def nowhere(per_class):
+def nowhere(per_class: pd.DataFrame) -> str:
     """A sentence on structures that no image of a split shows ('' where every split shows all)."""
     most = per_class.groupby(["class", "split"], sort=False)["area"].max()
     absent = [f"{c.replace('_', ' ')} in {s}" for (c, s), area in most.items() if area == 0]
@@ -78,7 +84,7 @@ def nowhere(per_class):
     )
 
 
-def split_table(per_image):
+def split_table(per_image: pd.DataFrame) -> pd.DataFrame:
     """Patients, images, sizes and grey levels of each split, from ``fingerprint.images``."""
     rows = per_image.groupby("split", sort=False).agg(
         patients=("patient_id", "nunique"),
@@ -94,12 +100,12 @@ def split_table(per_image):
     return rows
 
 
-def near(gates):
+def near(gates: "list[Gate]") -> pd.DataFrame:
     """Every near-duplicate pair that the gate found (its evidence)."""
     return next(g for g in gates if g.name == NEAR).evidence
 
 
-def across(pairs):
+def across(pairs: pd.DataFrame) -> pd.DataFrame:
     """The pairs that a split separates, closest first; NotComputable where there are none."""
     found = pairs[pairs["counts"]]
     if found.empty:
@@ -107,12 +113,12 @@ def across(pairs):
     return found
 
 
-def closest(found, count=25):
+def closest(found: pd.DataFrame, count: int = 25) -> pd.DataFrame:
     """The first pairs of :func:`across`, for a table."""
     return found.head(count)
 
 
-def near_in_words(pairs, index):
+def near_in_words(pairs: pd.DataFrame, index: pd.DataFrame) -> str:
     """How many near-duplicates, and how many test images have one. index: of the arrays."""
     found, within = pairs[pairs["counts"]], int((pairs["split"] == pairs["other_split"]).sum())
     close = set(found.loc[found["split"] == "test", "image_id"])
@@ -127,14 +133,14 @@ def near_in_words(pairs, index):
     return text
 
 
-def agreement_columns(agreement):
+def agreement_columns(agreement: pd.DataFrame) -> list[str]:
     """Columns of the table of agreement that are shown: distances in mm where they are known."""
     distance = "hd95_mm" if agreement["hd95_mm"].notna().any() else "hd95_px"
     values = [f"{v}{end}" for v in ("Dice", distance, "kappa") for end in ("", "_low", "_high")]
     return ["comparison", "class", *values]
 
 
-def agreement_in_words(agreement, study):
+def agreement_in_words(agreement: pd.DataFrame, study: Study) -> str:
     """The Dice of any two people, a clause a structure, Markdown."""
     between = agreement[agreement["kind"] == "between raters"].set_index("class")
     known = [c for c in study.foreground if between["Dice"].notna().get(c.name, False)]

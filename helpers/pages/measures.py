@@ -23,8 +23,7 @@ def one_unit(compared: pd.DataFrame) -> tuple[pd.DataFrame, str, int]:
 
 
 def agreement(compared: pd.DataFrame, of: tuple[str, ...] = measures.AGREED) -> pd.DataFrame:
-    """Bias and limits of agreement (``stats.bland_altman``), a row a class and measure. of: some of
-    ``measures.AGREED``.
+    """Bias and limits of agreement, a row a class and measure. of: some of ``measures.AGREED``.
 
     Columns: class, measure, those of ``bland_altman`` (limits NaN where nothing varies) and
     centre_distance (median). NotComputable where no structure has enough patients.

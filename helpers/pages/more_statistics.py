@@ -2,6 +2,10 @@
 analyses, false alarms, subgroups.
 """
 
+import contextlib
+from collections.abc import Callable, Collection
+from typing import Any
+
 import pandas as pd
 
 from helpers import figures, stats, studies
@@ -9,14 +13,46 @@ from helpers.errors import NotComputable
 from helpers.figures import model_label
 from helpers.figures.tables import words
 from helpers.pages import comparison
+from helpers.stats.design.false_alarms import Design
 
 SIMULATIONS = 2000  # studies simulated for each design
 METRICS = ("Dice", "IoU", "recall", "precision", "accuracy")
 #: ICC of the differences → design, for the chance of a false winner among five
 WINNERS = {icc: stats.Design(icc=icc) for icc in (0.0, 0.2, 0.5)}
-SUBGROUPS = ["variable", "group", "n", "mean", "low", "high", "p_interaction", "p_adjusted", "note"]
+SUBGROUPS = [
+    *("variable", "model", "class", "group", "n", "mean", "low", "high"),
+    *("p_interaction", "p_adjusted", "note"),
+]
 PAIR_COLUMNS = ["a", "b", "difference", "low", "high", "P, paired t", "P, Nemenyi", "P, Conover"]
 TABLE3 = ["metric", "model", "pooled", "pooled_low", "pooled_high", "difference", "t", "df", "p"]
+ICC_COLUMNS = ["what", "model", "icc", "low", "high", "design_effect", "n_effective", "t_inflation"]
+NORMALITY = (
+    "Differences should be roughly bell-shaped for a t-test (W near 1). Shown, not used to choose a"
+    " test."
+)
+LUCK = (
+    "Two things were drawn: patients and random starts of the training. Interval: both resampled."
+)
+OMNIBUS = "By {unit}. Effect: partial η², Kendall's W (0 none, 1 largest)."
+BY_STRUCTURE = (
+    "Dice, mean over {unit}s (macro), 95 % interval. all: with background; foreground: without."
+    " Further metrics, and pooled values (micro): the file intervals.csv."
+)
+PAPER = stats.LABEL.capitalize()
+AS_PRINTED = (
+    f"{PAPER}, but for the interval of the pooled value, which resamples {{unit}}s. Means over all"
+    " classes, background included."
+)
+ANOVA = f"{PAPER}. One-way analysis of variance between networks."
+TUKEY = f"{PAPER}. P of Tukey's test; differences and intervals: the file table3_tukey.csv."
+ICC = (
+    "One-way ANOVA estimator, which can fall below 0. n effective: independent images worth the"
+    " same."
+)
+FAILURES = (
+    "Below: images with a {what} under 0.5. Wilson 95 % interval of their share, images as units."
+)
+POLICIES = "Mean {what} under each rule for an image in which it is absent from both outlines."
 EFFECTS = (
     "dz: difference in units of its spread. Hedges g: the same, corrected for few patients."
     " rank-biserial: 1 if better on all, −1 if worse on all. share better: of those tested. next"
@@ -33,7 +69,7 @@ WINNERS_NOTE = (
 )
 
 
-def p_by_test(tests, trial=()):
+def p_by_test(tests: pd.DataFrame, trial: Collection[str] = ()) -> pd.DataFrame:
     """Adjusted P of every test, a column a network; tests: rows of ``stats.compare``; trial: what
     was changed by hand, then the first test is not the declared one.
     """
@@ -54,7 +90,7 @@ def p_by_test(tests, trial=()):
     return _crossed(tested, "test", "network", "P")
 
 
-def p_note(tests, headline):
+def p_note(tests: pd.DataFrame, headline: str) -> str:
     """What stands under :func:`p_by_test`."""
     left_out = tests["dropped_images"].max()
     return (
@@ -63,10 +99,8 @@ def p_note(tests, headline):
     )
 
 
-def spread(differences, unit):
-    """A sentence where the differences from one network vary much more than from another; '' where
-    they do not. differences: units × networks, as ``stats.differences``.
-    """
+def spread(differences: pd.DataFrame, unit: str) -> str:
+    """A sentence where differences from one network vary much more than from another, else ''."""
     sd = differences.std()
     if len(sd) < 2 or not sd.max() > 2 * sd.min():
         return ""
@@ -79,7 +113,7 @@ def spread(differences, unit):
     )
 
 
-def several_seeds(rows):
+def several_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows, or NotComputable where each network was trained once."""
     if rows["seed"].nunique() < 2:
         raise NotComputable(
@@ -89,14 +123,14 @@ def several_seeds(rows):
     return rows
 
 
-def three_networks(table):
+def three_networks(table: pd.DataFrame) -> pd.DataFrame:
     """Units × networks, or NotComputable for two: there the declared comparison says it all."""
     if table.shape[1] < 3:
         raise NotComputable("With two networks the declared comparison is the whole answer")
     return table
 
 
-def omnibus(anova, ranks):
+def omnibus(anova: dict, ranks: pd.DataFrame) -> pd.DataFrame:
     """Do the networks differ at all: a row a test, of ``stats.rm_table``, ``stats.friedman``."""
     ranks = ranks.iloc[0]
     df = f"{anova['df1'] * anova['epsilon']:.1f} and {anova['df2'] * anova['epsilon']:.1f}"
@@ -109,20 +143,20 @@ def omnibus(anova, ranks):
     return pd.DataFrame(both, columns=names)
 
 
-def all_pairs(by_t, nemenyi, conover):
+def all_pairs(by_t: pd.DataFrame, nemenyi: pd.DataFrame, conover: pd.DataFrame) -> pd.DataFrame:
     """Every network against every other, by three tests (``stats.pairs``) side by side."""
     return by_t.rename(columns={"p_adjusted": "P, paired t"}).assign(
         **{"P, Nemenyi": nemenyi["p_adjusted"], "P, Conover": conover["p_adjusted"]}
     )
 
 
-def rankable(rows, unit):
+def rankable(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
     """The rows, or NotComputable for fewer patients (or images) than a ranking needs."""
     comparison.enough(rows[f"{unit}_id"].unique(), unit)
     return rows
 
 
-def first_again(ranks, headline):
+def first_again(ranks: pd.DataFrame, headline: str) -> str:
     """How often the headline network is first if others had been tested, as a sentence."""
     first = ranks[ranks["model"] == headline]
     low, high = 100 * first["p_first"].min(), 100 * first["p_first"].max()
@@ -132,7 +166,7 @@ def first_again(ranks, headline):
     )
 
 
-def dice_by_structure(scores, unit):
+def dice_by_structure(scores: pd.DataFrame, unit: str) -> pd.DataFrame:
     """Dice with its interval, a row a network, a column a structure; of ``stats.intervals``."""
     shown = scores[
         (scores["metric"] == "Dice")
@@ -144,7 +178,7 @@ def dice_by_structure(scores, unit):
     return _crossed(shown, "network", "class", "cell")
 
 
-def table3(printed, scores):
+def table3(printed: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """``stats.table3``, its pooled values and their intervals from ``stats.intervals``."""
     names = {metric: name for name, metric in stats.OVERALL.items()}
     pooled = scores[(scores["estimand"] == "pooled") & (scores["class"] == "all")]
@@ -156,7 +190,7 @@ def table3(printed, scores):
     return printed.drop(columns="pooled").merge(pooled, on=["model", "metric"], how="left")
 
 
-def tukey_p(tukey):
+def tukey_p(tukey: pd.DataFrame) -> pd.DataFrame:
     """P of Tukey's test, a row a pair of networks, a column an overall metric."""
     pair = tukey["a"].map(model_label) + " − " + tukey["b"].map(model_label)
     return _crossed(
@@ -164,7 +198,7 @@ def tukey_p(tukey):
     )
 
 
-def icc_of_differences(icc):
+def icc_of_differences(icc: pd.DataFrame) -> float:
     """The mean ICC of the differences, cut to what a simulation can draw; icc: ``stats.icc``."""
     found = icc.loc[icc["what"] == "difference", "icc"].dropna()
     if found.empty:
@@ -174,7 +208,7 @@ def icc_of_differences(icc):
     return found.clip(0, 0.95).mean()
 
 
-def designs(rows, icc):
+def designs(rows: pd.DataFrame, icc: float) -> dict[str, Design]:
     """The studies to simulate, name → Design; "this study" where patients and the ICC are known.
 
     icc: a number, or NotComputable.
@@ -192,13 +226,13 @@ def designs(rows, icc):
     return made
 
 
-def simulated(function, designs, *given):
+def simulated(function: Callable, designs: dict, *given: Any) -> pd.DataFrame:
     """``function(design, *given)`` of every design, joined, with the design's name."""
     parts = [function(design, *given).assign(design=name) for name, design in designs.items()]
     return pd.concat(parts, ignore_index=True)
 
 
-def false_alarms(alarms, icc):
+def false_alarms(alarms: pd.DataFrame, icc: float) -> str:
     """How often the paper's test calls equal networks different, as a sentence."""
     paper = alarms[alarms["analysis"] == alarms["analysis"].iloc[0]].set_index("design")["rate"]
     text = (
@@ -213,7 +247,7 @@ def false_alarms(alarms, icc):
     return text
 
 
-def alarms_note(simulations):
+def alarms_note(simulations: int) -> str:
     """What stands under the table of false alarms."""
     return (
         f"False alarms, %, in {simulations} simulated studies of 22 patients, 29 images each."
@@ -222,13 +256,13 @@ def alarms_note(simulations):
     )
 
 
-def percent(frame, index, columns):
+def percent(frame: pd.DataFrame, index: str | list[str], columns: str) -> pd.DataFrame:
     """Rates as per cent, crossed."""
     table = frame.assign(rate=100 * frame["rate"])
     return table.pivot_table(index=index, columns=columns, values="rate", sort=False).reset_index()
 
 
-def where_empty(policies):
+def where_empty(policies: pd.DataFrame) -> pd.DataFrame:
     """The means under each rule for empty outlines, or NotComputable where no rule is needed."""
     if not policies["absent_both"].any():
         raise NotComputable(
@@ -238,7 +272,7 @@ def where_empty(policies):
     return policies
 
 
-def groups(study, rows):
+def groups(study: studies.Study, rows: pd.DataFrame) -> pd.DataFrame:
     """Subgroups of the patients that were tested (``stats.memberships``)."""
     patients = studies.patients(study)
     if patients is None or not stats.has_patients(rows):
@@ -249,29 +283,46 @@ def groups(study, rows):
     return found
 
 
-def _crossed(frame, index, columns, values):
+def subgroups(
+    rows: pd.DataFrame, groups: pd.DataFrame, headline: str, metric: str, class_: str
+) -> pd.DataFrame:
+    """``stats.subgroups`` of the headline network, then of every other network, on the declared
+    structure, and of the headline network on every other structure that has a score.
+    """
+    found = [stats.subgroups(rows, groups, headline, metric, class_)]
+    others = sorted(set(rows["model"]) - {headline})
+    structures = dict.fromkeys(rows.loc[~rows["class"].isin(["background", class_]), "class"])
+    for model, name in [*((m, class_) for m in others), *((headline, c) for c in structures)]:
+        with contextlib.suppress(NotComputable):
+            found.append(stats.subgroups(rows, groups, model, metric, name))
+    return pd.concat(found, ignore_index=True)
+
+
+def _crossed(
+    frame: pd.DataFrame, index: str | list[str], columns: str, values: str
+) -> pd.DataFrame:
     table = frame.pivot_table(
         index=index, columns=columns, values=values, aggfunc="first", sort=False
     )
     return table.reset_index()
 
 
-def what(metric, class_):
+def what(metric: str, class_: str) -> str:
     """'Dice of QLM', in words."""
     return f"{metric} of {words(class_)}"
 
 
-def two_of(*names):
+def two_of(*names: str) -> list[str]:
     """The names, each once."""
     return list(dict.fromkeys(names))
 
 
-def with_curve(alarms, curve):
+def with_curve(alarms: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
     """The false alarms of every design and the curve against the ICC, one table."""
     return pd.concat([alarms, curve.assign(design="curve")])
 
 
-def patients(rows):
+def patients(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows, or NotComputable where patients are unknown."""
     if not stats.has_patients(rows):
         raise NotComputable(

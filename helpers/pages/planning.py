@@ -1,6 +1,8 @@
 """Page 10: how many patients, and how many images of each, the next study needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -48,25 +50,30 @@ class Spread:
     icc_high: float = float("nan")
 
     @property
-    def icc(self):
+    def icc(self) -> float:
         """The share of the variance that lies between patients."""
         return self.between / (self.between + self.residual)
 
-    def cautious(self):
+    def cautious(self) -> "Spread":
         """The same variance with as much of it between patients as the ICC's upper limit allows."""
         total = self.between + self.residual
         between = max(self.icc_high, self.icc) * total
         return replace(self, between=between, residual=total - between)
 
 
-def variation(rows, headline, metric, class_):
+def variation(rows: pd.DataFrame, headline: str, metric: str, class_: str) -> pd.DataFrame:
     """The variation of each difference, as ``stats.variation``; NotComputable for one network."""
     if rows["model"].nunique() < 2:
         raise NotComputable(f"Only {model_label(headline)} has results, so no difference varies")
     return stats.variation(stats.values(rows, metric, class_), headline)
 
 
-def chosen(fitted, comparator="", sd_between=0.0, sd_within=0.0):
+def chosen(
+    fitted: pd.DataFrame | NotComputable,
+    comparator: str = "",
+    sd_between: float = 0.0,
+    sd_within: float = 0.0,
+) -> Spread | NotComputable:
     """The Spread to plan with: the one that is given, else that of the comparator, else that of the
     closest rival, whose scores differ least; NotComputable in its place where none is known.
 
@@ -93,22 +100,20 @@ def chosen(fitted, comparator="", sd_between=0.0, sd_within=0.0):
     return Spread(*known, bool(row["told_apart"]), row["icc_high"])
 
 
-def _closest(known):
+def _closest(known: pd.DataFrame) -> pd.DataFrame:
     return known.sort_values("difference", key=abs).head(1)
 
 
-def images_each(images, unit, spread):
-    """The numbers of images a patient that are tried; one where patients are unknown, or where
-    nobody knows what more of them would add.
-    """
+def images_each(images: Sequence[int], unit: str, spread: Spread | NotComputable) -> list[int]:
+    """Images a patient that are tried; one where nobody knows what more of them would add."""
     apart = isinstance(spread, NotComputable) or spread.told_apart
     return list(images) if unit == "patient" and apart else [1]
 
 
-def needed(spread, differences, images, **options):
-    """``stats.patients_needed`` for a Spread: with its ICC (column plan MEASURED) and, where the
-    ICC has an upper limit, with that (CAUTIOUS).
-    """
+def needed(
+    spread: Spread, differences: Sequence[float], images: Sequence[int], **options: Any
+) -> pd.DataFrame:
+    """``stats.patients_needed`` with the ICC as MEASURED and, where it is known, CAUTIOUS."""
     plans = {MEASURED: spread}
     if spread.told_apart and spread.icc_high > spread.icc:
         plans[CAUTIOUS] = spread.cautious()
@@ -119,10 +124,10 @@ def needed(spread, differences, images, **options):
     return pd.concat(parts, ignore_index=True)
 
 
-def answer(needed, spread, headline, of, unit, power=POWER):
-    """The answer as a Markdown list. needed: as :func:`needed` for the differences; of: the metric
-    in words.
-    """
+def answer(
+    needed: pd.DataFrame, spread: Spread, headline: str, of: str, unit: str, power: float = POWER
+) -> str:
+    """The answer, Markdown list. needed: as :func:`needed`; of: the metric in words."""
     text = (
         f"To find a true difference in {of} with a chance of {100 * power:.0f} % (two-sided test at"
         " 5 %), the next test set needs\n\n"
@@ -146,7 +151,7 @@ def answer(needed, spread, headline, of, unit, power=POWER):
     return text
 
 
-def _lines(needed, unit):
+def _lines(needed: pd.DataFrame, unit: str) -> str:
     lines = ""
     for difference, part in needed.groupby("difference", sort=False):
         each = [
@@ -156,21 +161,19 @@ def _lines(needed, unit):
     return lines
 
 
-def _many(number):
+def _many(number: float) -> str:
     """Patients in words; NaN where even the most that are tried are too few."""
     return "more than 100,000" if pd.isna(number) else f"{number:.0f}"
 
 
-def _with(images, unit):
+def _with(images: int, unit: str) -> str:
     if unit != "patient":
         return ""
     return f" with {images} image{'s' if images > 1 else ''} each"
 
 
-def needs(needed, unit):
-    """:func:`needed` as a table: a row a goal, difference and plan, a column a number of images
-    each.
-    """
+def needs(needed: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """:func:`needed` as a table: a row a goal, difference and plan, a column a number of images."""
     each = needed["images"].map(
         lambda n: f"patients with {n} image(s) each" if unit == "patient" else "images"
     )
@@ -184,31 +187,32 @@ def needs(needed, unit):
     return wide.reset_index()
 
 
-def worth(spread, unit, patients=22):
+def worth(spread: Spread | NotComputable, unit: str, patients: int = 22) -> pd.DataFrame:
     """What so many images of so many patients are worth in independent images, by ICC: a frame.
 
     spread: a Spread, or NotComputable where none was measured.
     """
     grid = pd.DataFrame({"images_per_patient": [1, 2, 5, 10, 29, 100, 1000]})
     grid["images"] = patients * grid["images_per_patient"]
-    known = unit == "patient" and not isinstance(spread, NotComputable) and spread.told_apart
-    measured = {f"measured ICC {spread.icc:.2f}": spread.icc} if known else {}
+    measured = {}
+    if unit == "patient" and not isinstance(spread, NotComputable) and spread.told_apart:
+        measured = {f"measured ICC {spread.icc:.2f}": spread.icc}
     for name, icc in (measured | {"ICC 0.05": 0.05, "ICC 0.2": 0.2, "ICC 0.5": 0.5}).items():
         grid[name] = grid["images"] / (1 + (grid["images_per_patient"] - 1) * icc)
     return grid
 
 
-def joined(needed, not_worse):
-    """What is needed to find a difference, and below it to show that there is none; where no margin
-    is known (NotComputable) the first alone.
-    """
+def joined(
+    needed: pd.DataFrame | NotComputable, not_worse: pd.DataFrame | NotComputable
+) -> pd.DataFrame | NotComputable:
+    """What finding a difference needs, and below it showing that there is none, where known."""
     if isinstance(needed, NotComputable):
         return needed
     parts = [needed] if isinstance(not_worse, NotComputable) else [needed, not_worse]
     return pd.concat(parts, ignore_index=True)
 
 
-def needs_note(margin, metric, unit, power=POWER):
+def needs_note(margin: float | NotComputable, metric: str, unit: str, power: float = POWER) -> str:
     """What stands under the table of patients needed. margin: or the NotComputable in its place."""
     fewest = f"Fewest {unit}s for a chance of {100 * power:.0f} %"
     if isinstance(margin, NotComputable):
@@ -220,13 +224,13 @@ def needs_note(margin, metric, unit, power=POWER):
     )
 
 
-def variation_columns(unit):
+def variation_columns(unit: str) -> list[str]:
     """The columns of ``stats.variation`` that are shown."""
     known = ["icc", "icc_low", "icc_high", "note"] if unit == "patient" else []
     return ["model", "difference", "sd_of_patient_mean", *known]
 
 
-def variation_note(headline, metric, class_):
+def variation_note(headline: str, metric: str, class_: str) -> str:
     """What stands under the table of the variation."""
     return (
         f"{metric} of {words(class_)}, {model_label(headline)} minus the network named. ICC: the"
@@ -235,7 +239,13 @@ def variation_note(headline, metric, class_):
     )
 
 
-def precision(spread, differences, images, of, unit):
+def precision(
+    spread: Spread | NotComputable,
+    differences: Sequence[float],
+    images: Sequence[int],
+    of: str,
+    unit: str,
+) -> pd.DataFrame:
     """How many patients until a number is known so well: columns to_know, within, images, patients.
 
     spread: a Spread, or the NotComputable in its place, then without the difference; of: the metric

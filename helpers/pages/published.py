@@ -1,8 +1,11 @@
 """Page 9: does the paper reproduce, and can it be true as printed? Its sentences and tables."""
 
+import pandas as pd
+
 from helpers import figures, papers
 from helpers.errors import NotComputable
 from helpers.papers import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION
+from helpers.studies import Study
 
 KINDS = {
     IMPOSSIBLE: "cannot be true as printed",
@@ -17,7 +20,7 @@ SCATTER = (
 )
 
 
-def paper(study):
+def paper(study: Study) -> papers.Paper:
     """The paper (``papers.paper``), or a NotComputable without words: ``opening`` says why."""
     try:
         return papers.paper(study)
@@ -25,7 +28,7 @@ def paper(study):
         raise NotComputable("") from None
 
 
-def opening(study):
+def opening(study: Study) -> str:
     """What the paper prints; or the one sentence of a study that reproduces no paper."""
     try:
         numbers = papers.load(study)
@@ -38,7 +41,7 @@ def opening(study):
     )
 
 
-def answer(table, synthetic, timed=True):
+def answer(table: pd.DataFrame, synthetic: bool, timed: bool = True) -> str:
     """How many printed numbers this run has, and how many it reproduces.
 
     table: of ``papers.compare``; synthetic: whether the images are drawn by a program; timed:
@@ -64,7 +67,7 @@ def answer(table, synthetic, timed=True):
     return text
 
 
-def verdict(paper):
+def verdict(paper: papers.Paper) -> str:
     """How many checks of its arithmetic the paper passes, in one or two sentences."""
     grades = paper.own["grade"].value_counts()
     text = (
@@ -80,7 +83,7 @@ def verdict(paper):
     return text
 
 
-def keep(study, paper, table):
+def keep(study: Study, paper: papers.Paper, table: pd.DataFrame) -> None:
     """Write the long tables that the page does not show: every check, findings, every number."""
     figures.save_table(paper.findings, study, "audit")
     figures.save_table(paper.checks, study, "audit_all_papers")

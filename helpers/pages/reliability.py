@@ -1,11 +1,17 @@
 """Page 12, when can it be trusted: sentences as functions of frames."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from helpers import figures
 from helpers.analyses import reliability
 from helpers.errors import NotComputable
+from helpers.studies import Study
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 HELPS, LITTLE = 0.5, 0.2  # share of the possible gain from which doubt helps, helps a little
 SURE = 0.02  # mean difference of what is said and what is true from which it is too sure
@@ -16,21 +22,20 @@ ROBUSTNESS = (
 )
 
 
-def test_images(arrays):
+def test_images(arrays: "Arrays") -> tuple[np.ndarray, np.ndarray, list[str]]:
     """The test images and masks (uint8 (N, H, W)) and their ids (list)."""
     rows = arrays.rows("main", "test")
     ids = arrays.index["image_id"].iloc[rows].tolist()
     return np.array(arrays.images[rows]), np.array(arrays.masks[rows]), ids
 
 
-def target(study):
+def target(study: Study) -> int:
     """Index of the most important structure."""
     return next(c.index for c in study.classes if c.name == study.target)
 
 
-def scored(sure, ids, dice, study):
-    """Certainty and Dice of the images that have a Dice: columns confidence, dice. Images that are
-    rightly empty have none and are no errors.
+def scored(sure: np.ndarray, ids: list[str], dice: pd.Series, study: Study) -> pd.DataFrame:
+    """Certainty and Dice of the images that have one: those rightly empty are no errors.
 
     sure: of ``reliability.confidence``; ids: the images in its order; dice: Series by image_id.
     """
@@ -44,7 +49,7 @@ def scored(sure, ids, dice, study):
     return pd.DataFrame({"confidence": np.asarray(sure)[keep], "dice": known[keep]})
 
 
-def doubt_in_words(curve, images, keep, study):
+def doubt_in_words(curve: pd.DataFrame, images: int, keep: float, study: Study) -> str:
     """Whether the network's own doubt finds its errors, Markdown.
 
     curve: of ``reliability.risk_coverage``; images: how many test images there are; keep: share
@@ -76,10 +81,8 @@ def doubt_in_words(curve, images, keep, study):
     )
 
 
-def sure_in_words(calibration):
-    """Whether it is too sure of its pixels, Markdown. calibration: of
-    ``reliability.calibration``.
-    """
+def sure_in_words(calibration: pd.DataFrame) -> str:
+    """Whether it is too sure of its pixels; of ``reliability.calibration``."""
     if calibration.empty:
         raise NotComputable("The network gives no pixel any chance of being a structure")
     ece = calibration.groupby("class", sort=False)["ece"].first()
@@ -95,12 +98,12 @@ def sure_in_words(calibration):
     return f"Of its pixels it is **{sure}** (calibration error {_between(ece)})."
 
 
-def _between(values):
+def _between(values: pd.Series) -> str:
     low, high = f"{values.min():.2f}", f"{values.max():.2f}"
     return low if low == high else f"{low} to {high}"
 
 
-def changes_in_words(robust):
+def changes_in_words(robust: pd.DataFrame) -> str:
     """Mean Dice from the images as recorded to the hardest setting of each change, Markdown.
 
     robust: of ``reliability.robustness``.

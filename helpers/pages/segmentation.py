@@ -1,5 +1,8 @@
 """Page 4, how good is it on each structure: sentences and tables as functions of frames."""
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import pandas as pd
 
 from helpers import figures, metrics, runs, stats
@@ -7,6 +10,10 @@ from helpers.analyses import outlines
 from helpers.errors import NotComputable
 from helpers.figures import tables
 from helpers.pages import absent
+from helpers.studies import Study
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high", "coverage"]
 COLUMNS += ["instead", "instead_low", "instead_high"]
@@ -40,12 +47,12 @@ CONFUSION = (
 )
 
 
-def names(study):
+def names(study: Study) -> list[str]:
     """The structures' names, background left out."""
     return [c.name for c in study.foreground]
 
 
-def in_words(table, study):
+def in_words(table: pd.DataFrame, study: Study) -> str:
     """Dice of each structure, Markdown. table: of ``stats.intervals``."""
     dice = table[(table["estimand"] == "pooled") & (table["metric"] == "Dice")].set_index("class")
     dice = dice.reindex(names(study))
@@ -78,23 +85,23 @@ def in_words(table, study):
     return text
 
 
-def _plain(name):
+def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def dots(rows):
+def dots(rows: pd.DataFrame) -> pd.DataFrame:
     """The scores of each patient (image, where patients are unknown) and class, for a figure."""
     unit = f"{stats.default_unit(rows)}_id"
     return metrics.per_patient(rows, by=["class", unit])
 
 
-def rates(rows, study):
+def rates(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Table 2: rates pooled over all pixels, a row a structure."""
     table = metrics.pooled(rows[rows["class"].isin(names(study))], ["class"])
     return table[RATES]
 
 
-def by_split(rows, study):
+def by_split(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
     """The image scores of the headline network on the target, in the order of the splits."""
     own = rows[(rows["class"] == study.target) & (rows["model"] == study.headline)]
     own = metrics.scores(own)
@@ -105,10 +112,8 @@ def by_split(rows, study):
     return own.sort_values("split", key=lambda s: s.map(order), kind="stable")
 
 
-def several(rows, study):
-    """The rows, of structures that have a score in two images or more; NotComputable says why
-    there are not two such structures.
-    """
+def several(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """The rows of structures scored in two images or more; NotComputable for fewer than two."""
     if len(study.foreground) < 2:
         raise NotComputable("This study has one structure: there is nothing to compare it with")
     scored = rows[rows[["tp", "fp", "fn"]].sum(axis=1) > 0]
@@ -120,7 +125,7 @@ def several(rows, study):
     return rows[rows["class"].isin(["background", *images.index[images > 1]])]
 
 
-def complete(means):
+def complete(means: pd.DataFrame) -> pd.DataFrame:
     """The table of ``stats.by_class``, where enough units have every structure for a test."""
     whole = len(means.dropna())
     if whole < stats.MIN_UNITS:
@@ -131,7 +136,7 @@ def complete(means):
     return means
 
 
-def found_in_words(found):
+def found_in_words(found: pd.DataFrame) -> str:
     """Found, missed, drawn where there is none: a sentence a structure, Markdown list."""
     lines = []
     for row in found.itertuples(index=False):
@@ -146,7 +151,9 @@ def found_in_words(found):
     return "\n".join(lines)
 
 
-def distance_table(network, people, surface, study):
+def distance_table(
+    network: pd.DataFrame, people: pd.DataFrame, surface: pd.DataFrame, study: Study
+) -> pd.DataFrame:
     """One table of distances: the network's and, where people drew, theirs, a row each and class.
 
     network: of ``outlines.distances``; people: of ``raters.between``; surface: of
@@ -171,16 +178,14 @@ def distance_table(network, people, surface, study):
     return table[["class", "between", *[c for c in table if c not in ("class", "between")]]]
 
 
-def surface(study, arrays, tolerance):
+def surface(study: Study, arrays: "Arrays", tolerance: float) -> pd.DataFrame:
     """Normalised surface Dice of every test image and class, as ``outlines.surface``."""
     drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
     return outlines.surface(study, arrays, drawn, arrays.rows("main", "test"), tolerance)
 
 
-def surface_table(each, draws, seed):
-    """Mean normalised surface Dice with its interval, a row a class. each: of
-    ``outlines.surface``; no row where that is a NotComputable.
-    """
+def surface_table(each: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
+    """Mean normalised surface Dice with its interval, a row a class; none for NotComputable."""
     if isinstance(each, NotComputable):
         return pd.DataFrame(columns=["class"])
     groups = outlines.with_unit(each).groupby("class", sort=False)
@@ -189,16 +194,14 @@ def surface_table(each, draws, seed):
     )
 
 
-def distances_note(unit, tolerance, surface):
+def distances_note(unit: str, tolerance: float, surface: pd.DataFrame) -> str:
     """What stands under the table of distances. surface: of :func:`surface_table`."""
     text = DISTANCES.format(unit=unit)
     return text + (NSD.format(tolerance=tolerance) if len(surface) else "")
 
 
-def distances_in_words(table, study):
-    """How far off the network's outlines lie, beside people's: one sentence, Markdown. table: of
-    :func:`distance_table`.
-    """
+def distances_in_words(table: pd.DataFrame, study: Study) -> str:
+    """How far off outlines lie, beside people's; of :func:`distance_table`."""
     value = "hd95_mm" if "hd95_mm" in table else "hd95_px"
     unit, who = value.rpartition("_")[2], figures.two_people(study)
     own = table[table["between"] != who].dropna(subset=value).set_index("class")
@@ -215,32 +218,28 @@ def distances_in_words(table, study):
     )
 
 
-def confusion(study, arrays):
-    """What each class of the test images was drawn as by the headline network's first training:
-    the table of :func:`confusion_table`.
-    """
+def confusion(study: Study, arrays: "Arrays") -> np.ndarray:
+    """What the test images' classes were drawn as by the headline network's first training."""
     tested = arrays.rows("main", "test")
     drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
     matrix = metrics.confusion(drawn[tested], arrays.masks[tested], len(study.classes))
     return confusion_table(matrix, study)
 
 
-def by_reference(table):
+def by_reference(table: pd.DataFrame) -> pd.DataFrame:
     """The table of :func:`confusion_table` with the reference's class as its first column."""
     return table.rename_axis("reference").reset_index()
 
 
-def confusion_table(matrix, study):
-    """Percent of each class's reference pixels by what they were drawn as: index and columns the
-    classes. matrix: of ``metrics.confusion``; a class without a pixel has an empty row.
-    """
+def confusion_table(matrix: np.ndarray, study: Study) -> pd.DataFrame:
+    """Percent of each class's reference pixels (row) by what they were drawn as (column)."""
     listed = [c.name for c in study.classes]
     total = matrix.sum(axis=1, keepdims=True).astype(float)
     total[total == 0] = float("nan")
     return pd.DataFrame(100 * matrix / total, index=listed, columns=listed)
 
 
-def worst_confusion(table):
+def worst_confusion(table: pd.DataFrame) -> str:
     """What structures are most often taken for: a sentence a structure, Markdown."""
     said = []
     for name, row in table.drop(index="background").iterrows():
@@ -250,6 +249,6 @@ def worst_confusion(table):
     return f"Most often drawn as something else: {'; '.join(said)}." if said else ""
 
 
-def unlabelled(table):
+def unlabelled(table: pd.DataFrame) -> pd.DataFrame:
     """A table of the paper's tests without the columns that its caption says anyway."""
     return table.drop(columns=["label", "note"], errors="ignore")

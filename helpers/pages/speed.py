@@ -1,5 +1,7 @@
 """Page 7, how fast is it and what does it cost: sentences and tables as functions of frames."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -18,34 +20,34 @@ SHOWN = {
     "ms_median": "ms_an_image",
     "ms_q25": "ms_an_image_low",
     "ms_q75": "ms_an_image_high",
+    "ms_p95": "ms_an_image_p95",
+    "ms_p99": "ms_an_image_p99",
     "data": "data",
     "batch": "images_at_a_time",
 }
 PRINTED = "Paper, here: images a second. Ratio: to {label}; 1 is as fast."
 
 
-def label(name):
+def label(name: str) -> str:
     """How a network is written."""
     return figures.model_label(name)
 
 
-def cost_table(costs):
+def cost_table(costs: pd.DataFrame) -> pd.DataFrame:
     """The costs with parameters in millions. costs: of ``speed.costs``."""
     table = costs.copy()
     table.insert(2, "parameters (million)", table.pop("parameters") / 1e6)
     return table
 
 
-def at_size(costs, size):
+def at_size(costs: pd.DataFrame, size: int) -> pd.DataFrame:
     """The costs at one side by network: columns millions, GMACs."""
     own = costs[costs["size_px"] == size].set_index("model")
     return own.assign(millions=own["parameters"] / 1e6)[["millions", "GMACs"]]
 
 
-def costs_in_words(at, head, size):
-    """Parameters and arithmetic of the headline network beside the others', Markdown. at: of
-    :func:`at_size`.
-    """
+def costs_in_words(at: pd.DataFrame, head: str, size: int) -> str:
+    """Parameters and arithmetic of the headline network beside the others'; at: ``at_size``."""
     return (
         f"**Fewer parameters?** {label(head)} has {at['millions'][head]:.1f} million"
         f"{_against(at['millions'], head)}.\n\n"
@@ -54,7 +56,7 @@ def costs_in_words(at, head, size):
     )
 
 
-def _against(values, head):
+def _against(values: pd.Series, head: str) -> str:
     """': fewer than A (2.0); more than B (1.0)', '' where there is one network."""
     others = values.drop(head)
     groups = {"fewer": others[others > values[head]], "more": others[others <= values[head]]}
@@ -66,7 +68,7 @@ def _against(values, head):
     return f": {'; '.join(parts)}" if parts else ""
 
 
-def claim_in_words(at, study):
+def claim_in_words(at: pd.DataFrame, study: studies.Study) -> str:
     """What becomes of the Q-VUM paper's claim about parameters, Markdown ('' for other papers)."""
     if study.paper != "qvum2024" or not {"unet", "qvum"} <= set(at.index):
         return ""
@@ -81,30 +83,30 @@ def claim_in_words(at, study):
     )
 
 
-def real_images(arrays, size, count=8):
+def real_images(arrays: datasets.Arrays, size: int, count: int = 8) -> list[np.ndarray]:
     """The first images of the study at one side, list of uint8 (size, size)."""
     return [datasets.resize_image(np.asarray(image), size) for image in arrays.images[:count]]
 
 
-def speed_table(timed):
+def speed_table(timed: pd.DataFrame) -> pd.DataFrame:
     """The measurements as they are shown and kept. timed: of ``speed.compare``."""
     names = SHOWN | {c: c for c in timed if c not in SHOWN}
     return timed[list(names)].rename(columns=names)
 
 
-def speed_note(known):
+def speed_note(known: list[tuple[str, str]]) -> str:
     """What was timed, on what. known: of ``speed.devices``."""
     return f"{speed.TIMED} Devices: {'; '.join(f'{name} is {words}' for name, words in known)}."
 
 
-def live(timed, device=None):
+def live(timed: pd.DataFrame, device: str | None = None) -> pd.DataFrame:
     """One real image at a time on one device (None: the first): a row a network, by network."""
     device = device or timed["device"].iloc[0]
     own = timed[(timed["device"] == device) & (timed["data"] == "real") & ~timed["compiled"]]
     return own[own["batch"] == 1].set_index("model")
 
 
-def speeds_in_words(timed, known, study):
+def speeds_in_words(timed: pd.DataFrame, known: list[tuple[str, str]], study: studies.Study) -> str:
     """Who is fastest on each device, and whether the timing can be trusted, Markdown.
 
     timed: of ``speed.compare``; known: of ``speed.devices``.
@@ -114,7 +116,9 @@ def speeds_in_words(timed, known, study):
     )
 
 
-def _device_in_words(timed, device, words, study):
+def _device_in_words(
+    timed: pd.DataFrame, device: str, words: str, study: studies.Study
+) -> Iterator[str]:
     own = timed[(timed["device"] == device) & ~timed["compiled"]]
     fps = live(timed, device)["fps"].sort_values(ascending=False)
     if fps.empty:
@@ -153,10 +157,8 @@ def _device_in_words(timed, device, words, study):
         )
 
 
-def printed(study, live):
-    """The paper's printed speeds beside ours: columns printed_for, our_model, paper, here and the
-    ratios to the headline network. NotComputable where the paper prints none.
-    """
+def printed(study: studies.Study, live: pd.DataFrame) -> pd.DataFrame:
+    """The paper's printed speeds and ours, as they are and as ratios; NotComputable for none."""
     path = study.root / "published.yml"
     entries = studies.read_yaml(path)["entries"] if path.is_file() else []
     rows = [(e["model"], float(e["value"])) for e in entries if e["metric"] == "speed"]
@@ -171,10 +173,8 @@ def printed(study, live):
     return table
 
 
-def printed_in_words(table, at, head):
-    """What the printed speeds can mean, Markdown. table: of :func:`printed`; at: of
-    :func:`at_size`.
-    """
+def printed_in_words(table: pd.DataFrame, at: pd.DataFrame, head: str) -> str:
+    """What the printed speeds can mean. table: of :func:`printed`; at: of :func:`at_size`."""
     both = table.dropna(subset="here").set_index("our_model")
     if len(both) < 2:
         raise NotComputable("Fewer than two of the printed networks were timed here")

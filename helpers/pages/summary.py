@@ -5,13 +5,21 @@ Everything is made from per_image.csv, the manifest, the cached images and the t
 pages; nothing here imports torch.
 """
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from helpers import files, runs, stats, studies
 from helpers.errors import NotComputable, StudyError
 from helpers.figures import fullsize, model_label, tables
 from helpers.pages import comparison, cross_validation
+from helpers.plan import State
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 COLUMNS = ["what", "value", "low", "high", "unit", "how"]
 SIZE = 5.2  # inches, width of the front page's figures: readable on a phone
@@ -35,7 +43,7 @@ SOURCES = {
 CHANGES = {"noise": "more noise", "gain": "another gain", "depth": "another depth"}
 
 
-def order(study, rows):
+def order(study: studies.Study, rows: pd.DataFrame) -> list[str]:
     """The networks of the results, the headline first, then as the protocol lists them."""
     have = set(rows["model"])
     return [
@@ -46,7 +54,9 @@ def order(study, rows):
 # --- the table of the main numbers ---------------------------------------------------------------
 
 
-def headline(study, rows, tests):
+def headline(
+    study: studies.Study, rows: pd.DataFrame, tests: pd.DataFrame | NotComputable
+) -> pd.DataFrame:
     """The study's main numbers: DataFrame with what, value, low, high, unit, how; NaN: not there.
 
     rows: test rows of fold main of per_image.csv; tests: ``stats.declared`` of them, or the
@@ -88,26 +98,26 @@ def headline(study, rows, tests):
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _interval(settings, unit):
+def _interval(settings: dict, unit: str) -> str:
     return f"95 % interval by {settings['interval'].replace('_', '-')}, whole {unit}s resampled"
 
 
-def _over(row, unit, how):
+def _over(row: pd.Series, unit: str, how: str) -> str:
     return f"mean over {row['n_units']} {unit}s, {how}"
 
 
-def _images(row, how):
+def _images(row: dict, how: str) -> str:
     return f"pixels of all {row['n_images']} images pooled, {how}"
 
 
-def _pooled(row, class_):
+def _pooled(row: dict, class_: str) -> str:
     over = class_ if row["class"] == class_ else "all classes, background included"
     if row["metric"] == "accuracy":
         return "share of pixels in their right class"
     return f"{row['metric']} of {over}"
 
 
-def _line(what, row, how):
+def _line(what: str, row: pd.Series | dict, how: str) -> dict:
     note = row["note"] or ("no score on any image" if pd.isna(row["estimate"]) else "")
     return {
         "what": what,
@@ -119,7 +129,7 @@ def _line(what, row, how):
     }
 
 
-def _weak(own, class_, name):
+def _weak(own: pd.DataFrame, class_: str, name: str) -> dict:
     row = stats.failures(own, "Dice", class_, WEAK).iloc[0]
     return {
         "what": f"share of images with Dice of {class_} below {WEAK}, {name}",
@@ -131,7 +141,9 @@ def _weak(own, class_, name):
     }
 
 
-def _differences(study, rows, tests):
+def _differences(
+    study: studies.Study, rows: pd.DataFrame, tests: pd.DataFrame | NotComputable
+) -> Iterator[dict]:
     """One line a comparator: headline − comparator, as ``stats.declared`` has it."""
     if isinstance(tests, NotComputable):
         return
@@ -155,12 +167,12 @@ def _differences(study, rows, tests):
 # --- sentences -----------------------------------------------------------------------------------
 
 
-def question(study):
+def question(study: studies.Study) -> str:
     """What the study asks."""
     return f"**{study.question or study.title}**"
 
 
-def answer(study, rows, table):
+def answer(study: studies.Study, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     """How good the headline network is on the declared class, one sentence. table: as
     :func:`headline`.
     """
@@ -180,7 +192,7 @@ def answer(study, rows, table):
     )
 
 
-def _seen(study, unit):
+def _seen(study: studies.Study, unit: str) -> str:
     if study.split.get("unit") != "image":
         return "that it had never seen"
     if unit == "patient":
@@ -188,23 +200,23 @@ def _seen(study, unit):
     return "(it may have seen others of the same people)"
 
 
-def _title(study, class_):
+def _title(study: studies.Study, class_: str) -> str:
     return next((c.title for c in study.classes if c.name == class_), f"mean of {class_} classes")
 
 
-def _short(study, class_):
+def _short(study: studies.Study, class_: str) -> str:
     """The title without what stands in brackets."""
     return _title(study, class_).partition(" (")[0]
 
 
-def _with_interval(row, digits=2):
+def _with_interval(row: pd.Series, digits: int = 2) -> str:
     if pd.isna(row["low"]):
         return tables.number(row["value"], digits)
     value, low, high = (tables.number(row[k], digits) for k in ("value", "low", "high"))
     return f"{value} (95 % interval {low} to {high})"
 
 
-def structures(study, rows):
+def structures(study: studies.Study, rows: pd.DataFrame) -> pd.DataFrame:
     """What was found of each structure by the headline network: DataFrame, a row a structure.
 
     rows: test rows of per_image.csv. Columns: class, title, images, units, shown (images in which
@@ -219,7 +231,7 @@ def structures(study, rows):
     return pd.DataFrame([_structure(own[own["class"] == c.name], c, unit) for c in target_first])
 
 
-def _structure(own, c, unit):
+def _structure(own: pd.DataFrame, c: studies.Class, unit: str) -> dict:
     sums = own.groupby("image_id")[["tp", "fp", "fn"]].sum()
     shown = sums["tp"] + sums["fn"] > 0
     dice = stats.values(own, "Dice", c.name).set_index("image_id")["value"].reindex(sums.index)
@@ -244,7 +256,7 @@ def _structure(own, c, unit):
     }
 
 
-def _border(own, unit):
+def _border(own: pd.DataFrame, unit: str) -> tuple[float, str]:
     """(mean distance of the outlines, its unit): mm where every image with a distance has them."""
     known = own.dropna(subset=["assd_px"])
     in_mm = len(known) and known["assd_mm"].notna().all()
@@ -253,12 +265,12 @@ def _border(own, unit):
     return each.groupby(level="unit").mean().mean(), "mm" if in_mm else "px"
 
 
-def found(table, unit):
+def found(table: pd.DataFrame, unit: str) -> str:
     """A line a structure in plain words, Markdown list. table: as :func:`structures`."""
     return "\n".join(f"- **{_capital(r.title)}**: {_found(r, unit)}" for r in table.itertuples())
 
 
-def _found(r, unit):
+def _found(r: Any, unit: str) -> str:
     if not r.shown:
         drawn = f"; it was drawn in {r.drawn_absent} of them" if r.drawn_absent else ""
         return f"in none of the {r.images} test images, so nothing can be said of it{drawn}."
@@ -279,17 +291,17 @@ def _found(r, unit):
     return f"{', '.join(parts)}. Of little use (Dice below {WEAK}) in {of}."
 
 
-def _area(percent):
+def _area(percent: float) -> str:
     if abs(percent) < 0.5:
         return "neither too large nor too small on the whole"
     return f"drawn {abs(percent):.0f} % too {'large' if percent > 0 else 'small'} on the whole"
 
 
-def _capital(text):
+def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def rivals(tests, table):
+def rivals(tests: pd.DataFrame, table: pd.DataFrame) -> str:
     """Is it better than the others, in a sentence or two. tests: ``stats.declared``; table: as
     :func:`headline`.
     """
@@ -312,7 +324,7 @@ def rivals(tests, table):
     return text
 
 
-def declared(state):
+def declared(state: State) -> str:
     """Whether the plan was declared before any result. state: ``plan.state``."""
     if not state.sealed:
         return f"*Not shown to be declared before any result: {state.why}.*"
@@ -323,7 +335,7 @@ def declared(state):
     return f"*Not declared before any result: {state.why}* ({seal}; {link})."
 
 
-def hardly(table):
+def hardly(table: pd.DataFrame) -> list[str]:
     """The networks (as written) that hardly learned. table: as :func:`headline`."""
     rows = table[table["how"].str.startswith("mean over") & (table["value"] < HARDLY)]
     rows = rows[rows["what"].str.startswith(table["what"].iloc[0].rpartition(", ")[0])]
@@ -333,7 +345,7 @@ def hardly(table):
 # --- what should worry the reader ----------------------------------------------------------------
 
 
-def worries(study, table, found):
+def worries(study: studies.Study, table: pd.DataFrame, found: dict[str, pd.DataFrame]) -> str:
     """What speaks against trusting the headline number: Markdown list.
 
     table: as :func:`structures`; found: name → table of other pages, those that there are.
@@ -354,7 +366,7 @@ def worries(study, table, found):
     return "\n".join(f"- {text}" for text in said)
 
 
-def _failures(table):
+def _failures(table: pd.DataFrame) -> Iterator[str]:
     bad = [
         f"the {r.title.partition(' (')[0]} in {r.below} of {r.scored}"
         for r in table.itertuples()
@@ -367,7 +379,7 @@ def _failures(table):
         yield f"**Never tested**: no test image shows the {comparison.listed(unseen)}."
 
 
-def _area_bias(study, areas):
+def _area_bias(study: studies.Study, areas: pd.DataFrame | None) -> Iterator[str]:
     if areas is None:
         return
     own = areas[areas["model"] == study.headline] if "model" in areas else areas
@@ -382,7 +394,7 @@ def _area_bias(study, areas):
         yield f"**Areas are off**: it draws {comparison.listed(parts)} (page 6)."
 
 
-def _folds(study, folds):
+def _folds(study: studies.Study, folds: pd.DataFrame | None) -> Iterator[str]:
     if folds is None:
         return
     for model, part in folds[folds["shown"] > 0].groupby("model", sort=False):
@@ -397,7 +409,7 @@ def _folds(study, folds):
             )
 
 
-def _people(study, agreement):
+def _people(study: studies.Study, agreement: pd.DataFrame | None) -> Iterator[str]:
     if agreement is None:
         return
     between = agreement[
@@ -412,7 +424,7 @@ def _people(study, agreement):
         )
 
 
-def _robustness(study, robustness):
+def _robustness(study: studies.Study, robustness: pd.DataFrame | None) -> Iterator[str]:
     if robustness is None:
         return
     rows = robustness[robustness["class"] == study.target]
@@ -430,7 +442,7 @@ def _robustness(study, robustness):
         )
 
 
-def _doubt(curve):
+def _doubt(curve: pd.DataFrame | None) -> Iterator[str]:
     """curve: mean error of the images kept, by the share kept, and what a perfect doubt leaves."""
     if curve is None or curve.empty:
         return
@@ -445,7 +457,7 @@ def _doubt(curve):
         )
 
 
-def _gates(gates):
+def _gates(gates: pd.DataFrame | None) -> Iterator[str]:
     if gates is None:
         return
     failed = gates[gates["result"] == "FAILED"]
@@ -453,7 +465,7 @@ def _gates(gates):
         yield f"**A check of the data failed**: {row['gate']}, {row['found']} (page 2)."
 
 
-def _claims(claims):
+def _claims(claims: pd.DataFrame | None) -> Iterator[str]:
     if claims is None:
         return
     said = claims.loc[claims["verdict"] == "reversed", "sentence"]
@@ -467,7 +479,7 @@ def _claims(claims):
 # --- who was studied, and what it does not show --------------------------------------------------
 
 
-def studied(study):
+def studied(study: studies.Study) -> str:
     """Who was studied, Markdown sentences from images.csv and patients.csv."""
     images, patients = studies.images(study), studies.patients(study)
     counts = images["split"].value_counts().reindex(["train", "val", "test"], fill_value=0)
@@ -504,7 +516,7 @@ def studied(study):
     return text + (f" {'; '.join(parts)}." if parts else "")
 
 
-def limits(study, rows):
+def limits(study: studies.Study, rows: pd.DataFrame) -> str:
     """What the study does not show: Markdown list from the manifest and the protocol."""
     unit, spec = stats.default_unit(rows), study.spec
     items = [study.note.strip()] if study.note else []
@@ -527,7 +539,7 @@ def limits(study, rows):
     return "\n".join(f"- {item}" for item in items)
 
 
-def made(study, rows, record, when):
+def made(study: studies.Study, rows: pd.DataFrame, record: dict, when: str) -> str:
     """What the page was made from. record: ``provenance.record``; when: the time, as text."""
     text, results = "", files.sha256(study.run / "results" / "per_image.csv")
     if study.citation.strip().rstrip(".").lower() not in NOT_NAMED:
@@ -543,7 +555,9 @@ def made(study, rows, record, when):
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def cases(study, rows, arrays, told):
+def cases(
+    study: studies.Study, rows: pd.DataFrame, arrays: "Arrays", told: dict[str, str]
+) -> Figure:
     """Figure: the worst and the typical test image. told: name → image_id, as ``stats.telling``."""
     dice = stats.case_values(rows, study.headline, study.target)
     drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
@@ -554,7 +568,9 @@ def cases(study, rows, arrays, told):
     return fullsize.cases(study, arrays, chosen, drawn, SIZE)
 
 
-def means(study, rows, table):
+def means(
+    study: studies.Study, rows: pd.DataFrame, table: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What :func:`helpers.figures.statistics.strips` draws: (points, means), a network in order.
 
     points: columns name, value (one a patient or image); means: columns name, value, low, high.
@@ -567,12 +583,12 @@ def means(study, rows, table):
     return each.rename(columns={"model": "name"})[["name", "value"]], means
 
 
-def scale(settings):
+def scale(settings: dict) -> str:
     """The name of the axis of the declared metric."""
     return f"{settings['metric']} of {tables.words(settings['class'])} (1: perfect)"
 
 
-def drawn_rivals(tests, table):
+def drawn_rivals(tests: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The comparisons worth drawing side by side: without those that hardly learned, unless that
     leaves none, and those without an interval.
     """
@@ -584,13 +600,13 @@ def drawn_rivals(tests, table):
     return shown
 
 
-def rivals_heading(tests):
+def rivals_heading(tests: pd.DataFrame) -> str:
     """The finding as the title of a figure."""
     first = tests.iloc[0]
     return f"{model_label(first['headline'])}: {comparison.finding(tests)}"
 
 
-def rivals_label(tests, shown):
+def rivals_label(tests: pd.DataFrame, shown: pd.DataFrame) -> str:
     """What stands under the figure of the rivals."""
     first = tests.iloc[0]
     left = [m for m in tests["model"] if m not in set(shown["model"])]

@@ -1,25 +1,31 @@
 """Page 3, how a network learns: sentences and tables as functions of frames."""
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from helpers import figures, files, metrics
+from helpers.studies import Study
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 COLUMNS = ["split", "class", "IoU", "Dice", "precision", "recall"]
 
 
-def history(folder):
+def history(folder: Path) -> pd.DataFrame:
     """The learning history of a training: epoch, lr, losses, accuracies, seconds."""
     return files.read_csv(folder / "history.csv")
 
 
-def kept_epoch(folder):
+def kept_epoch(folder: Path) -> int:
     """The epoch (from 1) whose weights were kept, as the training's record says."""
     return json.loads((folder / "weights.json").read_text(encoding="utf-8"))["kept_epoch"]
 
 
-def in_words(curve, model, kept):
+def in_words(curve: pd.DataFrame, model: str, kept: int) -> str:
     """How long it learned and which epoch was kept, Markdown.
 
     curve: epoch, train_loss, val_loss, seconds; kept: the epoch (from 1).
@@ -38,16 +44,14 @@ def in_words(curve, model, kept):
     return text + ("Those weights are kept." if same else f"Kept are those of epoch {kept}.")
 
 
-def pooled(counts):
+def pooled(counts: pd.DataFrame) -> pd.DataFrame:
     """Scores pooled over all pixels of each split, a row a structure. counts: per-image rows."""
     own = counts[counts["class"] != "background"]
     return metrics.pooled(own, ["split", "class"])[COLUMNS]
 
 
-def procedure(study, spec, fold, seed, arrays):
-    """The training procedure as a table (setting, value, meaning): what papers keep in a
-    supplement.
-    """
+def procedure(study: Study, spec: dict, fold: str, seed: int, arrays: "Arrays") -> pd.DataFrame:
+    """The training procedure (setting, value, meaning): what papers keep in a supplement."""
     sizes = {split: len(arrays.rows(fold, split)) for split in ("train", "val", "test")}
     weights = (
         ", ".join(f"{c.name} {c.weight:g}" for c in study.classes)
@@ -55,7 +59,7 @@ def procedure(study, spec, fold, seed, arrays):
         else "all 1"
     )
 
-    def words(value):
+    def words(value: object) -> str:
         return (
             ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
             if isinstance(value, dict)

@@ -7,6 +7,7 @@ shown but never called reproduced. Nothing here imports torch.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from helpers import files, stats
 from helpers.errors import NotComputable, StudyError
 from helpers.papers.grades import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION
 from helpers.papers.ours import MODELS, Run
+from helpers.studies import Study
 
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 COLUMNS = [
@@ -67,7 +69,7 @@ FLAGS = ("same_images", "quoted", "own")
 PAIRED = {"Dice_mean": "Dice", "accuracy_pixel": "accuracy", "mIoU": "IoU", "mPA": "recall"}
 
 
-def _read(study, name):
+def _read(study: Study, name: str) -> pd.DataFrame:
     """One of the tables that the audit wrote for a study."""
     path = study.run / "results" / f"{name}.csv"
     if not path.is_file():
@@ -102,22 +104,22 @@ class Paper:
     items: pd.DataFrame
 
     @property
-    def title(self):
+    def title(self) -> str:
         """How figures and sentences call the paper."""
         return self.numbers["title"].iloc[0]
 
     @property
-    def own(self):
+    def own(self) -> pd.DataFrame:
         """The checks of this paper alone."""
         return self.checks[self.checks["own"]].drop(columns=["own", "title"])
 
     @property
-    def findings(self):
+    def findings(self) -> pd.DataFrame:
         """Those of its checks that do not hold, gravest first."""
         return self.own[self.own["grade"] != HOLDS]
 
 
-def load(study):
+def load(study: Study) -> pd.DataFrame:
     """Printed numbers as a DataFrame, one row each, in the paper's order.
 
     Columns: paper, title, same_images, study, table, model, class, metric, stem and set (the metric
@@ -135,19 +137,27 @@ def load(study):
     return numbers
 
 
-def paper(study):
+def paper(study: Study) -> Paper:
     """The Paper that a study reproduces; NotComputable where it reproduces none."""
     others = ("audit", "printed_pairs", "printed_items")
     return Paper(load(study), *(_read(study, name) for name in others))
 
 
-def speed(study):
+def speed(study: Study) -> pd.DataFrame | None:
     """The speeds that page 7 measured (model, fps, …), or None where it has not run."""
     path = study.run / "results" / "speed.csv"
     return files.read_csv(path) if path.is_file() else None
 
 
-def compare(study, paper, per_image, images, patients=None, speed=None, draws=None):
+def compare(
+    study: Study,
+    paper: Paper,
+    per_image: pd.DataFrame,
+    images: pd.DataFrame,
+    patients: pd.DataFrame | None = None,
+    speed: pd.DataFrame | None = None,
+    draws: int | None = None,
+) -> pd.DataFrame:
     """Every printed number with ours beside it -> DataFrame with the columns ``COLUMNS``.
 
     paper: of ``paper``; per_image: rows of per_image.csv; images, patients: frames of
@@ -177,12 +187,14 @@ def compare(study, paper, per_image, images, patients=None, speed=None, draws=No
     )
 
 
-def _verdict(study, e, model, low, high, missing):
+def _verdict(
+    study: Study, e: Any, model: str, low: float, high: float, missing: str | None
+) -> tuple[str, str]:
     """(verdict, why) of one printed number; the first reason against a comparison wins."""
     wanted = MODELS.get(e.model)
     reasons = [
         (e.quoted, "quoted from another paper"),
-        (missing is not None, missing),
+        (missing is not None, missing or ""),
         (study.synthetic, "synthetic images"),
         (not e.same_images, "other images than the paper's"),
         (e.unit == "count", "a count, not a result"),
@@ -205,7 +217,7 @@ def _verdict(study, e, model, low, high, missing):
     return NOT_REPRODUCED, f"printed number {side} our interval"
 
 
-def spreads(paper, per_image):
+def spreads(paper: Paper, per_image: pd.DataFrame) -> pd.DataFrame:
     """How much two networks differ from image to image: what a printed t implies, beside this run.
 
     Columns ``SPREADS``: model (the other network), metric, printed_t, n, implied_low, implied_high
@@ -245,10 +257,8 @@ def spreads(paper, per_image):
     return pd.DataFrame(rows, columns=SPREADS)
 
 
-def summary(table):
-    """How many printed numbers there are per paper, verdict and reason: columns paper, verdict,
-    why, numbers.
-    """
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Printed numbers per paper, verdict and reason: columns paper, verdict, why, numbers."""
     counts = table.groupby(["paper", "verdict", "why"]).size().rename("numbers").reset_index()
     return counts.sort_values(
         ["paper", "verdict", "numbers"], ascending=[True, False, False], ignore_index=True

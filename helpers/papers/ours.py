@@ -3,13 +3,16 @@ settings.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from helpers import stats
 from helpers.errors import NotComputable
+from helpers.studies import Study
 
 #: network as the papers write it → ours
 MODELS = {
@@ -49,7 +52,16 @@ NOTHING = (np.nan, np.nan, np.nan, "")
 class Run:
     """Our results, asked for one printed number at a time."""
 
-    def __init__(self, study, entries, per_image, images, patients, speed, draws):
+    def __init__(
+        self,
+        study: Study,
+        entries: Sequence,
+        per_image: pd.DataFrame,
+        images: pd.DataFrame,
+        patients: pd.DataFrame | None,
+        speed: pd.DataFrame | None,
+        draws: int,
+    ) -> None:
         self.study, self.images, self.patients, self.speed, self.draws = (
             study,
             images,
@@ -62,7 +74,7 @@ class Run:
         self.papers = {MODELS[e.model] for e in entries if e.model in MODELS and not e.quoted}
         self._cache = {}
 
-    def ours(self, e):
+    def ours(self, e: Any) -> tuple[float, float, float, str, str | None]:
         """(ours, low, high, our model, why nothing is shown or None) for one printed number.
 
         e: a row of ``helpers.papers.load``, its class as the attribute structure.
@@ -85,7 +97,7 @@ class Run:
                 return found
         return *NOTHING, "not measured here"
 
-    def _model(self, e, fold="main"):
+    def _model(self, e: Any, fold: str = "main") -> str:
         """The network of ours to show; "" when this run has none.
 
         Where the run has none of the paper's networks its headline network stands in (and is
@@ -98,34 +110,30 @@ class Run:
         stand_in = self.study.headline in trained and not self.papers & trained
         return self.study.headline if stand_in else ""
 
-    def _class(self, e):
-        """Our class for a printed structure: of the same name, or the only foreground class there
-        is.
-        """
+    def _class(self, e: Any) -> str | None:
+        """Our class for a printed structure: of the same name, or the only one there is."""
         if e.structure in self.classes:
             return e.structure
         return self.classes[1] if len(self.classes) == 2 else None
 
-    def _ids(self, e):
+    def _ids(self, e: Any) -> pd.Series:
         """image_id of the images of a printed set; test2 are those of another device."""
         return self.images.loc[self.images["split"] == SPLITS[e.set], "image_id"]
 
-    def _part(self, model, e):
-        """Rows of one network and printed set in the study's own division; None when there are
-        none.
-        """
+    def _part(self, model: str, e: Any) -> pd.DataFrame | None:
+        """Rows of one network and printed set in the study's own division; None for none."""
         rows = self.rows[(self.rows["fold"] == "main") & (self.rows["model"] == model)]
         rows = rows[rows["split"] == SPLITS[e.set]]
         return None if rows.empty else rows
 
-    def _absent(self, e, model):
+    def _absent(self, e: Any, model: str) -> str:
         return (
             f"this run has no {e.set or 'test'} set with results"
             if model
             else f"this run has no {e.model}"
         )
 
-    def _pooled(self, e):
+    def _pooled(self, e: Any) -> tuple | None:
         metric = e.stem.removesuffix("_sum").removesuffix("_as_text")
         own = self._class(e)
         if metric in CLASS_METRICS and own:
@@ -157,15 +165,13 @@ class Run:
             self._cache[key] = row["estimate"], row["low"], row["high"]
         return *self._cache[key], model, None
 
-    def _iou(self, rows, own):
-        """Per-image IoU (defined ones, seeds averaged) and the number of the unit that each image
-        belongs to.
-        """
+    def _iou(self, rows: pd.DataFrame, own: str) -> tuple[np.ndarray, np.ndarray]:
+        """Per-image IoU (defined ones, seeds averaged), and the number of each image's unit."""
         each = stats.values(rows, "IoU", own).dropna(subset="value")
         unit = each["patient_id"] if stats.has_patients(each) else each["image_id"]
         return each["value"].to_numpy(), pd.factorize(unit)[0]
 
-    def _image(self, e):
+    def _image(self, e: Any) -> tuple | None:
         """Quartiles of the images' IoU, and the share of images with IoU above one half."""
         quantile = re.fullmatch(r"IoU_image_(q1|median|q3)", e.stem)
         share = e.stem == "accuracy" and e.definition.startswith("share of images")
@@ -187,10 +193,8 @@ class Run:
             None,
         )
 
-    def _folds(self, e):
-        """Median and quartiles over the cross-validation folds; the interval resamples each fold's
-        held-out images.
-        """
+    def _folds(self, e: Any) -> tuple | None:
+        """Median and quartiles over folds; the interval resamples each fold's held-out images."""
         found = re.fullmatch(r"(IoU_sum|accuracy)_cv_(q1|median|q3|fold\d+)", e.metric)
         if not found:
             return None
@@ -215,10 +219,8 @@ class Run:
         low, high = np.quantile(middle(drawn), [0.025, 0.975])
         return estimate, float(low), float(high), model, None
 
-    def _test(self, e):
-        """t and P of the paired test over images, and P of the analysis of variance, as the paper
-        computed them.
-        """
+    def _test(self, e: Any) -> tuple | None:
+        """t and P of the paired test over images, P of the analysis of variance, as printed."""
         paired = re.fullmatch(r"(\w+)_(t|p)_vs_QVUM", e.metric)
         anova = re.fullmatch(r"(TPR|TNR|FPR|FNR)_anova_p", e.metric)
         rows = self.rows[(self.rows["fold"] == "main") & (self.rows["split"] == "test")]
@@ -238,7 +240,7 @@ class Run:
             return ours, np.nan, np.nan, self.study.headline, "a test of other images"
         return None
 
-    def _people(self, e):
+    def _people(self, e: Any) -> tuple | None:
         """Table 1: mean, number or percentage of our patients."""
         column = {
             "age": "age_years",
@@ -270,7 +272,7 @@ class Run:
             )
         return float(ours), np.nan, np.nan, "", None
 
-    def _numbers(self, e):
+    def _numbers(self, e: Any) -> tuple | None:
         """Numbers of images and patients, in all and per split."""
         unit = e.stem.removesuffix("_total")
         if e.unit != "count" or unit not in ("images", "patients"):
@@ -281,7 +283,7 @@ class Run:
         ours = len(rows) if unit == "images" else rows["patient_id"].nunique()
         return float(ours), np.nan, np.nan, "", None
 
-    def _setting(self, e):
+    def _setting(self, e: Any) -> tuple | None:
         """Settings of the training; shown, never judged."""
         spec = self.study.spec
         weights = {c.name: c.weight for c in self.study.classes}
@@ -302,7 +304,7 @@ class Run:
             else None
         )
 
-    def _speed(self, e):
+    def _speed(self, e: Any) -> tuple | None:
         if e.metric != "speed":
             return None
         why = "machine and timing not stated"
@@ -320,10 +322,8 @@ class Run:
         )
 
 
-def _of_fold(rows, share):
-    """Of one fold: numerator and denominator an image (of pooled IoU, or of the share above one
-    half), and its unit.
-    """
+def _of_fold(rows: pd.DataFrame, share: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numerator and denominator an image (of IoU, or of the share above one half), and its unit."""
     union = (rows["tp"] + rows["fp"] + rows["fn"]).to_numpy(float)
     tp = rows["tp"].to_numpy(float)
     unit = pd.factorize(rows["patient_id"] if stats.has_patients(rows) else rows["image_id"])[0]
@@ -334,10 +334,10 @@ def _of_fold(rows, share):
     )
 
 
-def _bootstrap(statistic, values, unit, draws, seed):
-    """(estimate, low, high): percentile bootstrap of a statistic of per-image values, units
-    resampled whole.
-    """
+def _bootstrap(
+    statistic: Callable, values: np.ndarray, unit: np.ndarray, draws: int, seed: int
+) -> tuple[float, float, float]:
+    """(estimate, low, high) of a statistic of images: percentile, units resampled whole."""
     estimate, units = statistic(values), int(unit.max()) + 1
     if units < stats.MIN_UNITS:
         return estimate, np.nan, np.nan

@@ -6,9 +6,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from helpers import figures
 from helpers.errors import NotComputable
+from helpers.papers import Paper
 from helpers.papers.grades import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION
 from helpers.papers.words import reason
 
@@ -16,9 +19,8 @@ COLOURS = {HOLDS: "#9ecae1", QUESTION: "#f2c14e", DEFINITION: "#e08214", IMPOSSI
 GREY = "#5b5b5b"
 
 
-def beside(table, width=figures.PAGE):
-    """Printed numbers (black diamonds) and ours with 95 % intervals (coloured dots), one row a
-    printed metric.
+def beside(table: pd.DataFrame, width: float = figures.PAGE) -> Figure:
+    """Printed numbers (black diamonds), ours with 95 % intervals (dots), a row a metric.
 
     table: of ``papers.compare``. Rows without an interval of ours are left out; a quantity printed
     in several places, or under two names, is drawn once. Hollow dots: not comparable. Returns a
@@ -46,7 +48,7 @@ def beside(table, width=figures.PAGE):
         )
         axes.plot(row.ours, y, "o", color=colour, markersize=5, markerfacecolor=face)
         axes.plot((row.printed_low + row.printed_high) / 2, y, "D", color="black", markersize=4)
-    told = ["quantity", *(c for c in ("structure", "model") if rows[c].nunique() > 1)]
+    told = ["quantity", *(c for c in ("structure", "model") if len(rows[c].unique()) > 1)]
     names = [" · ".join(row) for row in rows[told].itertuples(index=False)]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -69,14 +71,14 @@ def beside(table, width=figures.PAGE):
     return fig
 
 
-def checks(paper, width=figures.PAGE):
-    """How many checks of each paper hold, and how many findings of each grade: one bar a paper,
-    counts written on it.
+def checks(paper: Paper, width: float = figures.PAGE) -> Figure:
+    """How many checks of each paper hold, how many findings of each grade: a bar a paper.
 
     Of this paper and the others here. Returns a figure.
     """
-    counts = paper.checks.groupby(["title", "grade"], sort=False).size().unstack(fill_value=0)
-    counts = counts.reindex(columns=list(COLOURS), fill_value=0)
+    titles = paper.checks["title"]
+    counts = pd.crosstab(titles, paper.checks["grade"])
+    counts = counts.reindex(index=titles.unique(), columns=list(COLOURS), fill_value=0)
     shares = counts.div(counts.sum(axis=1), axis=0)
     fig, axes = plt.subplots(figsize=(width, 1.0 + 0.5 * len(counts)))
     left = np.zeros(len(counts))
@@ -108,9 +110,8 @@ def checks(paper, width=figures.PAGE):
     return fig
 
 
-def contradictions(paper, width=figures.PAGE):
-    """Each contradiction with one number: a grey bar where the number can lie, a red mark where it
-    was printed.
+def contradictions(paper: Paper, width: float = figures.PAGE) -> Figure:
+    """Each contradiction with one number: grey where it can lie, red where it was printed.
 
     Every row has its own scale: what matters is whether the mark lies on the bar. Returns a figure;
     NotComputable when no number lies outside its range.
@@ -126,7 +127,7 @@ def contradictions(paper, width=figures.PAGE):
         pad = 0.25 * (high - low)
         low, span = low - pad, high - low + 2 * pad
 
-        def at(value, low=low, span=span):
+        def at(value: float, low: float = low, span: float = span) -> float:
             return (value - low) / span
 
         axes.plot([0, 1], [y, y], color="#dddddd", linewidth=0.8, zorder=0)

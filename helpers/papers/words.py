@@ -4,11 +4,13 @@ line, the findings of an audit as prose.
 
 import re
 from html import escape
+from typing import Any
 
 import pandas as pd
 
 from helpers import figures
 from helpers.errors import NotComputable
+from helpers.papers import Paper
 from helpers.papers.grades import GRADES
 
 WHY = (
@@ -21,12 +23,12 @@ AGAINST = r"( against .+)$"  # in the name of a test: the network that it compar
 BESIDE = ["item", "shows", "row", "printed", "ours", "verdict", "page"]
 
 
-def _digits(printed):
+def _digits(printed: str) -> int:
     """Decimals of a printed number, its SD and limit sign aside: '51.4 ± 9.3' → 1, '<0.001' → 3."""
     return len(printed.split(" ")[0].partition(".")[2])
 
 
-def _ours(row, interval=True):
+def _ours(row: Any, interval: bool = True) -> str:
     """Our number of one row of ``papers.compare``, with as many decimals as the printed one."""
     if row.quantity.startswith("P of"):
         return figures.p_text(row.ours)
@@ -34,23 +36,21 @@ def _ours(row, interval=True):
     return figures.interval_text(row.ours, low, high, _digits(row.printed))
 
 
-def comparable(table):
-    """The rows of ``papers.compare`` that can be compared, in words: table, what, printed, ours,
-    verdict, why; NotComputable where there are none.
-    """
+def comparable(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``papers.compare`` that can be compared, as ``readable``; NotComputable for none."""
     shown = table[(table["verdict"] != "not comparable") & table["ours"].notna()]
     if shown.empty:
         raise NotComputable(f"No printed number can be compared with this run{reason(table)}")
     return readable(shown)
 
 
-def reason(table):
+def reason(table: pd.DataFrame) -> str:
     """Why printed numbers cannot be compared, mostly: ': synthetic images', or empty."""
     why = table.loc[table["ours"].notna() & (table["verdict"] == "not comparable"), "why"]
     return f": {why.mode()[0]}" if len(why) else ""
 
 
-def readable(table):
+def readable(table: pd.DataFrame) -> pd.DataFrame:
     """``papers.compare`` in words: table, what, printed, ours, verdict, why. Rows with ours, what
     can be compared first.
     """
@@ -71,18 +71,18 @@ def readable(table):
     return pd.DataFrame(rows, columns=["table", "what", "printed", "ours", "verdict", "why"])
 
 
-def _stand_in(row):
+def _stand_in(row: Any) -> str:
     other = row.why.startswith("another network")
     return f" {figures.model_label(row.our_model)}" if other else ""
 
 
-def items_of(place):
+def items_of(place: str) -> set[str]:
     """The tables and figures that a place names: 'Results text/Fig 3' → {'Figure 3'}."""
     found = re.findall(r"\b(Table|Fig(?:ure)?\.?)\s*(\w*\d\w*)", place)
     return {f"{'Table' if kind == 'Table' else 'Figure'} {number}" for kind, number in found}
 
 
-def beside(paper, table):
+def beside(paper: Paper, table: pd.DataFrame) -> pd.DataFrame:
     """The paper's tables and figures beside ours, a printed line a row: columns ``BESIDE``.
 
     table: of ``papers.compare``. row: network and structure; printed, ours: the numbers of that
@@ -109,18 +109,14 @@ def beside(paper, table):
     return pd.DataFrame(rows, columns=BESIDE)
 
 
-def _line(lines):
-    """What the line of each number is called: network and structure, and what they are tested
-    against.
-    """
+def _line(lines: pd.DataFrame) -> pd.Series:
+    """What the line of each number is called: network, structure, what it is tested against."""
     who = [" · ".join(filter(None, (row.model, row.structure))) for row in lines.itertuples()]
     return pd.Series(who, lines.index) + lines["quantity"].str.extract(AGAINST)[0].fillna("")
 
 
-def _verdict(line):
-    """The verdicts of one line, each with its number where there are several, and the one reason
-    where there is one.
-    """
+def _verdict(line: pd.DataFrame) -> str:
+    """The verdicts of one line, counted where there are several, with the one reason there is."""
     counts = line["verdict"].value_counts()
     if len(counts) > 1:
         return ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
@@ -128,10 +124,8 @@ def _verdict(line):
     return counts.index[0] + (f": {reasons[0]}" if len(reasons) == 1 else "")
 
 
-def findings(paper):
-    """The findings about a paper as Markdown, gravest first: what, where and printed, what follows,
-    why perhaps.
-    """
+def findings(paper: Paper) -> str:
+    """The findings about a paper as Markdown, gravest first."""
     lines, checks = [], paper.own
     for grade in GRADES:
         rows = checks[checks["grade"] == grade]
@@ -151,7 +145,7 @@ def findings(paper):
     return "\n".join(lines) if lines else "*No finding: every check holds.*"
 
 
-def _details(row):
+def _details(row: Any) -> str:
     return (
         f"*Printed:* {row.printed} ({row.where}). *Follows:* {row.implied}; allowing for"
         f" {row.tolerance}. *Perhaps* {row.explanations}."

@@ -19,14 +19,17 @@ What a file is, is decided by its content; its name must not contradict it. Conv
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from helpers.errors import StudyError
 from helpers.readers import dicom, labels, pictures, segments, united, videos
 from helpers.readers.plausible import doubts
+from helpers.studies import Class
 
 __all__ = [
     "Mask",
@@ -89,7 +92,7 @@ class Mask:
     covered: float = 0.0
 
 
-def locate(path):
+def locate(path: Path | str) -> tuple[Path, str | None]:
     """'scan.dcm#3' → (Path('scan.dcm'), '3'), 'all.json#P1/a.png' → (Path('all.json'), 'P1/a.png');
     no '#', or a file whose name really holds it → (path, None).
     """
@@ -101,12 +104,12 @@ def locate(path):
     return Path(text[: own[0]]), text[own[0] + 1 :]
 
 
-def files_of(path) -> list[Path]:
+def files_of(path: Path | str) -> list[Path]:
     """The files that a cell of a manifest names: one, or several that are united."""
     return [file for file, _ in united.parts(path)] or [locate(path)[0]]
 
 
-def sha256(path):
+def sha256(path: Path | str) -> str:
     """Hex digest of a file's bytes ('#…' is not part of the file); of united files, that of their
     digests, one after the other.
     """
@@ -120,7 +123,7 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def suffix(path):
+def suffix(path: Path | str) -> str:
     """The lower-case ending of a file name, '.nii.gz' as one; '' when there is none."""
     name = Path(path).name.lower()
     if name.endswith(".nii.gz"):
@@ -131,7 +134,7 @@ def suffix(path):
     )  # '.59' ends a DICOM UID, not a name
 
 
-def kind(path):
+def kind(path: Path | str) -> str:
     """What a file holds, by its first bytes: a key of SUFFIXES. StudyError when missing, empty,
     other or misnamed.
     """
@@ -160,11 +163,11 @@ def kind(path):
     return found
 
 
-def _named(end):
+def _named(end: str) -> str:
     return next((k for k, ends in SUFFIXES.items() if end and end in ends), "known image or mask")
 
 
-def _sniff(head, end):
+def _sniff(head: bytes, end: str) -> str | None:
     # DICOM first: its free preamble may hold a TIFF header
     if head[128:132] == b"DICM" or (
         end in (".dcm", ".dicom", ".ima") and dicom.looks_headless(head)
@@ -202,7 +205,7 @@ def _sniff(head, end):
     return None
 
 
-def open_picture(path):
+def open_picture(path: Path | str) -> Picture:
     """Every frame of an image file as a Picture; StudyError names the file and what to do."""
     path = Path(path)
     found = kind(path)
@@ -217,7 +220,7 @@ def open_picture(path):
     return Picture(*readers.get(found, pictures.read_raster)(path))
 
 
-def read_frames(path):
+def read_frames(path: Path | str) -> tuple[np.ndarray, tuple[float, float] | None]:
     """Every frame of an image or cine: (uint8 (frames, rows, columns), spacing_mm (row, column) or
     None).
     """
@@ -225,7 +228,7 @@ def read_frames(path):
     return picture.pixels, picture.spacing_mm
 
 
-def one_picture(path, frame=None):
+def one_picture(path: Path | str, frame: int | None = None) -> Picture:
     """One image as a Picture with a single frame, its notes kept; otherwise as ``read_image``."""
     file, part = locate(path)
     frame = _frame_number(path, part) if part is not None else frame
@@ -241,7 +244,9 @@ def one_picture(path, frame=None):
     return Picture(picture.pixels[frame or 0][None], picture.spacing_mm, picture.notes)
 
 
-def read_image(path, frame=None):
+def read_image(
+    path: Path | str, frame: int | None = None
+) -> tuple[np.ndarray, tuple[float, float] | None]:
     """One image: (uint8 (rows, columns), spacing_mm (row, column) or None).
 
     frame: which frame of a cine, from 0; 'file#3' says the same. A cine without either is an error,
@@ -251,15 +256,15 @@ def read_image(path, frame=None):
     return picture.pixels[0], picture.spacing_mm
 
 
-def _frame_number(path, part):
+def _frame_number(path: Path | str, part: str) -> int:
     if not part.isdecimal():
         raise StudyError(f"{path}: '#{part}' names no frame; write a whole number, counted from 0")
     return int(part)
 
 
-def frame_count(path) -> int:
+def frame_count(path: Path | str) -> int:
     """How many frames a picture or a mask holds, without decoding them where that is possible."""
-    found = kind(path)
+    path, found = Path(path), kind(path)
     if found == "DICOM":
         return int(dicom.header(path).get("NumberOfFrames", 1) or 1)
     if found == "video":
@@ -267,9 +272,9 @@ def frame_count(path) -> int:
     return len(marked(path)) if found in ("NIfTI", "NRRD", "MetaImage", "TIFF") else 1
 
 
-def marked(path) -> list[bool]:
+def marked(path: Path | str) -> list[bool]:
     """Whether a stack (NIfTI, NRRD, MetaImage, TIFF) holds something on each of its slices."""
-    found = kind(path)
+    path, found = Path(path), kind(path)
     if found == "NIfTI":
         values, _ = pictures.open_nifti(path)
         return [bool(values.any())] if values.ndim == 2 else [bool(v.any()) for v in values.T]
@@ -278,7 +283,9 @@ def marked(path) -> list[bool]:
     return [bool(v.any()) for v in pictures.open_itk(path)[0]]
 
 
-def spacing_at(path, outlined):
+def spacing_at(
+    path: Path | str, outlined: np.ndarray
+) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
     """(spacing_mm (row, column) or None, notes) of an image at an outline, bool (rows, columns).
 
     A DICOM screen may show regions of different spacing side by side: the one in which the outline
@@ -291,12 +298,24 @@ def spacing_at(path, outlined):
     return dicom.spacing(dicom.header(file), notes, np.asarray(outlined) > 0), tuple(notes)
 
 
-def read_mask(path, classes, *, ignored=(), shape=None):
+def read_mask(
+    path: Path | str,
+    classes: Sequence[Class],
+    *,
+    ignored: Sequence[str] = (),
+    shape: tuple[int, int] | None = None,
+) -> np.ndarray:
     """A mask as class indices, uint8 (rows, columns): the pixels of ``open_mask``."""
     return open_mask(path, classes, ignored=ignored, shape=shape).pixels
 
 
-def open_mask(path, classes, *, ignored=(), shape=None):
+def open_mask(
+    path: Path | str,
+    classes: Sequence[Class],
+    *,
+    ignored: Sequence[str] = (),
+    shape: tuple[int, int] | None = None,
+) -> Mask:
     """A mask as a Mask of class indices, whatever drew it, with notes.
 
     classes: sequence with .index .name .title .colour, optionally .labels (further names in
@@ -339,7 +358,9 @@ def open_mask(path, classes, *, ignored=(), shape=None):
     return Mask(mask, tuple(notes))
 
 
-def _slice(path, file, part, shape, notes):
+def _slice(
+    path: Path | str, file: Path, part: str | None, shape: tuple[int, int] | None, notes: list[str]
+) -> np.ndarray:
     """Voxel values (rows, columns) of a NIfTI mask.
 
     Saved from a bare array it may hold rows first: its shape tells, where it is not square.
@@ -354,7 +375,7 @@ def _slice(path, file, part, shape, notes):
     return mask
 
 
-def _one(path, frames, part):
+def _one(path: Path | str, frames: Any, part: str | None) -> Any:
     """The only frame, or the one named after '#'."""
     if part is None and len(frames) > 1 and np.ndim(frames) != 2:
         raise StudyError(

@@ -7,8 +7,10 @@ import binascii
 import csv
 import io
 import json
+from collections.abc import Sequence
 from itertools import permutations
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -17,6 +19,7 @@ from PIL import Image
 from helpers.errors import StudyError
 from helpers.readers.plausible import check_size
 from helpers.readers.polygons import circle, ellipse, fill
+from helpers.studies import Class
 
 #: shapes of four or more corners, whatever a tool calls them
 CORNERS = ("polygon", "rectangle", "rotation", "quadrilateral", "oriented_rectangle")
@@ -30,12 +33,14 @@ SPECK = 4.0  # px²
 HOLES = ("background", "hole", "loch", "hintergrund", "trou", "fond", "hueco", "fondo", "buco")
 
 
-def is_hole(label) -> bool:
+def is_hole(label: object) -> bool:
     """Whether a label says that its shape is a hole."""
     return str(label).strip().casefold().strip("_ ") in HOLES
 
 
-def labelme(path, content, shape=None, ignored=()):
+def labelme(
+    path: Path, content: Any, shape: tuple[int, int] | None = None, ignored: Sequence[str] = ()
+) -> tuple[Sequence[tuple[str | None, list | np.ndarray]], tuple[int, int]]:
     """(shapes, (rows, columns)) of a Labelme or X-AnyLabeling file: polygon, rectangle (turned
     too), circle and mask; imageData is never looked at.
 
@@ -49,7 +54,7 @@ def labelme(path, content, shape=None, ignored=()):
                 f"{path}: imageHeight and imageWidth are missing; save it again with a newer"
                 " Labelme"
             )
-        size = tuple(shape)
+        size = (shape[0], shape[1])
     check_size(path, *size)
     left_out = {str(label).lower() for label in ignored}
     shapes = []
@@ -62,11 +67,13 @@ def labelme(path, content, shape=None, ignored=()):
     return shapes, size
 
 
-def _whole(value):
+def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _area(path, number, shape, size):
+def _area(
+    path: Path, number: int, shape: Any, size: tuple[int, int]
+) -> list[np.ndarray] | np.ndarray:
     """One shape as [outline (n, 2)] or as pixels bool (rows, columns)."""
     kind, named = shape.get("shape_type") or "polygon", f"shape {number} ({shape.get('label')})"
     try:
@@ -88,11 +95,13 @@ def _area(path, number, shape, size):
     return [circle(*points) if kind == "circle" else _box(x0, y0, x1, y1)]
 
 
-def _box(x0, y0, x1, y1):
+def _box(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
 
 
-def _pixels(path, named, text, points, size):
+def _pixels(
+    path: Path, named: str, text: str, points: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
     """An area that a model proposed: a small PNG (base64) between two corner pixels, both
     included.
     """
@@ -102,7 +111,14 @@ def _pixels(path, named, text, points, size):
             drawn = np.asarray(picture) > 0
     except StudyError:
         raise
-    except (TypeError, ValueError, OSError, SyntaxError, binascii.Error) as error:
+    except (
+        TypeError,
+        ValueError,
+        OSError,
+        SyntaxError,
+        binascii.Error,
+        Image.DecompressionBombError,
+    ) as error:
         raise StudyError(f"{path}: {named}: its mask cannot be decoded ({error})") from None
     (x0, y0), (x1, y1) = np.round(points).astype(int)
     if drawn.ndim != 2 or drawn.shape != (y1 - y0 + 1, x1 - x0 + 1):
@@ -117,7 +133,9 @@ def _pixels(path, named, text, points, size):
     return area
 
 
-def coco(path, content, part=None, notes=None):
+def coco(
+    path: Path, content: Any, part: str | None = None, notes: list[str] | None = None
+) -> tuple[Sequence[tuple[str, list | np.ndarray]], tuple[int, int]]:
     """(shapes, (rows, columns)) of one image of a COCO file: polygons and run lengths (plain or
     compressed).
 
@@ -153,7 +171,7 @@ def coco(path, content, part=None, notes=None):
     return shapes, size
 
 
-def _image(path, images, part):
+def _image(path: Path, images: list, part: str) -> Any:
     """The one image that part names: its whole file name or id, else its file name without
     folders.
     """
@@ -166,11 +184,11 @@ def _image(path, images, part):
     return chosen[0]
 
 
-def _base(name):
+def _base(name: object) -> str:
     return PurePosixPath(unquote(str(name)).replace("\\", "/")).name
 
 
-def _check_links(path, content):
+def _check_links(path: Path, content: Any) -> None:
     """Every annotation belongs to an image of the file: a link that finds nothing is an outline
     lost.
     """
@@ -184,7 +202,7 @@ def _check_links(path, content):
         )
 
 
-def _check_crowds(path, own):
+def _check_crowds(path: Path, own: list[dict]) -> None:
     """Beside single outlines of a category, iscrowd marks an area that nobody outlined and that
     does not count; alone it is how tools write a mask.
     """
@@ -198,7 +216,13 @@ def _check_crowds(path, own):
         )
 
 
-def _segmentation(path, number, found, size, notes=None):
+def _segmentation(
+    path: Path,
+    number: int,
+    found: list | dict,
+    size: tuple[int, int],
+    notes: list[str] | None = None,
+) -> list[np.ndarray] | np.ndarray:
     if isinstance(found, dict):
         return run_lengths(path, number, found, size)
     rings = [found] if found and isinstance(found[0], int | float) else found
@@ -225,19 +249,19 @@ def _segmentation(path, number, found, size, notes=None):
     return good or outlines
 
 
-def nested(rings, size):
+def nested(rings: list[np.ndarray], size: tuple[int, int]) -> bool:
     """Whether one of the outlines [(n, 2), …] lies in another."""
     drawn = [fill(ring, size) for ring in rings] if len(rings) > 1 else []
     return any(a.any() and not (a & ~b).any() for a, b in permutations(drawn, 2))
 
 
-def is_speck(points):
+def is_speck(points: np.ndarray) -> bool:
     """Whether an outline (n, 2) encloses less than SPECK."""
     x, y = points.T
     return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2 < SPECK
 
 
-def run_lengths(path, number, found, size):
+def run_lengths(path: Path | str, number: int, found: Any, size: tuple[int, int]) -> np.ndarray:
     """COCO run lengths (down the columns, background first) as bool (rows, columns)."""
     counts = found.get("counts")
     runs = _decompressed(counts) if isinstance(counts, str) else counts
@@ -254,7 +278,7 @@ def run_lengths(path, number, found, size):
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size, order="F")
 
 
-def _decompressed(text):
+def _decompressed(text: str) -> list[int]:
     """COCO's packed counts: 5 bits a character from '0' on, bit 5 says more follow, from the
     third on differences.
     """
@@ -273,7 +297,7 @@ def _decompressed(text):
     return runs
 
 
-def is_via(content):
+def is_via(content: dict) -> bool:
     """Whether parsed JSON is a project or an export of the VGG Image Annotator (versions 1 and
     2).
     """
@@ -287,7 +311,7 @@ def is_via(content):
     )
 
 
-def via_table(text):
+def via_table(text: str) -> dict[str, dict]:
     """The content of VIA's CSV export as its JSON export: {key: {filename, regions}}."""
     entries = {}
     for row in csv.DictReader(io.StringIO(text)):
@@ -299,7 +323,14 @@ def via_table(text):
     return entries
 
 
-def via(path, content, classes, part=None, shape=None, ignored=()):
+def via(
+    path: Path,
+    content: Any,
+    classes: Sequence[Class],
+    part: str | None = None,
+    shape: tuple[int, int] | None = None,
+    ignored: Sequence[str] = (),
+) -> tuple[Sequence[tuple[str, list | np.ndarray]], tuple[int, int]]:
     """(shapes, (rows, columns)) of one image of a VIA file: polygon, rect, circle and ellipse.
 
     part: the image's file name. shape: the size of the image, which VIA does not note. The label of
@@ -322,10 +353,10 @@ def via(path, content, classes, part=None, shape=None, ignored=()):
         if is_hole(label) or str(label).lower() not in left_out:
             drawn = region.get("shape_attributes") or {}
             shapes.append((label, [_via_outline(path, number, label, drawn)]))
-    return shapes, tuple(shape)
+    return shapes, (shape[0], shape[1])
 
 
-def _via_label(attributes, classes):
+def _via_label(attributes: dict, classes: Sequence[Class]) -> str:
     """What a region is: checkboxes are {"nerve": true}, other attributes are text."""
     found = []
     for value in attributes.values():
@@ -342,7 +373,7 @@ def _via_label(attributes, classes):
     return classes[1].name if len(classes) == 2 else "without a label"
 
 
-def _via_outline(path, number, label, drawn):
+def _via_outline(path: Path, number: int, label: str, drawn: dict) -> np.ndarray:
     kind = drawn.get("name")
     try:
         if kind in ("polygon", "polyline"):

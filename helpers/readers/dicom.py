@@ -10,10 +10,11 @@ import io
 import textwrap
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_fragments, generate_frames
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
@@ -34,14 +35,14 @@ CLEARLY = 2.0  # times nearer to grey one reading of the colours must be than th
 LEAST_USED = 8  # a picture without a window fills at least this part, 1 in so many, of its bits
 
 
-def looks_headless(head):
+def looks_headless(head: bytes) -> bool:
     """Whether bytes without the 128-byte preamble start as a DICOM data set: group 0002 or 0008,
     even element.
     """
     return head[:2] in (b"\x02\0", b"\x08\0", b"\0\x02", b"\0\x08") and len(head) > 8
 
 
-def header(path, pixels=False):
+def header(path: Path, pixels: bool = False) -> Dataset:
     """The data set of a file, with or without its pixels; StudyError when it is no DICOM."""
     try:
         _check_deflated(path)
@@ -66,7 +67,7 @@ def header(path, pixels=False):
         raise StudyError(f"{path}: its sequences are nested too deeply; export it again") from None
 
 
-def _check_deflated(path):
+def _check_deflated(path: Path) -> None:
     """A deflated data set unpacks as a whole: refuse the one that would fill the memory."""
     try:
         meta = read_file_meta_info(path)
@@ -87,7 +88,7 @@ def _check_deflated(path):
                     )
 
 
-def read(path):
+def read(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tuple[str, ...]]:
     """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a DICOM image or cine.
 
     More than 8 bits: values within 0–255 without a window are grey levels already; else the window
@@ -103,7 +104,7 @@ def read(path):
     return grey, spacing(data, notes), tuple(notes)
 
 
-def decoded(path, data, raw=False):
+def decoded(path: Path, data: Dataset, raw: bool = False) -> np.ndarray:
     """The stored values (frames, rows, columns[, samples]) of a data set; StudyError where they
     cannot be decoded or declare a size that no picture has. raw: colour as the stream holds it.
     """
@@ -122,7 +123,7 @@ def decoded(path, data, raw=False):
     return stored if stored.ndim == (4 if samples > 1 else 3) else stored[None]
 
 
-def _check_streams(path, data):
+def _check_streams(path: Path, data: Dataset) -> None:
     """A compressed frame has a size of its own, which decoders believe."""
     if not data.file_meta.TransferSyntaxUID.is_encapsulated:
         return
@@ -132,7 +133,7 @@ def _check_streams(path, data):
             check_size(path, *found)
 
 
-def _stream_size(frame):
+def _stream_size(frame: bytes) -> tuple[int, int] | None:
     """(rows, columns) of a JPEG or JPEG-LS stream by its frame header, of JPEG 2000 by Pillow;
     None for others.
     """
@@ -154,16 +155,16 @@ def _stream_size(frame):
     return None
 
 
-def _line(error):
+def _line(error: Exception) -> str:
     return textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" …")
 
 
-def is_video(data):
+def is_video(data: Dataset) -> bool:
     """Whether a data set wraps a video stream (MPEG-2, H.264, HEVC)."""
     return str(data.file_meta.get("TransferSyntaxUID", "")).startswith(VIDEO)
 
 
-def _video(path, data, notes):
+def _video(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
     """The frames of a wrapped video; its own number of frames counts, with a note where the header
     says another.
     """
@@ -181,13 +182,13 @@ def _video(path, data, notes):
     return frames
 
 
-def _still(path, data, notes):
+def _still(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
     if data.get("SamplesPerPixel", 1) == 1:
         return _monochrome(path, data, decoded(path, data), notes)
     return _grey(path, _rgb(path, data, notes))
 
 
-def _rgb(path, data, notes):
+def _rgb(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
     """Colour (frames, rows, columns, 3) as RGB: by the reading of the stream's three components in
     which the picture is nearly grey, as ultrasound is; by the header where that is unclear.
     """
@@ -218,7 +219,7 @@ def _rgb(path, data, notes):
     return found if by_hand else by_header
 
 
-def _by_planes(data, stream):
+def _by_planes(data: Dataset, stream: np.ndarray) -> np.ndarray | None:
     """Frames (frames, rows, columns, 3) whose colours are stored by plane where the header says by
     pixel, or the reverse, else None: only then all three are the same, as in grey ultrasound.
     """
@@ -232,7 +233,7 @@ def _by_planes(data, stream):
     return np.ascontiguousarray(other) if not np.ptp(other, -1).any() else None
 
 
-def _grey(path, frames):
+def _grey(path: Path, frames: np.ndarray) -> np.ndarray:
     """RGB (frames, rows, columns, 3) to grey."""
     if frames.dtype != np.uint8:
         raise StudyError(
@@ -245,7 +246,7 @@ def _grey(path, frames):
     return np.round(frames @ LUMA).astype(np.uint8)
 
 
-def _monochrome(path, data, frames, notes):
+def _monochrome(path: Path, data: Dataset, frames: np.ndarray, notes: list[str]) -> np.ndarray:
     photometric = str(data.get("PhotometricInterpretation", ""))
     if photometric == "PALETTE COLOR":
         colours = apply_color_lut(frames, data)
@@ -274,7 +275,9 @@ def _monochrome(path, data, frames, notes):
     return grey
 
 
-def _to_eight_bits(path, data, frames, bits, notes):
+def _to_eight_bits(
+    path: Path, data: Dataset, frames: np.ndarray, bits: int, notes: list[str]
+) -> np.ndarray:
     """Grey values of more than 8 bits, or with a sign, as uint8."""
     windowed = "VOILUTSequence" in data or ("WindowWidth" in data and "WindowCenter" in data)
     values = apply_modality_lut(frames, data)
@@ -291,7 +294,7 @@ def _to_eight_bits(path, data, frames, bits, notes):
     return _windowed(data, frames, bits)
 
 
-def _windowed(data, frames, bits):
+def _windowed(data: Dataset, frames: np.ndarray, bits: int) -> np.ndarray:
     """Stored values → 0–255 through the file's window (PS3.3 C.11.2.1.2), look-up table, or full
     range of its bits.
     """
@@ -309,7 +312,7 @@ def _windowed(data, frames, bits):
     return np.round(255 * np.clip(share, 0, 1)).astype(np.uint8)
 
 
-def regions(data):
+def regions(data: Dataset) -> list[tuple]:
     """The ultrasound regions as (x0, y0, x1, y1, spacing (row, column) in mm or None),
     two-dimensional tissue (with or without colour flow) only.
     """
@@ -325,12 +328,14 @@ def regions(data):
     return found
 
 
-def shows_tissue(item):
+def shows_tissue(item: Dataset) -> bool:
     """Whether a region (item of SequenceOfUltrasoundRegions) is a picture and no trace or scale."""
     return item.get("RegionSpatialFormat") == TWO_D and item.get("RegionDataType") in TISSUE
 
 
-def spacing(data, notes, outlined=None):
+def spacing(
+    data: Dataset, notes: list[str], outlined: np.ndarray | None = None
+) -> tuple[float, float] | None:
     """(row, column) in mm, or None where the file does not say, with a note where it says several.
 
     outlined: bool (rows, columns) of the file; of regions with different spacing, the one in which
@@ -358,7 +363,7 @@ def spacing(data, notes, outlined=None):
     return float(pair[0]), float(pair[1])
 
 
-def _within(region, rows, columns):
+def _within(region: tuple, rows: np.ndarray, columns: np.ndarray) -> float:
     """Share of pixels that lie in a region."""
     x0, y0, x1, y1, _ = region
     return float(((columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)).mean())

@@ -9,32 +9,36 @@ import csv
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from helpers.errors import StudyError, raise_all
 from helpers.readers import annotations
 from helpers.readers.plausible import check_length
 from helpers.readers.polygons import check_outline, fill
+from helpers.studies import Class
 
 #: a line of a label description of ITK-SNAP
 DESCRIPTION = re.compile(rb'(?m)^\s*\d+(\s+[\d.]+){6}\s+".+"\s*$')
 
 
-def _listed(found, limit=8):
+def _listed(found: dict, limit: int = 8) -> str:
     items = [f"{name} ({count} px)" for name, count in sorted(found.items(), key=lambda kv: -kv[1])]
     return ", ".join(items[:limit]) + (
         f" and {len(items) - limit} more" if len(items) > limit else ""
     )
 
 
-def _declared(classes):
+def _declared(classes: Sequence[Class]) -> str:
     known = ", ".join(f"{c.index} {c.name}" for c in classes)
     return f"{known}; declare what was found under classes, or its label under ignored"
 
 
-def _colours(classes):
+def _colours(classes: Sequence[Class]) -> tuple[dict[int, int], bool]:
     """({colour: class index}, whether the colours of masks are among the labels)."""
     known = {int(c.colour[1:], 16): c.index for c in classes}
     told = {
@@ -46,18 +50,18 @@ def _colours(classes):
     return known | told, bool(told)
 
 
-def _hex(value):
+def _hex(value: int) -> str:
     return f"#{int(value):06x}"
 
 
-def _small(values):
+def _small(values: np.ndarray) -> bool:
     """Whether values are non-negative and few enough to count in a table, which is faster than
     sorting them.
     """
     return values.size > 0 and values.min() >= 0 and values.max() < 1 << 16
 
 
-def _mapped(values, table):
+def _mapped(values: np.ndarray, table: dict[int, int]) -> np.ndarray:
     """values → uint8 through a dict; every value must be in it."""
     if _small(values):
         lookup = np.zeros(int(values.max()) + 1, np.uint8)
@@ -69,7 +73,7 @@ def _mapped(values, table):
     return np.array([table[int(v)] for v in unique], np.uint8)[inverse].reshape(values.shape)
 
 
-def _histogram(values):
+def _histogram(values: np.ndarray) -> dict[int, int]:
     """{value: pixels} of the values that occur."""
     if _small(values):
         counts = np.bincount(values.ravel())
@@ -78,7 +82,9 @@ def _histogram(values):
     return dict(zip(unique.tolist(), counts.tolist(), strict=True))
 
 
-def from_raster(path, picture, classes, ignored=()):
+def from_raster(
+    path: Path, picture: Image.Image, classes: Sequence[Class], ignored: Sequence[str] = ()
+) -> np.ndarray:
     """A PIL picture as class indices: by value (1, L, LA, P, 16 bit, grey stored as colour), by
     palette colour (P) or by colour (RGB, RGBA).
     """
@@ -97,7 +103,9 @@ def from_raster(path, picture, classes, ignored=()):
     return _by_index(path, values, classes, ignored)
 
 
-def _by_index(path, values, classes, ignored=()):
+def _by_index(
+    path: Path, values: np.ndarray, classes: Sequence[Class], ignored: Sequence[str] = ()
+) -> np.ndarray:
     found, known = _histogram(values), _values(path, classes, ignored)
     if len(classes) == 2 and set(found) <= {0, 255}:
         known = {255: 1} | known  # the usual black and white of one structure
@@ -108,7 +116,7 @@ def _by_index(path, values, classes, ignored=()):
     return _mapped(values, known)
 
 
-def _values(path, classes, ignored):
+def _values(path: Path, classes: Sequence[Class], ignored: Sequence[str]) -> dict[int, int]:
     """Value → class index: the numbers among a class's labels, its index where it has none; ignored
     numbers → 0.
     """
@@ -127,7 +135,13 @@ def _values(path, classes, ignored):
     return known
 
 
-def _by_palette(path, values, picture, classes, ignored=()):
+def _by_palette(
+    path: Path,
+    values: np.ndarray,
+    picture: Image.Image,
+    classes: Sequence[Class],
+    ignored: Sequence[str] = (),
+) -> np.ndarray:
     palette = np.asarray(picture.getpalette("RGB") or [], np.int64).reshape(-1, 3) @ [65536, 256, 1]
     known, told = _colours(classes)
     used = sorted(_histogram(values))
@@ -144,7 +158,9 @@ def _by_palette(path, values, picture, classes, ignored=()):
     return _mapped(values, by_colour)
 
 
-def _by_colour(path, pixels, classes, ignored=()):
+def _by_colour(
+    path: Path, pixels: np.ndarray, classes: Sequence[Class], ignored: Sequence[str] = ()
+) -> np.ndarray:
     """Colours, or grey values stored as colour, with or without transparency, which is
     background.
     """
@@ -177,7 +193,7 @@ def _by_colour(path, pixels, classes, ignored=()):
     return mask
 
 
-def names(classes, ignored=()):
+def names(classes: Sequence[Class], ignored: Sequence[str] = ()) -> dict[str, int]:
     """Label as written (lower case) → class index; ignored labels → 0. Name, title and .labels of a
     class all count.
     """
@@ -188,7 +204,7 @@ def names(classes, ignored=()):
     return table
 
 
-def descriptions(path):
+def descriptions(path: Path | str) -> dict[int, str] | None:
     """The ITK-SNAP label description beside a mask as {value: label}, or None.
 
     Looked for as <stem>.txt, <stem>.label, <stem>_labels.txt, labels.txt, labels.label, in this
@@ -220,7 +236,9 @@ def descriptions(path):
     return table
 
 
-def from_labels(path, values, classes, ignored=()):
+def from_labels(
+    path: Path, values: np.ndarray, classes: Sequence[Class], ignored: Sequence[str] = ()
+) -> np.ndarray:
     """Voxel values (rows, columns) as class indices: through the label description beside the file,
     if there is one.
     """
@@ -251,7 +269,14 @@ def from_labels(path, values, classes, ignored=()):
     return _mapped(values, known)
 
 
-def areas(path, shapes, size, classes, ignored=(), notes=None):
+def areas(
+    path: Path,
+    shapes: Sequence[tuple[str | None, Any]],
+    size: tuple[int, int],
+    classes: Sequence[Class],
+    ignored: Sequence[str] = (),
+    notes: list[str] | None = None,
+) -> np.ndarray:
     """Paint [(label, bool (rows, columns) or outlines [(n, 2), …]), …] in class order: uint8 (rows,
     columns).
 
@@ -284,12 +309,14 @@ def areas(path, shapes, size, classes, ignored=(), notes=None):
     return mask
 
 
-def _cuts(label, table):
+def _cuts(label: str | None, table: dict[str, int]) -> bool:
     """Whether a shape is a hole, and no structure of the study is called so."""
     return annotations.is_hole(label) and not table.get(str(label).lower())
 
 
-def _cut(path, painted, holes, notes):
+def _cut(
+    path: Path, painted: list[tuple[int, np.ndarray]], holes: set[int], notes: list[str] | None
+) -> list[tuple[int, np.ndarray]]:
     """The areas [(index, bool (rows, columns)), …] without the holes, each taken out of what was
     drawn before it, as drawing tools show it.
     """
@@ -313,7 +340,7 @@ def _cut(path, painted, holes, notes):
     return painted
 
 
-def load_json(path):
+def load_json(path: Path | str) -> tuple[dict, str]:
     """(content, encoding) of a JSON file in UTF-8 (with or without a mark) or GB18030."""
     check_length(Path(path))
     raw = Path(path).read_bytes()
@@ -335,7 +362,14 @@ def load_json(path):
     raise StudyError(f"{path}: neither UTF-8 nor GB18030 text; save it again in UTF-8")
 
 
-def from_json(path, part, classes, ignored=(), shape=None, notes=None):
+def from_json(
+    path: Path,
+    part: str | None,
+    classes: Sequence[Class],
+    ignored: Sequence[str] = (),
+    shape: tuple[int, int] | None = None,
+    notes: list[str] | None = None,
+) -> np.ndarray:
     """The mask in a Labelme, COCO or VIA file; part: name of the image in a file with several.
 
     notes: list that gains what was left out.
@@ -356,7 +390,14 @@ def from_json(path, part, classes, ignored=(), shape=None, notes=None):
     return areas(path, shapes, size, classes, ignored, notes)
 
 
-def from_table(path, part, classes, ignored=(), shape=None, notes=None):
+def from_table(
+    path: Path,
+    part: str | None,
+    classes: Sequence[Class],
+    ignored: Sequence[str] = (),
+    shape: tuple[int, int] | None = None,
+    notes: list[str] | None = None,
+) -> np.ndarray:
     """The mask in VIA's CSV export; notes: list that gains what was cut out."""
     check_length(Path(path))
     try:
@@ -376,7 +417,12 @@ def from_table(path, part, classes, ignored=(), shape=None, notes=None):
     return areas(path, shapes, size, classes, ignored, notes)
 
 
-def check_shape(path, size, shape, turn="correct them in the file, or export it again"):
+def check_shape(
+    path: Path,
+    size: tuple[int, int],
+    shape: tuple[int, int] | None,
+    turn: str = "correct them in the file, or export it again",
+) -> None:
     """StudyError where a mask of ``size`` does not fit an image of ``shape`` (None: fits all);
     turn: what to do where height and width are exchanged.
     """

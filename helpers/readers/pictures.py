@@ -5,6 +5,7 @@ what is unclear is refused, never guessed.
 import struct
 import warnings
 import zlib
+from pathlib import Path
 from typing import Any
 
 import nibabel
@@ -21,7 +22,7 @@ ROTATED = "rotated as its EXIF orientation says"
 UNORIENTED = "saved without an orientation: rows and columns may be exchanged"
 
 
-def open_raster(path):
+def open_raster(path: Path) -> tuple[list[Image.Image], tuple[str, ...]]:
     """(frames as PIL pictures, EXIF rotation applied; notes) of a raster file.
 
     A phone's photo that holds more pictures (MPO: a preview, a burst) is its first one.
@@ -69,7 +70,7 @@ def open_raster(path):
     return frames, tuple(notes)
 
 
-def read_raster(path):
+def read_raster(path: Path) -> tuple[np.ndarray, None, tuple[str, ...]]:
     """(uint8 (frames, rows, columns), None, notes) of a raster file."""
     frames, notes = open_raster(path)
     if len({f.size for f in frames}) > 1:
@@ -79,7 +80,7 @@ def read_raster(path):
     return np.stack([_grey(path, f) for f in frames]), None, notes
 
 
-def _grey(path, picture):
+def _grey(path: Path, picture: Image.Image) -> np.ndarray:
     if picture.mode == "1":
         raise StudyError(
             f"{path}: has 1 bit a pixel, that is a mask and not an image; export the image in 8"
@@ -100,7 +101,7 @@ def _grey(path, picture):
     return np.asarray(picture.convert("L"))
 
 
-def _as_uint8(path, values):
+def _as_uint8(path: Path, values: np.ndarray) -> np.ndarray:
     """Values that already are grey levels 0–255 as uint8; anything else is refused, never rescaled
     by a guess.
     """
@@ -122,14 +123,14 @@ def _as_uint8(path, values):
     return np.round(values).astype(np.uint8)
 
 
-def open_nifti(path):
+def open_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float] | None]:
     """(array (column, row[, slice]) or with a colour dtype; spacing (row, column) in mm or
     None).
     """
     return read_volume(path)[:2]
 
 
-def read_volume(path):
+def read_volume(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tuple[str, ...]]:
     """As ``open_nifti``, and the notes on what is unclear.
 
     Axes of length 1 are dropped, so that (column, row, 1, time) is a stack; the fifth axis of NIfTI
@@ -177,7 +178,7 @@ def read_volume(path):
     return values, (row * scale, column * scale) if scale and told else None, notes
 
 
-def _components(path, values):
+def _components(path: Path, values: np.ndarray) -> np.ndarray:
     """Colour on a fifth axis (…, 3 or 4) as NIfTI's colour dtype."""
     if values.min() < 0 or values.max() > 255 or (values != np.round(values)).any():
         raise StudyError(f"{path}: has colours that are not 0 to 255; export it in 8 bits")
@@ -185,7 +186,7 @@ def _components(path, values):
     return np.ascontiguousarray(values[..., :3].astype(np.uint8)).view(colour)[..., 0]
 
 
-def read_nifti(path):
+def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tuple[str, ...]]:
     """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a NIfTI file."""
     values, spacing = open_nifti(path)
     if values.dtype.names:  # colour: a structure of R, G, B
@@ -195,7 +196,7 @@ def read_nifti(path):
     return np.ascontiguousarray(_as_uint8(path, values).transpose(2, 1, 0)), spacing, ()
 
 
-def open_itk(path):
+def open_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[str, str]]:
     """(values (slices, rows, columns[, layers]), spacing (row, column) in mm or None, header
     {key: text}) of a NRRD or MetaImage file.
     """
@@ -222,7 +223,7 @@ def open_itk(path):
     return values, spacing, {k: image.GetMetaData(k) for k in image.GetMetaDataKeys()}
 
 
-def read_itk(path):
+def read_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tuple[str, ...]]:
     """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a NRRD or MetaImage file."""
     values, spacing, _ = open_itk(path)
     if values.ndim != 3:

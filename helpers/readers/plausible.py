@@ -1,5 +1,7 @@
 """Does a decoded picture look like a picture, and is its declared size one that a picture has."""
 
+from pathlib import Path
+
 import numpy as np
 
 from helpers.errors import StudyError
@@ -12,7 +14,7 @@ MOST_BYTES = 1 << 32  # all frames together
 MOST_TEXT = 1 << 29  # bytes of a JSON or CSV file
 
 
-def doubts(pixels):
+def doubts(pixels: np.ndarray) -> list[str]:
     """What makes a picture implausible, in words for a person: list of str, empty when all is well.
 
     pixels: uint8 (rows, columns) or (frames, rows, columns), as read. A flat, two-valued or
@@ -33,7 +35,13 @@ def doubts(pixels):
     return []
 
 
-def check_size(path, rows, columns, frames=1, samples=1):
+def check_size(
+    path: Path,
+    rows: int | str | None,
+    columns: int | str | None,
+    frames: int | str | None = 1,
+    samples: int = 1,
+) -> None:
     """StudyError where a declared size is one that no picture has, before memory is taken for
     it.
     """
@@ -52,7 +60,7 @@ def check_size(path, rows, columns, frames=1, samples=1):
         )
 
 
-def check_length(path):
+def check_length(path: Path) -> None:
     """StudyError where a text file is longer than any annotation, before it is read."""
     size = path.stat().st_size
     if size > MOST_TEXT:

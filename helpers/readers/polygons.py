@@ -14,13 +14,13 @@ MOST_POINTS = 20_000  # of an outline
 AT_ONCE = 256  # edges or rows, so that memory stays small
 
 
-def crossings(points):
+def crossings(points: np.ndarray) -> int:
     """How often an outline (n, 2) crosses itself: proper crossings of its edges, touching ones not
     counted.
     """
     ends, count = np.roll(points, -1, 0), 0
 
-    def side(o, u, v):
+    def side(o: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         return (u[..., 0] - o[..., 0]) * (v[..., 1] - o[..., 1]) - (u[..., 1] - o[..., 1]) * (
             v[..., 0] - o[..., 0]
         )
@@ -33,7 +33,7 @@ def crossings(points):
     return count
 
 
-def fill(points, shape):
+def fill(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Pixels whose centre an outline (n, 2) of (x, y) winds around: bool (rows, columns)."""
     inside = np.zeros(shape, bool)
     top, bottom = (np.clip(v, 0, shape[0]) for v in (points[:, 1].min(), points[:, 1].max()))
@@ -43,7 +43,7 @@ def fill(points, shape):
     return inside
 
 
-def _fill_rows(points, first, last, columns):
+def _fill_rows(points: np.ndarray, first: int, last: int, columns: int) -> np.ndarray:
     x0, y0 = points.T
     x1, y1 = np.roll(points, -1, 0).T
     y = np.arange(first, last)[:, None] + 0.5
@@ -57,7 +57,9 @@ def _fill_rows(points, first, last, columns):
     return np.cumsum(steps, 1)[:, :columns] != 0
 
 
-def ellipse(centre, radius_x, radius_y, turn=0.0, sides=180):
+def ellipse(
+    centre: np.ndarray, radius_x: float, radius_y: float, turn: float = 0.0, sides: int = 180
+) -> np.ndarray:
     """An outline (sides, 2) of the area of the ellipse, turned by ``turn`` radians."""
     wider = 1 / np.sqrt(np.sin(2 * np.pi / sides) * sides / (2 * np.pi))
     angle = 2 * np.pi * np.arange(sides) / sides
@@ -66,13 +68,13 @@ def ellipse(centre, radius_x, radius_y, turn=0.0, sides=180):
     return np.asarray(centre) + np.stack(turned, 1)
 
 
-def circle(centre, edge, sides=180):
+def circle(centre: np.ndarray, edge: np.ndarray, sides: int = 180) -> np.ndarray:
     """An outline (sides, 2) of the circle through edge around centre, of the circle's area."""
     radius = np.hypot(*(np.asarray(edge) - centre))
     return ellipse(centre, radius, radius, sides=sides)
 
 
-def check_outline(points, shape):
+def check_outline(points: np.ndarray, shape: tuple[int, int]) -> str | None:
     """What is wrong with an outline (n, 2) in an image of shape, or None."""
     if points.ndim != 2 or points.shape[1:] != (2,) or len(points) < 3:
         return f"an outline needs at least three points, it has {len(points)}"

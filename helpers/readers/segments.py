@@ -2,14 +2,21 @@
 ``.seg.nrrd``.
 """
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import numpy as np
+from pydicom import Dataset
 
 from helpers.errors import StudyError
 from helpers.readers import dicom, pictures
 from helpers.readers.labels import areas, from_labels
+from helpers.studies import Class
 
 
-def from_dicom(path, part, classes, ignored=()):
+def from_dicom(
+    path: Path, part: str | None, classes: Sequence[Class], ignored: Sequence[str] = ()
+) -> np.ndarray:
     """The mask of a DICOM segmentation, uint8 (rows, columns).
 
     part: the frame of a cine, from 0 (text) or None, where the segmentation refers to several.
@@ -37,16 +44,16 @@ def from_dicom(path, part, classes, ignored=()):
     return areas(path, shapes, stored.shape[1:], classes, ignored)
 
 
-def _name(segment):
+def _name(segment: Dataset) -> str:
     """What a segment is called; the label of its own is what people see in their tool."""
     return str(segment.get("SegmentLabel") or f"segment {segment.SegmentNumber}").strip()
 
 
-def _group(described, shared, name):
+def _group(described: Dataset, shared: Mapping, name: str) -> Sequence:
     return described.get(name) or shared.get(name) or ()
 
 
-def _source(derivations):
+def _source(derivations: Sequence) -> int | str | None:
     """What a frame of the segmentation lies on: the frame of a cine, from 0, or the UID of a
     picture.
     """
@@ -59,7 +66,7 @@ def _source(derivations):
     return None
 
 
-def _one(path, found, part):
+def _one(path: Path, found: dict, part: str | None) -> list[tuple[str, np.ndarray]]:
     """The segments of the one picture, or of the frame that part names."""
     if part is not None:
         if part.isdecimal():
@@ -72,7 +79,9 @@ def _one(path, found, part):
     return next(iter(found.values()), [])
 
 
-def from_itk(path, part, classes, ignored=()):
+def from_itk(
+    path: Path, part: str | None, classes: Sequence[Class], ignored: Sequence[str] = ()
+) -> np.ndarray:
     """The mask of a 3D Slicer segmentation, uint8 (rows, columns), through the names of its
     segments; of a NRRD or MetaImage file that names none, by its values.
     """

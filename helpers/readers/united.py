@@ -7,6 +7,7 @@ drawn in. ``masks/{p1.png}+transpose+fill``: a file, changed in this order.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from scipy import ndimage
 
 from helpers.errors import StudyError
 from helpers.readers import labels
+from helpers.studies import Class
 
 CELL = re.compile(r"^(?P<folder>(?:.*/)?)\{(?P<parts>[^{}]+)\}(?P<changes>(?:\+\w+)*)$")
 PART = re.compile(r"^(?P<file>.+?)(?:=(?P<name>[^{}|=/\\.]+))?$")
@@ -34,7 +36,7 @@ def filled(mask: np.ndarray) -> np.ndarray:
 
 
 #: what can be done to a mask that was drawn or saved otherwise than its picture
-CHANGES = {
+CHANGES: dict[str, Callable] = {
     "fill": filled,
     "transpose": np.transpose,
     "mirror": np.fliplr,
@@ -44,12 +46,12 @@ CHANGES = {
 }
 
 
-def changed(cell: str, changes) -> str | None:
-    """A cell of a manifest with names of CHANGES put to it; None where the file's name forbids
-    it.
-    """
+def changed(cell: str, changes: Sequence[str]) -> str:
+    """A cell of a manifest with names of CHANGES put to it."""
     whole = cell if CELL.match(cell) else written([(cell, None)])
-    return whole and "+".join([whole, *changes])
+    if whole is None:
+        raise StudyError(f"{cell}: its name holds one of {{}}|=\\, rename it to have it changed")
+    return "+".join([whole, *changes])
 
 
 def written(parts: list[tuple[str, str | None]]) -> str | None:
@@ -80,7 +82,13 @@ def parts(path: str | Path) -> list[tuple[Path, str | None]]:
     return [(Path(cell["folder"] + part["file"]), part["name"]) for part in found if part]
 
 
-def read(path, open_one, classes, ignored=(), shape=None):
+def read(
+    path: Path | str,
+    open_one: Callable,
+    classes: Sequence[Class],
+    ignored: Sequence[str] = (),
+    shape: tuple[int, ...] | None = None,
+) -> tuple[np.ndarray, list[str], float]:
     """(class indices uint8 (rows, columns), notes, the largest share of a part that another
     structure covers) of united files, changed as the cell says.
 
@@ -104,7 +112,7 @@ def read(path, open_one, classes, ignored=(), shape=None):
         drawn += [(file, i, mask.pixels == (1 if name else i)) for i in found]
         shape = mask.pixels.shape
     more, share = _overlaps(drawn, classes)
-    united = np.zeros(shape, np.uint8)
+    united = np.zeros(mask.pixels.shape, np.uint8)
     for _, index, area in sorted(drawn, key=lambda item: item[1]):
         united[area] = index
     for change in changes:
@@ -112,9 +120,10 @@ def read(path, open_one, classes, ignored=(), shape=None):
     return np.ascontiguousarray(united), [*notes, *more], share
 
 
-def _changes(path, classes):
+def _changes(path: Path | str, classes: Sequence[Class]) -> list[str]:
     """The names of CHANGES in a cell."""
-    found = CELL.match(Path(path).as_posix())["changes"].split("+")[1:]
+    cell = CELL.match(Path(path).as_posix())
+    found = cell["changes"].split("+")[1:] if cell else []
     if unknown := sorted(set(found) - CHANGES.keys()):
         raise StudyError(f"{path}: {unknown[0]!r} is none of the changes {', '.join(CHANGES)}")
     if "invert" in found and len(classes) != 2:
@@ -122,7 +131,7 @@ def _changes(path, classes):
     return found
 
 
-def _only(classes, index):
+def _only(classes: Sequence[Class], index: int) -> tuple[Class, Class]:
     """Background and one class, which may be drawn in 1, 255, its own number, values or colour."""
     chosen = classes[index]
     values = [v for v in getattr(chosen, "labels", ()) if str(v).isdecimal()] or [str(index)]
@@ -130,7 +139,9 @@ def _only(classes, index):
     return (classes[0], replace(chosen, index=1, labels=(*names, *dict.fromkeys(["1", *values]))))
 
 
-def _overlaps(drawn, classes):
+def _overlaps(
+    drawn: list[tuple[Path, int, np.ndarray]], classes: Sequence[Class]
+) -> tuple[list[str], float]:
     """(sentences on the parts that overlap, the largest share of a part that another structure
     covers).
     """

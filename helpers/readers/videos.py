@@ -16,20 +16,20 @@ from helpers.readers.plausible import check_size
 FRAME_RATE = 25.0
 
 
-def read_video(path, named=None):
+def read_video(path: Path, named: Path | None = None) -> tuple[np.ndarray, float]:
     """(uint8 grey (frames, rows, columns), frames a second) of a video file.
 
     named: what to call the file in an error, where it is a copy of a stream. The last one stays in
     memory, because the frames of a cine are read one after the other.
     """
     try:
-        return _decoded(path, Path(path).stat().st_mtime_ns, named or path)
+        return _decoded(Path(path), Path(path).stat().st_mtime_ns, Path(named or path))
     except OSError:
         raise StudyError(f"{named or path}: no such file; check the path") from None
 
 
 @functools.lru_cache(maxsize=1)
-def _decoded(path, _changed, named):
+def _decoded(path: Path, _changed: int, named: Path) -> tuple[np.ndarray, float]:
     try:
         # '-fps_mode passthrough': each frame once, as recorded, none doubled to fill a clock
         reader = imageio_ffmpeg.read_frames(
@@ -58,7 +58,7 @@ def _decoded(path, _changed, named):
     return np.stack(frames), float(about["fps"] or FRAME_RATE)
 
 
-def read_stream(path, stream):
+def read_stream(path: Path, stream: bytes) -> np.ndarray:
     """Frames, uint8 (frames, rows, columns), of a video stream (bytes) taken out of the file
     path.
     """

@@ -130,7 +130,7 @@ def empty_policies(per_image: pd.DataFrame, metric: str, class_: str) -> pd.Data
 
 def failures(
     per_image: pd.DataFrame, metric: str, class_: str, threshold: float = 0.5, level: float = 0.95
-):
+) -> pd.DataFrame:
     """What a mean hides: share of images below `threshold` (Wilson interval, images as units),
     5th percentile, worst.
 

@@ -3,6 +3,7 @@ for what holds).
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ LABEL = "as in the paper; assumes independent images"
 TABLE2 = ("TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR")
 
 
-def _by_class(per_image, model, metric, background):
+def _by_class(
+    per_image: pd.DataFrame, model: str, metric: str, background: str
+) -> dict[str, np.ndarray]:
     rows = per_image[per_image["model"] == model]
     names = [c for c in dict.fromkeys(rows["class"]) if c != background]
     if len(names) < 2:
@@ -30,7 +33,10 @@ def _by_class(per_image, model, metric, background):
 
 
 def anova_classes(
-    per_image: pd.DataFrame, model: str, indicators=TABLE2, background: str = "background"
+    per_image: pd.DataFrame,
+    model: str,
+    indicators: Sequence[str] = TABLE2,
+    background: str = "background",
 ) -> pd.DataFrame:
     """Table 2's P: one-way ANOVA over images, the structures as independent groups, a row an
     indicator.
@@ -93,7 +99,7 @@ def _tukey(groups: dict, level: float) -> list[dict]:
 def tukey_classes(
     per_image: pd.DataFrame,
     model: str,
-    indicators=TABLE2,
+    indicators: Sequence[str] = TABLE2,
     background: str = "background",
     level: float = 0.95,
 ) -> pd.DataFrame:
@@ -113,7 +119,7 @@ def tukey_classes(
     return pd.DataFrame(rows)
 
 
-def _networks(per_image, metric):
+def _networks(per_image: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Images × networks: a metric's mean over the classes, of two images or more."""
     table = wide(values(per_image, metric, ALL), "image")
     if len(table) < 2:
@@ -121,7 +127,7 @@ def _networks(per_image, metric):
     return table
 
 
-def anova_models(per_image: pd.DataFrame, names=None) -> pd.DataFrame:
+def anova_models(per_image: pd.DataFrame, names: dict[str, str] | None = None) -> pd.DataFrame:
     """One-way ANOVA over images between networks per overall metric.
 
     Columns: metric, statistic, df1, df2, p, n, label.
@@ -145,7 +151,9 @@ def anova_models(per_image: pd.DataFrame, names=None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tukey_models(per_image: pd.DataFrame, names=None, level: float = 0.95) -> pd.DataFrame:
+def tukey_models(
+    per_image: pd.DataFrame, names: dict[str, str] | None = None, level: float = 0.95
+) -> pd.DataFrame:
     """Tukey's HSD between networks over images, a − b.
 
     Columns: metric, a, b, difference, low, high, p, n_a, n_b, label.
@@ -195,7 +203,10 @@ def table3(per_image: pd.DataFrame, headline: str) -> pd.DataFrame:
 
 
 def huang(
-    per_image: pd.DataFrame, class_: str, by=("model", "fold", "split"), threshold: float = 0.5
+    per_image: pd.DataFrame,
+    class_: str,
+    by: Sequence[str] = ("model", "fold", "split"),
+    threshold: float = 0.5,
 ) -> pd.DataFrame:
     """Huang 2019: pooled ("sum") IoU, median and quartiles of the images' IoU, accuracy (share with
     IoU > 0.5).
@@ -225,7 +236,9 @@ def huang(
     return pd.DataFrame(rows)
 
 
-def quartiles(frame: pd.DataFrame, columns=("pooled_IoU", "accuracy")) -> pd.DataFrame:
+def quartiles(
+    frame: pd.DataFrame, columns: Sequence[str] = ("pooled_IoU", "accuracy")
+) -> pd.DataFrame:
     """Huang 2019, ten-fold summary: column, n, median, q1, q3 of one number a fold."""
     rows = []
     for column in columns:
@@ -235,7 +248,7 @@ def quartiles(frame: pd.DataFrame, columns=("pooled_IoU", "accuracy")) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def bonaldi(per_image: pd.DataFrame, by=("model",)) -> pd.DataFrame:
+def bonaldi(per_image: pd.DataFrame, by: Sequence[str] = ("model",)) -> pd.DataFrame:
     """Bonaldi 2025: pixel accuracy, IoU and Dice averaged over the classes, of summed pixels, per
     test set.
 

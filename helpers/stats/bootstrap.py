@@ -10,6 +10,7 @@ of sums, so no loop over draws exists. Sources: Davison & Hinkley, Bootstrap Met
 as a reason in words.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -125,7 +126,9 @@ class Resampled:
     acceleration: np.ndarray | None
 
 
-def resample(ratios: Ratios, draws: int, seed: int, methods=("bootstrap_t",)) -> Resampled:
+def resample(
+    ratios: Ratios, draws: int, seed: int, methods: Sequence[str] = ("bootstrap_t",)
+) -> Resampled:
     """Everything the intervals need, in blocks of draws; the standard errors only where
     bootstrap-t is asked for.
     """
@@ -205,13 +208,14 @@ def limits(
     return Limits(np.where(none, np.nan, low), np.where(none, np.nan, high), used, note)
 
 
-def _raw(r, method, tails):
+def _raw(r: Resampled, method: str, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower and upper limit and the number of usable draws, each (S,), whatever they are."""
     if method == "t":
         half = stats.t.ppf(tails[1], np.maximum(r.units - 1, 1)) * r.se
         return r.estimate - half, r.estimate + half, np.zeros(len(r.se), int)
     sample = r.values
     if method == "bootstrap_t":
+        assert r.errors is not None  # asked for
         with np.errstate(divide="ignore", invalid="ignore"):
             sample = (r.values - r.estimate) / r.errors
         sample[~(r.errors > NIL * r.se)] = np.nan
@@ -226,17 +230,18 @@ def _raw(r, method, tails):
     return low, high, used
 
 
-def _flat(r):
+def _flat(r: Resampled) -> np.ndarray:
     return ~(r.se > 1e-12 * np.maximum(np.abs(r.estimate), 1))
 
 
-def _scarce(r, tail):
+def _scarce(r: Resampled, tail: float) -> np.ndarray:
     """Whether more draws than a tail has hold next to no scatter, (S,)."""
+    assert r.errors is not None  # asked for
     enough = r.errors >= LEAST_SCATTER * r.se  # not where undefined
     return (~enough).mean(0) > tail
 
 
-def _bca_tails(r, used, tails):
+def _bca_tails(r: Resampled, used: np.ndarray, tails: np.ndarray) -> list[np.ndarray]:
     away = r.values - r.estimate
     equal = np.abs(away) <= SAME * np.maximum(r.se, 1e-300)
     below = ((away < 0) & ~equal).sum(0) + 0.5 * equal.sum(0)
@@ -248,7 +253,7 @@ def _bca_tails(r, used, tails):
     return out
 
 
-def _quantile(ordered, used, q):
+def _quantile(ordered: np.ndarray, used: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Linear-interpolation quantile (numpy's default) of each row's first `used` values."""
     position = np.where(np.isfinite(q), q, 0) * np.maximum(used - 1, 0)
     lower = np.floor(position).astype(int)

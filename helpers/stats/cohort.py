@@ -1,5 +1,8 @@
 """Table 1: who was studied. As the paper computes it, and what says more than its P values."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -16,7 +19,9 @@ P_VALUES = (
 )
 
 
-def summarise(patients: pd.DataFrame, by: str, continuous, categorical) -> pd.DataFrame:
+def summarise(
+    patients: pd.DataFrame, by: str, continuous: Iterable[str], categorical: Iterable[str]
+) -> pd.DataFrame:
     """Summary statistics, one row a group and variable (and level), plus group "total".
 
     `patients`: one row a patient (with patient_id: one for each of its groups; "total" counts it
@@ -67,7 +72,9 @@ def summarise(patients: pd.DataFrame, by: str, continuous, categorical) -> pd.Da
     )
 
 
-def table1_tests(summary: pd.DataFrame, reference: str = "train", others=None) -> pd.DataFrame:
+def table1_tests(
+    summary: pd.DataFrame, reference: str = "train", others: Sequence[str] | None = None
+) -> pd.DataFrame:
     """The paper's tests from summary statistics alone: `reference` against each other group.
 
     Student's t with equal variances (df = n1 + n2 − 2) for rows with mean and sd; Pearson's χ²
@@ -91,7 +98,7 @@ def table1_tests(summary: pd.DataFrame, reference: str = "train", others=None) -
     return pd.DataFrame(rows)
 
 
-def _student(a, b):
+def _student(a: pd.DataFrame, b: pd.DataFrame) -> dict:
     (n1, m1, s1), (n2, m2, s2) = (x[["n", "mean", "sd"]].iloc[0].astype(float) for x in (a, b))
     out = {
         "test": "Student t (equal variances)",
@@ -109,12 +116,12 @@ def _student(a, b):
     return out | {"statistic": t, "p": p, "note": ""}
 
 
-def _over(distance, spread):
+def _over(distance: float, spread: float) -> float:
     """A distance in units of a spread: 0 only for no distance, infinite for one without spread."""
     return distance / spread if spread > 0 else np.inf if distance > 0 else 0.0
 
 
-def _pearson(a, b):
+def _pearson(a: pd.DataFrame, b: pd.DataFrame) -> dict:
     table = np.array([a["count"].to_numpy(float), b["count"].to_numpy(float)])
     table = table[:, table.sum(0) > 0]
     out = {
@@ -165,7 +172,7 @@ def table1(summary: pd.DataFrame, reference: str = "train") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _cell(cell):
+def _cell(cell: Any) -> str:
     """ "mean ± SD" or "n (%)" of a row of :func:`summarise`; what nobody knows is "–", and one
     value alone has no SD.
     """

@@ -2,7 +2,7 @@
 left of a claim.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ UNSETTLED = "hangs on absent structures"
 OTHER_RULES = ("zero", "one")
 
 
-def verdict(row) -> str:
+def verdict(row: dict) -> str:
     """ "better", "worse" or "not told apart" by the adjusted P of a declared test and the sign of
     its difference; "not tested" where there is no P; UNSETTLED where another rule for absent
     structures would say otherwise. The one rule, for every page.
@@ -104,7 +104,9 @@ def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataF
     return out
 
 
-def _under_other_rules(tests, per_image, headline, settings):
+def _under_other_rules(
+    tests: pd.DataFrame, per_image: pd.DataFrame, headline: str, settings: dict
+) -> pd.DataFrame:
     """The declared tests with what the other rules for absent structures would give."""
     lost = unscored(per_image, settings["metric"], settings["class"])["undefined"].any()
     mine = [verdict(row) for row in tests.to_dict("records")]
@@ -124,13 +126,13 @@ def _under_other_rules(tests, per_image, headline, settings):
     return tests.assign(unsettled=pd.Series(unsettled).str.strip().to_numpy())
 
 
-def _why(row):
+def _why(row: dict) -> str:
     if row["n"] < MIN_UNITS:
         return f"{row['n']} {row['unit']}s are too few: a test needs at least {MIN_UNITS}"
     return row["note"] or f"every {row['unit']} has the same difference, so chance has no measure"
 
 
-def _differ(row):
+def _differ(row: dict) -> str:
     clear = row["low"] > 0 or row["high"] < 0
     if row["verdict"] == "not told apart" and clear:
         return "The interval alone would leave out 0; the adjusted P value decides"
@@ -139,7 +141,9 @@ def _differ(row):
     return ""
 
 
-def common(per_image, metric, class_, empty="undefined") -> pd.DataFrame:
+def common(
+    per_image: pd.DataFrame, metric: str, class_: str, empty: str = "undefined"
+) -> pd.DataFrame:
     """:func:`values.values`, where at least one image has one of every network; NotComputable."""
     v = values(per_image, metric, class_, empty=empty)
     if wide(v, "image").empty:
@@ -150,7 +154,9 @@ def common(per_image, metric, class_, empty="undefined") -> pd.DataFrame:
     return v
 
 
-def _tested(per_image, headline, settings, empty="undefined"):
+def _tested(
+    per_image: pd.DataFrame, headline: str, settings: dict, empty: str = "undefined"
+) -> pd.DataFrame:
     """The declared test alone, with the interval that belongs to the test; columns COLUMNS."""
     name = settings["test"]
     if name not in TESTS:
@@ -214,7 +220,10 @@ def compare(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFr
 
 
 def bootstraps(
-    per_image, headline, settings, methods=("bootstrap_t", "percentile", "bca")
+    per_image: pd.DataFrame,
+    headline: str,
+    settings: dict,
+    methods: Sequence[str] = ("bootstrap_t", "percentile", "bca"),
 ) -> pd.DataFrame:
     """Bootstrap intervals of the difference of patient means (declared method first), columns as
     :func:`compare`.
@@ -254,7 +263,7 @@ def claims(
     headline: str,
     settings: dict,
     background: str = "background",
-    label=str,
+    label: Callable = str,
 ) -> pd.DataFrame:
     """ "Does the claim survive?": a row a claim, with the paper's analysis, the valid one, a
      verdict and a sentence.
@@ -295,7 +304,7 @@ def claims(
     ]
 
 
-def _better(per_image, headline, method, label):
+def _better(per_image: pd.DataFrame, headline: str, method: str, label: Callable) -> pd.DataFrame:
     parts = []
     for name, metric in OVERALL.items():
         v = values(per_image, metric, ALL)
@@ -321,7 +330,7 @@ def _better(per_image, headline, method, label):
     )
 
 
-def _verdict(paper_p, paper_difference, valid_p, difference):
+def _verdict(paper_p: float, paper_difference: float, valid_p: float, difference: float) -> str:
     if np.isnan(valid_p):
         return "cannot be tested"
     if valid_p < 0.05:
@@ -331,7 +340,9 @@ def _verdict(paper_p, paper_difference, valid_p, difference):
     return "not shown by either"
 
 
-def _structures(per_image, headline, background, method):
+def _structures(
+    per_image: pd.DataFrame, headline: str, background: str, method: str
+) -> pd.DataFrame:
     indicators = ("TPR", "TNR", "FPR_union", "FNR_union")
     paper = anova_classes(per_image, headline, indicators, background)["p"]
     tests = pd.concat(

@@ -2,11 +2,14 @@
 rows.
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pandas as pd
 
 from helpers import files
 from helpers.errors import StudyError
+from helpers.studies import Study
 
 COUNTS = ["tp", "fp", "fn", "tn"]
 KEYS = ["model", "fold", "seed", "split", "patient_id", "image_id", "class"]
@@ -16,7 +19,7 @@ _TEXT = {
 }
 
 
-def read(study) -> pd.DataFrame:
+def read(study: Study) -> pd.DataFrame:
     """A study's `results/per_image.csv` as a checked frame (see :func:`check`), ids as text, counts
     as int64.
 
@@ -164,7 +167,10 @@ def _leaks(out: pd.DataFrame, name: str, unit: str) -> list[str]:
 
 
 def select(
-    frame: pd.DataFrame, split: str = "test", fold: str = "main", models=None
+    frame: pd.DataFrame,
+    split: str = "test",
+    fold: str = "main",
+    models: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Rows of one split and fold (and of the models asked for), in canonical order; StudyError if
     there are none.
@@ -200,6 +206,6 @@ def folds(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.iloc[np.argsort(number.to_numpy(), kind="stable")].reset_index(drop=True)
 
 
-def _some(items, most: int = 4) -> str:
+def _some(items: Iterable, most: int = 4) -> str:
     items = [str(item) for item in items]
     return ", ".join(items[:most]) + (f", … ({len(items)} in all)" if len(items) > most else "")

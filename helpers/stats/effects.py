@@ -26,8 +26,8 @@ def noncentral_interval(t: float, df: float, n: int, level: float = 0.95) -> tup
     weights = (high - low) / 2 * weights * stats.chi2.pdf(v, df)
     scaled = t * np.sqrt(v / df)
 
-    def solve(p):
-        def gap(ncp):
+    def solve(p: float) -> float:
+        def gap(ncp: float) -> float:
             return weights @ special.ndtr(scaled - ncp) - p
 
         width = 10.0
@@ -104,7 +104,7 @@ def _rank_biserial(d: np.ndarray) -> np.ndarray:
 
 def equivalence(
     values: pd.DataFrame, headline: str, margin: float, unit: str = "patient", alpha: float = 0.05
-):
+) -> pd.DataFrame:
     """Two one-sided t-tests against ± `margin` (metric units), and non-inferiority of the headline
     (its lower test).
 

@@ -2,6 +2,9 @@
 network.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -42,11 +45,11 @@ COLUMNS = [
 
 def intervals(
     per_image: pd.DataFrame,
-    metrics=METRICS,
-    classes=None,
-    estimands=("pooled", "per_patient"),
+    metrics: Sequence[str] = METRICS,
+    classes: Sequence[str] | None = None,
+    estimands: Sequence[str] = ("pooled", "per_patient"),
     *,
-    method="bootstrap_t",
+    method: str | Sequence[str] = "bootstrap_t",
     draws: int = 10_000,
     seed: int = 1,
     level: float = 0.95,
@@ -113,7 +116,17 @@ def intervals(
     return frame.iloc[np.lexsort((np.arange(len(frame)), np.array(order)))].reset_index(drop=True)
 
 
-def _group(cube, k, group, methods, draws, seed, level, headline, runs):
+def _group(
+    cube: "Cube",
+    k: int,
+    group: list,
+    methods: list[str],
+    draws: int,
+    seed: int,
+    level: float,
+    headline: str | None,
+    runs: int,
+) -> list[dict]:
     """Rows for statistics with the same number of terms: one resampling for all of them and all
     models.
     """
@@ -165,7 +178,13 @@ def _group(cube, k, group, methods, draws, seed, level, headline, runs):
     return rows
 
 
-def covered(per_image: pd.DataFrame, *asked, method="bootstrap_t", runs=1000, **options):
+def covered(
+    per_image: pd.DataFrame,
+    *asked: Any,
+    method: str = "bootstrap_t",
+    runs: int = 1000,
+    **options: Any,
+) -> pd.DataFrame:
     """:func:`intervals` by `method`, with how often it covers at this number of units, and another
     interval where that is too seldom.
 
@@ -186,7 +205,7 @@ def covered(per_image: pd.DataFrame, *asked, method="bootstrap_t", runs=1000, **
     return first.reset_index()[[*every.columns, "instead", "instead_low", "instead_high"]]
 
 
-def _beside(terms, first, others):
+def _beside(terms: np.ndarray, first: int, others: list[int]) -> np.ndarray:
     """Terms (…, M, specs, K) of the first model beside each other's: (…, others, specs, 2K)."""
     one = np.repeat(terms[..., [first], :, :], len(others), axis=-3)
     return np.concatenate([one, terms[..., others, :, :]], axis=-1)
@@ -210,7 +229,15 @@ class Cube:
     belongs to.
     """
 
-    def __init__(self, models, classes, counts, unit_of, unit, background):
+    def __init__(
+        self,
+        models: list[str],
+        classes: Sequence[str],
+        counts: np.ndarray,
+        unit_of: np.ndarray,
+        unit: str,
+        background: str,
+    ) -> None:
         self.models, self.classes, self.counts = models, classes, counts
         self.unit_of, self.unit, self.background = unit_of, unit, background
         self.n_images, self.units = counts.shape[1], int(unit_of.max()) + 1
@@ -249,20 +276,20 @@ class Cube:
         first[i] = pd.factorize(names, sort=True)[0]
         return cls(list(models), list(classes), counts, first, unit, background)
 
-    def _columns(self, class_):
+    def _columns(self, class_: str) -> list[int]:
         return [
             k
             for k, name in enumerate(self.classes)
             if class_ in (ALL, name) or (class_ == FOREGROUND and name != self.background)
         ]
 
-    def _sum(self, values):
+    def _sum(self, values: np.ndarray) -> np.ndarray:
         """(M, N, ...) per image -> (G, M, ...) per unit."""
         onto = np.zeros((self.units, self.n_images))
         onto[self.unit_of, np.arange(self.n_images)] = 1
         return np.einsum("gn,mn...->gm...", onto, values, optimize=True)
 
-    def value(self, class_, metric, empty):
+    def value(self, class_: str, metric: str, empty: str) -> np.ndarray:
         """(models, images): the metric of each image; a mean over classes where several are asked
         for.
         """
@@ -277,11 +304,13 @@ class Cube:
             self._values[key] = v
         return self._values[key]
 
-    def undefined(self, models, class_, metric) -> int:
+    def undefined(self, models: list[int], class_: str, metric: str) -> int:
         """Images whose value is undefined for one of the models (indices)."""
         return int(np.isnan(self.value(class_, metric, "undefined")[models]).any(0).sum())
 
-    def terms(self, estimand, class_, metric, empty):
+    def terms(
+        self, estimand: str, class_: str, metric: str, empty: str
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Numerators and denominators per unit, each (G, M, K)."""
         if estimand != "pooled":
             v = self.value(class_, metric, empty)

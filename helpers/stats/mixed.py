@@ -46,7 +46,7 @@ def reml(sizes: np.ndarray, means: np.ndarray, within: np.ndarray) -> dict[str, 
     m = means.shape[1]
     free = m * (n.sum() - 1)
 
-    def fit(share):  # between / (between + residual), (S,)
+    def fit(share: np.ndarray) -> tuple[np.ndarray, ...]:  # between / (between + residual), (S,)
         odds = share / (1 - share)
         weight = n / (1 + n * odds)  # (G, S)
         total = weight.sum(0)
@@ -82,7 +82,7 @@ def group_sums(y: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return sizes, means, float(((y - means[index]) ** 2).sum())
 
 
-def told_apart(sizes: np.ndarray) -> bool:
+def told_apart(sizes: np.ndarray | pd.Series) -> bool:
     """Whether variation between patients and within them can be told apart: five patients or more
     have several images. With one image each the two are one number, and a fit that splits it says
     nothing. sizes: (G,) images of each patient.
@@ -128,7 +128,7 @@ def mixed_differences(values: pd.DataFrame, headline: str, level: float = 0.95) 
     return out
 
 
-def _variances(fit, sizes):
+def _variances(fit: dict, sizes: np.ndarray) -> dict:
     """between, residual, icc and note of a fit; NaN and why where they cannot be told apart."""
     if not told_apart(sizes):
         return {"between": np.nan, "residual": np.nan, "icc": np.nan, "note": NOT_APART}
@@ -141,7 +141,7 @@ def _variances(fit, sizes):
     }
 
 
-def _t(estimate, se, df, level):
+def _t(estimate: float, se: float, df: int, level: float) -> dict[str, float]:
     t = estimate / se
     half = stats.t.ppf((1 + level) / 2, df) * se
     return {

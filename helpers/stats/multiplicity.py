@@ -22,7 +22,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 METHODS = {"holm": holm, "fdr": stats.false_discovery_control}
 
 
-def adjusted(p, method="holm") -> np.ndarray:
+def adjusted(p: pd.Series | np.ndarray, method: str = "holm") -> np.ndarray:
     """Adjusted P values by Holm's step-down ("holm") or Benjamini and Hochberg ("fdr"), float (n,).
 
     NaN (no test was possible) stays NaN and does not count in the family.

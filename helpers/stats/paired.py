@@ -5,6 +5,8 @@ images of one patient as independent. Differences are headline − comparator, s
 headline.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -46,7 +48,7 @@ def about(values: pd.DataFrame, model: str, headline: str, unit: str) -> dict[st
     return dict(zip(ABOUT, [model, headline, *what, unit], strict=True))
 
 
-def _rows(values, headline, unit, test, one) -> pd.DataFrame:
+def _rows(values: pd.DataFrame, headline: str, unit: str, test: str, one: Callable) -> pd.DataFrame:
     table = differences(values, headline, unit)
     rows = []
     for model in table:
@@ -82,7 +84,7 @@ def paired_t(
     difference), note.
     """
 
-    def one(d):
+    def one(d: np.ndarray) -> dict[str, float]:
         result = stats.ttest_1samp(d, 0)
         low, high = result.confidence_interval(level)
         return {
@@ -105,7 +107,7 @@ def wilcoxon(values: pd.DataFrame, headline: str, unit: str = "patient") -> pd.D
     not a test of "no better on average".
     """
 
-    def one(d):
+    def one(d: np.ndarray) -> dict[str, float]:
         kept = d[d != 0]
         exact = len(kept) == len(d) < 50 and len(np.unique(np.abs(d))) == len(d)
         result = stats.wilcoxon(d, method="exact" if exact else "approx", correction=not exact)
@@ -117,7 +119,7 @@ def wilcoxon(values: pd.DataFrame, headline: str, unit: str = "patient") -> pd.D
 
 def sign_flip(
     values: pd.DataFrame, headline: str, unit: str = "patient", draws: int = 10_000, seed: int = 1
-):
+) -> pd.DataFrame:
     """Permutation test that flips the sign of whole units' differences; columns as
     :func:`paired_t`.
 
@@ -133,7 +135,7 @@ def sign_flip(
     else:
         signs = 1 - 2 * np.random.default_rng(seed).integers(0, 2, (draws, n), dtype=np.int8)
 
-    def one(d):
+    def one(d: np.ndarray) -> dict[str, float]:
         hits = (np.abs(signs @ d) >= abs(d.sum()) * (1 - 1e-12)).sum()
         p = hits / len(signs) if n <= EXACT_FLIPS else (hits + 1) / (len(signs) + 1)
         return {"statistic": d.mean(), "p": p}

@@ -2,6 +2,8 @@
 way of ranking.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -45,9 +47,9 @@ def _scores(cube: Cube, order: str, class_: str, metric: str, counts: np.ndarray
 
 def ranking(
     per_image: pd.DataFrame,
-    metrics=("IoU", "Dice"),
-    classes=(ALL,),
-    orders=tuple(ORDERS),
+    metrics: Sequence[str] = ("IoU", "Dice"),
+    classes: Sequence[str] = (ALL,),
+    orders: Sequence[str] = tuple(ORDERS),
     draws: int = 10_000,
     seed: int = 1,
     background: str = "background",

@@ -42,8 +42,9 @@ def training_luck(
     drawn with replacement); with so few seeds it is too narrow. t_low, t_high, p: t with variance
     SE²(patients) + s²/S of each network's seed means and Satterthwaite's degrees of freedom; the
     part of the noise that is both is counted twice, so it errs wide. Columns: model, headline,
-    class, metric, unit, n, seeds_headline, seeds_model, difference, se_patients, se_seeds, df, p,
-    t_low, t_high, low, high, note.
+    class, metric, unit, n, seeds_headline, seeds_model, difference, se_patients, se_seeds,
+    seed_share (of the variance of the difference, how much is the seeds'), df, p, t_low, t_high,
+    low, high, note.
     """
     frame = canonical(per_image)
     unit = default_unit(frame)
@@ -94,6 +95,7 @@ def training_luck(
             | {
                 "se_patients": np.sqrt(parts[0]),
                 "se_seeds": np.sqrt(parts[1:].sum()),
+                "seed_share": parts[1:].sum() / parts.sum() if se > 0 else np.nan,
                 "df": df,
                 "p": p,
                 "t_low": d.mean() - half,
@@ -103,6 +105,6 @@ def training_luck(
                 "note": "",
             }
         )
-    seeds = ["seeds_headline", "seeds_model", "difference", "se_patients", "se_seeds"]
+    seeds = ["seeds_headline", "seeds_model", "difference", "se_patients", "se_seeds", "seed_share"]
     columns = [*ABOUT, "n", *seeds, "df", "p", "t_low", "t_high", "low", "high", "note"]
     return pd.DataFrame(rows, columns=columns)

@@ -72,16 +72,17 @@ def subgroups(
     headline: str | None = None,
     level: float = 0.95,
     multiplicity: str = "holm",
-):
+) -> pd.DataFrame:
     """Patient means of `model` (or differences headline − model) within each group, and the test
     between groups.
 
-    Per group: mean and t interval over its patients. p_interaction: Welch's ANOVA between the
-    groups of a variable (two groups: Welch's t), adjusted over the variables. A group of fewer than
-    five patients has no interval, and its variable no test. Columns: variable, group, model, class,
-    metric, n, mean, low, high, statistic, p_interaction, p_adjusted, note.
+    Per group: mean and t interval over its patients, within what the metric can be. p_interaction:
+    Welch's ANOVA between the groups of a variable (two groups: Welch's t), adjusted over the
+    variables. A group of fewer than five patients has no interval, and its variable no test.
+    Columns: variable, group, model, class, metric, n, mean, low, high, statistic, p_interaction,
+    p_adjusted, note.
     """
-    v = values(per_image, metric, class_)
+    v, lowest = values(per_image, metric, class_), 0.0 if headline is None else -1.0
     if headline is None:
         score = wide(v[v["model"] == model], "patient")[model]
     else:
@@ -115,8 +116,8 @@ def subgroups(
                     "metric": metric,
                     "n": len(x),
                     "mean": x.mean(),
-                    "low": x.mean() - half,
-                    "high": x.mean() + half,
+                    "low": max(x.mean() - half, lowest),
+                    "high": min(x.mean() + half, 1.0),
                     "note": f"fewer than {MIN_UNITS} patients: no interval" if few else "",
                 }
             )

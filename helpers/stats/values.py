@@ -48,7 +48,7 @@ def ratio(counts: np.ndarray, metric: str, empty: str = "undefined") -> np.ndarr
     return out
 
 
-def _known(metric: str):
+def _known(metric: str) -> tuple[np.ndarray, np.ndarray]:
     if metric not in RATIOS:
         raise StudyError(f"unknown metric {metric!r}; known: {', '.join(RATIOS)}")
     return RATIOS[metric]

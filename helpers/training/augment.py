@@ -11,13 +11,14 @@ import torch
 import torch.nn.functional as F
 
 
-def _uniform(n, low, high, generator):
+def _uniform(
+    n: int | tuple[int, int], low: float, high: float, generator: torch.Generator
+) -> torch.Tensor:
     return torch.rand(n, generator=generator) * (high - low) + low
 
 
-def matrices(n, spec, generator):
-    """n affine maps from output to input coordinates, float32 (n, 2, 3), in the units of
-    ``affine_grid``.
+def matrices(n: int, spec: dict, generator: torch.Generator) -> torch.Tensor:
+    """n affine maps from output to input coordinates, (n, 2, 3), as ``affine_grid`` takes them.
 
     spec keys, each optional: scale [low, high] (2 = twice as large), aspect a (width/height ratio
     times U(1−a, 1+a)/U(1−a, 1+a)), rotation_deg [low, high] clockwise, shift s (fraction of the
@@ -47,9 +48,10 @@ def matrices(n, spec, generator):
     )
 
 
-def augment(images, masks, spec, generator):
-    """Warp and brighten a batch. images: float (N, C, H, W) in 0…1; masks: integer (N, H, W); both
-    returned alike.
+def augment(
+    images: torch.Tensor, masks: torch.Tensor, spec: dict, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Warp and brighten a batch: float (N, C, H, W) in 0…1 and masks, integer (N, H, W).
 
     spec: as ``matrices``, and distortion d (smooth random displacement, standard deviation d of the
     side), gamma [low, high] (intensity to that power), probability (share of samples that are

@@ -1,139 +1,97 @@
-"""How one network learns on one fold: a loop that reads from top to bottom and can be killed at any
-time.
+"""How one network learns: a loop that reads from top to bottom and can be killed at any time.
 
 The images stay on the device as uint8. Every random draw of an epoch comes from (seed, epoch)
 alone, so that a resumed training takes the same steps as one that was never interrupted.
 """
 
-import hashlib
 import math
-import os
-import shutil
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-from helpers import datasets, files, metrics, models, provenance
+from helpers import models
 from helpers.errors import StudyError
 from helpers.models import inference
 from helpers.training import augment, checkpoint, losses, schedule
 
-
-def _batches(count, batch, clip, generator):
-    """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
-    last one is left out where there is a full one, as in the public code (a single sample would
-    break batch normalisation).
-    """
-    starts = torch.randperm(math.ceil(count / clip), generator=generator) * clip
-    order = (starts[:, None] + torch.arange(clip)).flatten().clamp(max=count - 1)
-    parts = order.split(max(1, batch // clip) * clip)
-    return parts[:-1] if len(parts) > 1 and len(parts[-1]) < len(parts[0]) else parts
+#: what is noted of every epoch (counted from 1)
+HISTORY = ("epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 
 
 def fit(
-    network,
-    arrays,
-    train,
-    val,
-    spec,
-    class_weights,
-    seed,
-    folder,
-    label="",
-    checkpoint_seconds=60.0,
-):
-    """Train and return (history DataFrame, normalisation dict); the network holds the kept weights
-    afterwards.
+    network: nn.Module,
+    arrays: Any,
+    train: np.ndarray,
+    val: np.ndarray,
+    spec: dict,
+    class_weights: list[float],
+    seed: int,
+    folder: Path,
+    label: str = "",
+    checkpoint_seconds: float = 60.0,
+) -> tuple[pd.DataFrame, dict]:
+    """Train; (history, normalisation). The network holds the kept weights afterwards.
 
     arrays: datasets.Arrays; train, val: positions (int arrays); spec: a resolved training;
     class_weights: list of float; folder: where the state of an unfinished training lies. history:
-    epoch, lr, train_loss, train_accuracy, val_loss, val_accuracy, seconds; accuracy is the share of
-    pixels given the right class, of the training images as augmented and while the network still
-    changes, as Keras prints it (Bonaldi 2025, Fig. 3). The weights of the lowest validation loss
-    are kept (``checkpoint: last`` keeps the last epoch's).
+    as ``HISTORY``; accuracy is the share of pixels given the right class, of the training images as
+    augmented and while the network still changes, as Keras prints it (Bonaldi 2025, Fig. 3). The
+    weights of the lowest validation loss are kept (``checkpoint: last`` keeps the last epoch's).
     """
-    device = next(network.parameters()).device
-    bf16, clip, epochs = inference.has_bf16(device), models.clip_length(network), spec["epochs"]
+    device, clip = next(network.parameters()).device, models.clip_length(network)
+    epochs, batch = spec["epochs"], max(1, spec["batch"] // clip) * clip  # whole clips
     norm = inference.normalisation(spec, arrays.images[train])
-    train, val = (
-        inference.clips(p, arrays.index["patient_id"].iloc[p], clip) for p in (train, val)
-    )
-    images, masks = (
-        torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
-    )
-    criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
+    patients = arrays.index["patient_id"]
+    train, val = (inference.clips(p, patients.iloc[p], clip) for p in (train, val))
+    examine = _examiner(device, arrays, norm, spec, class_weights)
     optimiser = schedule.optimiser(spec["optimiser"], network)
-    key = _key(network, arrays, train, val, spec, class_weights, seed)
+    average = schedule.average(network, spec["ema"])
+    judged = network if average is None else average.module  # what is validated and kept
+    key = checkpoint.key(network, arrays, train, val, spec, class_weights, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    state = checkpoint.load_state(folder, network, optimiser, key, device)
+    state = checkpoint.load_state(folder, network, optimiser, key, device, average)
     if state:
         print(f"{label}: going on after epoch {state['epoch']} of {epochs}", flush=True)
     state = state or {"key": key, "epoch": 0, "best": math.inf, "history": []}
-    saved, began, first = time.monotonic(), time.monotonic(), state["epoch"]
+    first, best = state["epoch"], None  # best: weights, where this run has met them
+    began = saved = time.monotonic()
 
-    best = None  # weights of the lowest validation loss, where this run has met them
-    right = []  # accuracy of each output of the latest step; the last output is the network's own
-
-    def watched(logits, y):
-        right.append((logits.detach().argmax(1) == y).float().mean())
-        return criterion(logits, y)
-
-    def step_on(positions, draw=None):
-        """Loss and accuracy of a batch, as tensors: a number would wait for the device."""
-        x, y = images[positions][:, None], masks[positions].long()
-        if draw is not None and spec["augmentation"]:
-            x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            loss = models.training_loss(network, inference.prepare(x, norm), y, watched)
-        accuracy = right[-1]
-        right.clear()
-        return loss, accuracy
-
-    for epoch in range(state["epoch"], epochs):
+    for epoch in range(first, epochs):
+        started = time.monotonic()
         draw = torch.Generator().manual_seed(seed * 100_003 + epoch)
         torch.manual_seed(seed * 100_003 + epoch)  # dropout
         models.freeze_encoder(network, epoch < spec["freeze_epochs"])
         network.train()
-        started, seen = time.monotonic(), []
-        parts = _batches(len(train), spec["batch"], clip, draw)
+        seen, parts = [], _batches(len(train), batch, clip, draw)
         for step, part in enumerate(parts):
-            rate = schedule.learning_rate(
-                spec["schedule"], spec["optimiser"]["lr"], epoch + step / len(parts), epochs
-            )
+            now = epoch + step / len(parts)
+            rate = schedule.learning_rate(spec["schedule"], spec["optimiser"]["lr"], now, epochs)
             schedule.set_rate(optimiser, rate)
             optimiser.zero_grad(set_to_none=True)
-            loss, accuracy = step_on(torch.from_numpy(train[part.numpy()]).to(device), draw)
+            loss, accuracy = examine(network, train[part.numpy()], draw)
             loss.backward()
             optimiser.step()
+            if average is not None:
+                average.update_parameters(network)
             seen.append(torch.stack([loss.detach(), accuracy]))
         train_loss, train_accuracy = torch.stack(seen).double().mean(0).tolist()
         if not math.isfinite(train_loss):
-            raise StudyError(
-                f"{label}: the loss is not finite in epoch {epoch + 1}; lower optimiser.lr in"
-                " study.yml"
-            )
-        val_loss, val_accuracy = (
-            _validate(network, step_on, val, spec["batch"], clip) if len(val) else (math.nan,) * 2
-        )
+            raise _diverged(label, f"the loss is not finite in epoch {epoch + 1}")
+        val_loss, val_accuracy = _validate(judged, examine, val, batch)
         seconds = time.monotonic() - started
-        state["history"].append(
-            {
-                "epoch": epoch + 1,
-                "lr": rate,
-                "train_loss": train_loss,
-                "train_accuracy": train_accuracy,
-                "val_loss": val_loss,
-                "val_accuracy": val_accuracy,
-                "seconds": seconds,
-            }
-        )
+        noted = (epoch + 1, rate, train_loss, train_accuracy, val_loss, val_accuracy, seconds)
+        state["history"].append(dict(zip(HISTORY, noted, strict=True)))
         state["epoch"] = epoch + 1
         if spec["checkpoint"] == "best" and val_loss < state["best"]:  # never one that is no number
             state["best"] = val_loss
-            best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+            best = {name: tensor.clone() for name, tensor in judged.state_dict().items()}
         left = (time.monotonic() - began) / (epoch + 1 - first) * (epochs - epoch - 1)
         print(
             f"{label}: epoch {epoch + 1}/{epochs}, loss {train_loss:.4f}, validation"
@@ -141,177 +99,82 @@ def fit(
             flush=True,
         )
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
-            if best:
-                checkpoint.save_tensors(best, folder / "best.safetensors")
-            checkpoint.save_state(folder, network, optimiser, state)
+            checkpoint.save_state(folder, network, optimiser, state, best, average)
             saved = time.monotonic()
+
     if spec["checkpoint"] == "best":
         if not math.isfinite(state["best"]):
-            raise StudyError(
-                f"{label}: the validation loss was not a number in any epoch; lower optimiser.lr in"
-                " study.yml, and look at the validation images"
-            )
-        kept = best or load_file(folder / "best.safetensors", device=str(device))
-        network.load_state_dict(kept)
+            raise _diverged(label, "the validation loss was not a number in any epoch")
+        if best is None:  # the weights were met before the training was interrupted
+            best = load_file(folder / state["files"]["best"][0], device=str(device))
+        network.load_state_dict(best)
+    elif average is not None:
+        network.load_state_dict(judged.state_dict())
     if not all(bool(t.isfinite().all()) for t in network.state_dict().values()):
-        raise StudyError(
-            f"{label}: the kept weights are not finite; lower optimiser.lr in study.yml"
-        )
+        raise _diverged(label, "the kept weights are not finite")
     return pd.DataFrame(state["history"]), norm
 
 
-def _key(network, arrays, train, val, spec, class_weights, seed):
-    """Digest of everything a training depends on: settings, weights it starts from, the pixels and
-    outlines it learns and chooses from, and the code. A state of another key is not gone on from.
+def _batches(
+    count: int, batch: int, clip: int, generator: torch.Generator
+) -> tuple[torch.Tensor, ...]:
+    """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
+    last one is left out where there is a full one, as in the public code (a single sample would
+    break batch normalisation).
     """
-    shown = hashlib.sha256()
-    for positions in (train, val):
-        for array in (arrays.images, arrays.masks):
-            shown.update(f"{len(positions)}".encode() + np.asarray(array)[positions].tobytes())
-    start = hashlib.sha256()
-    for tensor in network.state_dict().values():
-        start.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    code = [files.sha256(provenance.REPOSITORY / f) for f in provenance.sources(__file__)]
-    return provenance.digest(
-        [spec, class_weights, seed, shown.hexdigest(), start.hexdigest(), code]
+    starts = torch.randperm(math.ceil(count / clip), generator=generator) * clip
+    order = (starts[:, None] + torch.arange(clip)).flatten().clamp(max=count - 1)
+    parts = order.split(batch)
+    return parts[:-1] if len(parts) > 1 and len(parts[-1]) < len(parts[0]) else parts
+
+
+def _examiner(
+    device: torch.device, arrays: Any, norm: dict, spec: dict, class_weights: list[float]
+) -> Callable:
+    """A function that gives a network's loss and accuracy of the images at some positions (int
+    array), as tensors: a number would wait for the device. draw: the generator of their
+    augmentation, or None.
+    """
+    bf16 = inference.has_bf16(device)
+    images, masks = (
+        torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
     )
+    criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
+    right = []  # accuracy of each output of the latest batch; the last is the network's own
+
+    def watched(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        right.append((logits.detach().argmax(1) == target).float().mean())
+        return criterion(logits, target)
+
+    def examine(
+        network: nn.Module, positions: np.ndarray, draw: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        at = torch.from_numpy(positions).to(device)
+        x, y = images[at][:, None], masks[at].long()
+        if draw is not None and spec["augmentation"]:
+            x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
+        right.clear()
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            loss = models.training_loss(network, inference.prepare(x, norm), y, watched)
+        return loss, right[-1]
+
+    return examine
 
 
-def _kept(history, spec):
-    """The epoch (1-based) whose weights were kept."""
-    row = history["val_loss"].idxmin() if spec["checkpoint"] == "best" else history.index[-1]
-    return int(history.loc[row, "epoch"])
-
-
-def _validate(network, step_on, val, batch, clip):
+def _validate(
+    network: nn.Module, examine: Callable, val: np.ndarray, batch: int
+) -> Sequence[float]:
     """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size
-    of each batch.
+    of each batch; NaN where there are none.
     """
+    if not len(val):
+        return math.nan, math.nan
     network.eval()
-    size = max(1, batch // clip) * clip
+    parts = [val[i : i + batch] for i in range(0, len(val), batch)]
     with torch.no_grad():
-        parts = [val[i : i + size] for i in range(0, len(val), size)]
-        found = torch.stack([torch.stack(step_on(torch.from_numpy(p))) * len(p) for p in parts])
+        found = torch.stack([torch.stack(examine(network, part)) * len(part) for part in parts])
     return (found.double().sum(0) / len(val)).tolist()
 
 
-def run(study, spec, fold, seed, out, arrays=None, device=None, checkpoint_seconds=60.0):
-    """Train one network on one fold and write everything about it to ``out``; returns its counts
-    (DataFrame).
-
-    spec: ``study.training(name, fold)``; fold: 'main' or 'cv1', 'cv2', …. Writes
-    weights.safetensors, weights.json, history.csv, predictions.npy (uint8, the rows of
-    predictions.csv) and counts.csv, which has the rows of per_image.csv: every image in fold
-    'main', the test images in the others.
-    """
-    arrays = arrays or datasets.load(study)
-    device = torch.device(device) if device else inference.best_device()
-    train, val, test = (arrays.rows(fold, split) for split in ("train", "val", "test"))
-    if (
-        spec["checkpoint"] == "last" and fold != "main"
-    ):  # nobody looks at the validation images: learn from them
-        train, val = np.sort(np.concatenate([train, val])), val[:0]
-    for split, positions in (("train", train), ("test", test)):
-        if not len(positions):
-            raise StudyError(
-                f"{study.name}, fold {fold}: no image in {split}; see the split column of"
-                " images.csv"
-            )
-    torch.manual_seed(seed)
-    network = models.build(
-        spec["name"],
-        spec["channels"],
-        len(study.classes),
-        encoder_weights=spec["encoder_weights"],
-        **spec["options"],
-    ).to(device, memory_format=torch.channels_last)
-    label = f"{spec['name']} {fold} seed {seed}"
-    weights = [c.weight for c in study.classes]
-    started = provenance.now()
-    history, norm = fit(
-        network,
-        arrays,
-        train,
-        val,
-        spec,
-        weights,
-        seed,
-        out / "unfinished",
-        label,
-        checkpoint_seconds,
-    )
-    kept = np.arange(len(arrays.index)) if fold == "main" else test
-    order = inference.clips(
-        kept, arrays.index["patient_id"].iloc[kept], models.clip_length(network)
-    )
-    predictions = inference.predict(
-        network,
-        torch.from_numpy(np.array(arrays.images[order])),
-        norm,
-        2 * spec["batch"],
-        inference.has_bf16(device),
-    )
-    predictions = predictions[
-        np.unique(order, return_index=True)[1]
-    ]  # without the repeats, in the order of ``kept``
-    counts = count(study, arrays, kept, predictions, spec["name"], fold, seed)
-    record = provenance.record(
-        study,
-        model=spec["name"],
-        fold=fold,
-        seed=seed,
-        training=spec,
-        classes=[c.name for c in study.classes],
-        class_weights=weights if spec["class_weights"] else None,
-        titles=[c.title for c in study.classes],
-        colours=[c.colour for c in study.classes],
-        normalisation=norm,
-        encoder=models.provenance(network),
-        parameters=sum(p.numel() for p in network.parameters()),
-        images={"train": len(train), "val": len(val), "test": len(test)},
-        device=str(device),
-        bf16=inference.has_bf16(device),
-        threads=torch.get_num_threads(),
-        started=started,
-        finished=provenance.now(),
-        kept_epoch=_kept(history, spec),
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    np.save(out / "predictions.part.npy", predictions)
-    os.replace(out / "predictions.part.npy", out / "predictions.npy")
-    files.write_csv(history, out / "history.csv")
-    checkpoint.save_weights(network, out / "weights.safetensors", record)
-    files.write_csv(counts, out / "counts.csv")
-    for name in (
-        "weights.safetensors",
-        "weights.json",
-        "predictions.npy",
-        "counts.csv",
-        "history.csv",
-    ):
-        provenance.made((out / name).resolve())
-    shutil.rmtree(out / "unfinished")
-    return counts
-
-
-def count(study, arrays, positions, predictions, model, fold, seed):
-    """The per-image rows of predictions (uint8 (N, H, W), one for each position): the columns of
-    per_image.csv.
-    """
-    tables = []
-    sides = datasets.spacing(arrays.index)
-    for position, prediction in zip(positions, predictions, strict=True):
-        image = arrays.index.iloc[position]
-        table = metrics.rows(prediction, arrays.masks[position], study.classes, sides[position])
-        split = image["split"] if fold == "main" else "test"
-        first = {
-            "study": study.name,
-            "model": model,
-            "fold": fold,
-            "seed": seed,
-            "split": split,
-            "patient_id": image["patient_id"],
-            "image_id": image["image_id"],
-        }
-        tables.append(pd.DataFrame({**first, **table}))
-    return pd.concat(tables, ignore_index=True)
+def _diverged(label: str, what: str) -> StudyError:
+    return StudyError(f"{label}: {what}; lower optimiser.lr in study.yml, or look at the images")

@@ -3,6 +3,8 @@
 import math
 
 import torch
+from torch import nn
+from torch.optim import swa_utils
 
 from helpers import models
 
@@ -14,7 +16,7 @@ OPTIMISERS = {
 }
 
 
-def learning_rate(schedule, lr, epoch, epochs):
+def learning_rate(schedule: dict, lr: float, epoch: float, epochs: int) -> float:
     """The learning rate at a (fractional) epoch of a schedule, as a float.
 
     constant: lr. one_cycle: cosine from lr/25 up to lr over the first 30 %, cosine down to
@@ -45,7 +47,7 @@ def learning_rate(schedule, lr, epoch, epochs):
     )
 
 
-def optimiser(spec, network):
+def optimiser(spec: dict, network: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of a ``optimiser:`` entry over a network's parameters: name, lr, its own
     options, and encoder_lr, the share of lr by which a pretrained encoder learns (Carion 2020 and
     Wang 2021: 0.1), kept as ``share`` of each parameter group.
@@ -60,7 +62,17 @@ def optimiser(spec, network):
     return OPTIMISERS[spec["name"]]([g for g in groups if g["params"]], lr=spec["lr"], **options)
 
 
-def set_rate(optimiser, rate):
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group its share of the learning rate."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group["share"]
+
+
+def average(network: nn.Module, decay: float) -> swa_utils.AveragedModel | None:
+    """The running mean of a network over its steps, running means of its layers included: each step
+    moves it by 1 − ``decay`` towards the network (EMA). None for decay 0.
+    """
+    if not decay:
+        return None
+    moving = swa_utils.get_ema_multi_avg_fn(decay)
+    return swa_utils.AveragedModel(network, multi_avg_fn=moving, use_buffers=True)

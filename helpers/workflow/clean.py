@@ -12,7 +12,7 @@ from helpers.workflow import lock
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
 
 
-def clean(name):
+def clean(name: str) -> list[Path]:
     """Remove runs/<name> and the book of a study; returns the paths that were there (list).
 
     Not while a run of the study is at work.
@@ -30,7 +30,7 @@ def clean(name):
     return found
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Remove what a study has computed."""
     parser = argparse.ArgumentParser(prog="helpers clean", description=main.__doc__)
     parser.add_argument("--study", required=True)

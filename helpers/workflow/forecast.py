@@ -9,6 +9,7 @@ import argparse
 import json
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 from statistics import median
 
 from helpers import runs, studies
@@ -18,7 +19,7 @@ from helpers.workflow import keep, settings
 BESIDE = 2
 
 
-def seconds(record):
+def seconds(record: dict) -> float:
     """How long a step took, from the start and the end that its record names."""
     started, finished = (
         datetime.strptime(record[key], "%Y-%m-%d %H:%M:%S UTC") for key in ("started", "finished")
@@ -26,10 +27,8 @@ def seconds(record):
     return (finished - started).total_seconds()
 
 
-def measured():
-    """network → seconds for a pixel of an image in an epoch (float), median over every training
-    with a record in runs/ or in the kept results.
-    """
+def measured() -> dict:
+    """network → seconds for a pixel of an image in an epoch, median over all known trainings."""
     found: dict[str, list[float]] = {}
     places = ("runs/*/train/*/*", "reports/*/results/*/train/*/*")
     for path in [p for place in places for p in studies.ROOT.glob(f"{place}/{keep.RECORD}")]:
@@ -43,10 +42,8 @@ def measured():
     return {model: median(rates) for model, rates in found.items()}
 
 
-def missing(study):
-    """Trainings without a finished or a kept one of the same settings and images, (model, fold,
-    seed) each (list).
-    """
+def missing(study: studies.Study) -> list[tuple[str, str, int]]:
+    """Trainings without a finished or a kept one of the same settings and images."""
     found, kept = [], keep.reusable(study)
     for name, (model, fold, seed) in settings.trainings(study).items():
         folder = runs.folder(study, model, fold, seed)
@@ -56,7 +53,7 @@ def missing(study):
     return found
 
 
-def lines(study):
+def lines(study: studies.Study) -> list[str]:
     """The plan in words (list of str)."""
     images, size = studies.images(study), study.spec["image_size"]
     folds = study.spec.get("cross_validation", {}).get("folds", 0)
@@ -94,7 +91,7 @@ def lines(study):
     return [*said, f"disk: about {_size(space)} beside the images"]
 
 
-def _json(path):
+def _json(path: Path) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -102,22 +99,22 @@ def _json(path):
     return content if isinstance(content, dict) else {}
 
 
-def _weights(model):
+def _weights(model: str) -> int:
     """Bytes of a network's weights as some finished training left them; 100 MB where none did."""
     pattern = f"runs/*/train/{runs.slug(model)}/*/weights.safetensors"
     path = next(studies.ROOT.glob(pattern), None)
     return path.stat().st_size if path else 100_000_000
 
 
-def _time(value):
+def _time(value: float) -> str:
     return f"{value / 3600:.1f} hours" if value >= 5400 else f"{max(1, round(value / 60))} minutes"
 
 
-def _size(value):
+def _size(value: int) -> str:
     return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{max(1, round(value / 1e6))} MB"
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Print what a run of a study will cost."""
     parser = argparse.ArgumentParser(prog="helpers plan", description=main.__doc__)
     parser.add_argument("--study", required=True)

@@ -12,10 +12,8 @@ from helpers.errors import StudyError
 ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.parent.parent)
 
 
-def lines(study, root=None):
-    """The lines to print for a study (list of str), read from runs/<study>/tables/headline.csv
-    below ``root``.
-    """
+def lines(study: str, root: Path | None = None) -> list[str]:
+    """The lines to print for a study, read from its headline.csv below ``root``."""
     root = ROOT if root is None else root
     book = root / "reports" / study / "book" / "index.html"
     table = root / "runs" / study / "tables" / "headline.csv"
@@ -36,10 +34,8 @@ def lines(study, root=None):
     return found + [f"  {row['what']}: {numbers(row)}" for row in files.read_rows(table)]
 
 
-def numbers(row):
-    """'0.734 (0.701 to 0.760), how' from a row of headline.csv; the value alone where there is no
-    interval, 'no number' where there is no value.
-    """
+def numbers(row: dict[str, str]) -> str:
+    """'0.734 (0.701 to 0.760), how' from a row of headline.csv; 'no number' where there is none."""
     if not row["value"]:
         return "no number" + (f", {row['how']}" if row["how"] else "")
     interval = f" ({float(row['low']):.3f} to {float(row['high']):.3f})" if row["low"] else ""
@@ -47,7 +43,7 @@ def numbers(row):
     return f"{float(row['value']):.3f}{interval}{unit}" + (f", {row['how']}" if row["how"] else "")
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Print the path of a study's book and its headline numbers."""
     parser = argparse.ArgumentParser(prog="helpers headline", description=main.__doc__)
     parser.add_argument("--study", required=True)

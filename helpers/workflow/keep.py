@@ -11,6 +11,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
+
 from helpers import files, runs, studies
 from helpers.errors import StudyError
 from helpers.workflow import settings
@@ -28,17 +30,17 @@ PAGES = (
 TEXT = {"patient_id": str, "image_id": str}
 
 
-def folder(study):
+def folder(study: studies.Study) -> Path:
     """Where the numbers of a study under its protocol are kept."""
     return studies.ROOT / "reports" / study.name / "results" / study.protocol
 
 
-def differs(record, study):
-    """In what a training's record is not what the study would train now: a list of words, empty
-    where it is the same.
+def differs(record: dict, study: studies.Study) -> list[str]:
+    """In what a training's record is not what the study would train now, as words.
 
     record: the content of weights.json. Looked at: the study, the list of images with their
-    hashes, the classes, and every setting of the network in that fold.
+    hashes, the classes, every setting of the network in that fold, and the file that its encoder
+    started from, where this machine names one.
     """
     names = [m["name"] for m in study.models]
     if record["study"] != study.name or record["model"] not in names:
@@ -55,10 +57,16 @@ def differs(record, study):
         "weights of the classes": (weights, record.get("class_weights")),
         "images.csv": (files.sha256(study.root / "images.csv"), record["manifest_sha256"]),
     }
-    return found + [name for name, (one, other) in now.items() if one != other]
+    found += [name for name, (one, other) in now.items() if one != other]
+    try:
+        here = settings.encoder_files(spec)
+    except StudyError:  # kept numbers are read where the file is not as well
+        here = []
+    start = (record.get("encoder") or {}).get("sha256")
+    return found + ["encoder file"] * bool(here and start and start not in here)
 
 
-def keep(study):
+def keep(study: studies.Study) -> tuple[list[Path], list[str]]:
     """Keep what has finished; returns (files written, lines that say what was not kept and why).
 
     A training is kept when it was made with the settings and the list of images that the study has
@@ -96,7 +104,7 @@ def keep(study):
     return written, left
 
 
-def _training(source, target):
+def _training(source: Path, target: Path) -> list[Path]:
     """Keep one training. The same bytes give the same file."""
     target.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
@@ -105,14 +113,14 @@ def _training(source, target):
     return [target / f"{name}.gz" for name in TABLES] + [_copied(source / RECORD, target / RECORD)]
 
 
-def _copied(source, target):
+def _copied(source: Path, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with files.whole(target) as part:
         shutil.copy(source, part)
     return target
 
 
-def trainings(study):
+def trainings(study: studies.Study) -> dict[tuple[str, str, int], Path]:
     """Every kept training: (network's folder, fold, seed) → its folder; in the study's order, then
     by name. StudyError where nothing is kept, or something under other settings than the study's.
     """
@@ -137,18 +145,18 @@ def trainings(study):
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
 
 
-def record(path):
+def record(path: Path | str) -> dict | None:
     """The record of a kept training (dict), or None where it was not kept."""
     found = Path(path) / RECORD
     return json.loads(found.read_text(encoding="utf-8")) if found.is_file() else None
 
 
-def counts(path):
+def counts(path: Path | str) -> pd.DataFrame:
     """The counts of a kept training: DataFrame with the columns of per_image.csv."""
     return files.read_csv(Path(path) / f"{TABLES[0]}.gz", dtype=TEXT)
 
 
-def restore(path, target):
+def restore(path: Path | str, target: Path | str) -> None:
     """Write a kept training as its run had it, byte for byte, to the folder ``target``."""
     for name in TABLES:
         if (packed := Path(path) / f"{name}.gz").is_file():
@@ -158,7 +166,7 @@ def restore(path, target):
         _copied(Path(path) / RECORD, Path(target) / RECORD)
 
 
-def reusable(study):
+def reusable(study: studies.Study) -> dict:
     """'<network>/<fold>_<seed>' → kept folder, of the trainings that need not be repeated.
 
     Those are of folds and of further seeds, of which pages show counts alone (pages 4, 6, 12 and
@@ -177,7 +185,7 @@ def reusable(study):
     return found
 
 
-def restore_training(study, name):
+def restore_training(study: studies.Study, name: str) -> None:
     """Write a kept training to the run; StudyError where it is not of the images that the run's
     own cache has in that fold. name: '<network>/<fold>_<seed>'.
     """
@@ -193,7 +201,7 @@ def restore_training(study, name):
     restore(kept, study.run / "train" / name)
 
 
-def restored(arguments=None):
+def restored(arguments: list[str] | None = None) -> None:
     """Take one training from the kept numbers: --study NAME --protocol NAME NETWORK/FOLD_SEED."""
     parser = argparse.ArgumentParser(prog="helpers restore", description=restored.__doc__)
     parser.add_argument("--study", required=True)
@@ -203,7 +211,7 @@ def restored(arguments=None):
     restore_training(studies.load(args.study, args.protocol), args.training)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Keep the numbers of a study's finished trainings and of its pages; names the files."""
     parser = argparse.ArgumentParser(prog="helpers keep", description=main.__doc__)
     parser.add_argument("--study", required=True)

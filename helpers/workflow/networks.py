@@ -14,10 +14,8 @@ from helpers.training import losses
 LARGEST = 2_000_000_000
 
 
-def build(study):
-    """Build every different network and loss of a study without memory for the weights; StudyError
-    names the first that cannot be built. Returns how many there are (int).
-    """
+def build(study: studies.Study) -> int:
+    """Build every network and loss of a study without weights; how many. StudyError: the first."""
     trainings = {(model, fold) for model, fold, _ in study.trainings()}
     specs = [study.training(model, fold) for model, fold in sorted(trainings)]
     for spec in specs:
@@ -29,7 +27,7 @@ def build(study):
     return len(made)
 
 
-def _build(spec, classes):
+def _build(spec: dict, classes: int) -> None:
     name, options = spec["name"], spec["options"]
     # the weights themselves are not read; of a network without such an encoder build says so
     weights = "none" if models.entry(name).pretrained else spec["encoder_weights"]
@@ -45,7 +43,7 @@ def _build(spec, classes):
         raise StudyError(f"{name}: options {options} make a network of {count:,} weights")
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Build every network of a study, without its weights."""
     parser = argparse.ArgumentParser(prog="helpers networks", description=main.__doc__)
     parser.add_argument("--study", required=True)

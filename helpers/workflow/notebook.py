@@ -4,19 +4,24 @@ papermill alone only warns about a mistyped parameter and then computes with the
 """
 
 import argparse
+import fcntl
 import logging
 import os
+import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import papermill
 import yaml
+from traitlets.config import Config
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
+from helpers.workflow import lock
 
 
-def parameters(path):
+def parameters(path: Path | str) -> dict:
     """The parameters a notebook takes, name → default, read from its cell tagged 'parameters'."""
     found = papermill.inspect_notebook(str(path))
     if not found:
@@ -24,7 +29,7 @@ def parameters(path):
     return {name: yaml.safe_load(p["default"]) for name, p in found.items()}
 
 
-def _check(path, given):
+def _check(path: Path, given: dict) -> None:
     known = parameters(path)
     if unknown := sorted(set(given) - set(known)):
         raise StudyError(
@@ -42,7 +47,7 @@ def _check(path, given):
             raise StudyError(f"{path}: parameter {name} must be {expected}, got {value!r}")
 
 
-def run(path, output, given, minutes=60):
+def run(path: Path | str, output: Path | str, given: dict, minutes: float = 60) -> Path:
     """Execute a notebook with the given parameters into ``output`` and return that path.
 
     path: the notebook; given: dict of parameters, each of which the notebook must declare with the
@@ -55,20 +60,27 @@ def run(path, output, given, minutes=60):
         raise StudyError(f"{path}: no such notebook")
     _check(path, given)
     output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_name(output.stem + ".failed.ipynb")
+    own = output.with_name(f".{output.stem}.lock")
+    with lock.of(own, fcntl.LOCK_EX, "another run of this page", output):
+        part, log = (output.with_name(output.stem + end) for end in (".failed.ipynb", ".made"))
+        log.unlink(missing_ok=True)
+        record = {"notebook": path.name, "parameters": given, "started": provenance.now()}
+        _execute(path, part, log, given, minutes)
+        _finish(part, output, log, record)
+        own.unlink()
+    return output
+
+
+def _execute(path: Path, part: Path, log: Path, given: dict, minutes: float) -> None:
+    """Run a notebook into ``part``; what its cells write is noted in ``log``."""
     kernels = [str(Path(__file__).parent), os.environ.get("JUPYTER_PATH", "")]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, kernels))  # helpers.workflow.warm
     paths = [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, paths)
-    )  # the kernel finds helpers from any folder
-    os.environ.setdefault(
-        "PYTHONWARNINGS", "ignore:IProgress not found"
-    )  # a progress bar that no page shows
-    log = output.with_name(output.stem + ".made")
-    log.unlink(missing_ok=True)
+    # the kernel finds helpers from any folder
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    # a progress bar that no page shows
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
     os.environ["STUDY_MADE"] = str(log.resolve())
-    started = provenance.now()
     try:
         papermill.execute_notebook(
             str(path),
@@ -80,9 +92,9 @@ def run(path, output, given, minutes=60):
             kernel_name="python3",
             start_timeout=600,
             cwd=str(provenance.REPOSITORY),
-            extra_arguments=[
-                "--IPKernelApp.log_level=50"
-            ],  # a slow shutdown is interrupted, and says so as an error
+            config=Config({"KernelManager": {"transport": _transport()}}),
+            # a slow shutdown is interrupted, and says so as an error
+            extra_arguments=["--IPKernelApp.log_level=50"],
         )
     except papermill.PapermillExecutionError as error:
         raise StudyError(
@@ -96,14 +108,17 @@ def run(path, output, given, minutes=60):
         ) from None
     finally:
         os.environ.pop("STUDY_MADE")
-    _finish(part, output, log, {"notebook": path.name, "parameters": given, "started": started})
-    return output
 
 
-def _finish(part, output, log, record):
-    """Move the executed notebook into place and write its record (output with .json): what it ran
-    with and made.
+def _transport() -> str:
+    """How a kernel is spoken to: through files, which needs no network and lets no other user in;
+    through ports where their names would be longer than the 107 signs that a system allows.
     """
+    return "ipc" if len(tempfile.gettempdir()) < 80 and hasattr(socket, "AF_UNIX") else "tcp"
+
+
+def _finish(part: Path, output: Path, log: Path, record: dict) -> None:
+    """Move the executed notebook into place; write its record: what it ran with and made."""
     listed = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     log.unlink(missing_ok=True)
     os.replace(part, output)
@@ -115,7 +130,7 @@ def _finish(part, output, log, record):
     files.write_record(record, made, output.with_suffix(".json"), studies.ROOT)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Command line: python -m helpers notebook IN OUT [-p name value]… [--minutes N]."""
     parser = argparse.ArgumentParser(prog="helpers notebook", description=main.__doc__)
     parser.add_argument("notebook")
@@ -131,18 +146,14 @@ def main(arguments=None):
     run(args.notebook, args.output, _typed(args.notebook, args.p), args.minutes)
 
 
-def _typed(path, given):
-    """Parameters from the command line: text where the notebook's default is text ("2024" is a
-    study's name), else read as YAML.
-    """
+def _typed(path: Path | str, given: list[list[str]]) -> dict:
+    """Parameters from the command line: text where the default is ("2024"), else YAML."""
     known = parameters(path) if Path(path).is_file() else {}
     return {n: v if isinstance(known.get(n), str) else yaml.safe_load(v) for n, v in given}
 
 
-def _only_output(record):
-    """Keep what a notebook prints; drop papermill's own lines and the names of displayed objects
-    ('<Figure …>').
-    """
+def _only_output(record: logging.LogRecord) -> bool:
+    """Keep what a notebook prints; drop papermill's own lines and names ('<Figure …>')."""
     text = record.getMessage().strip()
     return bool(text) and not text.startswith(
         ("Executing ", "Ending Cell", "Input Notebook", "Output Notebook", "<", "Working")

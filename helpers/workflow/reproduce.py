@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ IDENTICAL, WITHIN, OUTSIDE = "identical", "within the spread of seeds", "not rep
 UNKNOWN = "differs, and the spread of seeds is unknown"
 
 
-def numbers(study, counts):
+def numbers(study: studies.Study, counts: pd.DataFrame) -> dict[str, float]:
     """The headline numbers of one training from its counts: name → value.
 
     The declared metric of the declared class, mean over patients (images where unknown); the
@@ -39,10 +40,8 @@ def numbers(study, counts):
     }
 
 
-def limits(values, level=0.95):
-    """Within which one more training would lie, of the values of several seeds: (low, high) of a
-    prediction interval by t; NaN below two seeds.
-    """
+def limits(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Within which one more seed would lie: a prediction interval by t; NaN below two seeds."""
     k = len(values)
     if k < 2:
         return np.nan, np.nan
@@ -50,10 +49,8 @@ def limits(values, level=0.95):
     return np.mean(values) - half, np.mean(values) + half
 
 
-def fresh(study):
-    """(network's folder, fold, seed) → counts of every finished training of runs/<study> with the
-    study's settings.
-    """
+def fresh(study: studies.Study) -> dict[tuple[str, str, int], pd.DataFrame]:
+    """(network's folder, fold, seed) → counts of every finished training with these settings."""
     found = {}
     for path in sorted(study.run.glob(f"train/*/*/{keep.RECORD}")):
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -68,13 +65,13 @@ def fresh(study):
     return found
 
 
-def compare(study):
+def compare(study: studies.Study) -> pd.DataFrame:
     """Every number of every fresh training beside the kept ones: DataFrame with model, fold, seed,
     number, kept (of the same seed; NaN where there is none), ours, low, high (:func:`limits` over
     the kept seeds of that network and fold), verdict.
     """
-    run, kept = fresh(study), keep.trainings(study)
-    kept = {key: numbers(study, keep.counts(path)) for key, path in kept.items()}
+    run, places = fresh(study), keep.trainings(study)
+    kept = {key: numbers(study, keep.counts(path)) for key, path in places.items()}
     rows = []
     for (model, fold, seed), counts in run.items():
         others = [found for key, found in kept.items() if key[:2] == (model, fold)]
@@ -91,7 +88,7 @@ def compare(study):
     return pd.DataFrame(rows)
 
 
-def _verdict(kept, ours, low, high):
+def _verdict(kept: float, ours: float, low: float, high: float) -> str:
     if np.isclose(kept, ours, rtol=0, atol=1e-12):
         return IDENTICAL
     if np.isnan(low):
@@ -99,7 +96,7 @@ def _verdict(kept, ours, low, high):
     return WITHIN if low <= ours <= high else OUTSIDE
 
 
-def lines(table):
+def lines(table: pd.DataFrame) -> list[str]:
     """The table in words, a line a number, and the count of each verdict (list of str)."""
     said = []
     for row in table.to_dict("records"):
@@ -113,10 +110,8 @@ def lines(table):
     return [*said, "; ".join(f"{n} {verdict}" for verdict, n in counted.items())]
 
 
-def main(arguments=None):
-    """Hold a run against the kept numbers; exit code 1 where a number is neither identical nor
-    within the spread of seeds.
-    """
+def main(arguments: list[str] | None = None) -> None:
+    """Hold a run against the kept numbers; exit code 1 where a number is not reproduced."""
     parser = argparse.ArgumentParser(prog="helpers reproduce", description=main.__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--protocol", default="quick")

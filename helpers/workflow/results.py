@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -10,9 +11,9 @@ from helpers import files, runs, studies
 from helpers.errors import StudyError
 
 
-def made(record, *places):
-    """Write the record of a step: the files ``places`` and every file below those that are folders,
-    relative to the study's root.
+def made(record: Path, *places: Path | str) -> None:
+    """Write the record of a step: the files ``places``, and every file below those that are
+    folders.
     """
     found = []
     for place in map(Path, places):
@@ -24,7 +25,7 @@ def made(record, *places):
     files.write_record({}, found, record, studies.ROOT)
 
 
-def collect(paths, output):
+def collect(paths: Iterable[Path | str], output: Path) -> pd.DataFrame:
     """Join the counts of all trainings into per_image.csv; returns the DataFrame."""
     tables = [runs.counts(p) for p in paths]
     if not tables:
@@ -35,7 +36,7 @@ def collect(paths, output):
     return table
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Join the counts of all trainings of a study."""
     parser = argparse.ArgumentParser(prog="helpers results", description=main.__doc__)
     parser.add_argument("--study", required=True)
@@ -47,7 +48,7 @@ def main(arguments=None):
     made(study.run / "results.json", output)
 
 
-def record(arguments=None):
+def record(arguments: list[str] | None = None) -> None:
     """Write the record of a step: RECORD FILE-OR-FOLDER…"""
     parser = argparse.ArgumentParser(prog="helpers made", description=record.__doc__)
     parser.add_argument("record")

@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 from helpers import files, provenance, runs, studies
 from helpers.errors import StudyError
@@ -26,9 +28,8 @@ RECORDS = (
 )
 
 
-def begin(name, protocol, data):
-    """(study, folder of its images, whether the workflow draws them itself); data: that folder, or
-    empty.
+def begin(name: str, protocol: str, data: str) -> tuple[studies.Study, str, bool]:
+    """(study, folder of its images, whether they are drawn here); data: that folder, or empty.
 
     What is wrong with the request ends the workflow in one line, before a file is touched.
     """
@@ -49,7 +50,7 @@ def begin(name, protocol, data):
     return study, folder, drawn
 
 
-def refuse(study, writes=True):
+def refuse(study: studies.Study, writes: bool = True) -> None:
     """What can be known to go wrong ends the workflow in one line, before anything runs: a network
     or an option that does not exist, an encoder file that is not there, a folder that cannot be
     written to (writes: False for a plan). What a request leaves out is said.
@@ -61,8 +62,8 @@ def refuse(study, writes=True):
         if not (runs.folder(study, model, fold, seed) / "03_train.json").is_file()
     }
     try:
-        for model in study.models:
-            catalogue.entry(model["name"])
+        for spec in study.models:
+            catalogue.entry(spec["name"])
         for model, fold in sorted(todo):
             encoder_files(study.training(model, fold))
     except StudyError as error:
@@ -83,7 +84,7 @@ def refuse(study, writes=True):
         )
 
 
-def _build_networks(study):
+def _build_networks(study: studies.Study) -> None:
     """End with the line of :mod:`helpers.workflow.networks` where a network cannot be built."""
     who = ["--study", study.name, "--protocol", study.protocol]
     done = subprocess.run(
@@ -98,32 +99,30 @@ def _build_networks(study):
         sys.exit(f"error: {study.root / 'study.yml'}, protocol {study.protocol}: {said}")
 
 
-def trainings(study):
+def trainings(study: studies.Study) -> dict[str, tuple[str, str, int]]:
     """Every training of a study: folder '<network>/<fold>_<seed>' → (model, fold, seed)."""
     return {f"{runs.slug(m)}/{fold}_{seed}": (m, fold, seed) for m, fold, seed in study.trainings()}
 
 
-def one_of(names):
+def one_of(names: Iterable[str]) -> str:
     """A regular expression that matches these names alone; nothing where there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def training_parameters(model, fold, seed):
+def training_parameters(model: str, fold: str, seed: int) -> list[str]:
     """Command-line parameters of 03_train for one training (list of str)."""
     return ["-p", "model", model, "-p", "fold", fold, "-p", "seed", str(seed)]
 
 
-def training_settings(study, model, fold):
+def training_settings(study: studies.Study, model: str, fold: str) -> str:
     """Everything in study.yml (and the encoder file) that one training depends on, as text."""
     spec = study.training(model, fold)
     classes = [(c.name, c.weight) for c in study.classes]
     return json.dumps([spec, classes, encoder_files(spec)], sort_keys=True)
 
 
-def encoder_files(spec):
-    """Digests of the files that a training's encoder starts from (list of str); empty where it
-    starts from none, or from a download whose version is locked.
-    """
+def encoder_files(spec: dict) -> list[str]:
+    """Digests of the files that an encoder starts from; a download's version is locked."""
     named = spec["encoder_weights"]
     if named == "imagenet":
         named = os.environ.get("ENCODER_WEIGHTS", "")
@@ -135,15 +134,15 @@ def encoder_files(spec):
     return [files.known_sha256(path) for path in found]
 
 
-def cache_settings(study):
+def cache_settings(study: studies.Study) -> str:
     """Everything in study.yml that the cached arrays depend on, as text."""
-    keys = ("image_size", "images_per_patient", "max_patients")
+    keys = ("image_size", "images_per_patient", "max_patients", "split")
     folds = study.spec.get("cross_validation", {}).get("folds")
     classes = [[(c.index, c.name, c.colour, c.labels) for c in study.classes], study.ignored]
     return json.dumps([[study.spec.get(k) for k in keys], folds, study.split.get("seed"), classes])
 
 
-def pages(folder):
+def pages(folder: Path | str) -> dict[str, dict]:
     """What each notebook of a folder says of itself in its metadata, under "study": stem → dict.
 
     run: "a training" or "by hand" (not a page of the workflow); needs: "images" (no results);
@@ -162,7 +161,7 @@ def pages(folder):
     return found
 
 
-def settings(study, without=()):
+def settings(study: studies.Study, without: Sequence[str] = ()) -> str:
     """Digest of the whole study under its protocol, without some keys: what a page depends on."""
     fields = {k: v for k, v in vars(study).items() if k != "classes"}
     for key in without:
@@ -173,52 +172,54 @@ def settings(study, without=()):
 
 
 @cache
-def training_code(model):
+def training_code(model: str) -> str:
     """Digest of every module that the training of a network runs."""
     network = f"helpers/models/{catalogue.entry(model).module}.py"
-    starts = ("helpers/training/loop.py", network)
+    starts = ("helpers/training/fold.py", network)
     sources = provenance.sources(*(provenance.REPOSITORY / name for name in starts))
     return provenance.digest(
         [[name, files.known_sha256(provenance.REPOSITORY / name)] for name in sources]
     )
 
 
-def folder_state(study, data):
-    """Digest of name, size and modification time of every file the manifest names: it changes when
-    one of them does.
+def folder_state(study: studies.Study, data: Path | str) -> str:
+    """Digest of name, size and modification time of every file the manifest names, raters' outlines
+    too: it changes when one of them does.
     """
-    frame = studies.images(study)
+    frame, raters = studies.images(study), studies.annotations(study)
+    names = [*frame["image"], *frame["mask"], *([] if raters is None else raters["mask"])]
 
-    def state(name):
+    def state(name: str) -> list:
         try:
-            found = [os.stat(os.path.join(data, name))]
-        except OSError:  # missing, or a cell that names a part of a file, or several
-            from helpers.readers import files_of  # imports for a second what most sets do not need
+            return [name, *files.state(os.path.join(data, name))]
+        except OSError:  # a frame of a file, or files that are united; imported where needed: slow
+            from helpers.readers import files_of
 
-            found = [f.stat() for f in files_of(os.path.join(data, name)) if f.is_file()]
-        return [name, *(n for f in found for n in (f.st_size, f.st_mtime_ns))]
+            parts = files_of(os.path.join(data, name))
+            return [name, *(files.state(part) if part.is_file() else None for part in parts)]
 
-    return provenance.digest(
-        [state(name) for column in ("image", "mask") for name in frame[column]]
-    )
+    return provenance.digest([state(name) for name in names])
 
 
-def gpus_wanted():
-    """1 where this machine shows an NVIDIA GPU, else 0 (no torch: the workflow must start in a
-    second).
-    """
+def gpus_wanted() -> int:
+    """1 where this machine shows an NVIDIA GPU, else 0; without torch, which takes seconds."""
     if not shutil.which("nvidia-smi"):
         return 0
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
     return int(listed.returncode == 0 and "GPU 0" in listed.stdout)
 
 
-def only_one(study):
-    """The lock of a study's run (see :func:`helpers.workflow.lock.hold`)."""
-    return lock.hold(study.run)
+def only_one(study: studies.Study) -> TextIO:
+    """The lock of a study's run (see :func:`helpers.workflow.lock.hold`); what killed processes had
+    begun to write is removed.
+    """
+    held = lock.hold(study.run)
+    for left in study.run.rglob(f"{files.PART}*"):
+        left.unlink(missing_ok=True)
+    return held
 
 
-def forget_changed(study, forget=True):
+def forget_changed(study: studies.Study, forget: bool = True) -> list[str]:
     """Remove the record of every step whose files are no longer what the step made, so that the
     workflow makes them again. Returns one line a record, for the reader. forget: False for the
     lines alone.
@@ -232,19 +233,31 @@ def forget_changed(study, forget=True):
     return said
 
 
-def errors(log):
+def errors(log: Iterable[Path | str]) -> Iterator[str]:
     """What went wrong in each failed step, from the workflow's own log files (list of str): the
     one-line error of the step's log, or its last lines where it ended without one, and its path.
 
-    A step that ran here is named by its command, one that Slurm ran by its log.
+    A step that ran here is named by its command. Slurm keeps a log of each job that did not go
+    well: it names the steps that failed, or says why none began.
     """
-    text = "".join(Path(name).read_text(encoding="utf-8", errors="replace") for name in log)
-    here = re.findall(r"""tee ['"]*([^'"]+?\.log)['"]* returned non-zero""", text)
-    there = re.findall(r"log: (\S.*?\.log) \(check log file", text)
-    for name in dict.fromkeys([*here, *there]):
-        if Path(name).is_file():
-            lines = Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
-            start = next((i for i, line in enumerate(lines) if line.startswith("error: ")), -5)
-            yield "\n".join(["", *lines[start:], f"  log: {name}"])
-        else:
-            yield f"\nerror: a step ended before it wrote its log, {name}"
+    said = "".join(_text(name) for name in log)
+    failed = re.findall(r"""tee ['"]*([^'"]+?\.log)['"]* returned non-zero""", said)
+    for name in re.findall(r"\(log: (\S.*?\.log)\)", said):
+        steps = re.findall(r"log: (\S.*?\.log) \(check log file", _text(name))
+        began = [step for step in steps if Path(step).is_file()]
+        went_well = "(100%) done" in _text(name) or not Path(name).is_file()
+        failed += began or [name] * (not went_well)
+    for name in dict.fromkeys(failed):
+        lines = _text(name).splitlines()
+        cause = [
+            i
+            for i, line in enumerate(lines)
+            if line.startswith(("error: ", "srun: ", "slurmstepd: "))
+        ]
+        shown = lines[cause[0] :][:60] if cause else lines[-5:] or ["error: a step left no log"]
+        yield "\n".join(["", *shown, f"  log: {name}"])
+
+
+def _text(path: Path | str) -> str:
+    """A log file's text; none where there is no file."""
+    return Path(path).read_text("utf-8", "replace") if Path(path).is_file() else ""

@@ -33,16 +33,14 @@ IDLE = 20.0  # seconds without a fork after which the server ends
 START = 120.0  # seconds that it may take to start on a busy machine
 
 
-def wanted():
+def wanted() -> bool:
     """True in a process that STUDY_WARM sends to a server, and that is not a fork of it already."""
     path = os.environ.get("STUDY_WARM")
     return bool(path) and hasattr(os, "fork") and os.environ.get("STUDY_FORKED") != path
 
 
-def ask(module, arguments):
-    """Run ``python -m module arguments`` in a fork of the server and return its exit code; here,
-    where no server can be had.
-    """
+def ask(module: str, arguments: list[str]) -> int:
+    """Run ``python -m module arguments`` in a fork, or here where there is no server; exit code."""
     if connection := _connect(Path(os.environ["STUDY_WARM"])):
         return _ask(connection, module, arguments)
     sys.argv = [module, *arguments]
@@ -51,7 +49,7 @@ def ask(module, arguments):
     return 0
 
 
-def kernel(arguments):
+def kernel(arguments: list[str]) -> None:
     """A notebook's kernel: in a fork where there is a server, else as ipykernel starts it."""
     if os.environ.get("STUDY_WARM") and hasattr(os, "fork"):
         sys.exit(ask("ipykernel_launcher", arguments))
@@ -59,9 +57,12 @@ def kernel(arguments):
     runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
 
 
-def _connect(path):
+def _connect(path: Path) -> socket.socket | None:
     """A connection to the server, which is started where it does not run; None if it cannot."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about = path.parent.stat()
+    if about.st_uid != os.getuid() or about.st_mode & 0o022:  # another could answer
+        return None
     until = time.monotonic() + START
     with open(path.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several that ask at once, one starts it
@@ -76,8 +77,14 @@ def _connect(path):
             if started is None:
                 command = [sys.executable, "-m", "helpers.workflow.warm", "serve", str(path)]
                 own = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+                # with our pipe in its hands, whoever reads what we say would wait for its end too
                 started = subprocess.Popen(
-                    command, env=os.environ | own, start_new_session=True, stdin=subprocess.DEVNULL
+                    command,
+                    env=os.environ | own,
+                    start_new_session=True,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
                 )
             elif started.poll() is not None:
                 return None
@@ -85,7 +92,7 @@ def _connect(path):
     return None
 
 
-def _ask(connection, module, arguments):
+def _ask(connection: socket.socket, module: str, arguments: list[str]) -> int:
     """The exit code of a fork that runs the module with our streams, folder and environment."""
     request = {
         "module": module,
@@ -106,12 +113,12 @@ def _ask(connection, module, arguments):
     return 1  # who asked was killed: with this process gone, the server ends the fork
 
 
-def _send(pid, number):
+def _send(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
-def serve(path):
+def serve(path: Path) -> None:
     """Fork for every request on the socket; end when nothing was asked for ``IDLE`` seconds.
 
     A client that is gone takes its fork, and all that the fork has started, with it.
@@ -145,7 +152,7 @@ def serve(path):
     path.parent.rmdir()
 
 
-def _fork(listener):
+def _fork(listener: socket.socket) -> tuple[int, socket.socket]:
     """(pid, connection) of a new fork for the next client."""
     connection, _ = listener.accept()
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
@@ -176,7 +183,7 @@ def _fork(listener):
         os._exit(code)
 
 
-def _run(request):
+def _run(request: dict) -> int:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -189,12 +196,12 @@ def _run(request):
     return 0
 
 
-def _kill(pid):
+def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 
 
-def _tell(connection, number):
+def _tell(connection: socket.socket, number: int) -> None:
     with contextlib.suppress(OSError):
         connection.sendall(f"{number}\n".encode())
 

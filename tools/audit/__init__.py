@@ -10,6 +10,7 @@ that would make it innocent.
 
 import re
 from dataclasses import asdict
+from pathlib import Path
 
 import pandas as pd
 
@@ -52,7 +53,7 @@ RULES = {
 COLUMNS = ["paper", *Finding.__dataclass_fields__]
 
 
-def audit(paper):
+def audit(paper: Paper | Path | str) -> pd.DataFrame:
     """Run every rule on a Paper or the path of its file -> DataFrame, one row a check, gravest
     first.
 
@@ -72,7 +73,7 @@ def audit(paper):
     return frame.sort_values("grade", key=lambda g: g.map(order), kind="stable", ignore_index=True)
 
 
-def _run(paper):
+def _run(paper: Paper) -> list[Finding]:
     """The Findings of every rule; StudyError that lists all that they cannot read."""
     problems, found = [], []
     for rule in RULES.values():
@@ -84,7 +85,7 @@ def _run(paper):
     return found
 
 
-def _sharpest(plain, sharp):
+def _sharpest(plain: list[Finding], sharp: list[Finding]) -> list[Finding]:
     """The checks of the numbers as they stand, and in place of those that hold what the sharpest
     print of each number gives.
     """
@@ -92,7 +93,7 @@ def _sharpest(plain, sharp):
     return [contradicted.get(_check(f), f) if f.grade == HOLDS else f for f in plain]
 
 
-def _check(finding):
+def _check(finding: Finding) -> tuple[str, str, str]:
     """What a check is about: its rule and its numbers, whichever print their digits are from."""
     marks = re.escape(SHARPER).replace(r"\{\}", "[^)]*")
     return finding.rule, finding.metric, re.sub(marks, "", finding.where)

@@ -8,12 +8,14 @@ import os
 import sys
 import textwrap
 
+import pandas as pd
+
 from helpers.errors import command
 from helpers.files import write_csv
 from tools.audit import GRADES, HOLDS, audit, tables
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Print the findings, gravest first; exit status 0 also when there are some, 2 when the file
     cannot be read.
     """
@@ -47,7 +49,7 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def text(table, everything=False):
+def text(table: pd.DataFrame, everything: bool = False) -> str:
     """The audit as text for a terminal: counts first, then each finding with what it rests on."""
     counts = table["grade"].value_counts()
     found = ", ".join(f"{counts.get(g, 0)} {g}" for g in GRADES)

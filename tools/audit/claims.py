@@ -3,10 +3,12 @@ against accuracy.
 """
 
 import math
+from collections.abc import Iterator
 
 from helpers.errors import StudyError
-from tools.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, report
+from tools.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, Finding, report
 from tools.audit.interval import Interval
+from tools.audit.paper import Entry, Paper
 from tools.audit.words import images, metric, structure
 
 KINDS = ("highest", "lowest", "greater", "equal", "at_most", "at_least")
@@ -14,7 +16,7 @@ GAP = 0.05  # a drop from training to test by more than this is worth asking abo
 LOSS_RATIO = 2.0  # so is a validation loss more than this many times the training loss
 
 
-def claims(paper):
+def claims(paper: Paper) -> Iterator[Finding]:
     """Each declared claim against the numbers; equal as printed is 'worth asking', the opposite is
     a contradiction.
     """
@@ -24,7 +26,7 @@ def claims(paper):
         yield (_limit if kind in ("at_most", "at_least") else _ordering)(paper, claim, kind, where)
 
 
-def _ordering(paper, claim, kind, where):
+def _ordering(paper: Paper, claim: dict, kind: str, where: str) -> Finding:
     if kind in ("greater", "equal"):
         first, *others = (paper.select(s, where) for s in claim[kind])
     else:
@@ -68,7 +70,7 @@ def _ordering(paper, claim, kind, where):
     return report("claims in the text", grade, [first, *others], implied, sentence, why)
 
 
-def _who(entry, other):
+def _who(entry: Entry, other: Entry) -> str:
     """What tells one entry from the other: its model, structure or quantity."""
     if entry.model != other.model:
         return entry.model or "all"
@@ -77,7 +79,7 @@ def _who(entry, other):
     return entry.quantity
 
 
-def _limit(paper, claim, kind, where):
+def _limit(paper: Paper, claim: dict, kind: str, where: str) -> Finding:
     limit = claim[kind]
     entry = paper.select(limit["entry"], where)
     value = entry.value
@@ -104,7 +106,7 @@ def _limit(paper, claim, kind, where):
     )
 
 
-def gaps(paper):
+def gaps(paper: Paper) -> Iterator[Finding]:
     """How far a score falls, or a loss rises, from the training images to those not trained on."""
     rows = [
         e
@@ -156,7 +158,7 @@ def gaps(paper):
             )
 
 
-def loss_floor(paper):
+def loss_floor(paper: Paper) -> Iterator[Finding]:
     """Mean cross-entropy is at least (1 − accuracy) ln 2: a wrong pixel gives the true class at
     most one half.
     """

@@ -6,13 +6,14 @@ model.
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from scipy import stats
 
-from tools.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION, report
+from tools.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION, Finding, report
 from tools.audit.interval import Interval
-from tools.audit.paper import Entry, plain
+from tools.audit.paper import Entry, Paper, plain
 from tools.audit.words import say, why
 
 #: two networks whose scores differ from image to image by less than this share of the remaining
@@ -32,21 +33,20 @@ class Pair:
     p: Entry | None
 
     @property
-    def gap(self):
+    def gap(self) -> Interval:
         """Reference minus other, as an Interval."""
         a, b = self.reference.value, self.other.value
         return Interval(a.low - b.high, a.high - b.low)
 
 
-def pairs(paper):
+def pairs(paper: Paper) -> Iterator[Pair]:
     """Every printed t with the two numbers it compares."""
     for t in paper.entries:
         metric, mark, reference = t.metric.partition("_t_vs_")
         if not mark or not t.value.bounded:
             continue
-        near = sorted(
-            paper.entries, key=lambda e, t=t: e.table != t.table
-        )  # numbers of the same table first
+        near = [e for e in paper.entries if e.table == t.table]  # first
+        near += [e for e in paper.entries if e.table != t.table]
         same = [
             e for e in near if (e.metric, e.structure) == (metric, t.structure) and e.value.bounded
         ]
@@ -58,21 +58,21 @@ def pairs(paper):
             yield Pair(other, ours, t, p)
 
 
-def direction(found):
+def direction(found: list[Pair]) -> int:
     """1 where most t values are of reference minus other, -1 where of other minus reference."""
     clear = [p for p in found if 0 not in p.gap and 0 not in p.t.value]
     votes = sum((p.gap.low > 0) == (p.t.value.low > 0) for p in clear)
     return 1 if votes * 2 >= len(clear) else -1
 
 
-def agrees(pair, way):
+def agrees(pair: Pair, way: int) -> bool:
     """Whether t has the sign of the difference, or either may be 0; way: of ``direction``."""
     if 0 in pair.gap or 0 in pair.t.value:
         return True
     return (pair.gap.low > 0) == (way * pair.t.value.low > 0)
 
 
-def t_sign(paper):
+def t_sign(paper: Paper) -> Iterator[Finding]:
     """The sign of t against the difference of the printed values; the order of subtraction is that
     of most pairs.
     """
@@ -98,7 +98,7 @@ def t_sign(paper):
         )
 
 
-def implied_sd(gap, t, n):
+def implied_sd(gap: Interval, t: Interval, n: float) -> Interval:
     """SD of the paired differences, |gap| √n / |t|, as an Interval; gap and t are Intervals."""
     near = 0.0 if 0 in gap else min(abs(gap.low), abs(gap.high))
     small, large = sorted((abs(t.low), abs(t.high)))
@@ -107,7 +107,7 @@ def implied_sd(gap, t, n):
     )
 
 
-def t_size(paper):
+def t_size(paper: Paper) -> Iterator[Finding]:
     """The SD of the image-by-image differences that a printed t implies, against the error that is
     left.
     """
@@ -136,14 +136,14 @@ def t_size(paper):
         )
 
 
-def p_of_t(t, df):
+def p_of_t(t: Interval, df: int) -> Interval:
     """Two-sided P of a t Interval; P falls with |t|."""
     size = sorted((abs(t.low), abs(t.high)))
     low = 0.0 if 0 in t else size[0]
     return Interval(float(2 * stats.t.sf(size[1], df)), float(2 * stats.t.sf(low, df)))
 
 
-def p_and_t(paper):
+def p_and_t(paper: Paper) -> Iterator[Finding]:
     """The printed P against that of the printed t with n − 1 degrees of freedom."""
     for pair in pairs(paper):
         if pair.p and pair.reference.n and pair.reference.n > 1:
@@ -160,11 +160,11 @@ def p_and_t(paper):
             )
 
 
-def _named(pair):
+def _named(pair: Pair) -> dict:
     return {"other": pair.other.model, "what": pair.other.quantity, "t": pair.t, "p": pair.p}
 
 
-def implied_n(t, p, most=100_000):
+def implied_n(t: Interval, p: Interval, most: int = 100_000) -> tuple[int, int] | None:
     """(fewest, most) paired units for which a printed t and P (Intervals) agree, or None; most is
     the largest n tried.
 
@@ -174,7 +174,7 @@ def implied_n(t, p, most=100_000):
     if p_of_t(t, 1).high < p.low or p_of_t(t, most - 1).low > p.high:
         return None
 
-    def first(condition, low=2, high=most):
+    def first(condition: Callable, low: int = 2, high: int = most) -> int:
         while low < high:
             mid = (low + high) // 2
             low, high = (low, mid) if condition(mid) else (mid + 1, high)
@@ -185,7 +185,7 @@ def implied_n(t, p, most=100_000):
     return fewest, largest
 
 
-def units(paper):
+def units(paper: Paper) -> Iterator[Finding]:
     """How many independent units a printed t and exact P imply, beside the patients and images of
     the test set.
     """

@@ -3,14 +3,16 @@ and ranges.
 """
 
 import math
+from collections.abc import Iterator
 
 from helpers.errors import StudyError
-from tools.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, report
+from tools.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, Finding, report
 from tools.audit.interval import SLACK, Interval
+from tools.audit.paper import Entry, Paper
 from tools.audit.words import say, why
 
 
-def sums(paper):
+def sums(paper: Paper) -> Iterator[Finding]:
     """Parts add up to their total: checks ``sum``, and X_train + X_val + X_test against X_total by
     name.
     """
@@ -45,7 +47,7 @@ def sums(paper):
         )
 
 
-def categories(paper):
+def categories(paper: Paper) -> Iterator[Finding]:
     """In each group the categories add up to its n, and over the groups each category adds up to
     its total.
     """
@@ -66,7 +68,9 @@ def categories(paper):
             yield _adds_up([*column, total], total.value.low, what, str(total), -1)
 
 
-def _adds_up(entries, target, what, shown, last=None):
+def _adds_up(
+    entries: list[Entry], target: float, what: str, shown: str, last: int | None = None
+) -> Finding:
     total = sum(e.value.low for e in entries[:last])
     ok = total == target
     values = {"what": what, "What": what[0].upper() + what[1:], "printed": shown, "total": total}
@@ -81,7 +85,7 @@ def _adds_up(entries, target, what, shown, last=None):
     )
 
 
-def percentages(paper):
+def percentages(paper: Paper) -> Iterator[Finding]:
     """X_percent is 100 X / n of the same group, rounded."""
     for entry in paper.entries:
         if not entry.metric.endswith("_percent") or not entry.n:
@@ -113,7 +117,7 @@ def percentages(paper):
             )
 
 
-def shares(paper):
+def shares(paper: Paper) -> Iterator[Finding]:
     """A share of whole images or patients must be k / n for some whole k (the entry's definition
     starts 'share of').
     """
@@ -137,7 +141,7 @@ def shares(paper):
             yield report("shares", IMPOSSIBLE, [e], near, sentence, why("shares"))
 
 
-def order(paper):
+def order(paper: Paper) -> Iterator[Finding]:
     """Lower quartile ≤ median ≤ upper quartile, minimum ≤ mean ≤ maximum; found by the parts of the
     metric names.
     """
@@ -149,23 +153,23 @@ def order(paper):
                 "_".join(part if p == middle else p for p in e.metric.split("_"))
                 for part in (low, high)
             ]
-            both = [_beside(paper, e, name) for name in names]
-            if all(both):
-                ok = both[0].value.low <= e.value.high and e.value.low <= both[1].value.high
-                names = {"low": low, "middle": middle, "high": high}
-                values = {k: say("order", part) for k, part in names.items()}
-                values |= {"printed": e, "from_": both[0], "to": both[1]}
+            first, last = (_beside(paper, e, name) for name in names)
+            if first and last:
+                ok = first.value.low <= e.value.high and e.value.low <= last.value.high
+                parts = {"low": low, "middle": middle, "high": high}
+                values: dict = {k: say("order", part) for k, part in parts.items()}
+                values |= {"printed": e, "from_": first, "to": last}
                 yield report(
                     "order",
                     HOLDS if ok else IMPOSSIBLE,
-                    [e, *both],
-                    f"between {both[0]} and {both[1]}",
+                    [e, first, last],
+                    f"between {first} and {last}",
                     say("order", "holds" if ok else "fails", **values),
                     why("order"),
                 )
 
 
-def _beside(paper, entry, metric):
+def _beside(paper: Paper, entry: Entry, metric: str) -> Entry | None:
     """Another metric of the same thing, of the same table first, else of the same n; or None."""
     found = [
         x
@@ -176,7 +180,7 @@ def _beside(paper, entry, metric):
     return min(found, key=lambda x: x.table != entry.table, default=None)
 
 
-def proportions(paper):
+def proportions(paper: Paper) -> Iterator[Finding]:
     """Split sizes match a stated ratio to within two percentage points: checks ``proportion``."""
     for where, check in paper.declared("proportion"):
         parts = [paper.select(p, where) for p in check["parts"]]
@@ -201,7 +205,7 @@ def proportions(paper):
         )
 
 
-def repeats(paper):
+def repeats(paper: Paper) -> Iterator[Finding]:
     """The same quantity printed in two places: by checks ``same``, and wherever names, class and n
     are the same.
 
@@ -226,7 +230,7 @@ def repeats(paper):
         yield report("repeats", HOLDS if ok else grade, entries, implied, sentence, why("repeats"))
 
 
-def split_unit(paper):
+def split_unit(paper: Paper) -> Iterator[Finding]:
     """Images divided at random although each patient gave several: checks ``split_unit`` (train,
     test, patients).
 
@@ -258,6 +262,6 @@ def split_unit(paper):
         )
 
 
-def _log_choose(n, k):
+def _log_choose(n: float, k: float) -> float:
     """ln of the binomial coefficient, n not necessarily whole."""
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

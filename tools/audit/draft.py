@@ -60,7 +60,7 @@ class Draft:
     missing: list = field(default_factory=list)
 
 
-def tables(path):
+def tables(path: Path | str) -> list[tuple[str, list[list[str]]]]:
     """The tables of a Markdown or CSV file: (name, rows of cells) each."""
     path = Path(path)
     try:
@@ -68,8 +68,11 @@ def tables(path):
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read as text: {error}") from None
     if path.suffix.lower() == ".csv":
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(row)]
-        return [(path.stem, rows)]
+        try:
+            read = [row for row in csv.reader(text.splitlines()) if any(row)]
+        except csv.Error as error:
+            raise StudyError(f"{path}: is no table: {error}") from None
+        return [(path.stem, [[cell.strip() for cell in row] for row in read])]
     found, name, rows = [], path.stem, []
     for line in [*text.splitlines(), ""]:
         if line.lstrip().startswith("|"):
@@ -87,7 +90,7 @@ def tables(path):
     return found
 
 
-def draft(name, rows):
+def draft(name: str, rows: list[list[str]]) -> Draft:
     """The Draft of one table: a header row, and rows whose first cell names them."""
     result = Draft()
     if len(rows) < 2:
@@ -106,7 +109,7 @@ def draft(name, rows):
     return result
 
 
-def _cell(result, table, what, who, cell, people):
+def _cell(result: Draft, table: str, what: str, who: str, cell: str, people: bool) -> None:
     """One cell: what is measured, on whom; a table of people names cohorts, any other networks."""
     found = CELL.match(cell)
     metric, unit = _metric(what)
@@ -134,7 +137,7 @@ def _cell(result, table, what, who, cell, people):
     result.entries.append(entry | {"unit": _unit(metric, value, unit)})
 
 
-def _metric(text):
+def _metric(text: str) -> tuple[str, str]:
     """(name of a metric, unit that its heading states); nothing for an empty heading."""
     text = COUNT.sub("", text).strip()
     unit = UNIT.search(text)
@@ -147,14 +150,14 @@ def _metric(text):
     return known or words, stated
 
 
-def _unit(metric, value, stated):
+def _unit(metric: str, value: str, stated: str) -> str:
     if stated:
         return stated
     number = float(re.sub(r"[<>≤≥]", "", value).replace("−", "-"))
     return ("fraction" if 0 <= number <= 1 else "percent") if metric in METRICS.values() else ""
 
 
-def text(paper, drafts):
+def text(paper: str, drafts: list[Draft]) -> str:
     """The drafts as the text of a file of printed numbers."""
     lines = [
         "# A draft: read every number against the paper before it is believed. Format:"
@@ -177,7 +180,7 @@ def text(paper, drafts):
     return "\n".join(lines) + "\n"
 
 
-def _quoted(key, value):
+def _quoted(key: str, value: str) -> str:
     """A value as YAML: numbers keep their digits, text is quoted where it must be."""
     value = value.replace("−", "-")
     if key in ("value", "sd", "n") and not re.search(r"[<>≤≥]", value):
@@ -185,7 +188,7 @@ def _quoted(key, value):
     return value if re.fullmatch(r"[A-Za-z][\w ]*", value) else '"' + value.replace('"', "'") + '"'
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Print the draft of one or more files of tables."""
     parser = argparse.ArgumentParser(prog="audit.draft", description=main.__doc__)
     parser.add_argument("files", nargs="+", metavar="TABLE.md")

@@ -9,13 +9,15 @@ n / (1 + (n / patients − 1) ICC) cases. At ICC 0 this is the paper's formula.
 """
 
 import math
+from collections.abc import Iterator
 from itertools import product
 
 from scipy import stats
 
-from tools.audit.comparisons import agrees, direction, pairs
-from tools.audit.finding import HOLDS, QUESTION, report
+from tools.audit.comparisons import Pair, agrees, direction, pairs
+from tools.audit.finding import HOLDS, QUESTION, Finding, report
 from tools.audit.interval import Interval, corners
+from tools.audit.paper import Entry, Paper
 from tools.audit.words import say, why
 
 RULE = "chance of a false claim"
@@ -26,17 +28,17 @@ CONGRUENCE = Interval(0.5, 0.9)
 ICC = 0.3
 
 
-def cases(n, patients=None, icc=ICC):
+def cases(n: int, patients: float | None = None, icc: float = ICC) -> float:
     """How many independent cases n images of some patients count as."""
     return n / (1 + (n / patients - 1) * icc) if patients and patients < n else n
 
 
-def probability(gap, sd, n):
+def probability(gap: float, sd: float, n: float) -> float:
     """P(A is no better than B) for a printed gap A − B, the SD of the differences and n cases."""
     return float(stats.t.cdf(-math.sqrt(n) * gap / sd, n - 1))
 
 
-def sd_of_difference(a, b, congruence):
+def sd_of_difference(a: Interval, b: Interval, congruence: Interval) -> Interval:
     """SD of the case-by-case differences of two networks, from their SDs (Intervals) and the
     congruence (Interval).
 
@@ -44,7 +46,7 @@ def sd_of_difference(a, b, congruence):
     the other.
     """
 
-    def sd(x, y, r):
+    def sd(x: float, y: float, r: float) -> float:
         return math.sqrt(max(x * x + y * y - 2 * r * x * y, 0.0))
 
     ends = [(i.low, i.high) for i in (a, b, congruence)]
@@ -55,7 +57,7 @@ def sd_of_difference(a, b, congruence):
     return Interval(min(values), max(values))
 
 
-def false_claims(paper):
+def false_claims(paper: Paper) -> Iterator[Finding]:
     """Claims that one network is best, or better: the most doubtful of the comparisons behind each
     that prints a t, or SDs and n.
     """
@@ -75,7 +77,7 @@ def false_claims(paper):
             yield _finding(claim["text"], first, *max(found, key=lambda x: x[0].low))
 
 
-def _tests(found):
+def _tests(found: list[Pair]) -> dict:
     """(network, rival) → the printed t of their comparison and the sign that favours the network;
     a t against its own scores is left to the rule of its sign.
     """
@@ -86,11 +88,13 @@ def _tests(found):
     return tests
 
 
-def _key(entry):
+def _key(entry: Entry) -> tuple[str, str, str]:
     return entry.model, entry.structure, entry.metric
 
 
-def _compared(first, other, sign, tests, patients):
+def _compared(
+    first: Entry, other: Entry, sign: int, tests: dict, patients: float | None
+) -> tuple[Interval, list[Entry], str] | None:
     """(P, entries, on what it rests) of one comparison, or None where too little is printed."""
     n = first.n
     if not n or n < 3 or first.metric != other.metric or other.n not in (n, None):
@@ -113,7 +117,7 @@ def _compared(first, other, sign, tests, patients):
     return p, [first, other], say(RULE, "sd", low=low, high=high, **who)
 
 
-def _finding(text, first, p, entries, basis):
+def _finding(text: str, first: Entry, p: Interval, entries: list[Entry], basis: str) -> Finding:
     doubtful = p.low > LIMIT
     values = {"text": text, "p": p, "other": entries[1].model, "basis": basis, "limit": LIMIT}
     return report(

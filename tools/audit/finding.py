@@ -1,9 +1,12 @@
 """What a rule reports: one row of the audit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 
 from helpers.papers.grades import DEFINITION, GRADES, HOLDS, IMPOSSIBLE, QUESTION
+from tools.audit.interval import Interval
+from tools.audit.paper import Entry
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,16 @@ SHARPER = " (with the digits of {})"
 
 
 def report(
-    rule,
-    grade,
-    entries,
-    implied,
-    sentence,
-    explanations=(),
-    tolerance=ROUNDING,
-    value=None,
-    possible=None,
-):
+    rule: str,
+    grade: str,
+    entries: list[Entry],
+    implied: str,
+    sentence: str,
+    explanations: Sequence[str] = (),
+    tolerance: str = ROUNDING,
+    value: Interval | None = None,
+    possible: Interval | None = None,
+) -> Finding:
     """A Finding about entries; explanations are kept only where there is something to explain.
 
     value, possible: Intervals of the number under test and of what the others allow, for the

@@ -3,16 +3,18 @@ ranges.
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 from scipy import optimize
 
-from tools.audit.finding import HOLDS, IMPOSSIBLE, report
+from tools.audit.finding import HOLDS, IMPOSSIBLE, Finding, report
 from tools.audit.interval import Interval, hull
+from tools.audit.paper import Entry, Paper
 from tools.audit.reading import EXACT
 
 
-def weighted_mean(means, sizes):
+def weighted_mean(means: list[Interval], sizes: list[int]) -> Interval:
     """The mean of all, from group means (Intervals) and sizes; increasing in every mean, so the
     ends are exact.
     """
@@ -24,7 +26,7 @@ def weighted_mean(means, sizes):
     return Interval(*ends)
 
 
-def total_sd(means, sds, sizes):
+def total_sd(means: list[Interval], sds: list[Interval], sizes: list[int]) -> Interval:
     """The SD of all, from group means, SDs (Intervals) and sizes, with n − 1 or n in the
     denominators.
 
@@ -33,11 +35,11 @@ def total_sd(means, sds, sizes):
     """
     n = sum(sizes)
 
-    def between(point):
+    def between(point: Iterable[float]) -> float:
         centre = sum(k * m for k, m in zip(sizes, point, strict=True)) / n
         return sum(k * (m - centre) ** 2 for k, m in zip(sizes, point, strict=True))
 
-    def nearest(centre):
+    def nearest(centre: float) -> float:
         return sum(
             k * max(m.low - centre, centre - m.high, 0) ** 2
             for k, m in zip(sizes, means, strict=True)
@@ -66,7 +68,7 @@ def total_sd(means, sds, sizes):
 ALL = ("total", "all", "overall")
 
 
-def _families(paper):
+def _families(paper: Paper) -> Iterator[tuple]:
     """(total, parts) for every quantity given for everybody and for groups whose n add up to its n.
 
     The groups are those of the total's own table, or else of another one. A total that only
@@ -81,7 +83,7 @@ def _families(paper):
             same = (e.metric, e.unit) == (total.metric, total.unit)
             if same and e.n and e.structure.lower() not in ALL:
                 groups.setdefault(e.table, []).append(e)
-        tables = sorted(groups, key=lambda table, own=total.table: table != own)
+        tables = [t for t in groups if t == total.table] + [t for t in groups if t != total.table]
         parts = next((groups[t] for t in tables if _make_up(groups[t], total)), None)
         if parts:
             found.append((total, parts))
@@ -94,13 +96,13 @@ def _families(paper):
             yield total, parts
 
 
-def _make_up(parts, total):
+def _make_up(parts: list[Entry], total: Entry) -> bool:
     """Whether the groups make up the total: their n add up. A score must be a mean: it has SDs."""
     means = total.unit != "fraction" or all(e.sd for e in (total, *parts))
-    return means and len(parts) > 1 and sum(e.n for e in parts) == total.n
+    return means and len(parts) > 1 and sum(e.n or 0 for e in parts) == total.n
 
 
-def totals(paper):
+def totals(paper: Paper) -> Iterator[Finding]:
     """The mean and the SD of all patients against those of the cohorts that make them up."""
     why = (
         (
@@ -171,26 +173,20 @@ def totals(paper):
         )
 
 
-def spread_limit(paper):
+def spread_limit(paper: Paper) -> Iterator[Finding]:
     """An SD cannot exceed what the printed minimum, maximum and mean allow (X_mean with sd, X_min,
     X_max).
     """
     for e in paper.entries:
         if not e.metric.endswith("_mean") or not e.sd or not e.n or e.n < 2:
             continue
-        ends = [
-            next(
-                (
-                    x
-                    for x in paper.entries
-                    if (x.metric, x.structure, x.model) == (name, e.structure, e.model)
-                ),
-                None,
-            )
-            for name in (e.metric[:-4] + "min", e.metric[:-4] + "max")
-        ]
-        if all(ends):
-            low, high = ends[0].value.low, ends[1].value.high
+        alike = [x for x in paper.entries if (x.structure, x.model) == (e.structure, e.model)]
+        least, largest = (
+            next((x for x in alike if x.metric == e.metric[:-4] + end), None)
+            for end in ("min", "max")
+        )
+        if least and largest:
+            low, high = least.value.low, largest.value.high
             mid = min(
                 max((low + high) / 2, e.value.low), e.value.high
             )  # the product below is greatest nearest the middle
@@ -199,13 +195,13 @@ def spread_limit(paper):
             sentence = (
                 "The SD fits the range."
                 if ok
-                else f"With values from {ends[0]} to {ends[1]} the SD is at most {most:.4g}."
+                else f"With values from {least} to {largest} the SD is at most {most:.4g}."
             )
             grade = HOLDS if ok else IMPOSSIBLE
             yield report(
                 "SD within range",
                 grade,
-                [e, *ends],
+                [e, least, largest],
                 f"SD ≤ {most:.4g}",
                 sentence,
                 ("a standard error or a typing error",),

@@ -5,6 +5,7 @@ alone cannot make a finding. Bounds are closed: half-up and half-even rounding b
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import product
@@ -21,19 +22,19 @@ class Interval:
     low: float
     high: float
 
-    def meets(self, other):
+    def meets(self, other: "Interval") -> bool:
         """Whether the two intervals have a value in common."""
         return self.low <= other.high + SLACK and other.low <= self.high + SLACK
 
-    def __contains__(self, value):
+    def __contains__(self, value: float) -> bool:
         return self.low - SLACK <= value <= self.high + SLACK
 
     @property
-    def bounded(self):
+    def bounded(self) -> bool:
         """False for a number printed as a limit, such as < 0.05."""
         return isfinite(self.low) and isfinite(self.high)
 
-    def __str__(self):
+    def __str__(self) -> str:
         if not self.bounded:
             return f"below {self.high:.4g}" if self.low == -inf else f"above {self.low:.4g}"
         digits = 4 if max(abs(self.low), abs(self.high)) < 10 else 2
@@ -41,7 +42,7 @@ class Interval:
         return low if low == high else f"{low} to {high}"
 
 
-def printed(text, exact=False):
+def printed(text: Decimal | str | int, exact: bool = False) -> Interval:
     """The interval of a number as printed: '0.720', '-5.12', '<0.001'. exact: a count, which is not
     rounded.
 
@@ -59,11 +60,11 @@ def printed(text, exact=False):
         return Interval(-inf, float(number))
     if sign in (">", "≥"):
         return Interval(float(number), inf)
-    half = Decimal(0) if exact else Decimal(5).scaleb(number.as_tuple().exponent - 1)
+    half = Decimal(0) if exact else Decimal(5).scaleb(int(number.as_tuple().exponent) - 1)
     return Interval(float(number - half), float(number + half))
 
 
-def corners(function, *intervals):
+def corners(function: Callable, *intervals: Interval) -> Interval:
     """Range of a function over a box of intervals, from its corners.
 
     Exact for functions monotone in each argument (the direction may depend on the others); the
@@ -73,6 +74,6 @@ def corners(function, *intervals):
     return Interval(min(values), max(values))
 
 
-def hull(*intervals):
+def hull(*intervals: Interval) -> Interval:
     """The smallest interval that holds all of them."""
     return Interval(min(i.low for i in intervals), max(i.high for i in intervals))

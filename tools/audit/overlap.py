@@ -7,25 +7,27 @@ inequalities hold: each average of Dice lies between that of IoU and 2 m / (1 + 
 mean IoU (Jensen, the function is concave), and IoU exceeds neither precision nor recall.
 """
 
-from tools.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION, report
+from collections.abc import Callable, Iterator, Sequence
+
+from tools.audit.finding import DEFINITION, HOLDS, IMPOSSIBLE, QUESTION, Finding, report
 from tools.audit.interval import Interval, corners
-from tools.audit.paper import ALIASES
+from tools.audit.paper import ALIASES, Entry, Paper
 from tools.audit.words import images, say, why
 
 MEANS = {"mIoU": "IoU", "IoU_mean": "IoU", "mPA": "recall", "mDice": "Dice", "Dice_mean": "Dice"}
 
 
-def dice_of(iou):
+def dice_of(iou: Interval) -> Interval:
     """Dice of a pooled IoU; increasing."""
     return corners(lambda i: 2 * i / (1 + i), iou)
 
 
-def iou_of(precision, recall):
+def iou_of(precision: Interval, recall: Interval) -> Interval:
     """IoU from pooled precision and recall; increasing in both (both above 0)."""
     return corners(lambda p, r: 1 / (1 / max(p, 1e-12) + 1 / max(r, 1e-12) - 1), precision, recall)
 
 
-def fractions(paper):
+def fractions(paper: Paper) -> dict:
     """{(model, structure, set, n): {metric: Entry}} of the fractions of single structures."""
     found = {}
     for e in paper.entries:
@@ -35,16 +37,16 @@ def fractions(paper):
     return found
 
 
-def _one_set(entries):
+def _one_set(entries: Sequence[Entry]) -> bool:
     """Whether the entries surely describe the same images: one table, or the same n."""
     return len({e.table for e in entries}) == 1 or entries[0].n is not None
 
 
-def _pooled(*entries):
+def _pooled(*entries: Entry) -> bool:
     return all("pooled" in e.definition.lower() for e in entries)
 
 
-def identities(paper):
+def identities(paper: Paper) -> Iterator[Finding]:
     """IoU against Dice, and against precision and recall, of one structure."""
     for m in fractions(paper).values():
         for entries, value, pooled, limit in _jobs(m):
@@ -69,7 +71,7 @@ def identities(paper):
             )
 
 
-def _jobs(m):
+def _jobs(m: dict[str, Entry]) -> Iterator[tuple]:
     """(entries, the first one's value, what it is if pooled, what it can be as an average)."""
     if "IoU" in m and "Dice" in m:
         top = dice_of(m["IoU"].value)
@@ -86,7 +88,7 @@ def _jobs(m):
             yield [m["Dice"], *both], m["Dice"].value, dice_of(iou_of(p, r)), limit
 
 
-def readings(m):
+def readings(m: dict[str, Entry]) -> dict[str, dict[str, Interval]]:
     """What a rate printed as FPR or FNR could be, from the other numbers of its structure:
     {rate: {reading: Interval}}.
 
@@ -95,7 +97,7 @@ def readings(m):
     """
     out = {"FPR": {}, "FNR": {}}
 
-    def may_be(rate, reading, function, *of):
+    def may_be(rate: str, reading: str, function: Callable, *of: str) -> None:
         if all(name in m for name in of):
             name = say("rates", f"{rate} {reading}")
             out[rate][name] = corners(function, *(m[name].value for name in of))
@@ -109,7 +111,7 @@ def readings(m):
     return out
 
 
-def rates(paper):
+def rates(paper: Paper) -> Iterator[Finding]:
     """FPR = 1 − TNR and FNR = 1 − TPR; where that fails, the definitions that would fit."""
     for m in fractions(paper).values():
         options = readings(m)
@@ -146,7 +148,7 @@ def rates(paper):
             )
 
 
-def class_means(paper):
+def class_means(paper: Paper) -> Iterator[Finding]:
     """A mean over classes against the classes: checks ``class_mean`` with mean, of and, if
     named, background.
 
@@ -186,7 +188,7 @@ def class_means(paper):
         )
 
 
-def jensen(paper):
+def jensen(paper: Paper) -> Iterator[Finding]:
     """Mean Dice between mean IoU m and 2 m / (1 + m): by checks ``jensen`` (iou, dice) and by
     name.
     """
@@ -226,7 +228,7 @@ def jensen(paper):
         )
 
 
-def _mean_pairs(paper):
+def _mean_pairs(paper: Paper) -> list[tuple[Entry, Entry, int | None]]:
     """(mean IoU, mean Dice, number of classes or None): declared ones, then those that one table,
     or one n, puts together.
     """
@@ -244,7 +246,6 @@ def _mean_pairs(paper):
             and (e.model, e.structure, e.set) == (d.model, d.structure, d.set)
             and (e.table == d.table or (d.n and e.n == d.n))
         ]
-        same.sort(key=lambda e, d=d: e.table != d.table)
         if same and all(d is not x for _, x, _ in jobs):
-            jobs.append((same[0], d, None))
+            jobs.append((next((e for e in same if e.table == d.table), same[0]), d, None))
     return jobs

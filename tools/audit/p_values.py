@@ -2,19 +2,22 @@
 table.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from tools.audit.finding import DEFINITION, HOLDS, QUESTION, report
+from tools.audit.finding import DEFINITION, HOLDS, QUESTION, Finding, report
 from tools.audit.interval import Interval
+from tools.audit.paper import Entry, Paper
 from tools.audit.words import metric, structure
 
 TINY = 1e-12  # an SD printed as 0.0 may be anything up to its rounding, but not 0
 
 
-def _p(difference, s1, n1, s2, n2, equal_var):
+def _p(difference: Any, s1: Any, n1: float, s2: Any, n2: float, equal_var: bool) -> Any:
     """Two-sided P of Student's (equal_var) or Welch's t; numbers or arrays that broadcast."""
     v1, v2 = s1**2 / n1, s2**2 / n2
     if equal_var:
@@ -26,7 +29,9 @@ def _p(difference, s1, n1, s2, n2, equal_var):
     return 2 * stats.t.sf(np.abs(difference) / error, df)
 
 
-def p_of_means(a, b, equal_var):
+def p_of_means(
+    a: tuple[Interval, Interval, int], b: tuple[Interval, Interval, int], equal_var: bool
+) -> Interval:
     """Range of the two-sided P of a t test of two groups (mean, SD, n), the means and SDs
     Intervals.
 
@@ -42,12 +47,14 @@ def p_of_means(a, b, equal_var):
     return Interval(float(values.min()), float(values.max()))
 
 
-def _cells(interval, count):
+def _cells(interval: Interval, count: int) -> list[Interval]:
     ends = np.linspace(interval.low, interval.high, count + 1)
     return [Interval(float(low), float(high)) for low, high in pairwise(ends)]
 
 
-def fit_together(shared, others, equal_var):
+def fit_together(
+    shared: tuple[Interval, Interval, int], others: list[tuple], equal_var: bool
+) -> bool:
     """Whether one t test can give several P values that share a group: others is a list of
     (group, P Interval).
 
@@ -64,7 +71,7 @@ def fit_together(shared, others, equal_var):
 TESTS = {"Student's t": True, "Welch's t": False}
 
 
-def p_means(paper):
+def p_means(paper: Paper) -> Iterator[Finding]:
     """X_p of 'A vs B' against means, SDs and n of A and B: which t test gives it; then which
     test gives them all.
     """
@@ -77,8 +84,9 @@ def p_means(paper):
             for e in paper.entries
             if (e.metric, e.table) == (p.metric[:-2], p.table) and e.sd and e.n
         }
-        sides = [groups.get(name) for name in p.structure.split(" vs ")]
-        if len(sides) != 2 or not all(sides):
+        names = p.structure.split(" vs ")
+        sides = [groups[name] for name in names if name in groups]
+        if not len(names) == len(sides) == 2:
             continue
         families.setdefault(p.table, {}).setdefault(p.metric, []).append((p, sides))
         a, b = map(_summary, sides)
@@ -107,11 +115,12 @@ def p_means(paper):
         yield _which_test(table, tested)
 
 
-def _summary(entry):
+def _summary(entry: Entry) -> tuple[Interval, Interval, int]:
+    assert entry.sd and entry.n  # chosen for having them
     return entry.value, entry.sd, entry.n
 
 
-def _which_test(table, tested):
+def _which_test(table: str, tested: dict[str, list]) -> Finding:
     """Which t test gives all P values of a table at once, those of one quantity jointly."""
     good = {
         test: [metric(m[:-2]) for m, rows in tested.items() if _together(rows, equal)]
@@ -129,16 +138,18 @@ def _which_test(table, tested):
     return report("which test", HOLDS if everything else QUESTION, entries, implied, sentence, why)
 
 
-def _together(rows, equal_var):
+def _together(rows: list[tuple], equal_var: bool) -> bool:
     first = rows[0][1]
     shared = next((e for e in first if all(e in sides for _, sides in rows)), None)
     if shared is None or len(rows) == 1:
-        return all(p_of_means(*map(_summary, sides), equal_var).meets(p.value) for p, sides in rows)
+        return all(
+            p_of_means(_summary(a), _summary(b), equal_var).meets(p.value) for p, (a, b) in rows
+        )
     others = [(_summary(next(e for e in sides if e is not shared)), p.value) for p, sides in rows]
     return fit_together(_summary(shared), others, equal_var)
 
 
-def _two_by_two(table):
+def _two_by_two(table: list[list[float]]) -> dict[str, float]:
     return {
         "Pearson's chi-square": stats.chi2_contingency(table, correction=False).pvalue,
         "chi-square with Yates's correction": stats.chi2_contingency(table, correction=True).pvalue,
@@ -146,7 +157,7 @@ def _two_by_two(table):
     }
 
 
-def p_counts(paper):
+def p_counts(paper: Paper) -> Iterator[Finding]:
     """A P value of a 2 × 2 table against the table: checks ``two_by_two`` with p, rows and
     columns.
     """

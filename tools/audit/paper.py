@@ -47,38 +47,38 @@ class Entry:
     against: str = ""  # the network that a t or P compares with, as the paper writes it
 
     @property
-    def stem(self):
+    def stem(self) -> str:
         """The metric without the name of the set: IoU_mean_test1 -> IoU_mean."""
         return SETS.sub("", self.metric)
 
     @property
-    def set(self):
+    def set(self) -> str:
         """train, val, test, test1, …; empty when the metric names none."""
         found = SETS.search(self.metric)
         return SAME_SET.get(found[1], found[1]) if found else ""
 
     @property
-    def quantity(self):
+    def quantity(self) -> str:
         """The metric in words, with its set."""
         return words.quantity(self.stem, self.set, against=self.against)
 
     @property
-    def who(self):
+    def who(self) -> str:
         """The structure, or else the network, in words."""
         return words.structure(self.structure) or self.model
 
     @property
-    def quoted(self):
+    def quoted(self) -> bool:
         """Whether the paper quotes this number from another one."""
         return "quoted" in self.table.lower()
 
     @property
-    def place(self):
+    def place(self) -> str:
         """Where it stands, in words."""
         parts = (self.table, self.model, words.structure(self.structure), self.quantity)
         return ", ".join(x for x in parts if x)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.text} ± {self.sd_text}" if self.sd else self.text
 
 
@@ -97,11 +97,11 @@ class Paper:
     same_images: bool = False  # the study has the very images that the paper measured
     entries: tuple[Entry, ...] = field(init=False)  # what the automatic rules look at
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         own = tuple(e for e in self.everything if e.published == "printed" and not e.quoted)
         object.__setattr__(self, "entries", own)
 
-    def select(self, selector, where):
+    def select(self, selector: dict[str, str], where: str) -> Entry:
         """The one entry that a selector such as {metric: IoU, class: bone} means; StudyError
         for none or several.
         """
@@ -119,13 +119,13 @@ class Paper:
             f"{where}: {what} with {selector}; add or correct table, model, class or metric"
         )
 
-    def declared(self, rule):
+    def declared(self, rule: str) -> list[tuple[str, dict]]:
         """The checks of one rule, each with its place in the file."""
         return [
             (f"checks[{i}] ({rule})", c) for i, c in enumerate(self.checks) if c["rule"] == rule
         ]
 
-    def prints(self):
+    def prints(self) -> list[list[Entry]]:
         """The numbers that are printed more than once, a list of Entries each.
 
         Those that a check ``same`` declares, and those of one metric, network, structure and n.
@@ -140,7 +140,7 @@ class Paper:
                 alike.setdefault((e.model, e.structure, name, e.set, e.n, e.unit), []).append(e)
         return [g for g in (*groups, *alike.values()) if len(g) > 1]
 
-    def sharpened(self):
+    def sharpened(self) -> "Paper | None":
         """The paper with each number as sharp as its sharpest print, or None where all are.
 
         Prints that contradict each other are left alone (the rule ``repeats`` reports them).
@@ -155,7 +155,7 @@ class Paper:
         return replace(self, everything=everything) if sharp else None
 
 
-def _sharper(entry, group):
+def _sharper(entry: Entry, group: list[Entry]) -> Entry:
     """The entry with the digits of its sharpest print; itself where it is the sharpest."""
     for other in group:
         if _width(other.value) < _width(entry.value) - SLACK:
@@ -165,10 +165,10 @@ def _sharper(entry, group):
     return entry
 
 
-def plain(name):
+def plain(name: str) -> str:
     """A network's name as metrics carry it: 'Q-VUM' → 'qvum', 'U-Net++' → 'unet++'."""
     return "".join(c for c in name.lower() if c.isalnum() or c == "+")
 
 
-def _width(interval):
+def _width(interval: Interval) -> float:
     return interval.high - interval.low

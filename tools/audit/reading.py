@@ -2,13 +2,16 @@
 published.schema.yml declares it.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import yaml
 
+from helpers import schemas
 from helpers.errors import StudyError, raise_all
 from tools.audit.interval import printed
 from tools.audit.paper import Entry, Paper, plain
@@ -21,12 +24,12 @@ SCHEMA = yaml.safe_load(
 EXACT = {"count", "patients", "images", "pixel", "weight", "mixed", "folds"}
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(schemas.Plain):
     """Safe YAML that keeps the digits of decimals (0.720 stays 0.720) and refuses a key given
     twice.
     """
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = [k.value for k, _ in node.value if isinstance(k, yaml.ScalarNode)]
         for key in {k for k in keys if keys.count(k) > 1}:
             raise yaml.MarkedYAMLError(
@@ -38,7 +41,7 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _decimal(node.value))
 
 
-def _decimal(text):
+def _decimal(text: str) -> Decimal | str:
     try:
         number = Decimal(text.replace("_", ""))
     except ArithmeticError:
@@ -46,7 +49,7 @@ def _decimal(text):
     return number if number.is_finite() else text
 
 
-def _content(path):
+def _content(path: Path) -> Any:
     """The file's YAML; StudyError where there is none."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
@@ -58,11 +61,11 @@ def _content(path):
         raise StudyError(
             f"{path}: is a folder; give the path of a file of printed numbers"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         raise StudyError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def find(path):
+def find(path: Path | str) -> Paper | None:
     """The Paper of a study's published.yml, or None where the study reproduces none: no such file,
     an empty one, or one with an empty list of entries.
     """
@@ -74,7 +77,7 @@ def find(path):
     return None if listed in ([], None) else read(path)
 
 
-def read(path):
+def read(path: Path | str) -> Paper:
     """Read a file of printed numbers -> Paper. StudyError lists every problem with its key."""
     path = Path(path)
     content = _content(path)
@@ -105,13 +108,15 @@ def read(path):
         name,
         str(content.get("title") or path.stem),
         _named(_entry(_stated(raw), name) for raw in content["entries"]),
-        *(tuple(content.get(key) or ()) for key in ("claims", "checks", "layout")),
+        tuple(content.get("claims") or ()),
+        tuple(content.get("checks") or ()),
+        tuple(content.get("layout") or ()),
         content.get("qvum_confusion_matrix_oracle"),
         content.get("same_images") is True,
     )
 
 
-def _stated(raw):
+def _stated(raw: dict) -> dict:
     """An entry without the fields that are null: not stated."""
     return {k: v for k, v in raw.items() if v is not None}
 
@@ -119,11 +124,11 @@ def _stated(raw):
 # --- problems, in words ---
 
 
-def _order(error):
+def _order(error: Any) -> list[str]:
     return [f"{p:06d}" if isinstance(p, int) else str(p) for p in error.absolute_path]
 
 
-def _where(path, content):
+def _where(path: Sequence, content: Any) -> str:
     """A path of the file as a user reads it: entries[0] (IoU).value, checks[2] (sum).parts[0]."""
     text = ""
     for depth, key in enumerate(path):
@@ -133,7 +138,7 @@ def _where(path, content):
     return text
 
 
-def _label(kind, item):
+def _label(kind: Any, item: object) -> str:
     """The metric of an entry, the rule of a check, in brackets; nothing where it is not known."""
     if not isinstance(item, dict):
         return ""
@@ -142,7 +147,7 @@ def _label(kind, item):
     return f" ({name})" if isinstance(name, str) and name and known else ""
 
 
-def _lines(error, content):
+def _lines(error: Any, content: Any) -> list[str]:
     """The lines that one error of the schema gives, each with its key."""
     where = _where(list(error.absolute_path), content)
     dot = f"{where}." if where else ""
@@ -167,7 +172,7 @@ def _lines(error, content):
     return [f"{where}: {text}"]
 
 
-def _meaning(raw):
+def _meaning(raw: dict) -> list:
     """What the schema cannot say: a fraction lies between 0 and 1, an SD is not negative."""
     try:
         value, sd = _interval(raw, "value"), _interval(raw, "sd")
@@ -187,12 +192,12 @@ def _meaning(raw):
 # --- entries ---
 
 
-def _interval(raw, key):
+def _interval(raw: dict, key: str) -> Any:
     exact = str(raw.get("unit")) in EXACT and isinstance(raw.get(key), int)
     return printed(raw[key], exact=exact) if key in raw else None
 
 
-def _named(entries):
+def _named(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """The entries; a metric that names a network ('…_vs_QVUM') knows how the paper writes it."""
     entries = tuple(entries)
     models = {plain(e.model): e.model for e in entries}
@@ -201,7 +206,7 @@ def _named(entries):
     return tuple(replace(e, against=n) for e, n in zip(entries, names, strict=True))
 
 
-def _entry(raw, paper):
+def _entry(raw: dict, paper: str) -> Entry:
     fields = ("table", "model", "class", "unit", "definition", "note")
     text = {k: str(raw.get(k, "")) for k in fields}
     origin = {False: "derived", "figure": "figure"}.get(raw.get("published", True), "printed")

@@ -11,6 +11,7 @@ from helpers.files import write_csv
 from tools.audit import COLUMNS, audit, find
 from tools.audit.comparisons import implied_sd, pairs
 from tools.audit.false_claims import CONGRUENCE
+from tools.audit.paper import Paper
 from tools.audit.words import quantity, structure
 
 PRINTED = [
@@ -55,7 +56,7 @@ ITEMS = ["paper", "item", "shows", "page"]
 AUDIT = ["title", "own", *COLUMNS]
 
 
-def printed(paper):
+def printed(paper: Paper) -> pd.DataFrame:
     """Every printed number, one row each, in the paper's order -> DataFrame with ``PRINTED``.
 
     stem, set: the metric and the images that its name says; structure, quantity: class and metric
@@ -95,7 +96,7 @@ def printed(paper):
     return pd.DataFrame(rows, columns=PRINTED).astype({"n": "Int64", "value": float, "sd": float})
 
 
-def compared(paper):
+def compared(paper: Paper) -> pd.DataFrame:
     """Every printed t whose two scores are printed with n -> DataFrame with ``PAIRS``: the SD of
     the image-by-image differences that it implies, and the congruence that the rule of false claims
     assumes where no t is printed.
@@ -112,25 +113,25 @@ def compared(paper):
     return pd.DataFrame(rows, columns=PAIRS)
 
 
-def layout(paper):
+def layout(paper: Paper) -> pd.DataFrame:
     """The tables and figures of a paper, and which page and file has ours -> ``ITEMS``."""
     rows = [(paper.name, i["item"], i["shows"], i["page"]) for i in paper.layout]
     return pd.DataFrame(rows, columns=ITEMS)
 
 
-def audits(papers, own):
+def audits(papers: list[Paper], own: str) -> pd.DataFrame:
     """The audit of several papers in one table -> ``AUDIT``; own: name of the study's paper."""
     tables = [audit(p).assign(title=p.title, own=p.name == own) for p in papers]
     return pd.concat(tables, ignore_index=True)[AUDIT]
 
 
-def library(manifests):
+def library(manifests: Path | str) -> list[Paper]:
     """The distinct papers below a folder of manifests, each once, in the order of their studies."""
     found = [find(path) for path in sorted(Path(manifests).glob("*/published.yml"))]
     return list({p.name: p for p in reversed(found) if p}.values())[::-1]
 
 
-def write(path, folder):
+def write(path: Path | str, folder: Path | str) -> Paper | None:
     """Write printed.csv, audit.csv, printed_pairs.csv and printed_items.csv of one study.
 
     path: of the study's published.yml; the other papers are those beside its folder. A study that

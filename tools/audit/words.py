@@ -4,6 +4,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -37,17 +38,17 @@ COMPARED = re.compile(r"(?P<metric>\w+)_(?P<test>[tp])_vs_(?P<network>.+)")
 SET = {"train": "training set", "val": "validation set"}
 
 
-def say(rule, key, **values):
+def say(rule: str, key: str, **values: Any) -> str:
     """A sentence of a rule, filled with values (text, or anything with a format)."""
     return SENTENCES[rule][key].format(**values)
 
 
-def why(rule, key="why"):
+def why(rule: str, key: str = "why") -> tuple[str, ...]:
     """The innocent explanations of a rule, likeliest first."""
     return tuple(SENTENCES[rule][key])
 
 
-def metric(name, against=""):
+def metric(name: str, against: str = "") -> str:
     """A metric as a reader would say it: 'mIoU_t_vs_QVUM' → 't of mIoU against QVUM'. against: how
     the paper writes the network after ``vs``.
     """
@@ -68,12 +69,12 @@ def metric(name, against=""):
     return name.replace("_", " ")
 
 
-def images(name):
+def images(name: str) -> str:
     """The set of images that a metric's ending means: 'test1' → 'test set 1'."""
     return SET.get(name) or re.sub(r"^test", "test set ", name).strip()
 
 
-def quantity(stem, set_="", definition="", against=""):
+def quantity(stem: str, set_: str = "", definition: str = "", against: str = "") -> str:
     """A metric with its set, and what a rate is a share of where that is unusual."""
     shares = re.match(r"(FPR|FNR)$", stem) and "TP+FP+FN" in definition.replace(" ", "")
     parts = [metric(stem, against), "(share of the union)" if shares else ""]
@@ -81,6 +82,6 @@ def quantity(stem, set_="", definition="", against=""):
     return " ".join(filter(None, parts))
 
 
-def structure(name):
+def structure(name: str) -> str:
     """A class of a file in words: 'all4' → 'all 4 classes'."""
     return re.sub(r"^all(\d+)$", r"all \1 classes", name).replace("_", " ")

@@ -7,7 +7,7 @@ from helpers.errors import command
 from tools.book.build import build
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Make the book of a study from its executed notebooks and print its path."""
     parser = argparse.ArgumentParser(prog="tools.book", description=main.__doc__)
     parser.add_argument("--study", required=True)

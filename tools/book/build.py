@@ -27,12 +27,12 @@ SUMMARY = "00_summary"
 BESIDE = ("book.zip", "book.pdf", "seal.sha256")
 
 
-def folder(study):
+def folder(study: studies.Study) -> Path:
     """reports/<study>, where the book and its zip lie."""
     return studies.ROOT / "reports" / study.name
 
 
-def build(study, pdf=False):
+def build(study: studies.Study, pdf: bool = False) -> Path:
     """Make reports/<study>/book from the executed notebooks of a study; returns the path of
     index.html.
 
@@ -58,12 +58,12 @@ def build(study, pdf=False):
     return place / "book" / "index.html"
 
 
-def _beside(place):
+def _beside(place: Path) -> list[Path]:
     """What stands beside a book: its zip, its PDF and its seal, those that are there (list)."""
     return [path for name in BESIDE if (path := place / name).exists()]
 
 
-def make(study, out):
+def make(study: studies.Study, out: Path) -> list[str]:
     """Write the whole book to the new folder ``out``; returns the names of its pages in reading
     order.
 
@@ -98,13 +98,13 @@ def make(study, out):
     return names
 
 
-def trainings(study):
+def trainings(study: studies.Study) -> list[Path]:
     """The executed training notebooks of the study's protocol, in its order."""
     paths = [runs.folder(study, *training) / "03_train.ipynb" for training in study.trainings()]
     return [path for path in paths if path.is_file()]
 
 
-def write_source(study, notebooks, source):
+def write_source(study: studies.Study, notebooks: list[Path], source: Path) -> list[str]:
     """Write every page of the book and its contents to the folder ``source``; returns their names
     in reading order.
     """
@@ -153,7 +153,7 @@ def write_source(study, notebooks, source):
     return ["index", *names]
 
 
-def _training_title(path):
+def _training_title(path: Path) -> str:
     fold, seed = path.parent.name.rsplit("_", 1)
     where = (
         "the study's split"
@@ -163,7 +163,7 @@ def _training_title(path):
     return f"{model_label(path.parent.parent.name)}, {where}, seed {seed}"
 
 
-def run_sphinx(study, source, out, doctrees):
+def run_sphinx(study: studies.Study, source: Path, out: Path, doctrees: Path) -> None:
     """Build the HTML; StudyError with Sphinx's own lines when it warns or fails."""
     from sphinx.application import Sphinx  # slow to import
     from sphinx.util.docutils import docutils_namespace
@@ -203,7 +203,7 @@ def run_sphinx(study, source, out, doctrees):
         )
 
 
-def copy_notebooks(notebooks, learned, place):
+def copy_notebooks(notebooks: list[Path], learned: list[Path], place: Path) -> None:
     """Copy the executed notebooks, which the pages link to."""
     place.mkdir(parents=True)
     for path in notebooks:
@@ -212,7 +212,7 @@ def copy_notebooks(notebooks, learned, place):
         shutil.copy(path, place / f"{pages.slug(path)}.ipynb")
 
 
-def _swap(new, place):
+def _swap(new: Path, place: Path) -> None:
     """Put everything in the folder ``new`` where its namesake in ``place`` is."""
     aside = new / "replaced"
     aside.mkdir()

@@ -7,6 +7,8 @@ case that is looked at.
 
 import json
 import math
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,9 @@ from PIL import Image
 
 from helpers import files, metrics, runs, studies
 from helpers.figures import model_colour, model_label
+
+if TYPE_CHECKING:  # datasets bring the readers of every image format
+    from helpers.datasets import Arrays
 
 #: told apart with every common colour-blindness, on grey (Okabe and Ito 2008)
 SAFE = ("#56B4E9", "#D55E00", "#F0E442", "#CC79A7", "#009E73", "#0072B2")
@@ -41,20 +46,20 @@ out the extreme 5 %. To judge the outlines without knowing whose they are:
 """
 
 
-def available(study):
+def available(study: studies.Study) -> bool:
     """True when the run has what the browser shows: cached images and the predictions of a
     network.
     """
     return (study.run / "cache" / "index.csv").is_file() and bool(predictions(study))
 
 
-def ids(study):
+def ids(study: studies.Study) -> frozenset[str]:
     """The images that the browser shows, a frozenset of image_id."""
     index = files.read_csv(study.run / "cache" / "index.csv", dtype={"image_id": str})
     return frozenset(index.loc[index["split"] == "test", "image_id"])
 
 
-def predictions(study):
+def predictions(study: studies.Study) -> dict[str, np.ndarray]:
     """Network → what it drew on every image of the study's own split, first seed: uint8 (N, H, W)."""
     seed = study.spec["seeds"][0]
     folders = {m["name"]: runs.folder(study, m["name"], "main", seed) for m in study.models}
@@ -65,7 +70,7 @@ def predictions(study):
     }
 
 
-def picture(study, arrays, position, path):
+def picture(study: studies.Study, arrays: "Arrays", position: int, path: Path) -> tuple[int, int]:
     """Write one image as its file has it, at most SIDE pixels long, as WebP; returns its width and
     height.
     """
@@ -77,7 +82,7 @@ def picture(study, arrays, position, path):
     return image.size
 
 
-def encode(mask):
+def encode(mask: np.ndarray) -> str:
     """Class indices uint8 (H, W) as runs in reading order: a letter for the class, then its
     length; 'a120b7a3'.
     """
@@ -89,7 +94,7 @@ def encode(mask):
     )
 
 
-def write(study, out):
+def write(study: studies.Study, out: Path) -> None:
     """Write out/cases: <image_id>.webp and .js for every test image, and index.js with facts
     and scores.
     """
@@ -108,7 +113,7 @@ def write(study, out):
         text = f"caseLoaded({json.dumps(name)}, {json.dumps(layers)});\n"
         (folder / f"{name}.js").write_text(text, encoding="utf-8")
     index = arrays.index.iloc[positions]
-    content = {
+    content: dict = {
         "size": [int(arrays.images.shape[1]), int(arrays.images.shape[2])],
         "classes": [
             {
@@ -137,7 +142,7 @@ def write(study, out):
     )
 
 
-def _scores(study, unit, models):
+def _scores(study: studies.Study, unit: str, models: list[str]) -> dict:
     """image_id → network → class → [Dice, HD95], None where undefined; first seed, the study's
     own split.
     """
@@ -164,11 +169,11 @@ def _scores(study, unit, models):
     return found
 
 
-def _number(value, digits):
+def _number(value: float, digits: int) -> float | None:
     return None if value is None or math.isnan(value) else round(value, digits)
 
 
-def _facts(study, index, scores):
+def _facts(study: studies.Study, index: pd.DataFrame, scores: dict) -> list[dict]:
     """One dict a test image: id, patient, sex, age, bmi, device (absent where unknown) and its
     scores.
     """

@@ -4,7 +4,9 @@ says MISSING. The items and what meets them stand in claim.yml.
 
 import html
 import json
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from helpers import files, runs, studies
 from helpers.figures import model_label
@@ -14,7 +16,7 @@ from tools.book.markup import escaped
 ITEMS = studies.read_yaml(Path(__file__).with_name("claim.yml"))
 
 
-def evidence(study, pages):
+def evidence(study: studies.Study, pages: Collection[str]) -> dict:
     """Item number → (text, link) for every item that the run meets; the others are missing.
 
     pages: names of the pages of the book (without suffix).
@@ -50,7 +52,7 @@ def evidence(study, pages):
     return found
 
 
-def checklist(study, pages):
+def checklist(study: studies.Study, pages: Collection[str]) -> str:
     """The checklist as Markdown."""
     found = evidence(study, pages)
     rows = []
@@ -81,7 +83,7 @@ def checklist(study, pages):
     )
 
 
-def _rows(record, prefix=""):
+def _rows(record: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
     """A nested record as (name, value) rows."""
     for key, value in record.items():
         if isinstance(value, dict) and value:
@@ -93,7 +95,7 @@ def _rows(record, prefix=""):
             )
 
 
-def card(study):
+def card(study: studies.Study) -> str:
     """The model card as Markdown: use, data, each network's record and the hash of its weights."""
     kind = "Synthetic images." if study.synthetic else "Real images."
     asked, note, citation = map(

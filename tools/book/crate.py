@@ -8,7 +8,9 @@ named by its path after '#' and known by its hash.
 
 import mimetypes
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -28,7 +30,7 @@ PRINTED = ("printed", "audit", "printed_pairs", "printed_items")  # tables of th
 ELSEWHERE = "the images keep the terms of those who collected them"
 
 
-def write(study, notebooks, learned, book):
+def write(study: studies.Study, notebooks: list[Path], learned: list[Path], book: Path) -> None:
     """Write the crate and the bill of materials of the locked libraries into the folder ``book``.
 
     notebooks, learned: the executed notebooks of pages and trainings, with their records. Only what
@@ -48,7 +50,7 @@ def write(study, notebooks, learned, book):
     files.write_json(graph, book / NAME)
 
 
-def _about(study, book, actions):
+def _about(study: studies.Study, book: Path, actions: list) -> dict:
     """The crate itself, its files, people, licence and software, by id (dict)."""
     cited = yaml.safe_load((provenance.REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
     people = [_person(author) for author in cited["authors"]]
@@ -61,9 +63,9 @@ def _about(study, book, actions):
     if not study.synthetic:
         name = f"{cited['license']} for code and words; {ELSEWHERE}"
         rights = {"@id": "#licence", "@type": "CreativeWork", "name": name}
-    parts = [book / "index.html", book / BILL]
-    parts += [p for room in LISTED for p in sorted((book / room).glob("**/*")) if p.is_file()]
-    parts = [_file(path, path.relative_to(book).as_posix()) for path in parts]
+    paths = [book / "index.html", book / BILL]
+    paths += [p for room in LISTED for p in sorted((book / room).glob("**/*")) if p.is_file()]
+    parts = [_file(path, path.relative_to(book).as_posix()) for path in paths]
     lock = _kept(sbom.LOCK, provenance.REPOSITORY)
     root = {
         "@id": "./",
@@ -79,7 +81,7 @@ def _about(study, book, actions):
     }
     if study.citation:
         root["citation"] = study.citation
-    entities = [
+    entities: list[dict] = [
         {
             "@id": NAME,
             "@type": "CreativeWork",
@@ -106,21 +108,21 @@ def _about(study, book, actions):
     return {entity["@id"]: entity for entity in entities}
 
 
-def _person(author):
+def _person(author: dict) -> dict:
     """An author of CITATION.cff; one with a name alone is a group."""
     name = author.get("name") or f"{author['given-names']} {author['family-names']}"
     kind = "Organization" if "name" in author else "Person"
     return {"@id": author.get("orcid", f"#{name.replace(' ', '-')}"), "@type": kind, "name": name}
 
 
-def _training(study, path, book):
+def _training(study: studies.Study, path: Path, book: Path) -> list:
     """The action of a training and the entities it names (list): cached images in, weights out."""
     cache = [p for p in sorted((study.run / "cache").glob("*")) if p.is_file()]
     made = [path.parent / name for name in ("weights.safetensors", "weights.json", "counts.csv")]
     return _step(study, path, book, pages.slug(path), cache, made)
 
 
-def _page(study, path, book):
+def _page(study: studies.Study, path: Path, book: Path) -> list:
     """The action of a page and the entities it names (list): the images or the table of counts, and
     printed numbers, in; tables and figures out.
     """
@@ -131,7 +133,9 @@ def _page(study, path, book):
     return _step(study, path, book, path.stem, [study.run / counts, *printed], [])
 
 
-def _step(study, path, book, name, read, made):
+def _step(
+    study: studies.Study, path: Path, book: Path, name: str, read: Sequence, made: Sequence
+) -> list:
     """An executed notebook as [action, what it names]. read, made: files beside the manifest's, and
     beside those of its record; those that are there are taken.
     """
@@ -167,7 +171,7 @@ def _step(study, path, book, name, read, made):
     return [action, code, *parameters, *entered, *left]
 
 
-def _joined(study, book):
+def _joined(study: studies.Study, book: Path) -> Iterator[list]:
     """The step between trainings and pages, as a list of one step: counts to one table."""
     table = study.run / "results" / "per_image.csv"
     if not table.is_file():
@@ -186,7 +190,7 @@ def _joined(study, book):
     yield [action, *read]
 
 
-def _place(study, path, book):
+def _place(study: studies.Study, path: Path, book: Path) -> dict:
     """A file of the run or the manifest: the book's copy where there is one, else its hash."""
     for base, room in ((study.run, ""), (study.root, "manifest/")):
         if path.is_relative_to(base):
@@ -196,7 +200,7 @@ def _place(study, path, book):
     return _kept(path, studies.ROOT)
 
 
-def _file(path, name):
+def _file(path: Path, name: str) -> dict:
     """A file of the book as an entity."""
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return {
@@ -209,7 +213,7 @@ def _file(path, name):
     }
 
 
-def _kept(path, base):
+def _kept(path: Path, base: Path) -> dict:
     """A file that is not in the book, by its path from ``base`` and its hash."""
     name = Path(os.path.relpath(path, base)).as_posix()
     return {
@@ -221,10 +225,10 @@ def _kept(path, base):
     }
 
 
-def _time(text):
+def _time(text: str) -> str:
     """A record's time as ISO 8601."""
     return text.removesuffix(" UTC").replace(" ", "T") + "+00:00"
 
 
-def _id(entity):
+def _id(entity: Any) -> dict:
     return {"@id": entity["@id"]}

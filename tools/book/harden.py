@@ -4,6 +4,7 @@ policy says so.
 
 import hashlib
 import re
+from pathlib import Path
 
 from helpers.errors import StudyError
 
@@ -33,7 +34,7 @@ LOADED = re.compile(
 )
 
 
-def harden(book):
+def harden(book: Path) -> None:
     """Rewrite every HTML file below the folder ``book``; StudyError for one that would load from
     elsewhere.
 
@@ -45,7 +46,7 @@ def harden(book):
         text = path.read_text(encoding="utf-8")
         up = "../" * len(path.relative_to(book).parent.parts)
 
-        def to_file(match, up=up, page=path.name):
+        def to_file(match: re.Match, up: str = up, page: str = path.name) -> str:
             code = match["code"].strip()
             if not THEME.fullmatch(code):
                 raise StudyError(f"{page}: holds a script of its own: {code[:80]}")

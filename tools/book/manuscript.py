@@ -12,7 +12,10 @@ import math
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+
+import pandas as pd
 
 from helpers import files, plan, studies
 from helpers.errors import StudyError, command, raise_all
@@ -30,7 +33,7 @@ BARE = re.compile(r"(?<![\w-])[−-]?\d[\d.,]*(?!\w)")
 SMALL = 0.001  # a P below it is said to be below it
 
 
-def place(study):
+def place(study: studies.Study) -> Path:
     """reports/<study>, where the book is and the draft goes."""
     return studies.ROOT / "reports" / study.name
 
@@ -38,19 +41,19 @@ def place(study):
 class Table:
     """A table of the book, whose cells are said as links. Empty where the run has none."""
 
-    def __init__(self, study, name):
+    def __init__(self, study: studies.Study, name: str) -> None:
         self.name = f"book/tables/{name}.csv"
         path = place(study) / self.name
         self.rows = files.read_rows(path) if path.is_file() and path.stat().st_size > 1 else []
 
-    def say(self, row, column, form="text"):
+    def say(self, row: int, column: str, form: str | int = "text") -> str:
         """A cell as a link. row: from 0; form: "text", or as :func:`shown` takes it."""
         cell = self.rows[row][column]
         position = f"{row + 2},{list(self.rows[row]).index(column) + 1}"
         text = escaped(cell) if form == "text" else shown(cell, form)
         return f"[{text}]({self.name}#cell={position})"
 
-    def interval(self, row, value="value", form=3):
+    def interval(self, row: int, value: str = "value", form: int | str = 3) -> str:
         """Value and interval of a row, the interval where it has one."""
         said = self.say(row, value, form)
         if self.rows[row]["low"] and self.rows[row]["high"]:
@@ -58,7 +61,7 @@ class Table:
         return said
 
 
-def shown(cell, form):
+def shown(cell: str, form: str | int) -> str:
     """A cell of a CSV as the draft prints it.
 
     form: "n", a count; "p", a P value; decimals (int); or decimals of a percentage, as "1%".
@@ -75,7 +78,7 @@ def shown(cell, form):
     return f"{value:.{form}f}".replace("-", "−")
 
 
-def agrees(text, cell):
+def agrees(text: str, cell: str) -> bool:
     """Whether the words of a link are what its cell says: the cell itself, or its number rounded
     to the decimals that the words show.
     """
@@ -95,7 +98,7 @@ def agrees(text, cell):
         return False
 
 
-def draft(study):
+def draft(study: studies.Study) -> str:
     """The draft as Markdown (str); a part whose table the run has not is left out."""
     parts = [
         f"# {escaped(study.title)}: Methods and Results",
@@ -113,7 +116,7 @@ def draft(study):
     return "\n\n".join(parts) + "\n"
 
 
-def _cohort(study):
+def _cohort(study: studies.Study) -> str:
     flow = Table(study, "flow")
     lines = []
     for i, row in enumerate(flow.rows):
@@ -126,7 +129,7 @@ def _cohort(study):
     return "### Cohort\n\n" + "\n".join(lines) if lines else ""
 
 
-def _splits(study):
+def _splits(study: studies.Study) -> str:
     splits = Table(study, "fingerprint_splits")
     lines = [
         f"- {escaped(row['split'])}: "
@@ -138,7 +141,7 @@ def _splits(study):
     return "### Splits\n\n" + "\n".join(lines) if lines else ""
 
 
-def _networks(study):
+def _networks(study: studies.Study) -> str:
     tables = {
         model: Table(study, f"procedure_{model}_{fold}_{seed}")
         for model, fold, seed in reversed(study.trainings())  # of several seeds the first stays
@@ -156,7 +159,7 @@ def _networks(study):
     return "### Networks and their training\n\n" + "\n".join(lines)
 
 
-def _settings(table, wanted):
+def _settings(table: pd.DataFrame, wanted: set[str]) -> str:
     return "; ".join(
         f"{escaped(row['setting'])} {table.say(i, 'value')}"
         for i, row in enumerate(table.rows)
@@ -164,7 +167,7 @@ def _settings(table, wanted):
     )
 
 
-def _tests(study):
+def _tests(study: studies.Study) -> str:
     tests, margin = Table(study, "comparison"), Table(study, "equivalence")
     roles = {row["role"]: i for i, row in reversed([*enumerate(tests.rows)])}
     if "declared" not in roles:
@@ -191,7 +194,7 @@ def _tests(study):
     )
 
 
-def _headline(study):
+def _headline(study: studies.Study) -> str:
     table = Table(study, "headline")
     lines = [
         f"- {table.say(i, 'what')}: {table.interval(i)}"
@@ -202,7 +205,7 @@ def _headline(study):
     return "### Main results\n\n" + "\n".join(lines) if lines else ""
 
 
-def _comparisons(study):
+def _comparisons(study: studies.Study) -> str:
     table = Table(study, "comparison_declared")
     name = escaped(model_label(study.headline))
     lines = []
@@ -216,7 +219,7 @@ def _comparisons(study):
     return "### Comparison with the other networks\n\n" + "\n".join(lines) if lines else ""
 
 
-def _failures(study):
+def _failures(study: studies.Study) -> str:
     table = Table(study, "failures")
     lines = [
         f"- {escaped(model_label(row['model']))}: {escaped(row['metric'])} of"
@@ -228,7 +231,7 @@ def _failures(study):
     return "### Failures\n\n" + "\n".join(lines) if lines else ""
 
 
-def problems(study, text):
+def problems(study: studies.Study, text: str) -> Iterator[str]:
     """A line for every number of a draft that its cell does not give, or that has no link."""
     base = place(study)
     tables = {}
@@ -251,7 +254,7 @@ def problems(study, text):
         yield from (f"{n!r} leads to no cell: {line.strip()[:80]}" for n in BARE.findall(line))
 
 
-def checked(study):
+def checked(study: studies.Study) -> Iterator[str]:
     """Differences between the numbers of the draft that stands beside the book and their cells;
     none where there is no draft.
     """
@@ -261,7 +264,7 @@ def checked(study):
             yield f"{path}: {line}"
 
 
-def write(study):
+def write(study: studies.Study) -> Path:
     """Write the draft beside the book; returns its path. Words that somebody changed stay: a draft
     that is there and differs is a StudyError.
     """
@@ -279,7 +282,7 @@ def write(study):
     return path
 
 
-def to_docx(path):
+def to_docx(path: Path | str) -> Path | None:
     """The draft as .docx by pandoc (Path), or None where pandoc is not installed."""
     if not (program := shutil.which("pandoc")):
         return None
@@ -296,7 +299,7 @@ def to_docx(path):
     return out
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Draft Methods and Results from the tables of a book, or check the numbers of the draft."""
     parser = argparse.ArgumentParser(prog="tools.book.manuscript", description=main.__doc__)
     parser.add_argument("--study", required=True)

@@ -6,6 +6,9 @@ written, markup is cleaned by nh3 against a list of what may stay, and scripts a
 
 import html
 import re
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import nh3
@@ -13,6 +16,7 @@ from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 
 from helpers import files
+from helpers.studies import Study
 
 TALL = 30  # rows; a longer table is folded
 WIDE = 400  # points; a wider figure keeps its size on a phone and scrolls
@@ -37,12 +41,12 @@ _FOLDED = "<p>&lt;/details&gt;</p>"
 _PAGE = re.compile(r"\bpage (\d{1,2})\b")
 
 
-def escaped(value):
+def escaped(value: str) -> str:
     """Any text as Markdown that shows just that text: no markup, no HTML."""
     return re.sub(r"([\\`*_{}\[\]()#+!|~$^-])", r"\\\1", html.escape(str(value)))
 
 
-def clean(text):
+def clean(text: str) -> str:
     """HTML of a cell without scripts, styles, frames, handlers and addresses outside the book."""
     return nh3.clean(
         text,
@@ -56,7 +60,7 @@ def clean(text):
     )
 
 
-def _inside(tag, name, value):
+def _inside(tag: str, name: str, value: str) -> str | None:
     """An attribute's value, or None for an address that is not a file of the book."""
     if name not in ("href", "src"):
         return value
@@ -65,7 +69,7 @@ def _inside(tag, name, value):
     return None if value.startswith(("//", "/", "\\")) or ":" in value.split("#")[0] else value
 
 
-def sentences(text, pages=(), ids=()):
+def sentences(text: str, pages: Collection[str] = (), ids: Collection[str] = ()) -> str:
     """Markdown as clean HTML: raw HTML in it is shown, not obeyed; headings belong to the
     notebook; "page 5" leads there where the book has it.
 
@@ -78,14 +82,14 @@ def sentences(text, pages=(), ids=()):
     return f'<div class="study-text">{with_cases(text, ids)}</div>'
 
 
-def linked(text, pages, form):
+def linked(text: str, pages: Collection[str], form: str) -> str:
     """The text with every "page 5" as a link to that page, where the book has it.
 
     form: of a link, with {text} and {name}.
     """
     names = {int(m[0]): name for name in pages if (m := re.match(r"\d+", name))}
 
-    def link(match):
+    def link(match: re.Match) -> str:
         name = names.get(int(match[1]))
         return form.format(text=match[0], name=name) if name else match[0]
 
@@ -97,12 +101,12 @@ class Numbers:
     the front page "Table 1". page: its name in the book.
     """
 
-    def __init__(self, page):
+    def __init__(self, page: str) -> None:
         first = re.match(r"\d+", page)
         self.prefix = "" if page == "index" else f"{int(first[0])}." if first else None
         self.counts = {"Table": 0, "Figure": 0}
 
-    def next(self, kind):
+    def next(self, kind: str) -> tuple[str, str]:
         """The next one as (label, anchor); both empty on a page without a number."""
         if self.prefix is None:
             return "", ""
@@ -111,7 +115,14 @@ class Numbers:
         return label, label.lower().replace(" ", "-").replace(".", "-")
 
 
-def tables(text, study, section, notebook, numbers, ids=()):
+def tables(
+    text: str,
+    study: Study,
+    section: str,
+    notebook: str,
+    numbers: Numbers,
+    ids: Collection[str] = (),
+) -> str:
     """Every table of clean HTML in a frame that scrolls, with its number, a link to its CSV where
     it is one of the study's, and every image's id as a link to its case.
 
@@ -124,7 +135,7 @@ def tables(text, study, section, notebook, numbers, ids=()):
     return str(soup)
 
 
-def grid(head, rows, label):
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]], label: str) -> str:
     """A table of plain texts as HTML in a frame that scrolls. head: names of the columns; label:
     what it is called for those who cannot see it.
     """
@@ -140,12 +151,12 @@ def grid(head, rows, label):
     )
 
 
-def case_link(image_id):
+def case_link(image_id: str) -> str:
     """The address of an image in the case browser."""
     return f"cases.html#case={quote(image_id)}"
 
 
-def with_cases(text, ids):
+def with_cases(text: str, ids: Collection[str]) -> str:
     """Clean HTML with every image's id between its words as a link to its case.
 
     Only ids of a letter and a digit or more: a bare number may be anything.
@@ -164,7 +175,9 @@ def with_cases(text, ids):
     return str(soup)
 
 
-def _framed(table, study, section, notebook, numbers, ids):
+def _framed(
+    table: Any, study: Study, section: str, notebook: str, numbers: Numbers, ids: Collection[str]
+) -> Any:
     label, anchor = numbers.next("Table")
     for cell in table.find_all("td"):
         words = cell.get_text().strip()
@@ -206,7 +219,7 @@ def _framed(table, study, section, notebook, numbers, ids):
     return frame + links
 
 
-def figure(folder, name, section, notebook, numbers):
+def figure(folder: Path, name: str, section: str, notebook: str, numbers: Numbers) -> str:
     """HTML of a saved figure: the SVG, a text for those who cannot see it, its downloads and the
     notebook. folder: runs/<study>/figures.
     """

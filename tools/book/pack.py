@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bs4 import BeautifulSoup
 
@@ -23,7 +25,6 @@ NOT_PRINTED = ("cases", "training", "07_speed", "13_more_statistics", "card", "d
 STAMP = (1980, 1, 1, 0, 0, 0)  # one date for every file, so that the same book gives the same zip
 #: what stands in the run beside the book and is hashed too, relative to runs/<study>
 INPUTS = (
-    "data.json",
     "results/*.csv",
     "results/plan.json",
     "readers/key_*.json",
@@ -35,7 +36,7 @@ INPUTS = (
 )
 
 
-def input_files(study):
+def input_files(study: studies.Study) -> list[Path]:
     """Every file of the manifest folder and the run that the book rests on, in order."""
     found = [p for pattern in INPUTS for p in study.run.glob(pattern)] + list(study.root.glob("*"))
     return sorted(
@@ -43,7 +44,7 @@ def input_files(study):
     )
 
 
-def write_manifest(study, book):
+def write_manifest(study: studies.Study, book: Path) -> None:
     """Write book/manifest.json: sha256 of every file of the book, and of everything it was made
     from.
     """
@@ -67,7 +68,7 @@ def write_manifest(study, book):
     files.write_json(content, book / "manifest.json")
 
 
-def write_zip(book, path):
+def write_zip(book: Path, path: Path) -> None:
     """The whole book as one zip with the folder name inside; the same bytes for the same book."""
     part = path.with_name(path.name + ".part")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -79,7 +80,7 @@ def write_zip(book, path):
     os.replace(part, path)
 
 
-def write_seal(place):
+def write_seal(place: Path) -> None:
     """Write <place>/seal.sha256 over the manifest, the zip and the PDF, in the form that `sha256sum
     -c` reads.
     """
@@ -90,7 +91,7 @@ def write_seal(place):
     os.replace(part, place / "seal.sha256")
 
 
-def write_shelf():
+def write_shelf() -> None:
     """Write reports/index.html, which lists every study with a book."""
     place, items = studies.ROOT / "reports", []
     for book in sorted(place.glob("*/book/index.html")):
@@ -124,7 +125,7 @@ def write_shelf():
     os.replace(part, place / "index.html")
 
 
-def browser():
+def browser() -> str:
     """Path of an installed Chromium or Chrome; StudyError says what to install."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
@@ -135,7 +136,7 @@ def browser():
     return found
 
 
-def on_paper(article, names):
+def on_paper(article: str, names: Sequence[str]) -> str:
     """A page's article as it is printed: nothing closed, links that lead to the printed page.
 
     What the book alone has room for (code, messages, tables of many rows) is named, not printed.
@@ -146,6 +147,7 @@ def on_paper(article, names):
     for gone in soup.select(".study-files"):
         number = gone.find("strong")
         gone.replace_with(number) if number else gone.decompose()
+    long: Any
     for long in soup.select("details.study-rows"):
         note = soup.new_tag("p", attrs={"class": "study-caption"})
         note.string = f"{long.summary.get_text()}: in the book, not printed."
@@ -155,18 +157,18 @@ def on_paper(article, names):
     for table in soup.select(".study-scroll"):
         cells = table.find_all("tr")[0].find_all(["th", "td"])
         if len(cells) > MANY:
-            table["class"] = [*table["class"], "study-many"]
+            table["class"] = " ".join([*table["class"], "study-many"])
     for tag in soup.find_all(True):
         for name in ("id", "aria-labelledby"):
             tag.attrs.pop(name, None)
     for link in soup.find_all("a", href=True):
-        page = link["href"].partition("#")[0].removesuffix(".html")
+        page = str(link["href"]).partition("#")[0].removesuffix(".html")
         if page in names:
             link["href"] = f"#{page}"
     return str(soup)
 
 
-def write_pdf(book, names, path):
+def write_pdf(book: Path, names: Sequence[str], path: Path) -> None:
     """Print the pages ``names`` of a book, in order, into one PDF with headless Chromium: title,
     contents, numbered pages.
     """
@@ -186,7 +188,9 @@ def write_pdf(book, names, path):
             (book / f"{names[0]}.html").read_text(encoding="utf-8"),
         )
     )
-    title = html.unescape(re.search(r"<title>(.*?)</title>", text, re.DOTALL)[1])
+    named = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
+    assert named  # every page has one
+    title = html.unescape(named[1])
     title = html.escape(title.rpartition("—")[2].strip())
     banner = re.search(r'<div class="bd-header-announcement__content">(.*?)</div>', text, re.DOTALL)
     head = f'<div class="bd-header-announcement">{banner[1]}</div>' if banner else ""

@@ -6,8 +6,10 @@ import html
 import json
 import os
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat.v4 import new_markdown_cell, new_output
@@ -34,7 +36,7 @@ class Page:
     notebook: nbformat.NotebookNode
 
 
-def read(path):
+def read(path: Path | str) -> tuple[Any, dict]:
     """(notebook, record) of an executed notebook; StudyError when it, or the record beside it
     (.json), is missing.
     """
@@ -48,7 +50,7 @@ def read(path):
     return nbformat.read(path, as_version=4), json.loads(record.read_text(encoding="utf-8"))
 
 
-def made_twice(paths):
+def made_twice(paths: Sequence[Path]) -> list[str]:
     """One line for every file that two of the executed notebooks wrote: the later one is what
     is left.
     """
@@ -63,7 +65,7 @@ def made_twice(paths):
     ]
 
 
-def makers(paths):
+def makers(paths: Sequence[Path]) -> dict[str, str]:
     """Name of a table → page of the book that makes it, from the records of the executed
     notebooks.
     """
@@ -75,7 +77,14 @@ def makers(paths):
     }
 
 
-def make(path, study, name, title=None, names=(), ids=()):
+def make(
+    path: Path,
+    study: studies.Study,
+    name: str,
+    title: str | None = None,
+    names: Sequence[str] = (),
+    ids: Collection[str] = (),
+) -> Page:
     """The Page of an executed notebook.
 
     title: replaces the notebook's first heading where given; names: of the book's pages, and ids:
@@ -88,7 +97,9 @@ def make(path, study, name, title=None, names=(), ids=()):
         heading.source = re.sub(
             r"^# .*$", lambda _: f"# {title}", heading.source, count=1, flags=re.MULTILINE
         )
-    title = re.search(r"^# (.*)$", heading.source, re.MULTILINE)[1].strip()
+    first = re.search(r"^# (.*)$", heading.source, re.MULTILINE)
+    assert first  # it was found by it
+    title = first[1].strip()
     section, numbers = title, markup.Numbers(name)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -117,7 +128,7 @@ def make(path, study, name, title=None, names=(), ids=()):
     return Page(name, title, notebook)
 
 
-def _first_heading(notebook, path):
+def _first_heading(notebook: Any, path: Path) -> Any:
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and re.search(r"^# ", cell.source, re.MULTILINE):
             return cell
@@ -126,7 +137,7 @@ def _first_heading(notebook, path):
     )
 
 
-def _code(cells):
+def _code(cells: list) -> str:
     """The code of all cells as one fold of HTML."""
     code = "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
     return (
@@ -135,7 +146,7 @@ def _code(cells):
     )
 
 
-def _folded(cells):
+def _folded(cells: list) -> list:
     """The cells with code cells that follow each other made one, so that a page shows one fold
     and not several.
     """
@@ -149,7 +160,7 @@ def _folded(cells):
     return folded
 
 
-def _joined(outputs):
+def _joined(outputs: list) -> list:
     """The outputs with messages that follow each other made one."""
     joined = []
     for output in outputs:
@@ -160,7 +171,7 @@ def _joined(outputs):
     return joined
 
 
-def _output(output, study, section, record, links):
+def _output(output: Any, study: studies.Study, section: str, record: dict, links: Any) -> Any:
     """The output as the page shows it, or None for an empty one. Scripts never pass.
 
     links: names of pages, ids of images, and the page's ``markup.Numbers``.
@@ -197,11 +208,11 @@ def _output(output, study, section, record, links):
     return new_output("display_data", {kind: data})
 
 
-def _html(text):
+def _html(text: str) -> Any:
     return new_output("display_data", {"text/html": text})
 
 
-def origin(study, record, path):
+def origin(study: studies.Study, record: dict, path: Path) -> str:
     """Where a page came from, as Markdown with one HTML block: notebook, parameters, code,
     time, data, files.
     """
@@ -220,9 +231,10 @@ def origin(study, record, path):
     ]
     made = "".join(f"<li>{_file(study, name)}</li>" for name in record["files"])
     body = "".join(f"<tr><th scope='row'>{k}</th><td>{v}</td></tr>" for k, v in rows)
-    rebuilt = [m["name"] for m in study.models if catalogue.entry(m["name"]).is_reconstruction]
+    rebuilt = [e for m in study.models if (e := catalogue.entry(m["name"])).is_reconstruction]
     notes = "".join(
-        f"<p class='study-note'>{html.escape(catalogue.footnote(name))}</p>" for name in rebuilt
+        f"<p class='study-note'>{html.escape(f'{e.label} ({e.source}): {e.note}')}</p>"
+        for e in rebuilt
     )
     return (
         f'{notes}<details class="study-origin" id="origin"><summary>Where this page came'
@@ -230,12 +242,12 @@ def origin(study, record, path):
     )
 
 
-def slug(path):
+def slug(path: Path) -> str:
     """A training's page name: runs/x/train/unet/main_11/03_train.ipynb → 'train_unet_main_11'."""
     return f"train_{path.parent.parent.name}_{path.parent.name}"
 
 
-def _file(study, name):
+def _file(study: studies.Study, name: str) -> str:
     place = Path(os.path.normpath(studies.ROOT / name))
     text = html.escape(name)
     if place.parent in (study.run / "tables", study.run / "figures"):

@@ -1,16 +1,18 @@
 """The page that sets the sealed plan beside what was run and what came out."""
 
 import json
+from collections.abc import Iterable
 
 from helpers import files, plan
 from helpers.figures import model_label
 from helpers.figures.tables import words
 from helpers.pages import comparison
 from helpers.schemas import SPLITS
+from helpers.studies import Study
 from tools.book.markup import escaped, grid
 
 
-def page(study):
+def page(study: Study) -> str:
     """The page as Markdown; StudyError where plan.json is not what was sealed."""
     state = plan.state(study)
     parts = ["# The plan and what came of it", verdict(state)]
@@ -28,7 +30,7 @@ def page(study):
     return "\n\n".join(parts) + "\n"
 
 
-def verdict(state):
+def verdict(state: plan.State) -> str:
     """Whether the plan was declared before any result, and how to tell, as Markdown."""
     if not state.sealed:
         return (
@@ -49,7 +51,7 @@ def verdict(state):
     )
 
 
-def _planned(sealed, study):
+def _planned(sealed: dict, study: Study) -> dict:
     """Setting → its value in the sealed plan, for the protocol of this run."""
     declared = sealed["statistics"]
     name = study.protocol.split(",")[0]
@@ -74,7 +76,7 @@ def _planned(sealed, study):
     }
 
 
-def _run(study):
+def _run(study: Study) -> dict:
     """Setting → its value in this run, read from its results and records where they tell it."""
     rows = files.read_csv(study.run / "results" / "per_image.csv", dtype={"image_id": str})
     main = rows[rows["fold"] == "main"]
@@ -112,22 +114,24 @@ def _run(study):
     return found
 
 
-def _labels(names):
+def _labels(names: Iterable[str]) -> str:
     return _list(map(model_label, names))
 
 
-def _list(values):
+def _list(values: Iterable) -> str:
     return ", ".join(map(str, values)) or "none"
 
 
-def _changed(changes):
+def _changed(changes: tuple[tuple[str, object, object], ...]) -> str:
     if not changes:
         return "Nothing: study.yml and the split of images.csv are as sealed."
-    rows = [[name, *("not there" if v is None else v for v in pair)] for name, *pair in changes]
+    rows = [
+        [name, *("not there" if v is None else str(v) for v in pair)] for name, *pair in changes
+    ]
     return grid(("Setting", "As sealed", "Now"), rows, "Changes since the seal")
 
 
-def _outcome(study):
+def _outcome(study: Study) -> str:
     """The declared comparison, a row a network, as page 5 has it."""
     table = study.run / "tables" / "comparison_declared.csv"
     if not table.is_file():

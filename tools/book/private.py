@@ -7,6 +7,7 @@ import html
 import io
 import re
 import zipfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -33,7 +34,7 @@ DATES = ("%Y%m%d", "%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y")
 OWN = ("new", "patient_id", "secret")
 
 
-def needles(key):
+def needles(key: Path | str) -> tuple[set[str], int]:
     """(what to look for, how many cells are too short to look for): set of str in lower case, int.
 
     key: the CSV that de-identification wrote, or any other with a header; every cell counts but
@@ -42,7 +43,7 @@ def needles(key):
     try:
         with open(key, newline="", encoding="utf-8-sig") as file:
             header, *rows = [[files.plain_cell(c) for c in row] for row in csv.reader(file)]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise StudyError(f"{key}: cannot be read as a key file ({error})") from None
     kept = [k for k, name in enumerate(header) if name.strip().lower() not in OWN]
     new = {c.casefold() for r in rows for k, c in enumerate(r) if k not in kept}
@@ -61,7 +62,7 @@ def needles(key):
     return found - new, sum(len(cell) < SHORTEST for cell in cells - {""})
 
 
-def places(study):
+def places(study: studies.Study) -> list[Path]:
     """Every file of a study that may be passed on: its manifest, its run without images, its
     reports (sorted list).
     """
@@ -70,7 +71,7 @@ def places(study):
     return sorted(p for p in [*run, *others] if p.is_file())
 
 
-def search(study, key):
+def search(study: studies.Study, key: Path | str) -> tuple[list[str], str]:
     """(problems, sentence on what was looked at): where a text or a file's name holds what the key
     file names. A problem tells file and row of the key, never the name itself.
     """
@@ -91,7 +92,7 @@ def search(study, key):
     return problems, said
 
 
-def _in(text, where, wanted):
+def _in(text: str, where: str, wanted: set[str]) -> Iterator[str]:
     """A line for each needle that stands in a text by itself, not within a longer word or
     number; signs may be escaped as HTML and JSON do.
     """
@@ -105,7 +106,7 @@ def _in(text, where, wanted):
                 yield f"{where}, line {line}: holds an entry of the key ({len(needle)} signs)"
 
 
-def _in_zip(path, wanted):
+def _in_zip(path: Path, wanted: set[str]) -> Iterator[str]:
     with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
         for name in archive.namelist():
             if Path(name).suffix in TEXTS:

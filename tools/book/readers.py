@@ -14,7 +14,11 @@ import secrets
 import shutil
 import string
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from helpers import files, studies
 from helpers.analyses import inspection
@@ -35,12 +39,12 @@ TITLES = {
 }
 
 
-def folder(study):
+def folder(study: studies.Study) -> Path:
     """Where keys and answers lie, runs/<study>/readers: not in the book."""
     return study.run / "readers"
 
 
-def write(study, out, assets):
+def write(study: studies.Study, out: Path, assets: Path) -> None:
     """Write readers.html and the folder readers/ to a book: the test images in random order, one of
     each patient before the next, outlines under letters, no network's name.
 
@@ -87,7 +91,7 @@ def write(study, out, assets):
     (out / PAGE).write_text(page, encoding="utf-8")
 
 
-def _key(study, index, layers):
+def _key(study: studies.Study, index: pd.DataFrame, layers: dict) -> dict:
     """The key of just these outlines: the one that is there, else a new one by chance."""
     digest = hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest()[:16]
     path = folder(study) / f"key_{digest}.json"
@@ -110,7 +114,7 @@ def _key(study, index, layers):
     return key
 
 
-def read(study, paths):
+def read(study: studies.Study, paths: Sequence[Path | str]) -> pd.DataFrame:
     """Every answer as a table (:func:`helpers.analyses.inspection.answers`)."""
     known = {
         key["set"]: key
@@ -133,7 +137,7 @@ def read(study, paths):
     return inspection.answers(given)
 
 
-def judged(study, table):
+def judged(study: studies.Study, table: pd.DataFrame) -> dict:
     """name → table of what the answers say; a NotComputable in the place of what they cannot."""
     options = {"draws": study.statistics["draws"], "seed": study.statistics["seed"]}
     ranked = _ask(inspection.places, table, **options)
@@ -147,14 +151,14 @@ def judged(study, table):
     }
 
 
-def _ask(function, *given, **options):
+def _ask(function: Callable, *given: Any, **options: Any) -> Any:
     try:
         return function(*given, **options)
     except NotComputable as reason:
         return reason
 
 
-def report(study, paths):
+def report(study: studies.Study, paths: Sequence[Path | str]) -> None:
     """Print what the answers of the files say, and keep the answers and every table in
     runs/<study>/readers.
     """
@@ -175,11 +179,11 @@ def report(study, paths):
     print(f"\ntables: {folder(study)}")
 
 
-def _label(name):
+def _label(name: str) -> str:
     return name if name == REFERENCE else model_label(name)
 
 
-def packed(study):
+def packed(study: studies.Study) -> Path:
     """Write readers.zip, the reading page of the study's book alone; returns its path."""
     book = studies.ROOT / "reports" / study.name / "book"
     if not (book / PAGE).is_file():
@@ -191,7 +195,7 @@ def packed(study):
     return path
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Pack the blinded reading for readers, or evaluate the files that they saved."""
     parser = argparse.ArgumentParser(prog="tools.book.readers", description=main.__doc__)
     parser.add_argument("--study", required=True)

@@ -3,11 +3,14 @@ table that all others are made from, and the definitions.
 """
 
 import html
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from helpers import files, provenance
 from helpers.figures.tables import words
+from helpers.studies import Study
 from tools.book.markup import grid
 
 #: what stands in a column of results/per_image.csv
@@ -31,14 +34,14 @@ PER_IMAGE = {
 }
 
 
-def definitions():
+def definitions() -> str:
     """The page of definitions: CORRECTNESS.md under a short title."""
     text = (provenance.REPOSITORY / "CORRECTNESS.md").read_text(encoding="utf-8")
     title, _, rest = text.partition("\n")
     return f"# Definitions\n\n**{title.removeprefix('# ')}**\n{rest}"
 
 
-def data(study, makers):
+def data(study: Study, makers: dict[str, str]) -> str:
     """The page that lists every table with its columns, its hash and the page that shows it.
 
     makers: name of a table → name of the page of the book that makes it.
@@ -72,13 +75,13 @@ def data(study, makers):
     return text
 
 
-def _columns(path):
+def _columns(path: Path) -> Sequence[str]:
     try:
         return files.read_csv(path, nrows=0).columns
     except pd.errors.EmptyDataError:
         return []
 
 
-def _column(name):
+def _column(name: str) -> str:
     said = words(name)
     return name if said == name else f"{name} ({said})"

@@ -17,9 +17,11 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -27,8 +29,7 @@ import pandas as pd
 
 from helpers import datasets, files, metrics, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
-from helpers.readers import files_of, sha256
-from helpers.workflow import results
+from helpers.workflow import lock, results, settings
 from tools.book import manuscript, private
 from tools.book.build import folder, make
 from tools.book.pack import input_files
@@ -37,13 +38,14 @@ from tools.book.pack import input_files
 MEASURED = ("07",)
 
 
-def seals(place):
+def seals(place: Path) -> Iterator[str]:
     """Differences between the seal and the files it covers: the manifest, the zip and the PDF."""
     seal = place / "seal.sha256"
     if not seal.is_file():
         raise StudyError(f"{seal}: no such file; make the book first (`make study`)")
     lines = seal.read_text(encoding="utf-8", errors="replace").splitlines()
-    sealed = dict(reversed(line.split("  ", 1)) for line in lines if "  " in line)
+    parted = [line.split("  ", 1) for line in lines if "  " in line]
+    sealed = {name: digest for digest, name in parted}
     for name in {"book/manifest.json", "book.zip"} - set(sealed):
         yield f"{seal}: does not cover {name}"
     if (
@@ -54,7 +56,7 @@ def seals(place):
     yield from (f"{problem} (or {seal} has)" for problem in _compare(place, sealed))
 
 
-def hashes(study, place):
+def hashes(study: studies.Study, place: Path) -> Iterator[str]:
     """Differences between the manifest and the book, its zip, and everything that it was made
     from.
     """
@@ -88,7 +90,7 @@ def hashes(study, place):
     yield from (f"{place / 'book.zip'}: lacks {name}" for name in sorted(set(listed) - names))
 
 
-def _compare(base, listed):
+def _compare(base: Path, listed: dict) -> Iterator[str]:
     for name, digest in listed.items():
         path = base / name
         if not path.is_file():
@@ -97,41 +99,63 @@ def _compare(base, listed):
             yield f"{path}: has changed since the book was made"
 
 
-def images(study):
-    """Differences between the images and masks that were learned from and their hashes in
-    images.csv.
-    """
+def recorded(study: studies.Study) -> Iterator[str]:
+    """Files of any step that are not, byte for byte, what its record says."""
+    for pattern in settings.RECORDS:
+        found = sorted(study.run.glob(pattern))
+        if not found and pattern != "data.json":  # which only drawn studies have
+            yield f"{study.run / pattern}: is missing; run `make study` again"
+        for record in found:
+            for name in files.changed(record, studies.ROOT, every_byte=True):
+                yield f"{studies.ROOT / name}: is not what {record} says was made"
+
+
+def _data(study: studies.Study) -> Path:
+    """The folder that the images were read from."""
     check = json.loads((study.run / "cache" / "check.json").read_text(encoding="utf-8"))
-    base, frame = studies.ROOT / check["data"], studies.images(study)
-    if not base.is_dir():
+    return studies.ROOT / check["data"]
+
+
+def images(study: studies.Study) -> Iterator[str]:
+    """Differences between the images and masks that were learned from, their files, and the hashes
+    of those in images.csv.
+    """
+    data, frame, arrays = _data(study), studies.images(study), datasets.load(study)
+    if not data.is_dir():
         print(
-            f"images: {base} is not on this machine, so the images themselves are not compared",
+            f"images: {data} is not on this machine, so the images themselves are not compared",
             flush=True,
         )
         return
-    for kind in ("image", "mask"):
-        for name, digest in zip(frame[kind], frame[f"sha256_{kind}"], strict=True):
-            if not all(file.is_file() for file in files_of(base / name)):
-                yield f"{base / name}: is missing"
-            elif sha256(base / name) != digest:
-                yield f"{base / name}: is not the {kind} of {study.root / 'images.csv'}"
-
-
-def raters(study):
-    """Differences between the raters' outlines and their hashes in annotations.csv."""
-    check = json.loads((study.run / "cache" / "check.json").read_text(encoding="utf-8"))
-    base, frame = studies.ROOT / check["data"], studies.annotations(study)
-    if frame is None or "sha256_mask" not in frame or not base.is_dir():
+    if frame["image_id"].tolist() != arrays.index["image_id"].tolist():
+        yield f"{study.run / 'cache'}: is not of the images of {study.root / 'images.csv'}"
         return
+    size = study.spec["image_size"]
+    for row in frame.itertuples():
+        image, mask, _, problems = datasets.read_row(row, data, study.classes, study.ignored)
+        yield from problems
+        if image is None or mask is None:
+            continue
+        if not (
+            np.array_equal(datasets.resize_image(image, size), arrays.images[row.Index])
+            and np.array_equal(datasets.resize_mask(mask, size), arrays.masks[row.Index])
+        ):
+            yield f"{study.run / 'cache'}: image_id {row.image_id} is not what its files show"
+
+
+def raters(study: studies.Study) -> Iterator[str]:
+    """Differences between the raters' outlines and their hashes in annotations.csv."""
+    data, frame = _data(study), studies.annotations(study)
+    if frame is None or not data.is_dir():
+        return
+    frame = frame.assign(sha256_mask=frame.get("sha256_mask", np.nan))
     inside = frame["image_id"].isin(studies.images(study)["image_id"])
-    for name, digest in frame.loc[inside, ["mask", "sha256_mask"]].dropna().to_numpy():
-        if not all(file.is_file() for file in files_of(base / name)):
-            yield f"{base / name}: is missing"
-        elif sha256(base / name) != digest:
-            yield f"{base / name}: is not the outline of {study.root / 'annotations.csv'}"
+    for name, digest in frame.loc[inside, ["mask", "sha256_mask"]].to_numpy():
+        if found := datasets.problem(data, name, digest):
+            yield f"{study.root / 'annotations.csv'}: {found}"
 
 
-def learned(study):
+def learned(study: studies.Study) -> Iterator[str]:
     """Differences between the weights, their records and the settings of study.yml."""
     for training in study.trainings():
         place = runs.folder(study, *training)
@@ -151,7 +175,7 @@ def learned(study):
             yield f"{path}: cannot be compared with its weights ({type(error).__name__}: {error})"
 
 
-def locked():
+def locked() -> Iterator[str]:
     """Differences between the installed libraries that decide the numbers and requirements.lock."""
     lock = provenance.REPOSITORY / "requirements.lock"
     if not lock.is_file():
@@ -165,7 +189,7 @@ def locked():
             yield f"{lock}: {name} is {version} here, the lock has {known}; run `make env`"
 
 
-def rebuilt(study, place):
+def rebuilt(study: studies.Study, place: Path) -> Iterator[str]:
     """Differences between the book and the one that its notebooks, tables and figures give."""
     with tempfile.TemporaryDirectory() as temporary:
         again = Path(temporary) / "book"
@@ -178,11 +202,11 @@ def rebuilt(study, place):
                 yield f"{book / name}: is not what the run gives"
 
 
-def _same(one, other):
+def _same(one: Path, other: Path) -> bool:
     return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
 
 
-def counted(study):
+def counted(study: studies.Study) -> Iterator[str]:
     """Differences between counts.csv and what predictions and reference give, and between
     counts and per_image.csv.
     """
@@ -226,7 +250,7 @@ def counted(study):
             yield f"{table}: is not the counts of the trainings joined"
 
 
-def remade(study):
+def remade(study: studies.Study) -> Iterator[str]:
     """Run every page again and compare its tables and what it says; pages that measure a machine
     are left out.
 
@@ -243,11 +267,11 @@ def remade(study):
         for page, record in records.items()
         if not page.startswith(MEASURED)
     }
-    again = sorted(again.items(), key=lambda item: _seconds(records[item[0]]))
+    ordered = sorted(again.items(), key=lambda item: _seconds(records[item[0]]))
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {
             pool.submit(_again, study, page, records[page], own, Path(temporary) / page): page
-            for page, own in reversed(again)
+            for page, own in reversed(ordered)
         }
         for number, done in enumerate(as_completed(waiting), 1):
             seconds, problems = done.result()
@@ -259,7 +283,7 @@ def remade(study):
             yield from problems
 
 
-def _seconds(record):
+def _seconds(record: dict) -> float:
     """How long a page took when it was made; the longest go first."""
     started, finished = (
         datetime.strptime(record[k], "%Y-%m-%d %H:%M:%S UTC") for k in ("started", "finished")
@@ -267,16 +291,20 @@ def _seconds(record):
     return (finished - started).total_seconds()
 
 
-def _again(study, page, record, own, root):
+def _again(
+    study: studies.Study, page: str, record: dict, own: Any, root: Path
+) -> tuple[float, list[str]]:
     """(seconds, problems) of running one page again below ``root``. own: names of the tables
     that it wrote.
     """
     run, begun = root / "runs" / study.name, time.monotonic()
     (run / "tables").mkdir(parents=True)
     (root / "data_manifest").symlink_to(studies.ROOT / "data_manifest")
-    for part in ("cache", "train", "results", "data"):
+    for part in ("cache", "train", "results"):
         if (study.run / part).exists():
             shutil.copytree(study.run / part, run / part, copy_function=os.symlink)
+    check = json.loads((run / "cache/check.json").read_text(encoding="utf-8"))
+    files.write_json(check | {"data": str(_data(study).resolve())}, run / "cache/check.json")
     for path in (study.run / "tables").glob("*"):
         if os.path.relpath(path, studies.ROOT) not in own:
             (run / "tables" / path.name).symlink_to(path.resolve())
@@ -319,7 +347,7 @@ def _again(study, page, record, own, root):
     return time.monotonic() - begun, problems
 
 
-def _said(path):
+def _said(path: Path) -> list[str]:
     """What an executed notebook shows in words (list of str): texts and tables, without the ids
     that pandas draws for a table's cells and without times and versions of the code.
     """
@@ -332,7 +360,7 @@ def _said(path):
     return shown
 
 
-def _equal(made, kept):
+def _equal(made: Path, kept: Path) -> bool:
     """True for the same text and numbers; another processor may round the last digits of a
     network's output.
     """
@@ -346,14 +374,14 @@ def _equal(made, kept):
     return True
 
 
-def verify(study, quick=False, key=None):
+def verify(study: studies.Study, quick: bool = False, key: Path | str | None = None) -> None:
     """Check the book of a study, a line for each step; StudyError lists every difference.
 
     key: a file of names and original ids, none of which may stand in anything of the study.
     """
-    place = folder(study)
+    place, _held = folder(study), lock.look(study.run, "`make verify`")
 
-    def step(name, *checks):
+    def step(name: str, *checks: Iterable[str]) -> None:
         begun = time.monotonic()
         raise_all(
             [p for check in checks for p in check],
@@ -372,6 +400,7 @@ def verify(study, quick=False, key=None):
         step(f"nobody is named: {looked}", problems)
     if quick:
         return
+    step("every file that a step recorded", recorded(study))
     step("installed libraries and their lock", locked())
     step("images, masks and raters' outlines", images(study), raters(study))
     step("weights, their records and settings", learned(study))
@@ -379,7 +408,7 @@ def verify(study, quick=False, key=None):
     step("every page, run again: tables and words", remade(study))
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Check a book: hashes, the book made again, counts from predictions, every page run again."""
     parser = argparse.ArgumentParser(prog="tools.book.verify", description=main.__doc__)
     parser.add_argument("--study", required=True)

@@ -9,7 +9,7 @@ from helpers.errors import command
 from tools.compare import read, report
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Compare algorithms by their results of single cases, and say what was found."""
     parser = argparse.ArgumentParser(prog="tools.compare", description=main.__doc__)
     parser.add_argument("tables", nargs="+", metavar="TABLE", help="CSV, summary.json; name=file")

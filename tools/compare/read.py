@@ -7,6 +7,7 @@ panoptica's table, a file an algorithm. What is wrong with a file is one error t
 import csv
 import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,17 +41,17 @@ DISTANCES = ("HD95", "HD", "ASSD")
 INSTANCES = re.compile(r"^(tp|fp|fn|num_|rq|rec$|prec$|sq|pq|computation)")
 
 
-def _ours(name, table):
+def _ours(name: str, table: dict[str, tuple[str, ...]]) -> str | None:
     plain = re.sub(r"\s+", "_", str(name).strip().lower())
     return next((ours for ours, known in table.items() if plain in known), None)
 
 
-def metric_name(name):
+def metric_name(name: str) -> str:
     """Our name of a metric, or the given one."""
     return _ours(name, METRICS) or str(name)
 
 
-def tables(paths, patients=None):
+def tables(paths: Sequence[Path | str], patients: Path | None = None) -> pd.DataFrame:
     """The results in all files: DataFrame of COLUMNS and a column a metric (Dice, IoU …).
 
     paths: list of files, each with or without "name=" before it, which names the algorithm of a
@@ -67,7 +68,7 @@ def tables(paths, patients=None):
     return frame
 
 
-def _one(path):
+def _one(path: str) -> pd.DataFrame:
     name, _, rest = path.rpartition("=")
     file = Path(rest)
     if not file.is_file():
@@ -88,7 +89,7 @@ def _one(path):
     return _long(frame, file, name)
 
 
-def _nnunet(file, name):
+def _nnunet(file: Path, name: str) -> pd.DataFrame:
     content = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or "metric_per_case" not in content:
         raise StudyError(f"{file}: has no 'metric_per_case', so it is no summary.json of nnU-Net")
@@ -103,7 +104,7 @@ def _nnunet(file, name):
     return _scored(frame, file)
 
 
-def _wide(frame, metric, name):
+def _wide(frame: pd.DataFrame, metric: str, name: str) -> pd.DataFrame:
     """MONAI's raw table: a column a class, and their mean, which is left out."""
     own = frame[[c for c in frame if c == "case" or c != "mean"]]
     long = own.melt("case", var_name="class", value_name=metric)
@@ -112,7 +113,7 @@ def _wide(frame, metric, name):
     return long.assign(algorithm=name, patient=None)[[*COLUMNS, metric]]
 
 
-def _panoptica(frame, file, name):
+def _panoptica(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
     """A column "<class>-<metric>"; those of instances are not of the whole structure."""
     parts = []
     for column in frame.columns[1:]:
@@ -132,7 +133,7 @@ def _panoptica(frame, file, name):
     return wide.assign(algorithm=name or file.stem, patient=None)
 
 
-def _long(frame, file, name):
+def _long(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
     found = {c: _ours(c, NAMES) for c in frame.columns}
     twice = [ours for ours in NAMES if list(found.values()).count(ours) > 1]
     if twice:
@@ -162,7 +163,7 @@ def _long(frame, file, name):
     return _scored(frame, file)
 
 
-def _scored(frame, file):
+def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     """COLUMNS and metrics; of counts every metric is computed here, by the study's own rules."""
     keys = [c for c in COLUMNS if c in frame]
     known = frame["patient"].notna()
@@ -201,7 +202,7 @@ def _scored(frame, file):
     return pd.concat([frame[keys], numbers], axis=1)
 
 
-def _numbers(column):
+def _numbers(column: pd.Series) -> pd.Series:
     """Floats, of a decimal comma too; NaN where there is none."""
     text = column.map(
         lambda v: re.sub(r"^([+-]?\d+),(\d+)$", r"\1.\2", v) if isinstance(v, str) else v
@@ -209,7 +210,7 @@ def _numbers(column):
     return pd.to_numeric(text, errors="coerce")
 
 
-def _patients(path, frame):
+def _patients(path: Path, frame: pd.DataFrame) -> pd.Series:
     given = pd.read_csv(path, dtype=str)
     given.columns = [_ours(c, NAMES) or c for c in given.columns]
     if missing := {"case", "patient"} - set(given.columns):
@@ -222,7 +223,7 @@ def _patients(path, frame):
     return known
 
 
-def _problems(frame):
+def _problems(frame: pd.DataFrame) -> Iterator[str]:
     key = ["algorithm", "case", "class"]
     twice = frame[frame.duplicated(key, keep="first")]
     for row in twice[key].drop_duplicates().itertuples(index=False):
@@ -242,6 +243,6 @@ def _problems(frame):
         yield f"patient unknown for {_some(unknown)}, but known for other cases"
 
 
-def _some(names):
+def _some(names: list[str]) -> str:
     names = [str(n) for n in names]
     return ", ".join(names[:4]) + (f", … ({len(names)} in all)" if len(names) > 4 else "")

@@ -2,6 +2,7 @@
 
 import html
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 from markdown_it import MarkdownIt
@@ -37,7 +38,7 @@ class Asked:
     multiplicity: str = "holm"
 
 
-def values(frame, asked):
+def values(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
     """(values as ``stats.values`` has them, what is asked for with nothing left open).
 
     Of a distance the sign is turned: everywhere more is better. StudyError where the table holds
@@ -87,11 +88,11 @@ def values(frame, asked):
     return out.reset_index(drop=True), resolved
 
 
-def _first(known):
+def _first(known: list[str]) -> str:
     return "Dice" if "Dice" in known else known[0]
 
 
-def tested(each, asked):
+def tested(each: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     """The declared test, then every other that the unit allows: rows of ``stats.compare``'s form,
     with verdict, why and differ where declared.
     """
@@ -114,7 +115,7 @@ def tested(each, asked):
     return out.assign(why=out["note"])
 
 
-def plan(each, asked):
+def plan(each: pd.DataFrame, asked: Asked) -> tuple[str, pd.DataFrame]:
     """(answer as Markdown, table) of how many cases the next test set needs."""
     unit = stats.default_unit(each)
     spread = planning.chosen(stats.variation(each, asked.headline))
@@ -126,7 +127,7 @@ def plan(each, asked):
     return planning.answer(needed, spread, asked.headline, of, unit), needed
 
 
-def make(frame, asked, out):
+def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
     """Write comparison.html and its tables to the folder ``out``; returns the lines to print."""
     each, asked = values(frame, asked)
     unit, tests = stats.default_unit(each), tested(each, asked)
@@ -182,7 +183,7 @@ def make(frame, asked, out):
     return [said.replace("**", ""), "", f"page and tables: {out / 'comparison.html'}"]
 
 
-def _others(tests):
+def _others(tests: pd.DataFrame) -> str:
     declared = tests[tests["role"] == "declared"]
     try:
         return comparison.agreement(declared, comparison.others(tests))
@@ -190,7 +191,7 @@ def _others(tests):
         return f"{reason}."
 
 
-def _html(name, frame):
+def _html(name: str, frame: pd.DataFrame) -> str:
     """A table for reading; the file ``name``.csv has every digit."""
     shown, _ = tables.readable(frame.reset_index(drop=True), 3, "")
     heads = "".join(f'<th scope="col">{html.escape(str(c))}</th>' for c in shown.columns)

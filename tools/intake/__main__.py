@@ -8,7 +8,7 @@ from tools.intake import first
 from tools.intake.make import make
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """A folder of images and masks becomes a study. python -m tools.intake --study NAME --data
     FOLDER [...].
     """

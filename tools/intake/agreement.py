@@ -5,11 +5,18 @@ outside the ultrasound, a drawn line in place of an area, and an outline that fo
 the picture better when it is turned or mirrored.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import ndimage
 
 from helpers.analyses import measures
 from helpers.readers import united
+from helpers.studies import Class
+
+if TYPE_CHECKING:  # which asks this module
+    from tools.intake.check import Record
 
 OUTSIDE = 0.2  # share of an outlined area on black beside the ultrasound
 MOST = 0.5  # share of the picture from which a structure in its four corners is its background
@@ -27,7 +34,7 @@ WORDS = {
 TURNS = {name: united.CHANGES[name] for name in WORDS}
 
 
-def thin(area):
+def thin(area: np.ndarray) -> str:
     """Why perhaps only the outline of an area, bool (rows, columns), is marked: words, or ''."""
     if area.sum() < 12:
         return ""
@@ -41,7 +48,7 @@ def thin(area):
     return ""
 
 
-def doubts(pixels, mask, classes):
+def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> list[str]:
     """What makes the outlines of one picture implausible: list of sentences for a clinician."""
     found = []
     if not mask.any():
@@ -67,7 +74,7 @@ def doubts(pixels, mask, classes):
     return found
 
 
-def turned(pixels, mask):
+def turned(pixels: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     """How much stronger the edges of the picture are along the mask when it is turned or mirrored:
     {turn: ratio}, only turns that fit the picture and change the mask.
     """
@@ -85,7 +92,7 @@ def turned(pixels, mask):
     return found
 
 
-def _strength(edges, mask):
+def _strength(edges: np.ndarray, mask: np.ndarray) -> float:
     """Mean strength of the picture's edges along the borders of a mask."""
     border = np.zeros(mask.shape, bool)
     for axis in (0, 1):
@@ -94,7 +101,7 @@ def _strength(edges, mask):
     return float(edges[border].mean()) if border.any() else 0.0
 
 
-def of_the_set(records):
+def of_the_set(records: "list[Record]") -> tuple[str, float] | None:
     """(turn, ratio) that most outlines of a set fit better, or None; records have .turned."""
     best = None
     for name in TURNS:
@@ -104,7 +111,7 @@ def of_the_set(records):
     return best
 
 
-def of_one(record):
+def of_one(record: "Record") -> str | None:
     """The sentence on a picture whose outline fits far better turned, or None."""
     name, ratio = max(record.turned.items(), key=lambda item: item[1], default=("", 0))
     if ratio < ALONE:

@@ -9,10 +9,13 @@ import argparse
 import html
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import SimpleITK
 import yaml
 from PIL import Image
@@ -36,12 +39,18 @@ class Report:
     roles: dict
     unproven: int
 
-    def of(self, role):
+    def of(self, role: str) -> list[str]:
         """The files of a role."""
         return [file for file, (found, _) in self.roles.items() if found == role]
 
 
-def convert(data, out, key_path, form_path=None, patients_path=None):
+def convert(
+    data: Path | str,
+    out: Path | str,
+    key_path: Path | str,
+    form_path: Path | str | None = None,
+    patients_path: Path | str | None = None,
+) -> Report:
     """De-identify every DICOM image under data into out; returns a Report.
 
     Writes out/images/<new>.dcm, masks as PNG of class indices in out/masks (raters in
@@ -58,8 +67,8 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
     said = form.read(form_path)
     files = find.everything(data)
     chosen, told, refused = _pictures(files, data, said)
-    pairs, unmatched = pairing.pair(files, chosen, said, data)
-    pairs = {p.image: p for p in pairs}
+    paired, unmatched = pairing.pair(files, chosen, said, data)
+    pairs = {p.image: p for p in paired}
     classes = make.classes_of(list(pairs.values()), data, said)[0] if pairs else said.classes
     people, first_days, more = _people(chosen, data, said)
     refused += more
@@ -100,7 +109,9 @@ def convert(data, out, key_path, form_path=None, patients_path=None):
     return Report(sheet, roles, sum(not result.proven for _, _, result, _ in done))
 
 
-def _pictures(files, data, said):
+def _pictures(
+    files: list[str], data: Path, said: form.Form
+) -> tuple[list[str], list[tuple[str, str, str]], list[find.Refused]]:
     """(DICOM pictures, [(file, role, why)] of the others, refused)."""
     chosen, told, refused = [], [], []
     candidates = find.images(files, said, data)
@@ -119,7 +130,9 @@ def _pictures(files, data, said):
     return chosen, told, refused
 
 
-def _people(chosen, data, said):
+def _people(
+    chosen: list[str], data: Path, said: form.Form
+) -> tuple[dict[str, str], dict, list[find.Refused]]:
     """({image: patient as the files name them}, {spelling of a patient: first day}, refused).
 
     Refused are pictures without a patient, and all of a number that two people share.
@@ -146,7 +159,14 @@ def _people(chosen, data, said):
     return people, first_days, refused
 
 
-def _told(data, done, pairs, refused, unmatched, patients_path):
+def _told(
+    data: Path,
+    done: list[tuple],
+    pairs: dict[str, pairing.Pair],
+    refused: list[find.Refused],
+    unmatched: list[find.Refused],
+    patients_path: Path | str | None,
+) -> list[tuple[str, str, str]]:
     """[(file, role, why)] of what was done and what was not."""
     told = [(image, ledger.PICTURE, "") for image, *_ in done]
     told += [(r.file, ledger.REFUSED, r.reason) for r in refused]
@@ -161,14 +181,16 @@ def _told(data, done, pairs, refused, unmatched, patients_path):
     return told
 
 
-def _places(pair):
+def _places(pair: pairing.Pair | None) -> dict[str, str]:
     """Folder in the result → mask of one image."""
     return (
         {"masks": pair.mask, **{f"raters/{r}": m for r, m in pair.raters.items()}} if pair else {}
     )
 
 
-def _masks(pair, data, classes, said):
+def _masks(
+    pair: pairing.Pair | None, data: Path, classes: Any, said: form.Form
+) -> dict[str, np.ndarray]:
     """Masks of one image as they are, {folder in the result: uint8 (rows, columns)}; of a cine that
     is outlined frame by frame (frames, rows, columns).
     """
@@ -176,22 +198,24 @@ def _masks(pair, data, classes, said):
         return {}
     size = readers.open_picture(data / pair.image).pixels.shape[1:]
 
-    def read(name):
+    def read(name: str) -> np.ndarray:
         cell = united.changed(name, said.change) if said.change else name
-        return readers.read_mask(data / str(cell), classes, ignored=said.ignored, shape=size)
+        return readers.read_mask(data / cell, classes, ignored=said.ignored, shape=size)
 
     if drawn := pairing.stack(pair, data):
         return {"masks": np.stack([read(f"{pair.mask}#{k}") for k in range(len(drawn))])}
     return {place: read(name) for place, name in _places(pair).items()}
 
 
-def _anywhere(masks):
+def _anywhere(masks: dict[str, np.ndarray]) -> np.ndarray | None:
     """Where something is outlined, by anybody on any frame: bool (rows, columns), or None."""
     flat = [(m > 0).reshape(-1, *m.shape[-2:]).any(0) for m in masks.values()]
     return np.any(flat, 0) if flat else None
 
 
-def _cut(masks, pair, result):
+def _cut(
+    masks: dict[str, np.ndarray], pair: pairing.Pair | None, result: deidentify.Clean
+) -> dict[str, np.ndarray]:
     """The masks cut like their image; an outline outside the fan is an error."""
     top, bottom, left, right = result.box
     cut = {place: mask[..., top:bottom, left:right] for place, mask in masks.items()}
@@ -205,7 +229,7 @@ def _cut(masks, pair, result):
     return cut
 
 
-def _save(mask, target):
+def _save(mask: np.ndarray, target: Path) -> None:
     """A mask as PNG, that of a cine as a stack in NIfTI; beside it first, then in place."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if mask.ndim == 2:
@@ -218,7 +242,13 @@ def _save(mask, target):
     os.replace(part, target.with_suffix(".nii.gz"))
 
 
-def _write(out, done, classes, said, table):
+def _write(
+    out: Path,
+    done: list[tuple],
+    classes: Sequence[studies.Class] | None,
+    said: form.Form,
+    table: pd.DataFrame | None,
+) -> None:
     raters = sorted(
         {place.removeprefix("raters/") for *_, masks in done for place in masks if place != "masks"}
     )
@@ -226,7 +256,7 @@ def _write(out, done, classes, said, table):
         deidentify.save(result, out / "images" / f"{name}.dcm")
         for place, mask in masks.items():
             _save(mask, out / place / name)
-    where = {"masks": "{up}/masks/{stem}.png"}
+    where: dict = {"masks": "{up}/masks/{stem}.png"}
     if raters:
         drawn = {r: "{up}/raters/" + r + "/{stem}.png" for r in raters}
         where = {"reference": "reference", "masks": {"reference": where["masks"], **drawn}}
@@ -237,7 +267,7 @@ def _write(out, done, classes, said, table):
         for k in ("title", "question", "citation", "duplicates", "split", "study")
     }
     told |= {"device": said.device} if "name" in said.device else {}
-    content = {"images": ["images/*.dcm"], **where, "patient": {"tag": "PatientID"}}
+    content: dict = {"images": ["images/*.dcm"], **where, "patient": {"tag": "PatientID"}}
     content |= {key: value for key, value in told.items() if value}
     if classes:
         content["classes"] = [
@@ -251,7 +281,7 @@ def _write(out, done, classes, said, table):
         write_csv(table, out / "patients.csv")
 
 
-def _sheet(path, data, done, roles):
+def _sheet(path: Path, data: Path, done: list[tuple], roles: dict) -> Path:
     """Every picture before and after, with what a text reader still finds; beside the key, because
     it identifies.
     """
@@ -310,7 +340,7 @@ def _sheet(path, data, done, roles):
     return path
 
 
-def _found(result):
+def _found(result: deidentify.Clean) -> str:
     """What the text reader found in a picture, in words."""
     told = f"words removed: {' '.join(result.removed)}; " if result.removed else ""
     if result.doubtful is None:
@@ -321,7 +351,7 @@ def _found(result):
     return told + "no text found"
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """De-identify a folder of DICOM files, then tell how to go on."""
     parser = argparse.ArgumentParser(prog="tools.intake.anonymous", description=main.__doc__)
     for name, about in (

@@ -4,6 +4,7 @@ look at first.
 
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,8 +15,10 @@ from PIL import Image
 from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import labels, pictures, united
+from helpers.studies import Class
 from tools.intake import agreement, find, pairing
 from tools.intake.find import Refused
+from tools.intake.form import Form
 
 #: what a damaged file makes a library raise, StudyError (a ValueError) among them
 ODD = (
@@ -53,7 +56,9 @@ class Record:
     turned: dict = field(default_factory=dict, compare=False)
 
 
-def read(pair, data, classes, form):
+def read(
+    pair: pairing.Pair, data: Path | str, classes: Sequence[Class], form: Form
+) -> Record | Refused:
     """Open one pair: a Record, or Refused with the reader's words (paths as seen from DATA).
 
     Each file is on its own: one that breaks a library is refused as any other, by name.
@@ -64,7 +69,7 @@ def read(pair, data, classes, form):
         return refusal(pair.image, error, data)
 
 
-def refusal(file, error, data):
+def refusal(file: str, error: Exception, data: Path | str) -> Refused:
     """A file that raised one of ODD, as Refused: the reader's words, paths as seen from DATA."""
     reason = f"cannot be read ({type(error).__name__}: {error}); export it again or leave it out"
     if isinstance(error, StudyError):
@@ -72,7 +77,7 @@ def refusal(file, error, data):
     return Refused(file, reason.removeprefix(f"{file}: "))
 
 
-def _read(pair, data, classes, form):
+def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) -> Record:
     picture = readers.one_picture(data / pair.image)
     pixels, spacing = picture.pixels[0], picture.spacing_mm
     try:
@@ -132,26 +137,28 @@ def _read(pair, data, classes, form):
     )
 
 
-def _small(pixels, how):
+def _small(pixels: np.ndarray, how: Image.Resampling) -> np.ndarray:
     scale = THUMBNAIL / max(pixels.shape)
     size = [max(1, round(n * min(scale, 1))) for n in pixels.shape[::-1]]
     return np.asarray(Image.fromarray(pixels).resize(size, how))
 
 
-def _named(path):
+def _named(path: Path) -> str | None:
     """The stem of the image that a Labelme file says it was drawn on."""
     if readers.suffix(path) != ".json":
         return None
     content = labels.load_json(readers.locate(path)[0])[0]
     named = content.get("imagePath") if isinstance(content, dict) else None
     return (
-        find.stem(PurePosixPath(named.replace("\\", "/")))
+        find.stem(str(PurePosixPath(named.replace("\\", "/"))))
         if isinstance(named, str) and named
         else None
     )
 
 
-def read_all(pairs, data, classes, form):
+def read_all(
+    pairs: list[pairing.Pair], data: Path, classes: Sequence[Class], form: Form
+) -> tuple[list[Record], list[Refused]]:
     """(records, refused) of all pairs, read in threads, in order; says how far it is."""
     records, refused = [], []
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -162,7 +169,7 @@ def read_all(pairs, data, classes, form):
     return records, refused
 
 
-def exclude(records, form):
+def exclude(records: list[Record], form: Form) -> dict:
     """image_id → reason: those the form names, and copies of a picture that came before."""
     reasons, first = dict(form.exclude), {}
     for record in records:
@@ -175,7 +182,7 @@ def exclude(records, form):
     return reasons
 
 
-def turned_words(turn, ratio):
+def turned_words(turn: str, ratio: float) -> str:
     """What a set says whose outlines fit its pictures better turned, in words for a clinician."""
     return (
         f"the outlines of this set follow the pictures' edges {ratio:.1f} times better"
@@ -184,11 +191,14 @@ def turned_words(turn, ratio):
     )
 
 
-def suspicious(records, classes):
+def suspicious(
+    records: list[Record], classes: Sequence[Class]
+) -> list[tuple[Record, Record | None, str]]:
     """What a person should look at first: list of (Record, other Record or None, reason), worst
     first.
     """
-    found, by_name = [], {find.stem(r.pair.image): r for r in records}
+    found: list[tuple] = []
+    by_name = {find.stem(r.pair.image): r for r in records}
     twins = {}
     for r in records:
         if r.drawn_on and r.drawn_on != find.stem(r.pair.image) and r.drawn_on in by_name:

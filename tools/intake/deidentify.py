@@ -17,8 +17,10 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -96,12 +98,12 @@ class Clean:
     notes: tuple = ()
 
     @property
-    def proven(self):
+    def proven(self) -> bool:
         """Whether the pixels were looked through, and nothing was found that could be text."""
         return self.doubtful == 0
 
 
-def fan(frames):
+def fan(frames: np.ndarray) -> np.ndarray | None:
     """The convex hull of the large pieces of tissue, bool (rows, columns), or None where nothing
     covers SMALLEST.
 
@@ -135,14 +137,14 @@ def fan(frames):
     return polygons.fill(corners[spatial.ConvexHull(corners).vertices], bright.shape)
 
 
-def _screen(pixels):
+def _screen(pixels: np.ndarray) -> int:
     """The grey of the screen around the fan: what most of the border has, else black."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     counts = np.bincount(border)
     return int(counts.argmax()) if counts.max() > 0.3 * len(border) else 0
 
 
-def age(data):
+def age(data: Dataset) -> str:
     """'045Y' from PatientAge or from birth and examination dates, at most 090Y; '' where neither is
     there. An age without a unit is in years.
     """
@@ -159,7 +161,7 @@ def age(data):
     return f"{min(years, OLDEST):03d}Y"
 
 
-def _date(data, keyword):
+def _date(data: Dataset, keyword: str) -> datetime.date | None:
     """A DICOM date as datetime.date, or None."""
     try:
         return datetime.datetime.strptime(str(data.get(keyword, "") or ""), "%Y%m%d").date()
@@ -167,12 +169,12 @@ def _date(data, keyword):
         return None
 
 
-def examined(path):
+def examined(path: Path) -> datetime.date | None:
     """The day of the examination in a file, datetime.date or None."""
     return _date(dicom.header(path), "StudyDate")
 
 
-def person(path):
+def person(path: Path) -> tuple:
     """(words of the name, birth date or '', sex or '') of a file, to tell two people apart."""
     data = dicom.header(path)
     words = frozenset(
@@ -181,7 +183,7 @@ def person(path):
     return words, *(str(data.get(k, "") or "") for k in ("PatientBirthDate", "PatientSex"))
 
 
-def differ(one, other):
+def differ(one: tuple, other: tuple) -> bool:
     """Whether two results of ``person`` cannot be one person: other birth dates, other sexes, or
     names without a word in common.
     """
@@ -189,7 +191,7 @@ def differ(one, other):
     return bool(names) or any(a and b and a != b for a, b in zip(one[1:], other[1:], strict=True))
 
 
-def shared_number(people):
+def shared_number(people: dict[str, tuple]) -> str | None:
     """Why files of one patient number are of two people, or ''. people: {file: its ``person``}."""
     first, *others = people
     other = next((o for o in others if differ(people[o], people[first])), None)
@@ -199,7 +201,13 @@ def shared_number(people):
     )
 
 
-def clean(path, new_id, secret, outlined=None, first_day=None):
+def clean(
+    path: Path,
+    new_id: str,
+    secret: str,
+    outlined: np.ndarray | None = None,
+    first_day: datetime.date | None = None,
+) -> Clean:
     """One DICOM file without its identity: Clean. secret: text that makes new identifiers
     unguessable but stable.
 
@@ -247,7 +255,7 @@ def clean(path, new_id, secret, outlined=None, first_day=None):
     return result
 
 
-def _blacken(frames):
+def _blacken(frames: np.ndarray) -> tuple[tuple[str, ...], int | None]:
     """Words on frames, uint8 (N, rows, columns), made black in place, and what is left: (words,
     number of places that look like text or None).
 
@@ -266,7 +274,9 @@ def _blacken(frames):
     return tuple(dict.fromkeys(words)), None if places is None else len(places)
 
 
-def _header(data, frames, found, box, new_id, secret):
+def _header(
+    data: Dataset, frames: np.ndarray, found: list, box: tuple, new_id: str, secret: str
+) -> tuple[Dataset, list[str]]:
     """(the new header, notes)."""
     new, notes = Dataset(), []
     for name, kind in ALLOWED.items():
@@ -305,7 +315,7 @@ def _header(data, frames, found, box, new_id, secret):
     return new, notes
 
 
-def _harmless(data, value, kind):
+def _harmless(data: Dataset, value: Any, kind: Any) -> bool:
     """Whether an allowed value is what its kind says, and holds no word that names somebody."""
     if kind is None:
         return not _words(value) & _naming(data)
@@ -317,7 +327,7 @@ def _harmless(data, value, kind):
     return value in kind
 
 
-def _naming(data):
+def _naming(data: Dataset) -> set[str]:
     """The words of every name, number and place in a header, sequences and private tags too."""
     words = set()
     for element in data.iterall():
@@ -326,11 +336,11 @@ def _naming(data):
     return words
 
 
-def _words(value):
+def _words(value: object) -> set[str]:
     return set(re.findall(r"\w{3,}", str(value).casefold()))
 
 
-def _regions(data, box):
+def _regions(data: Dataset, box: tuple) -> Iterator[Dataset]:
     """The regions of the original in the coordinates of the cut, cut off at its border."""
     top, bottom, left, right = box
     for item in data.SequenceOfUltrasoundRegions:
@@ -347,7 +357,7 @@ def _regions(data, box):
         yield new
 
 
-def save(result, path):
+def save(result: Clean, path: Path) -> None:
     """Write a Clean as DICOM under a temporary name, then move it into place."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (
@@ -375,7 +385,7 @@ class Key:
     ids: dict
 
     @classmethod
-    def open(cls, path, *, away_from):
+    def open(cls, path: Path | str, *, away_from: Iterable[Path | str]) -> "Key":
         """Read or begin a key file; StudyError where it would lie inside one of the folders
         away_from.
         """
@@ -385,15 +395,18 @@ class Key:
                 raise StudyError(f"{path}: the key identifies people; keep it outside {folder}")
         if not path.exists():
             return cls(path, secrets.token_hex(16), {})
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = [[files.plain_cell(cell) for cell in row] for row in csv.reader(stream)]
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                rows = [[files.plain_cell(cell) for cell in row] for row in csv.reader(stream)]
+        except (OSError, ValueError, csv.Error):
+            rows = []
         if not rows or rows[0] != ["original", "new"] or len(rows) < 2 or rows[1][0] != "# secret":
             raise StudyError(
                 f"{path}: is no key file; give the one that an earlier run wrote, or a new name"
             )
         return cls(path, rows[1][1], dict(rows[2:]))
 
-    def new(self, original):
+    def new(self, original: str) -> str:
         """The new id of a patient, drawn at random the first time; the same for every spelling of
         one patient.
         """
@@ -406,7 +419,7 @@ class Key:
                 self.ids[original] = drawn
         return self.ids[original]
 
-    def save(self):
+    def save(self) -> None:
         """Write the key, readable by its owner only, under a temporary name first."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_name(self.path.name + ".part")

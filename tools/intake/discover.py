@@ -3,8 +3,10 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,8 +14,10 @@ from PIL import Image
 from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import annotations, dicom, labels, pictures, united
+from helpers.studies import Class
 from tools.intake import form as forms
 from tools.intake import layouts, palettes
+from tools.intake.pairing import Pair
 
 MOST = 20  # classes; more are values of something else
 FEW = 0.2  # share of the masks from which what they hold is no slip
@@ -38,7 +42,7 @@ class Found:
     together: bool = False
 
 
-def look(pairs, data):
+def look(pairs: list[Pair], data: Path | str) -> Found:
     """Found of all masks; what only a few hold as no other does is refused by its own file later:
     one that cannot be opened, names among numbers, numbers among names, 255 among indices.
     """
@@ -68,12 +72,12 @@ def look(pairs, data):
     return found
 
 
-def _parts(path):
+def _parts(path: Path | str) -> list[tuple[Path, str | None]]:
     """[(file, the structure that all of it is, or None)] of a mask."""
     return united.parts(path) or [(readers.locate(path)[0], None)]
 
 
-def _one(path, found):
+def _one(path: Path, found: Found) -> None:
     end = readers.suffix(path)
     if end in (".json", ".csv"):
         found.names |= _annotated(path)
@@ -95,7 +99,7 @@ def _one(path, found):
         _raster(path, found)
 
 
-def _annotated(path):
+def _annotated(path: Path) -> set[str]:
     """The labels that outlines of a file really have: a category that no outline uses is none."""
     if readers.suffix(path) == ".csv":
         return set()  # VIA: the structure is named by the form, or is the only one
@@ -113,17 +117,17 @@ def _annotated(path):
     return set()
 
 
-def _listed(regions):
+def _listed(regions: Any) -> Iterable:
     return regions.values() if isinstance(regions, dict) else regions
 
 
-def _attributes(attributes):
+def _attributes(attributes: dict) -> Iterator[str]:
     for value in attributes.values():
         ticked = [k for k, on in value.items() if on] if isinstance(value, dict) else [value]
         yield from (str(v).strip() for v in ticked if str(v).strip())
 
 
-def _raster(path, found):
+def _raster(path: Path, found: Found) -> None:
     with Image.open(path) as picture:
         if picture.mode in ("L", "P", "1", "I;16", "I", "F"):
             for number in range(getattr(picture, "n_frames", 1)):
@@ -133,7 +137,7 @@ def _raster(path, found):
                     raise Many
                 found.values |= {int(v) for v in values} - {0}
             return
-        counted = picture.convert("RGB").getcolors(MOST + 1)
+        counted: Any = picture.convert("RGB").getcolors(MOST + 1)
     if counted is None:
         raise Many
     colours = {colour for _, colour in counted}
@@ -143,7 +147,9 @@ def _raster(path, found):
         found.colours |= colours - {(0, 0, 0)}
 
 
-def classes_of(pairs, data, form):
+def classes_of(
+    pairs: list[Pair], data: Path, form: forms.Form
+) -> tuple[tuple[Class, ...], list[str]]:
     """(classes, sentences): the form's, else what the masks hold, named as there."""
     files = sorted({file for p in pairs for file, _ in _parts(Path(data) / p.mask)})
     by_colour = palettes.colours(files)
@@ -198,7 +204,7 @@ def classes_of(pairs, data, form):
     return known, [f"No form names the classes; they were taken from the masks: {named}.", *notes]
 
 
-def _check_colours(found, classes):
+def _check_colours(found: set | None, classes: Sequence[Class]) -> None:
     """StudyError where the masks' palettes go by colour, and the form does not say which."""
     declared = {label.lower() for c in classes for label in (c.colour, *c.labels)}
     hexed = sorted(f"#{bytes(c).hex()}" for c in found or ())
@@ -210,7 +216,7 @@ def _check_colours(found, classes):
         )
 
 
-def nnunet_labels(data, ignored=()):
+def nnunet_labels(data: Path | str, ignored: Sequence[str] = ()) -> list[dict[str, str]] | None:
     """The classes that nnU-Net's dataset.json names, in the order of their values, or None."""
     path = Path(data) / "dataset.json"
     try:
@@ -238,12 +244,12 @@ def nnunet_labels(data, ignored=()):
     return [{"name": safe[v], "title": named[v]} for v in sorted(named)]
 
 
-def spelled(label):
+def spelled(label: str) -> str:
     """A label as it is compared: lower case, single blanks, composed letters."""
     return " ".join(unicodedata.normalize("NFC", str(label)).casefold().split())
 
 
-def _of_names(spellings):
+def _of_names(spellings: dict) -> tuple[list[dict], list[str]]:
     entries, notes, taken = [], [], set()
     for k, key in enumerate(sorted(spellings), 1):
         written = sorted(spellings[key])
@@ -260,7 +266,7 @@ def _of_names(spellings):
     return entries, notes
 
 
-def _of_values(values, together=True):
+def _of_values(values: list[int], together: bool = True) -> list[dict]:
     """Class entries of the values above 0; together: whether some mask holds two of them."""
     if values in ([255], [1], [65535]):
         return [{"name": "structure"} | ({"labels": ["65535"]} if values == [65535] else {})]
@@ -285,8 +291,10 @@ def _of_values(values, together=True):
     return [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
 
 
-def _of_colours(colours, told=False, names=()):
-    hexed, names = [bytes(c).hex() for c in sorted(colours)], dict(names)
+def _of_colours(
+    colours: set[tuple[int, int, int]], told: bool = False, names: dict[str, str] | None = None
+) -> list[dict]:
+    hexed, names = [bytes(c).hex() for c in sorted(colours)], names or {}
     return [
         {"name": f"colour_{h}", "title": f"colour #{h}", "colour": f"#{h}"}
         | ({"name": names[h]} | {"title": names[h]} if h in names else {})
@@ -295,7 +303,7 @@ def _of_colours(colours, told=False, names=()):
     ]
 
 
-def labelmap(data):
+def labelmap(data: Path | str) -> dict[str, str]:
     """{colour (hex): class} of CVAT's labelmap.txt at the top of the folder; else empty."""
     path = Path(data) / "labelmap.txt"
     lines = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
@@ -304,7 +312,7 @@ def labelmap(data):
     return known if len(set(known.values()) - {"background"}) >= len(known) - 1 else {}
 
 
-def _only_tables(pairs):
+def _only_tables(pairs: list[Pair]) -> bool:
     return bool(pairs) and all(
         readers.suffix(file) in (".csv", ".json") for p in pairs for file, _ in _parts(p.mask)
     )

@@ -10,6 +10,7 @@ import argparse
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pooch
@@ -35,7 +36,7 @@ SCHEMA = {
 }
 
 
-def source(study):
+def source(study: studies.Study) -> dict:
     """The validated content of data_manifest/<study>/source.yml; StudyError where there is none."""
     path = study.root / "source.yml"
     if not path.is_file():
@@ -58,7 +59,7 @@ def source(study):
     return content
 
 
-def files(study):
+def files(study: studies.Study) -> list[tuple[str, str]]:
     """(path relative to DATA, sha256) of every image and mask of images.csv, excluded ones too."""
     frame = studies.read_csv(study.root / "images.csv", studies.IMAGES)
     pairs = [
@@ -79,20 +80,21 @@ def files(study):
 class Downloader(pooch.HTTPDownloader):
     """As pooch's, but what a server refuses for good is not asked for again."""
 
-    def __call__(self, url, output_file, pooch, check_only=False):
+    def __call__(self, url: str, output_file: Any, pooch: Any, check_only: bool = False) -> Any:
         try:
             return super().__call__(url, output_file, pooch, check_only)
         except requests.HTTPError as error:
-            if error.response.status_code in AGAIN:
+            answer: Any = error.response  # there is one where there is a status
+            if answer.status_code in AGAIN:
                 raise
             raise OSError(_said(error)) from error  # which pooch lets through
 
 
-def _said(error):
+def _said(error: Any) -> str:
     return f"the server answers {error.response.status_code} {error.response.reason}"
 
 
-def fetch(url, target, digest):
+def fetch(url: str, target: Path | str, digest: str) -> str:
     """Fetch one file to target unless it is there already. Returns 'present', 'fetched'; StudyError
     says why not.
     """
@@ -128,7 +130,7 @@ def fetch(url, target, digest):
     return "fetched"
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Command line: fetch the images of a study. python -m tools.intake.fetch --study NAME [--out
     FOLDER].
     """
@@ -143,7 +145,7 @@ def main(arguments=None):
     print(f"complete and verified: {out}\nnext: make study STUDY={study.name} DATA={out}")
 
 
-def everything(study, out, connections=8):
+def everything(study: studies.Study, out: Path | str, connections: int = 8) -> None:
     """Fetch every file of a study into a folder; StudyError lists each that failed, the others are
     in place.
     """
@@ -151,7 +153,7 @@ def everything(study, out, connections=8):
     pooch.get_logger().setLevel("ERROR")  # what fails is told below
     print(f"{len(wanted)} files, licence {where['licence']}, to {out}", flush=True)
 
-    def one(item):
+    def one(item: tuple[str, str]) -> str:
         try:
             return fetch(
                 where["url"].format(path=urllib.parse.quote(item[0])),

@@ -5,6 +5,7 @@ import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from PIL import Image
 
@@ -12,6 +13,7 @@ from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import dicom
 from tools.intake import segmentations, several
+from tools.intake.form import Form
 from tools.intake.patterns import matches, plain, stem
 from tools.intake.tables import natural
 
@@ -58,7 +60,7 @@ class Refused:
     masks: tuple = field(default=(), compare=False)
 
 
-def left_by_system(file):
+def left_by_system(file: str) -> bool:
     """Whether a file is hidden, or left behind by a system."""
     return any(
         p.startswith((".", "~")) or p in ("__MACOSX", "Thumbs.db", "desktop.ini")
@@ -66,23 +68,25 @@ def left_by_system(file):
     )
 
 
-def whole_folder(data):
+def whole_folder(data: Path | str) -> list[str]:
     """Every file under DATA, relative, natural order."""
     found = [p.relative_to(data).as_posix() for p in Path(data).rglob("*") if p.is_file()]
     return sorted(found, key=natural)
 
 
-def everything(data):
+def everything(data: Path) -> list[str]:
     """Every file under DATA that somebody put there: relative, natural order."""
     return [f for f in whole_folder(data) if not left_by_system(f)]
 
 
-def images(files, form, data=None):
+def images(files: list[str], form: Form, data: Path | None = None) -> list[str]:
     """The files that are images, as ``pictures_in`` finds them."""
     return pictures_in(files, form, data)[0]
 
 
-def pictures_in(files, form, data=None):
+def pictures_in(
+    files: list[str], form: Form, data: Path | None = None
+) -> tuple[list[str], list[str]]:
     """(images, sentences): by the form's patterns, else by ending and content; what looks like a
     mask is no image, and that is said where a form would have it.
     """
@@ -105,7 +109,7 @@ def pictures_in(files, form, data=None):
     return found, [*notes, *more]
 
 
-def _without_derived(files):
+def _without_derived(files: list[str]) -> tuple[list[str], list[str]]:
     """(files, sentences): without overlays and previews, and without nnU-Net's further channels,
     where others are left.
     """
@@ -124,7 +128,7 @@ def _without_derived(files):
     return [f for f in files if f not in set(more)], notes
 
 
-def derived(file):
+def derived(file: str) -> bool:
     """Whether a file's folder or ending says that it was drawn for people to look at."""
     path = PurePosixPath(file)
     return any(DERIVED.match(p) for p in path.parts[:-1]) or bool(
@@ -132,12 +136,12 @@ def derived(file):
     )
 
 
-def _without_segmentations(found, data):
+def _without_segmentations(found: list[str], data: Path | None) -> list[str]:
     drawn = segmentations.among(found, data)
     return [f for f in found if f not in drawn]
 
 
-def _dicom_without_ending(file, data):
+def _dicom_without_ending(file: str, data: Path | None) -> bool:
     """Whether a file without an ending is a DICOM picture, by its content where it can be
     opened.
     """
@@ -152,7 +156,7 @@ def _dicom_without_ending(file, data):
         return False
 
 
-def _without_unnamed_masks(found, data):
+def _without_unnamed_masks(found: list[str], data: Path | None) -> tuple[list[str], list[str]]:
     """(images, sentences): of files that share a stem, or a small folder, those of a few grey
     values are the masks of the others.
     """
@@ -164,11 +168,13 @@ def _without_unnamed_masks(found, data):
     for file in found:
         folders[PurePosixPath(file).parent].append(file)
     masks = []
-    for place, group in folders.items() if data else ():
+    if data is None:
+        return found, []
+    for place, group in folders.items():
         if place != PurePosixPath() and 1 < len(group) <= ONE_PICTURE:
             flat = [f for f in group if few_values(Path(data) / f)]
             masks += flat if len(flat) == len(group) - 1 else []
-    for group in alike.values() if data else ():
+    for group in alike.values():
         if len(group) > 1:
             flat = [f for f in group if few_values(Path(data) / f)]
             masks += flat if len(flat) < len(group) else []
@@ -181,7 +187,7 @@ def _without_unnamed_masks(found, data):
     ]
 
 
-def few_values(path):
+def few_values(path: Path) -> bool:
     """Whether a raster file holds few values or a palette, as masks do."""
     if readers.suffix(path) not in RASTERS:
         return False
@@ -194,7 +200,7 @@ def few_values(path):
         return False
 
 
-def masklike(file):
+def masklike(file: str) -> bool:
     """Whether a file's name or folder says that it is a mask; of several folders the deepest
     speaks ('My segmentation/images' holds pictures).
     """
@@ -209,7 +215,7 @@ def masklike(file):
     return path.name.lower().endswith(".seg.nrrd")
 
 
-def core(file):
+def core(file: str) -> str:
     """What an image and its mask share of their names: without ending, 'mask', 'img' and so on."""
     name = stem(file)
     if readers.suffix(name) in IMAGES[:-1]:  # p1.png.json
@@ -218,7 +224,7 @@ def core(file):
     return plain(bare or name)
 
 
-def identifiers(chosen):
+def identifiers(chosen: list[str]) -> dict[str, str]:
     """image → image_id: its stem, with its folders in front where stems are not unique; other
     letters become '_'.
     """
@@ -235,7 +241,7 @@ def identifiers(chosen):
     return safe
 
 
-def patient(image, data, form, told=()):
+def patient(image: str, data: Path, form: Form, told: Any = ()) -> str | None:
     """The patient of an image (text) or None where nothing says; StudyError where the form's
     pattern does not match. told: what the pattern of the images read from its name.
     """
@@ -251,7 +257,7 @@ def patient(image, data, form, told=()):
     return tag(image, data, form.patient.get("tag", "PatientID"), required="tag" in form.patient)
 
 
-def device(image, data, form):
+def device(image: str, data: Path, form: Form) -> str | None:
     """The device of an image (text) or None: by the form, else the DICOM model name."""
     if "name" in form.device:
         return form.device["name"]
@@ -264,7 +270,7 @@ def device(image, data, form):
 IDENTIFIED = "the file names a person or a birth date; before sharing: make anonymous"
 
 
-def identified(image, data):
+def identified(image: str, data: Path | str) -> bool:
     """Whether a DICOM file still names or dates a person: a birth date, or a name that is not the
     patient's number.
     """
@@ -276,7 +282,7 @@ def identified(image, data):
     return bool(header.get("PatientBirthDate")) or name not in ("", number)
 
 
-def tag(image, data, keyword, required=False):
+def tag(image: str, data: Path | str, keyword: str, required: bool = False) -> str | None:
     """A DICOM value as text or None; required: its absence is a StudyError."""
     path = readers.locate(Path(data) / image)[0]
     value = None
@@ -287,7 +293,7 @@ def tag(image, data, keyword, required=False):
     return value
 
 
-def patient_folder(image):
+def patient_folder(image: str) -> str | None:
     """The folder that numbers a patient, such as 'patient03' or 'P 7', or None."""
     for part in PurePosixPath(image).parts[:-1]:
         if re.fullmatch(

@@ -11,7 +11,7 @@ from helpers.errors import StudyError
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def run(name, data, profile="local"):
+def run(name: str, data: Path | str, profile: str = "local") -> Path:
     """Compute the study with its default protocol; returns the path of the report.
 
     The workflow is told by the environment, as make tells it. No shell is asked: a blank or an
@@ -36,7 +36,7 @@ def run(name, data, profile="local"):
     return report
 
 
-def decisions(name):
+def decisions(name: str) -> list[str]:
     """The three things that the program cannot decide (list of str)."""
     study = studies.load(name)
     frame, path = studies.images(study), studies.ROOT / "data_manifest" / name / "study.yml"

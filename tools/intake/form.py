@@ -41,7 +41,7 @@ class Form:
     study: dict = field(default_factory=dict)
 
 
-def read(path):
+def read(path: Path | str | None) -> Form:
     """The form in a YAML file, or the defaults for None; StudyError lists every wrong key."""
     if path is None:
         return Form()
@@ -80,7 +80,7 @@ def read(path):
     return Form(**content)
 
 
-def _words(error):
+def _words(error: jsonschema.ValidationError) -> str:
     """What is wrong with a form, and what may stand there."""
     place = ".".join(map(str, error.absolute_path)) or "top level"
     if error.validator == "additionalProperties":
@@ -93,7 +93,7 @@ def _words(error):
     return f"{place}: {error.message}"
 
 
-def labels(entries):
+def labels(entries: list[dict]) -> tuple[studies.Class, ...]:
     """Class entries of a form as classes with indices from 1, background first."""
     found = [BACKGROUND]
     for k, entry in enumerate(entries, 1):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -31,7 +32,7 @@ ENDINGS |= dict.fromkeys((".npy", ".npz", ".mat", ".pkl", ".h5", ".hdf5"), "arra
 PAINTED = re.compile(r"task-\d+-annotation-\d+-by-")
 
 
-def tool(path):
+def tool(path: Path | str) -> str | None:
     """The format of an annotation file: 'Labelme', 'COCO', 'VIA', a key of ADVICE, or None."""
     end = readers.suffix(path)
     if end in ENDINGS or PAINTED.match(Path(path).name):
@@ -57,7 +58,7 @@ def tool(path):
     return "YOLO boxes" if all(len(line) == 5 for line in lines) else "YOLO"
 
 
-def _by_keys(content):
+def _by_keys(content: list[dict] | dict) -> str | None:
     if isinstance(content, list):
         first = content[0] if content and isinstance(content[0], dict) else {}
         short = any(  # its JSON-MIN
@@ -85,27 +86,28 @@ def _by_keys(content):
 class Shared:
     """The COCO and VIA files of a folder, and which picture each of their entries means."""
 
-    def __init__(self, files, data):
+    def __init__(self, files: Sequence[str], data: Path | None) -> None:
         self.known, self.entries, self.hashed = {}, defaultdict(list), defaultdict(list)
         ends = (".json", ".csv", ".xml", ".txt", *ENDINGS)
-        for file in files:
+        base = Path(data or "")
+        for file in files if data is not None else ():
             if readers.suffix(file) in ends or PAINTED.match(PurePosixPath(file).name):
-                self.known[file] = tool(Path(data) / file)
+                self.known[file] = tool(base / file)
         for file, kind in self.known.items():
-            for name in names(Path(data) / file) if kind in ("COCO", "VIA") else ():
+            for name in names(base / file) if kind in ("COCO", "VIA") else ():
                 self.entries[_base(name)].append((file, name))
                 if HASH.match(_base(name)):
                     self.hashed[HASH.sub("", _base(name))].append((file, name))
 
-    def is_one(self, file):
+    def is_one(self, file: str) -> bool:
         """Whether a file describes many pictures, whatever it is called."""
         return self.known.get(file) in ("COCO", "VIA")
 
-    def readable(self, file):
+    def readable(self, file: str) -> bool:
         """Whether a file that could hold outlines by its name does, in a format that is read."""
         return file not in self.known or self.known[file] not in (None, *ADVICE)
 
-    def unread(self, masks):
+    def unread(self, masks: list[str]) -> str:
         """A sentence on a tool whose files are not read, where it wrote one of an image's masks, or
         where an image has none and the folder holds its files; else ''.
         """
@@ -114,7 +116,7 @@ class Shared:
                 return f"its outlines seem to be in {file} ({kind}), not read here: {ADVICE[kind]}"
         return ""
 
-    def of(self, image):
+    def of(self, image: str) -> list[str]:
         """The entries that name an image, as 'file.json#entry': those of its own folder first."""
         found = self._named(image)
         folder = PurePosixPath(image).parent
@@ -122,10 +124,10 @@ class Shared:
         whole = [e for e in found if plain(image).endswith(_plain(e[1]))]
         return [f"{file}#{name}" for file, name in dict.fromkeys(near or whole or found)]
 
-    def _named(self, image):
+    def _named(self, image: str) -> list[tuple[str, str]]:
         return self.entries.get(_base(image)) or self.hashed.get(_base(image), [])
 
-    def linked(self, mask, image):
+    def linked(self, mask: str, image: str) -> str:
         """A mask 'file.json#name' with the name as the file itself writes it."""
         file, _, part = mask.partition("#")
         if not self.is_one(file):
@@ -134,7 +136,7 @@ class Shared:
         return f"{file}#{own[0]}" if len(set(own)) == 1 else mask
 
 
-def names(path):
+def names(path: Path) -> list[str]:
     """The pictures that a COCO or VIA file describes, as it writes them."""
     try:
         if readers.suffix(path) == ".csv":
@@ -149,11 +151,11 @@ def names(path):
     return [str(e["filename"]) for e in entries.values() if isinstance(e, dict) and "filename" in e]
 
 
-def _base(name):
+def _base(name: str) -> str:
     """A picture's name without folders, as names are compared."""
     return PurePosixPath(_plain(name)).name
 
 
-def _plain(name):
+def _plain(name: object) -> str:
     """A path as it is compared, whether it was written for a browser or not."""
     return plain(unquote(str(name)))

@@ -1,10 +1,14 @@
 """What became of every file of the folder: each is counted once."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from helpers import readers
 from tools.intake import find, layouts
+from tools.intake.form import Form
 
 #: in this order on the page; the first that holds for a file counts
 PICTURE, EXCLUDED, REFUSED = "pictures used", "pictures excluded", "pictures refused"
@@ -15,7 +19,14 @@ ORDER = (PICTURE, EXCLUDED, REFUSED, MASK, REST_MASK, DESCRIPTION, TABLE, SYSTEM
 TABLES = (".csv", ".xlsx", ".xls", ".tsv", ".ods")
 
 
-def ledger(data, form, images, refused, drawn=None, others=()):
+def ledger(
+    data: Path,
+    form: Form,
+    images: pd.DataFrame,
+    refused: list[find.Refused],
+    drawn: pd.DataFrame | None = None,
+    others: Sequence[str] = (),
+) -> dict[str, tuple[str, str]]:
     """{file: (role, why)} of every file under DATA.
 
     images: images.csv as written; drawn: annotations.csv or None; others: files that were read
@@ -34,7 +45,9 @@ def ledger(data, form, images, refused, drawn=None, others=()):
     return whole(data, form, told)
 
 
-def whole(data, form, told):
+def whole(
+    data: Path | str, form: Form, told: list[tuple[str, str, str]]
+) -> dict[str, tuple[str, str]]:
     """{file: (role, why)} of every file under DATA.
 
     told: [(file or cell of a manifest, role, why)], of which the first that names a file holds; of
@@ -49,7 +62,7 @@ def whole(data, form, told):
     return {f: roles.get(f) or _rest(f, Path(data), form) for f in there}
 
 
-def _rest(file, data, form):
+def _rest(file: str, data: Path, form: Form) -> tuple[str, str]:
     end = readers.suffix(file)
     if find.left_by_system(file):
         return SYSTEM, ""
@@ -73,13 +86,13 @@ def _rest(file, data, form):
     return IGNORED, f"{end} is neither a picture nor a mask"
 
 
-def summary(roles):
+def summary(roles: dict[str, tuple[str, str]]) -> list[tuple[str, int]]:
     """[(role, files)] in order, roles without a file left out; the numbers add up to the folder."""
     count = Counter(role for role, _ in roles.values())
     return [(role, count[role]) for role in ORDER if count[role]]
 
 
-def reasons(roles):
+def reasons(roles: dict[str, tuple[str, str]]) -> list[tuple[str, str, int, str]]:
     """[(role, why, files, an example)] of the files that are neither used nor on another list of
     the page.
     """

@@ -8,6 +8,7 @@ import shlex
 import tempfile
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -42,7 +43,15 @@ NOBODY = (
 )
 
 
-def study_yml(name, form, classes, by_patient, target, draft, authors):
+def study_yml(
+    name: str,
+    form: forms.Form,
+    classes: Sequence[studies.Class],
+    by_patient: bool,
+    target: str,
+    draft: dict,
+    authors: bool,
+) -> dict:
     """The content of a drafted study.yml (dict). target: name of a class that is drawn; draft: what
     ``protocols.drafted`` gives; authors: whether the split is theirs.
     """
@@ -90,7 +99,14 @@ def study_yml(name, form, classes, by_patient, target, draft, authors):
     return content
 
 
-def tables(records, reasons, form, data, previous, authors=None):
+def tables(
+    records: list[check.Record],
+    reasons: dict,
+    form: forms.Form,
+    data: Path | str,
+    previous: pd.DataFrame | None,
+    authors: dict[str, str] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """(images, annotations or None) as written, from the usable records and image_id → reason of
     the excluded.
     """
@@ -127,13 +143,19 @@ def tables(records, reasons, form, data, previous, authors=None):
     return images, notes.assign(sha256_mask=[sha256(Path(data) / m) for m in notes["mask"]])
 
 
-def previous_split(folder, redraw):
+def previous_split(folder: Path, redraw: bool) -> pd.DataFrame | None:
     """The split of an earlier manifest, or None where there is none or it shall be drawn again."""
     path = folder / "images.csv"
     return None if redraw or not path.is_file() else studies.read_csv(path, studies.IMAGES)
 
 
-def make(name, data, form_path=None, patients_path=None, redraw=False):
+def make(
+    name: str,
+    data: Path | str,
+    form_path: Path | str | None = None,
+    patients_path: Path | str | None = None,
+    redraw: bool = False,
+) -> Path:
     """Read a folder and write the manifest and the page; returns the path of the page.
 
     Raises StudyError, and writes nothing, where the study would not be usable; what was refused is
@@ -173,7 +195,7 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
     unknown = sorted(
         set(form.exclude) - {p.image_id for p in pairs} - {find.stem(r.file) for r in refused}
     )
-    raise_all((f"exclude: no image is called {n!r}" for n in unknown), form_path)
+    raise_all((f"exclude: no image is called {n!r}" for n in unknown), str(form_path))
     reasons, previous = check.exclude(records, form), previous_split(folder, redraw)
     records, notes = with_patients(records, form)
     assumed += notes
@@ -220,7 +242,9 @@ def make(name, data, form_path=None, patients_path=None, redraw=False):
     return write_page(name, data, roles, records, refused, reasons, images, classes, assumed)
 
 
-def found_pairs(data, form):
+def found_pairs(
+    data: Path, form: forms.Form
+) -> tuple[list[pairing.Pair], list[find.Refused], list[str]]:
     """(pairs, refused, sentences): what the folder holds; StudyError where nothing is usable."""
     files = find.everything(data)
     chosen, notes = find.pictures_in(files, form, data)
@@ -243,7 +267,9 @@ def found_pairs(data, form):
     return [pairing.changed(p, form.change) for p in pairs], refused + more, notes
 
 
-def with_patients(records, form):
+def with_patients(
+    records: list[check.Record], form: forms.Form
+) -> tuple[list[check.Record], list[str]]:
     """(records, sentences) with each patient in one spelling, from the folders' names where
     nothing else says whose a picture is.
     """
@@ -265,7 +291,7 @@ def with_patients(records, form):
     return [replace(r, patient=n) for r, n in zip(records, named, strict=True)], notes
 
 
-def _places_of_one(records, pattern):
+def _places_of_one(records: list[check.Record], pattern: str) -> list[str]:
     """Sentences on patients whom a pattern finds behind different folders: one number in two
     hospitals may be two people.
     """
@@ -285,7 +311,9 @@ def _places_of_one(records, pattern):
     ]
 
 
-def apart(records, data, form):
+def apart(
+    records: list[check.Record], data: Path, form: forms.Form
+) -> tuple[list[check.Record], list[find.Refused]]:
     """(records, refused): without those of a DICOM patient number that two people share."""
     if "pattern" in form.patient:
         return records, []
@@ -301,7 +329,7 @@ def apart(records, data, form):
     )
 
 
-def inside(path, data):
+def inside(path: Path | str | None, data: Path) -> str | None:
     """A file as seen from DATA, or None where it lies elsewhere."""
     if path is None:
         return None
@@ -309,7 +337,7 @@ def inside(path, data):
     return path.relative_to(data).as_posix() if path.is_relative_to(data) else None
 
 
-def raise_unusable(data, usable, refused):
+def raise_unusable(data: Path, usable: Sequence, refused: list[find.Refused]) -> None:
     """StudyError with every refusal where nothing is left."""
     if not usable:
         raise_all(
@@ -318,7 +346,7 @@ def raise_unusable(data, usable, refused):
         )
 
 
-def _perhaps_patients(records):
+def _perhaps_patients(records: list[check.Record]) -> str:
     """The line of a form, where pictures lie in several folders that may be a person each."""
     places = {PurePosixPath(r.pair.image).parent for r in records}
     if len(places) < 2 or len({p.parent for p in places}) > 1:
@@ -331,7 +359,12 @@ def _perhaps_patients(records):
     )
 
 
-def sentences(records, by_patient, previous, authors=None):
+def sentences(
+    records: list[check.Record],
+    by_patient: bool,
+    previous: pd.DataFrame | None,
+    authors: dict[str, str] | None = None,
+) -> list[str]:
     """What was assumed without being told, as sentences."""
     found = []
     if not by_patient:
@@ -369,7 +402,7 @@ def sentences(records, by_patient, previous, authors=None):
     return found
 
 
-def few_tested(images):
+def few_tested(images: pd.DataFrame) -> list[str]:
     """What follows from a test set of few patients: sentences, the first thing to know."""
     tested = images.loc[images["split"] == "test", "patient_id"].dropna().nunique()
     known = images.loc[images["split"] != "excluded", "patient_id"].dropna().nunique()
@@ -386,7 +419,7 @@ def few_tested(images):
     ]
 
 
-def earlier(folder, content):
+def earlier(folder: Path, content: dict) -> list[str]:
     """What an earlier study.yml, which is kept, says otherwise than this intake: sentences."""
     path = folder / "study.yml"
     if not path.is_file():
@@ -401,13 +434,13 @@ def earlier(folder, content):
     return found
 
 
-def write_manifest(folder, content, frames):
+def write_manifest(folder: Path, content: dict, frames: dict[str, pd.DataFrame]) -> None:
     """Validate everything as the study will, then move it into place; an existing study.yml is
     kept, and so is an earlier patients.csv that has a row for everybody.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as draft:
-        draft = Path(draft)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
+        draft = Path(made)
         kept = folder / "study.yml"
         text = (
             kept.read_text(encoding="utf-8")
@@ -441,7 +474,17 @@ def write_manifest(folder, content, frames):
             os.replace(path, folder / path.name)
 
 
-def write_page(name, data, roles, records, refused, reasons, images, classes, assumed):
+def write_page(
+    name: str,
+    data: Path,
+    roles: dict[str, tuple[str, str]],
+    records: list[check.Record],
+    refused: list[find.Refused],
+    reasons: dict,
+    images: pd.DataFrame,
+    classes: Sequence[studies.Class],
+    assumed: list[str],
+) -> Path:
     """Write reports/<study>/intake.html and return its path."""
     used = images[images["split"] != "excluded"]
     people = used["patient_id"].nunique()

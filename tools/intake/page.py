@@ -5,9 +5,14 @@ first.
 import base64
 import html
 import io
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image
+
+from helpers.studies import Class
+from tools.intake.check import Record
+from tools.intake.find import Refused
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
@@ -23,7 +28,7 @@ figure img { width: 100%; image-rendering: auto; background: #000 }
 """
 
 
-def outlined(picture, drawn, classes):
+def outlined(picture: np.ndarray, drawn: np.ndarray, classes: Sequence[Class]) -> np.ndarray:
     """The grey thumbnail with every structure's outline in its colour: uint8 (H, W, 3)."""
     rgb = np.repeat(picture[..., None], 3, 2)
     for c in classes[1:]:
@@ -33,20 +38,20 @@ def outlined(picture, drawn, classes):
     return rgb
 
 
-def embedded(rgb):
+def embedded(rgb: np.ndarray) -> str:
     """An array as a data address (JPEG), so that the page needs no other file."""
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def figure(record, classes, caption):
+def figure(record: Record, classes: Sequence[Class], caption: str) -> str:
     source = embedded(outlined(record.picture, record.drawn, classes))
     text = html.escape(caption)
     return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
 
 
-def table(rows, head):
+def table(rows: Iterable[Sequence], head: list[str]) -> str:
     """An HTML table; rows of text and numbers."""
     cells = ["<tr>" + "".join(f"<th>{html.escape(h)}</th>" for h in head) + "</tr>"]
     for row in rows:
@@ -59,7 +64,7 @@ def table(rows, head):
     return "<table>" + "".join(cells) + "</table>"
 
 
-def key(classes):
+def key(classes: Sequence[Class]) -> str:
     return (
         '<p class="key">'
         + "".join(
@@ -71,8 +76,18 @@ def key(classes):
 
 
 def render(
-    name, summary, assumed, refused, suspects, excluded, sheet, splits, classes, next_step, rest=()
-):
+    name: str,
+    summary: Sequence[tuple],
+    assumed: list[str],
+    refused: list[Refused],
+    suspects: Sequence[tuple],
+    excluded: dict,
+    sheet: list[Record],
+    splits: Sequence[tuple],
+    classes: Sequence[Class],
+    next_step: str,
+    rest: Sequence[tuple] = (),
+) -> str:
     """The whole page as text. summary: [(what, number)]; assumed: sentences; refused:
     [Refused]; suspects: [(Record, Record or None, reason)]; excluded: image_id → reason; sheet:
     [Record]; splits: [(split, patients, images)]; rest: [(what, why, files, an example)] of files

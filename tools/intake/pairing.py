@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -9,6 +10,7 @@ from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import united
 from tools.intake import find, layouts, segmentations, several
+from tools.intake.form import Form
 from tools.intake.patterns import Places, matches, plain, stem
 from tools.intake.tables import natural
 
@@ -31,7 +33,7 @@ class Pair:
     rule: str = field(default="", compare=False)
 
 
-def _folders(file):
+def _folders(file: str) -> set[str]:
     """The folders that say more than picture or mask: nnU-Net's imagesTr and labelsTr are both
     'tr'.
     """
@@ -44,7 +46,9 @@ def _folders(file):
     return found
 
 
-def pair(files, chosen, form, data=None):
+def pair(
+    files: list[str], chosen: list[str], form: Form, data: Path | None = None
+) -> tuple[list[Pair], list[find.Refused]]:
     """(pairs, refused): every image with its mask or masks, by the form's patterns or by their
     names; several are united by rule (``several``). A mask that would serve several images serves
     none.
@@ -88,7 +92,7 @@ def pair(files, chosen, form, data=None):
     )
 
 
-def _by_form(chosen, form, places, told):
+def _by_form(chosen: list[str], form: Form, places: Places, told: dict[str, dict]) -> dict:
     """image → {rater: (masks, where they were looked for)}; rater None where one drew."""
     raters = form.masks if isinstance(form.masks, dict) else {None: form.masks}
     found = {}
@@ -103,7 +107,9 @@ def _by_form(chosen, form, places, told):
     return found
 
 
-def _by_name(files, chosen, shared, data):
+def _by_name(
+    files: list[str], chosen: list[str], shared: layouts.Shared, data: Path | None
+) -> dict:
     """As ``_by_form``, by what the files are called and where they lie."""
     images, by_core, longer = set(chosen), defaultdict(list), defaultdict(list)
     masks = [f for f in files if readers.suffix(f) in find.MASKS and f not in images]
@@ -113,8 +119,8 @@ def _by_name(files, chosen, shared, data):
     cores = {find.core(i) for i in chosen}
     for mask in masks:
         by_core[find.core(mask)].append(mask)
-        if find.core(mask) not in cores and (own := several.within(find.core(mask), cores)):
-            longer[own].append(mask)
+        if find.core(mask) not in cores and (part := several.within(find.core(mask), cores)):
+            longer[part].append(mask)
     found = {}
     for image in chosen:
         own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
@@ -131,12 +137,12 @@ def _by_name(files, chosen, shared, data):
     return found
 
 
-def _beside(chosen, masks):
+def _beside(chosen: list[str], masks: list[str]) -> dict:
     """image → the masks of its folder, where it is the only picture there: 'x/images/1.png' and all
     of 'x/masks'.
     """
 
-    def home(file):
+    def home(file: str) -> tuple[str, ...]:
         parts = PurePosixPath(file).parts[:-1]
         return tuple(
             p for p in parts if not (find.IMAGE_FOLDER.match(p) or find.MASK_FOLDER.match(p))
@@ -152,7 +158,7 @@ def _beside(chosen, masks):
     return {image: sorted(drawn[folder], key=natural) for image, folder in alone.items()}
 
 
-def _rules(found, form):
+def _rules(found: dict, form: Form) -> dict[str | None, several.Rules]:
     """rater → ``several.Rules`` of its masks."""
     raters = list(next(iter(found.values()), {}))
     by_rater = {r: {i: drawn[r][0] for i, drawn in found.items()} for r in raters}
@@ -160,7 +166,9 @@ def _rules(found, form):
     return {r: several.Rules(masks, form.classes, words) for r, masks in by_rater.items()}
 
 
-def _refusal(image, masks, tried, others, form, shared):
+def _refusal(
+    image: str, masks: list[str], tried: str, others: list[str], form: Form, shared: layouts.Shared
+) -> str:
     """Why the masks found for an image cannot be its own, or ''."""
     if not masks and tried:
         whose = f"of the reference {form.reference!r} " if form.reference else ""
@@ -189,11 +197,11 @@ def _refusal(image, masks, tried, others, form, shared):
     return ""
 
 
-def _told(image, form):
+def _told(image: str, form: Form) -> dict:
     return next((t for p in form.images if (t := matches(p, image)) is not None), {})
 
 
-def _named_alike(image, by_core):
+def _named_alike(image: str, by_core: dict) -> list[str]:
     """The masks whose names say that they belong to an image: those of the same folders first."""
     found = by_core.get(find.core(image), [])
     if not found and re.search(r"_0000$", find.core(image)):  # nnU-Net's first channel
@@ -203,7 +211,7 @@ def _named_alike(image, by_core):
     return sorted((f for f in found if len(own & _folders(f)) == best), key=natural)
 
 
-def _several(found):
+def _several(found: list[str]) -> str:
     listed = ", ".join(found[:6]) + (", …" if len(found) > 6 else "")
     return (
         f"{len(found)} masks could be its own: {listed}; they are neither numbered nor named after"
@@ -213,7 +221,7 @@ def _several(found):
     )
 
 
-def frames(pairs, data):
+def frames(pairs: list[Pair], data: Path) -> tuple[list[Pair], list[find.Refused]]:
     """(pairs, refused): every cine whose mask is a stack of as many slices replaced by its outlined
     frames, 'cine.dcm#7'. Each file is on its own.
     """
@@ -226,7 +234,7 @@ def frames(pairs, data):
     return result, refused
 
 
-def _frames(pair, data):
+def _frames(pair: Pair, data: Path) -> list[Pair]:
     return [
         Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", f"{pair.mask}#{k}", {}, pair.told)
         for k, drawn in enumerate(stack(pair, data))
@@ -234,18 +242,15 @@ def _frames(pair, data):
     ] or [pair]
 
 
-def changed(pair, changes):
+def changed(pair: Pair, changes: Sequence[str]) -> Pair:
     """A pair whose masks are changed on reading (``united.CHANGES``)."""
     if not changes:
         return pair
-    cells = {None: pair.mask, **pair.raters}
-    new = {rater: united.changed(mask, changes) for rater, mask in cells.items()}
-    if bad := [mask for rater, mask in cells.items() if new[rater] is None]:
-        raise StudyError(f"{bad[0]}: its name holds one of {{}}|=\\, rename it to have it changed")
-    return replace(pair, mask=new.pop(None), raters=new)
+    raters = {rater: united.changed(mask, changes) for rater, mask in pair.raters.items()}
+    return replace(pair, mask=united.changed(pair.mask, changes), raters=raters)
 
 
-def stack(pair, data):
+def stack(pair: Pair, data: Path | str) -> list[bool]:
     """Whether something is outlined on each frame of a cine whose mask is a stack of as many
     slices: list of bool; empty for every other pair.
     """

@@ -1,6 +1,7 @@
 """Palettes of masks: whether the numbers of a set mean its structures, or the colours do."""
 
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,7 @@ from helpers.errors import StudyError
 BLACK = "#000000"
 
 
-def used(path):
+def used(path: Path) -> dict[int, str]:
     """{value: '#rrggbb'} of the values that a raster file with a coloured palette holds; else
     empty.
     """
@@ -28,7 +29,7 @@ def used(path):
     return {int(v): f"#{bytes(colours[v]).hex()}" for v in values if v < len(colours)}
 
 
-def colours(files):
+def colours(files: list[Path]) -> set[tuple[int, int, int]] | None:
     """The colours other than black of a set whose numbers do not mean its structures, else None.
 
     Numbers mean nothing where a number has another colour in another file, or where black is not
@@ -49,4 +50,5 @@ def colours(files):
             f"{next(iter(example.values()))}: a number has another colour in another mask, and"
             " black, the background, is in none; export the masks with one palette"
         )
-    return {tuple(bytes.fromhex(c[1:])) for c in of_colour} - {(0, 0, 0)}
+    parts = (tuple(bytes.fromhex(c[1:])) for c in of_colour if c != BLACK)
+    return {(red, green, blue) for red, green, blue in parts}

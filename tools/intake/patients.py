@@ -1,12 +1,15 @@
 """A table of patients as it comes, to patients.csv as the study wants it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
 from helpers.errors import StudyError, raise_all
 from tools.intake import spreadsheet, variables
+from tools.intake.check import Record
 
 MALE = "m male man masc masculin masculino maschio männlich mann homme h hombre uomo 男 男性"
 FEMALE = (
@@ -29,7 +32,7 @@ NUMBERS = {
 UNIT = re.compile(r"(?i)\s*(y|yr|yrs|years?|j|jahre?|ans|años|anni|cm|kg|mm|岁)\.?$")
 
 
-def spelling(patient):
+def spelling(patient: str) -> tuple[str, ...]:
     """What the ways of writing one patient share (tuple): 'P-007', 'p7', 'P 07' are one, '1-12' and
     '11-2' are two.
     """
@@ -37,7 +40,9 @@ def spelling(patient):
     return tuple(p.lstrip("0") or "0" for p in parts) or (patient,)
 
 
-def respelled(names, like=()):
+def respelled(
+    names: pd.Series | list[str | None], like: Sequence[str | None] = ()
+) -> list[str | None]:
     """Names (text or None) in one spelling for each patient (list): as in like, else as it comes
     first.
     """
@@ -48,12 +53,12 @@ def respelled(names, like=()):
     return [known[spelling(name)] if name else None for name in names]
 
 
-def read(path):
+def read(path: Path) -> pd.DataFrame:
     """The frame of ``opened``."""
     return opened(path)[0]
 
 
-def opened(path, named=()):
+def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
     """(patients.csv as a frame, sentences) from a CSV or an Excel file. named: columns that the
     form keeps.
 
@@ -90,7 +95,7 @@ def opened(path, named=()):
     return frame.drop(columns="row").replace("", None), notes
 
 
-def _years(text):
+def _years(text: str) -> str:
     """An age such as '018M' or '7 W' in years (text); others as they are."""
     found = re.fullmatch(r"0*(\d+)\s*([MWD])", text, re.IGNORECASE)
     if not found:
@@ -98,11 +103,11 @@ def _years(text):
     return f"{int(found[1]) / {'m': 12, 'w': 52.18, 'd': 365.25}[found[2].lower()]:.3g}"
 
 
-def _centimetres(text):
+def _centimetres(text: str) -> str:
     return f"{float(text.replace(',', '.')) * 100:g}" if text else text
 
 
-def _one_row_each(frame, named=()):
+def _one_row_each(frame: pd.DataFrame, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
     """(frame, sentences): rows that say the same of one patient, such as one a picture, are one."""
     wanted = {variables.spelled(c) for c in named}
     told = [c for c in frame if c in variables.NAMES or variables.spelled(c) in wanted]
@@ -114,7 +119,7 @@ def _one_row_each(frame, named=()):
     return once, [f"{len(frame) - len(once)} rows repeat what others say of a patient: left out."]
 
 
-def _problems(frame):
+def _problems(frame: pd.DataFrame) -> list[str]:
     """One sentence for each wrong cell."""
     found = []
     for r in frame.itertuples():
@@ -144,7 +149,9 @@ def _problems(frame):
     return found
 
 
-def match(frame, pictured, used, named=()):
+def match(
+    frame: pd.DataFrame, pictured: set[str], used: set[str], named: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
     """Check the table against the patients who have images: (table, sentences).
 
     pictured: patients with an image; used: those of them with one that is not excluded. Patients of
@@ -178,7 +185,7 @@ def match(frame, pictured, used, named=()):
     return frame, notes
 
 
-def spacings(records, frame):
+def spacings(records: list[Record], frame: pd.DataFrame) -> tuple[list[Record], pd.DataFrame]:
     """(records, frame): the table's pixel_spacing_mm given to the pictures of its patients that do
     not say it themselves, and taken out of the table.
     """

@@ -9,6 +9,7 @@ which systems store an umlaut, make no difference.
 import re
 import unicodedata
 from pathlib import PurePosixPath
+from typing import Any
 
 from helpers import readers
 
@@ -16,12 +17,12 @@ TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[^]/]+\]|\{(\w+)\}")
 NAMES = ("stem", "patient", "frame", "class")
 
 
-def plain(text):
+def plain(text: object) -> str:
     """A path as it is compared: composed letters, lower case, '/' between folders."""
     return unicodedata.normalize("NFC", str(text)).replace("\\", "/").removeprefix("./").casefold()
 
 
-def stem(path):
+def stem(path: str) -> str:
     """File name without its ending ('.nii.gz' and '.seg.nrrd' are one)."""
     name = PurePosixPath(path).name
     end = readers.suffix(name)
@@ -30,7 +31,7 @@ def stem(path):
     return name[: len(name) - len(end)] if end else name
 
 
-def compiled(pattern, known=()):
+def compiled(pattern: str, known: Any = ()) -> re.Pattern:
     """A pattern as a regular expression on ``plain`` paths; known: parts that are already told."""
     known, parts, end, seen = dict(known), [], 0, set()
     pattern = plain(pattern)
@@ -53,7 +54,7 @@ def compiled(pattern, known=()):
     return re.compile("".join(parts) + re.escape(pattern[end:]))
 
 
-def matches(pattern, file):
+def matches(pattern: str, file: str) -> dict | None:
     """The named parts of a file that a pattern means (dict, as the file writes them), or None."""
     found = compiled(pattern).fullmatch(plain(file))
     if not found:
@@ -66,13 +67,13 @@ def matches(pattern, file):
 class Places:
     """Finds the files that the template of a mask means for one image."""
 
-    def __init__(self, files):
+    def __init__(self, files: list[str]) -> None:
         self.files, self.folders = {}, {}
         for file in files:
             self.files.setdefault(plain(file), []).append(file)
             self.folders.setdefault(plain(PurePosixPath(file).parent), []).append(file)
 
-    def found(self, template, image, told=()):
+    def found(self, template: str, image: str, told: Any = ()) -> tuple[list[str], str]:
         """(files, where) of a template for an image; where: the template as filled in, for
         messages. A part after '#' (the picture's name in a file of many) is kept on each.
         """
@@ -107,6 +108,6 @@ class Places:
         return [f + tail for f in chosen], where + tail
 
 
-def _filled(template, known):
+def _filled(template: str, known: dict[str, str]) -> str:
     text = re.sub(r"\{(\w+)\}", lambda m: str(known.get(m[1], m[0])), template)
     return str(PurePosixPath(text)) if text else ""

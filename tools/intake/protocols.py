@@ -23,13 +23,13 @@ MOST_EPOCHS, FEWEST_EPOCHS = 20, 5
 FOLDS = 5
 
 
-def seconds(images, size, epochs, folds):
+def seconds(images: int, size: int, epochs: int, folds: int) -> float:
     """Time to train the drafted networks, and the small one again in each fold, on two cores."""
     once = sum(SECONDS.values()) + folds * SECONDS["femoral_unet"]
     return images * epochs * once * (size / 96) ** 2
 
 
-def fitted(images, smallest_side, cores=None):
+def fitted(images: int, smallest_side: int, cores: int | None = None) -> dict[str, int]:
     """{image_size, epochs, images}: the largest that ends in time, size before epochs before a
     share of the images.
 
@@ -47,7 +47,9 @@ def fitted(images, smallest_side, cores=None):
     return {"image_size": min(sizes), "epochs": FEWEST_EPOCHS, "images": int(images * share)}
 
 
-def drafted(images, patients, smallest_side, folds, cores=None):
+def drafted(
+    images: int, patients: int, smallest_side: int, folds: int, cores: int | None = None
+) -> tuple[dict, list[str]]:
     """(synthetic, headline and protocols of study.yml; sentences on what was chosen).
 
     images, patients: all that are used (patients 0 where unknown); folds: of the split.
@@ -80,7 +82,7 @@ def drafted(images, patients, smallest_side, folds, cores=None):
     return content, notes
 
 
-def told(quick, images, patients, folds):
+def told(quick: dict, images: int, patients: int, folds: int) -> str:
     """A sentence on the size, length and time of the protocol quick of a study.yml."""
     looked_at = min(images, quick.get("images_per_patient", images) * (patients or images))
     learning = max(1, round(looked_at * (folds - 2) / folds))
@@ -102,11 +104,11 @@ def told(quick, images, patients, folds):
     )
 
 
-def _without_encoder(model):
+def _without_encoder(model: dict) -> dict:
     return {k: v for k, v in model.items() if k not in ("name", "encoder_weights", "normalise")}
 
 
-def encoder_at_hand():
+def encoder_at_hand() -> bool:
     """Whether a pretrained encoder is on this machine, so that nothing has to be downloaded."""
-    path = os.environ.get("ENCODER_WEIGHTS")
+    path = os.environ.get("ENCODER_WEIGHTS", "")
     return bool(path) and Path(path).is_file()

@@ -1,7 +1,9 @@
 """DICOM segmentations say themselves which picture they belong to, whatever they are called."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydicom.uid import SegmentationStorage
 
@@ -12,7 +14,7 @@ from helpers.readers import dicom
 ENDINGS = (".dcm", ".dicom", ".ima", "")
 
 
-def _header(file, data):
+def _header(file: str, data: Any) -> Any:
     """The header of a DICOM file, or an empty dict."""
     path = Path(data) / file
     try:
@@ -23,7 +25,7 @@ def _header(file, data):
     return {}
 
 
-def among(files, data):
+def among(files: Sequence[str], data: Path | None) -> dict:
     """{file: the identifiers of the pictures that it outlines} of the segmentations."""
     found = {}
     for file in files if data is not None else ():
@@ -34,7 +36,7 @@ def among(files, data):
     return found
 
 
-def of(images, files, data):
+def of(images: list[str], files: Sequence[str], data: Path | None) -> dict:
     """image → the segmentations that refer to it."""
     by_picture = defaultdict(list)
     for file, named in among(files, data).items():

@@ -7,9 +7,11 @@ drawings of two people, is nobody's to unite.
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from helpers.readers import united
+from helpers.studies import Class
 from tools.intake.patterns import plain, stem
 
 #: a word, a number, or letters behind digits as in '9e1f', which no one wrote and which counts as a
@@ -20,7 +22,7 @@ NUMBERED = "they differ by a number"
 NAMED = "each is one structure, by its name or folder"
 
 
-def within(name, others):
+def within(name: str, others: set[str]) -> str | None:
     """The longest other name that a name begins or ends with, such as 'p1' of 'p1_nerve', or
     None; all as ``find.core`` gives them.
     """
@@ -32,7 +34,7 @@ def within(name, others):
     )
 
 
-def rest(mask, image, mask_words):
+def rest(mask: str, image: str, mask_words: re.Pattern) -> list[str]:
     """The words and numbers (list) that a mask's name has beyond its picture's."""
     left = TOKEN.findall(plain(stem(mask)))
     for token in TOKEN.findall(plain(stem(image))):
@@ -41,7 +43,7 @@ def rest(mask, image, mask_words):
     return [t for t in left if not mask_words.fullmatch(t)]
 
 
-def folders(masks):
+def folders(masks: list[str]) -> dict:
     """The folders by which masks of one picture differ: mask → (words)."""
     parts = {m: [plain(p) for p in PurePosixPath(m).parts[:-1]] for m in masks}
     common = set.intersection(*map(set, parts.values())) if parts else set()
@@ -55,7 +57,9 @@ class Rules:
     them, all together. mask_words: a pattern of what only says that a file is a mask.
     """
 
-    def __init__(self, found, classes, mask_words):
+    def __init__(
+        self, found: dict[str, list[str]], classes: Sequence[Class] | None, mask_words: re.Pattern
+    ) -> None:
         self.mask_words, self.known = mask_words, {}
         for c in classes[1:] if classes else ():
             labels = [label for label in (c.name, c.title, *c.labels) if not label.isdecimal()]
@@ -70,7 +74,7 @@ class Rules:
         if not classes and self.each_own and len(often) > 1:
             self.known = {word: word for word in often}
 
-    def _told(self, image, masks):
+    def _told(self, image: str, masks: list[str]) -> dict:
         """Mask → (the words, the words with the numbers) by which it differs."""
         apart, told = folders(masks), {}
         for mask in masks:
@@ -78,16 +82,16 @@ class Rules:
             told[mask] = _joined(t for t in tokens if not _number(t)), _joined(tokens)
         return told
 
-    def structures(self, image, masks):
+    def structures(self, image: str, masks: list[str]) -> dict:
         """Mask → the structure that it is, or None where its name does not say it."""
         told = self._told(image, masks).items()
         return {m: self.known.get(full) or self.known.get(word) for m, (word, full) in told}
 
-    def is_structure(self, image, masks):
+    def is_structure(self, image: str, masks: list[str]) -> bool:
         """Whether a single mask is one of several structures that have a file each."""
         return self.each_own and bool(masks) and all(self.structures(image, masks).values())
 
-    def unite(self, image, masks):
+    def unite(self, image: str, masks: list[str]) -> tuple[str | None, str]:
         """(cell of the manifest, rule), or (None, '') where no rule fits."""
         told, named = self._told(image, masks), self.structures(image, masks)
         different = len(set(told.values())) == len(masks)
@@ -98,20 +102,20 @@ class Rules:
         return None, ""
 
 
-def _number(token):
+def _number(token: str) -> bool:
     return any(letter.isdigit() for letter in token)
 
 
-def _joined(tokens):
+def _joined(tokens: Iterable[str]) -> str:
     return "_".join(tokens)
 
 
-def advice(image, masks):
+def advice(image: str, masks: list[str]) -> str:
     """The lines of a form for masks that would serve several pictures or are several, as text."""
     parts = PurePosixPath(image).parts
     own = next((m for m in masks for p in parts[:-1] if p in PurePosixPath(m).parts[:-1]), None)
     shared = [p for p in parts[:-1] if own and p in PurePosixPath(own).parts[:-1]]
-    if shared and plain(stem(own)) == plain(stem(image)):
+    if own and shared and plain(stem(own)) == plain(stem(image)):
         return f'images: ["{_pattern(image, shared[-1])}"] and masks: "{_pattern(own, shared[-1])}"'
     path = PurePosixPath(image)
     return (
@@ -121,7 +125,7 @@ def advice(image, masks):
     )
 
 
-def _pattern(file, patient):
+def _pattern(file: str, patient: str) -> str:
     path = PurePosixPath(file)
     folders = ["{patient}" if part == patient else part for part in path.parts[:-1]]
     return "/".join([*folders, "{stem}" + path.name[len(stem(file)) :]])

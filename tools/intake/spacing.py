@@ -1,10 +1,12 @@
 """Millimetres a pixel of pictures that do not say it: one number, or a table."""
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from helpers.errors import StudyError
 from tools.intake import spreadsheet
+from tools.intake.form import Form
 from tools.intake.patterns import plain, stem
 
 COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel|\bmm\b")
@@ -12,7 +14,12 @@ UNIT = re.compile(r"(?i)(?<![a-zµ])(cm|µm|um)(?![a-z])")
 FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
 
 
-def told(form, data, form_path=None, images=()):
+def told(
+    form: Form,
+    data: Path | str,
+    form_path: Path | str | None = None,
+    images: Sequence[str] = (),
+) -> tuple[Callable, str | None]:
     """A function of an image (path relative to DATA) → mm or None, by the form's spacing_mm, and
     the file in DATA that was read for it, or None.
     """
@@ -42,7 +49,7 @@ def told(form, data, form_path=None, images=()):
             raise StudyError(f"{path}: row {row}: {text!r} is no spacing in mm")
         table[plain(image.strip())] = mm
 
-    def of(image):
+    def of(image: str) -> float | None:
         names = (image, PurePosixPath(image).name, stem(image))
         return next((table[plain(n)] for n in names if plain(n) in table), None)
 

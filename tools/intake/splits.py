@@ -21,12 +21,12 @@ FOLDERS = {
 }
 
 
-def is_split(folder):
+def is_split(folder: str) -> bool:
     """Whether a folder's name says what its pictures are for."""
     return any(re.fullmatch(p, folder, re.IGNORECASE) for p in FOLDERS.values())
 
 
-def by_folder(images):
+def by_folder(images: list[str]) -> dict[str, str] | None:
     """The authors' own split, image → train, val or test: by their folders, where every image lies
     in one and there are at least two; else None.
     """
@@ -40,7 +40,13 @@ def by_folder(images):
     return found if whole else None
 
 
-def folds(units, features, count, seed, fixed=None):
+def folds(
+    units: pd.Series | np.ndarray,
+    features: np.ndarray,
+    count: int,
+    seed: int,
+    fixed: dict | None = None,
+) -> np.ndarray:
     """A fold 0 … count − 1 for every row (int array), all rows of a unit together.
 
     units: (N,) names, patients or images; features: (N, F) non-negative, what every fold should
@@ -70,14 +76,16 @@ def folds(units, features, count, seed, fixed=None):
     return units.map(chosen).to_numpy(int)
 
 
-def names(fold):
+def names(fold: np.ndarray) -> np.ndarray:
     """Fold numbers as splits: fold 0 is the test set, fold 1 the validation set, the others
     train.
     """
     return np.array(["test", "val", "train"], object)[np.minimum(fold, 2)]
 
 
-def _chosen(images, matching, rules, seed):
+def _chosen(
+    images: list[str], matching: dict[str, list[str]], rules: dict[str, dict], seed: int
+) -> np.ndarray:
     """Splits by pattern: every image in exactly one. A rule that chooses takes its images
     before one that does not.
     """
@@ -90,7 +98,7 @@ def _chosen(images, matching, rules, seed):
                     f"split {name}: {rule['choose']} images of {rule['of']!r} wanted, there are"
                     f" {len(free)}"
                 )
-            free = sample(free, rule["choose"], seed)
+            free = list(sample(free, rule["choose"], seed))
         elif clash := [i for i in matching[name] if i in taken and "choose" not in rules[taken[i]]]:
             raise StudyError(
                 f"split: {clash[0]} is in {taken[clash[0]]} and in {name}; change the patterns"
@@ -104,7 +112,7 @@ def _chosen(images, matching, rules, seed):
     return np.array([taken[i] for i in images], object)
 
 
-def _one_split_each(units, own):
+def _one_split_each(units: pd.Series, own: pd.Series) -> None:
     """StudyError where a patient lies in two of the authors' folders."""
     each = own.groupby(units).unique()
     if len(both := each[each.map(len) > 1]):
@@ -114,7 +122,7 @@ def _one_split_each(units, own):
         )
 
 
-def _allowed(kept, count):
+def _allowed(kept: dict[str, str], count: int) -> dict[str, list[int]]:
     """unit → the folds allowed, so that it stays in its split; a split that nobody has is drawn
     from what was to learn from.
     """
@@ -125,7 +133,13 @@ def _allowed(kept, count):
     return {unit: allowed[split] for unit, split in kept.items()}
 
 
-def draw(frame, areas, rule, previous=None, authors=None):
+def draw(
+    frame: pd.DataFrame,
+    areas: np.ndarray,
+    rule: dict,
+    previous: pd.DataFrame | None = None,
+    authors: dict[str, str] | None = None,
+) -> np.ndarray:
     """The split of every row (object array of train, val, test).
 
     frame: image_id, patient_id, image, device; areas: (N, classes − 1) share of each structure;

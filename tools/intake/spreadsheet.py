@@ -5,6 +5,8 @@ import datetime
 import io
 import re
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import charset_normalizer
 import openpyxl
@@ -21,7 +23,7 @@ SPOKEN = {"cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows
 WORD = re.compile(r"[^\W\d_]+")
 
 
-def read(path):
+def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """(frame of text, index is the row in the file from 1; sentences on how it was read)."""
     try:
         raw = path.read_bytes()
@@ -37,7 +39,10 @@ def read(path):
             raise StudyError(f"{path}: is no text; save the table as 'CSV UTF-8' or .xlsx")
         if not text.strip():
             raise StudyError(f"{path}: is empty; give one row a patient")
-        numbered = _filled(_rows(text))
+        try:
+            numbered = _filled(_rows(text))
+        except csv.Error as error:
+            raise StudyError(f"{path}: is no table ({error}); give one row a patient") from None
     start = _header(numbered) or 0
     if start:
         notes.append(f"The headings of the table were taken from its row {numbered[start][0]}.")
@@ -55,12 +60,12 @@ def read(path):
     return frame, notes
 
 
-def _filled(rows):
+def _filled(rows: list[list[str]]) -> list[tuple[int, list[str]]]:
     """[(row number, cells)] of the rows that hold something."""
     return [(k, r) for k, r in enumerate(rows, 1) if any(cell.strip() for cell in r)]
 
 
-def _header(numbered):
+def _header(numbered: list[tuple[int, list[str]]]) -> int | None:
     """Place of the first row that names a patient, among the first ten, or None: titles and merged
     cells may stand above it.
     """
@@ -68,11 +73,11 @@ def _header(numbered):
     return next((k for k in known if sum(bool(c.strip()) for c in numbered[k][1]) > 1), None)
 
 
-def _is_patient(cell):
+def _is_patient(cell: str) -> bool:
     return variables.canonical(cell) == "patient_id"
 
 
-def decoded(raw):
+def decoded(raw: bytes) -> tuple[str, list[str]]:
     """(text, sentences): UTF-8 or UTF-16 by their marks, else the encoding that reads best.
 
     Where it is not UTF-8, words with other than ASCII letters are shown, for a person to judge.
@@ -93,7 +98,7 @@ def decoded(raw):
     ]
 
 
-def _chosen(raw, guess):
+def _chosen(raw: bytes, guess: str | None) -> str:
     """The encoding of a text that is not UTF-8.
 
     Single letters among ASCII ones are a European text, which East Asian encodings read as well,
@@ -116,7 +121,7 @@ def _chosen(raw, guess):
     return "latin-1"
 
 
-def _rows(text):
+def _rows(text: str) -> list[list[str]]:
     """Cells of a CSV; Excel's first line 'sep=;' names the separator and is no row, though it
     counts in the numbers of rows.
     """
@@ -129,7 +134,7 @@ def _rows(text):
     return list(csv.reader(io.StringIO(text), delimiter=separator))
 
 
-def _excel(path):
+def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
     try:
         book = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
     except (
@@ -157,7 +162,7 @@ def _excel(path):
     return _filled(rows), notes
 
 
-def _cell(value):
+def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime.datetime):

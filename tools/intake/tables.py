@@ -21,12 +21,12 @@ COLUMNS = [
 ]
 
 
-def natural(name):
+def natural(name: str) -> list[int | str]:
     """Sort key that puts 'sample_2' before 'sample_10'."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(name))]
 
 
-def image_table(rows, data):
+def image_table(rows: list[dict], data: Path | str) -> pd.DataFrame:
     """images.csv from one dict a picture: sha256 of both files added, columns in order, rows in
     natural id order.
 
@@ -44,7 +44,7 @@ def image_table(rows, data):
     return frame.reindex(columns=columns).iloc[order].reset_index(drop=True)
 
 
-def sample(names, count, seed):
+def sample(names: list[str], count: int, seed: int) -> set[str]:
     """A seeded choice of count of names (set): sorted naturally, then numpy's
     default_rng(seed).choice.
     """

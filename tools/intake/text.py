@@ -9,6 +9,7 @@ half read, or too small to be read surely, is a doubt for a person to look at.
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -31,7 +32,7 @@ class Place:
 
 
 @functools.cache
-def _reader():
+def _reader() -> Any:
     """The text reader, or None where it is not installed."""
     try:
         from rapidocr_onnxruntime import RapidOCR
@@ -40,12 +41,12 @@ def _reader():
     return RapidOCR(text_score=0.0)
 
 
-def available():
+def available() -> bool:
     """Whether pictures can be looked through for text on this machine."""
     return _reader() is not None
 
 
-def find(frames):
+def find(frames: np.ndarray) -> list[Place] | None:
     """Every place of frames, uint8 (N, rows, columns), that looks like text: list of Place, or None
     where no text reader is installed.
 
@@ -60,7 +61,7 @@ def find(frames):
     return [place for pixels in looked for place in _places(pixels)]
 
 
-def _places(pixels):
+def _places(pixels: np.ndarray) -> list[Place]:
     rows, columns = pixels.shape
     scale = min(3.0, max(1.0, LONG_SIDE / max(pixels.shape)))
     size = (round(columns * scale), round(rows * scale))

@@ -4,6 +4,9 @@ called by a thousand names.
 
 import re
 import unicodedata
+from collections.abc import Sequence
+
+import pandas as pd
 
 #: what the manifest calls them, and how tables do (lower case, no accents, no brackets)
 NAMES = {
@@ -67,7 +70,7 @@ DATE = re.compile(r"\b\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b|年\d+月")
 MOST_TEXTS = 12  # a column of more different texts than this, and than half its rows, is free text
 
 
-def spelled(column):
+def spelled(column: str) -> str:
     """A heading as it is compared: lower case, no accents, no units in brackets, single blanks."""
     text = unicodedata.normalize("NFKD", column.casefold().replace("ß", "ss"))
     text = "".join(c for c in text if not unicodedata.combining(c))
@@ -78,12 +81,12 @@ def spelled(column):
 KNOWN = {spelled(alias): name for name, aliases in NAMES.items() for alias in (name, *aliases)}
 
 
-def canonical(column):
+def canonical(column: str) -> str:
     """The manifest's name of a column, or the column's own without blanks around it."""
     return KNOWN.get(spelled(column), column.strip())
 
 
-def sorted_out(frame, named=()):
+def sorted_out(frame: pd.DataFrame, named: Sequence[str] = ()) -> tuple[pd.DataFrame, dict]:
     """(frame, left out: column → why): only known study variables and those that the form names.
 
     A known variable is left out too where its cells hold dates, or free text, which may name

@@ -1,7 +1,5 @@
 """Draw a phantom: `python -m tools.phantom --study phantom --out runs/phantom/data`."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

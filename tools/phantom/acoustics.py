@@ -8,8 +8,6 @@ meets them at right angles; what lies behind a strong absorber is dark because t
 summed along each line. All float64.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -66,7 +64,7 @@ class Probe:
         x, y = np.meshgrid(at - half, at - half + (self.depth_mm + self.top_mm) / 2)
         return x, y
 
-    def grid(self, x, y) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def grid(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(sample, line, inside): fractional grid position of points and whether the sector
         holds them.
         """

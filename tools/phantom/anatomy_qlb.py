@@ -10,13 +10,13 @@ spinae and psoas look like the QLM on purpose.
 Labels: 1 EIT, 2 QLM, 3 bone (Wang 2024, Data Annotation; class shares: see the tests).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from tools.phantom.acoustics import Probe, Settings
+from tools.phantom.cohort import Person
 from tools.phantom.geometry import Scene, Waves, capsule, ellipse, smoothstep, union
 
 CLASSES = ("EIT", "QLM", "bone")
@@ -55,7 +55,7 @@ class Anatomy:
     pose: tuple[float, float, float]  # shift right, shift down, turn
 
 
-def draw(rng: np.random.Generator, person) -> Anatomy:
+def draw(rng: np.random.Generator, person: Person) -> Anatomy:
     """A patient's anatomy from sex, height, weight and chance."""
     n, u = rng.normal, rng.uniform
     build = (
@@ -108,12 +108,12 @@ def frame(rng: np.random.Generator, patient: Anatomy) -> Anatomy:
     )
 
 
-def probe(person) -> Probe:
+def probe(person: Person) -> Probe:
     """Curved array of 60 mm radius, depth as the patient's settings say."""
     return Probe(radius_mm=60.0, half_angle=0.52, depth_mm=person.depth_cm * 10.0)
 
 
-def settings(rng: np.random.Generator, person) -> Settings:
+def settings(rng: np.random.Generator, person: Person) -> Settings:
     """One image's settings: gain of the patient, loss and haze grow with BMI, lines lost now and
     then.
     """
@@ -136,7 +136,9 @@ def settings(rng: np.random.Generator, person) -> Settings:
     )
 
 
-def _coordinates(a: Anatomy, p: Probe, x, y):
+def _coordinates(
+    a: Anatomy, p: Probe, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     dx, dy, turn = a.pose
     pivot = 0.45 * p.depth_mm
     c, s = np.cos(turn), np.sin(turn)
@@ -150,7 +152,7 @@ def _coordinates(a: Anatomy, p: Probe, x, y):
     return u, v, skin
 
 
-def _wall(a: Anatomy, u, v):
+def _wall(a: Anatomy, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(distance to the wall, position across it from 0 at its surface to 1 at its depth)."""
     along = u - a.wall_tip
     centre = a.fat + 2.0 + a.wall / 2 + a.wall_sag * np.exp(-np.maximum(along, -20) / 13.0)
@@ -161,7 +163,7 @@ def _wall(a: Anatomy, u, v):
     )
 
 
-def regions(a: Anatomy, p: Probe, x, y) -> tuple[np.ndarray, dict]:
+def regions(a: Anatomy, p: Probe, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, dict]:
     """(3, ...) distances (mm) to EIT, QLM and bone, and the other parts by name."""
     u, v, skin = _coordinates(a, p, x, y)
     f, g = a.fat, a.build
@@ -197,7 +199,7 @@ ORDER = (1, 2, 3)
 DETAIL = 1.0
 
 
-def scene(a: Anatomy, p: Probe, x, y) -> Scene:
+def scene(a: Anatomy, p: Probe, x: np.ndarray, y: np.ndarray) -> Scene:
     """Everything the sound meets at points x, y (mm)."""
     distances, q = regions(a, p, x, y)
     wall, ql, bone = distances
@@ -206,7 +208,7 @@ def scene(a: Anatomy, p: Probe, x, y) -> Scene:
     loss = np.full(x.shape, 0.085)
     fibre = np.full(x.shape, 0.3)
 
-    def fill(inside, db, attenuation, striated):
+    def fill(inside: np.ndarray, db: Any, attenuation: float, striated: float) -> None:
         echo[inside] = db if np.ndim(db) == 0 else db[inside]
         loss[inside] = attenuation
         fibre[inside] = striated

@@ -9,14 +9,13 @@ on the quadratus view, turned so that the process points up.
 Labels: 1 psoas, 2 muscle (erector spinae and quadratus lumborum), 3 nerve, 4 bone.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tools.phantom import anatomy_qlb as lateral
 from tools.phantom.acoustics import Probe, Settings
+from tools.phantom.cohort import Person
 from tools.phantom.geometry import Scene, ellipse
 
 CLASSES = ("psoas", "muscle", "nerve", "bone")
@@ -41,7 +40,7 @@ class Anatomy:
         return self.body.contrast
 
 
-def draw(rng: np.random.Generator, person) -> Anatomy:
+def draw(rng: np.random.Generator, person: Person) -> Anatomy:
     """A patient's anatomy; muscles are larger and nearer to each other than in the lateral
     view.
     """
@@ -67,17 +66,17 @@ def frame(rng: np.random.Generator, patient: Anatomy) -> Anatomy:
     return replace(patient, body=lateral.frame(rng, patient.body), plexus=moved)
 
 
-def probe(person) -> Probe:
+def probe(person: Person) -> Probe:
     """The curved array of the lateral view."""
     return lateral.probe(person)
 
 
-def settings(rng: np.random.Generator, person) -> Settings:
+def settings(rng: np.random.Generator, person: Person) -> Settings:
     """The settings of the lateral view."""
     return lateral.settings(rng, person)
 
 
-def _plexus(a: Anatomy, q: dict):
+def _plexus(a: Anatomy, q: dict) -> np.ndarray:
     px, py, *_ = a.body.psoas
     x, y, half, other, angle = a.plexus
     g = a.body.build
@@ -86,7 +85,7 @@ def _plexus(a: Anatomy, q: dict):
     )
 
 
-def regions(a: Anatomy, p: Probe, x, y) -> tuple[np.ndarray, dict]:
+def regions(a: Anatomy, p: Probe, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, dict]:
     """(4, ...) distances (mm) to psoas, other muscle, nerve and bone, and the other parts by
     name.
     """
@@ -100,7 +99,7 @@ def regions(a: Anatomy, p: Probe, x, y) -> tuple[np.ndarray, dict]:
     return np.stack([q["psoas"], np.minimum(ql, erector), nerve, bone]), q
 
 
-def scene(a: Anatomy, p: Probe, x, y) -> Scene:
+def scene(a: Anatomy, p: Probe, x: np.ndarray, y: np.ndarray) -> Scene:
     """Everything the sound meets at points x, y (mm)."""
     base = lateral.scene(a.body, p, x, y)
     distances, q = regions(a, p, x, y)

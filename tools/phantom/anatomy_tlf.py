@@ -10,13 +10,12 @@ fascia than the volunteers on the second device, who move while they are scanned
 Dataset collection).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tools.phantom.acoustics import Probe, Settings
+from tools.phantom.cohort import Person
 from tools.phantom.geometry import Scene, Waves, smoothstep
 
 CLASSES = ("TLF", "below")
@@ -45,7 +44,7 @@ class Anatomy:
     shift: float
 
 
-def draw(rng: np.random.Generator, person) -> Anatomy:
+def draw(rng: np.random.Generator, person: Person) -> Anatomy:
     """A patient's layers; low back pain thickens the fascia."""
     n, u = rng.normal, rng.uniform
     pain = person.device != SECOND_DEVICE
@@ -84,7 +83,7 @@ def frame(rng: np.random.Generator, patient: Anatomy) -> Anatomy:
     )
 
 
-def probe(person) -> Probe:
+def probe(person: Person) -> Probe:
     """Linear array of 38 mm; the second device has finer samples and another crop."""
     second = person.device == SECOND_DEVICE
     side = 30.0 if second else 32.0
@@ -99,7 +98,7 @@ def probe(person) -> Probe:
     )
 
 
-def settings(rng: np.random.Generator, person) -> Settings:
+def settings(rng: np.random.Generator, person: Person) -> Settings:
     """One image's settings; the second device shows more of the dark (wider range) and less
     clutter.
     """
@@ -124,14 +123,14 @@ def settings(rng: np.random.Generator, person) -> Settings:
     )
 
 
-def _layers(a: Anatomy, x, y):
+def _layers(a: Anatomy, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(depth below the upper edge of the TLF, depth, x) of points, in mm."""
     u, v = a.warp(x + a.shift, y)
     surface = a.fat + a.curve * ((x + a.shift) / 16.0) ** 2 + a.slope * x
     return v - surface, v, u
 
 
-def regions(a: Anatomy, p: Probe, x, y) -> tuple[np.ndarray, dict]:
+def regions(a: Anatomy, p: Probe, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, dict]:
     """(2, ...) distances (mm) to the TLF and to what lies deeper than its middle, and the
     coordinates.
 
@@ -148,7 +147,7 @@ def regions(a: Anatomy, p: Probe, x, y) -> tuple[np.ndarray, dict]:
     }
 
 
-def scene(a: Anatomy, p: Probe, x, y) -> Scene:
+def scene(a: Anatomy, p: Probe, x: np.ndarray, y: np.ndarray) -> Scene:
     """Everything the sound meets at points x, y (mm)."""
     distances, q = regions(a, p, x, y)
     down, thick, u, v = q["down"], q["thick"], q["u"], q["v"]
@@ -170,7 +169,7 @@ def scene(a: Anatomy, p: Probe, x, y) -> Scene:
     echo[deep & (below < a.gap)] = -25.0
     echo[v < 1.6] = -10.0
     lift = a.fascia
-    edges = [
+    edges: list[tuple] = [
         (
             down - at * thick,
             lift - (1 - a.contrast) * 5.0 * (number == 1),

@@ -7,8 +7,7 @@ give (50.6, 166.3, 65.8), so only one of the two can be followed: here each coho
 printed mean and SD, and the total is what follows.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +65,15 @@ class Person:
     gain_db: float
 
 
-def match(rng, draw, mean: float, sd: float, step: float, low: float, high: float) -> np.ndarray:
+def match(
+    rng: np.random.Generator,
+    draw: Callable,
+    mean: float,
+    sd: float,
+    step: float,
+    low: float,
+    high: float,
+) -> np.ndarray:
     """Values from draw() moved to this mean and SD, in multiples of step, within low..high.
 
     Drawn again until mean and SD, after rounding the values, print as asked to one decimal.
@@ -80,7 +87,7 @@ def match(rng, draw, mean: float, sd: float, step: float, low: float, high: floa
     raise AssertionError(f"no draw gives mean {mean} and SD {sd} within {low}..{high}")
 
 
-def share_out(rng, total: int, people: int) -> np.ndarray:
+def share_out(rng: np.random.Generator, total: int, people: int) -> np.ndarray:
     """Numbers of frames, one a patient, of this exact total: between about half and one and a
     half the mean.
     """
@@ -151,7 +158,7 @@ def quadratus(seed: int, device: str) -> pd.DataFrame:
 
 
 def with_settings(
-    rng, people: pd.DataFrame, device: str, depth_cm: float, deeper: float
+    rng: np.random.Generator, people: pd.DataFrame, device: str, depth_cm: float, deeper: float
 ) -> pd.DataFrame:
     """Add body mass index and the scanner's settings: heavier patients are scanned deeper (cm
     per kg/m²).
@@ -182,7 +189,14 @@ def persons(people: pd.DataFrame) -> tuple[Person, ...]:
     )
 
 
-def _invented(rng, ids, women: int, years, bmi: tuple[float, float], frames) -> pd.DataFrame:
+def _invented(
+    rng: np.random.Generator,
+    ids: Sequence[str],
+    women: int,
+    years: np.ndarray,
+    bmi: tuple[float, float],
+    frames: np.ndarray | int,
+) -> pd.DataFrame:
     """Patients without a printed table: heights by sex, body mass index normal with this mean
     and SD.
     """

@@ -5,14 +5,22 @@ the probe; both are float64 arrays of one shape. A distance is negative inside, 
 zero on the outline, and close to Euclidean near it.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 
-def ellipse(x, y, cx: float, cy: float, a: float, b: float, angle: float = 0.0, power: float = 2.0):
+def ellipse(
+    x: np.ndarray,
+    y: np.ndarray,
+    cx: float,
+    cy: float,
+    a: float,
+    b: float,
+    angle: float = 0.0,
+    power: float = 2.0,
+) -> np.ndarray:
     """Distance to an ellipse (power 2) or a squarer super-ellipse of half-axes a, b, turned by
     angle (radians).
     """
@@ -23,7 +31,14 @@ def ellipse(x, y, cx: float, cy: float, a: float, b: float, angle: float = 0.0, 
     return (level - 1.0) * np.hypot(u, v) / np.maximum(level, 1e-6)
 
 
-def capsule(x, y, start: tuple[float, float], end: tuple[float, float], r0: float, r1: float):
+def capsule(
+    x: np.ndarray,
+    y: np.ndarray,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    r0: float,
+    r1: float,
+) -> np.ndarray:
     """Distance to a rounded rod from start (radius r0) to end (radius r1)."""
     ex, ey = end[0] - start[0], end[1] - start[1]
     u, v = x - start[0], y - start[1]
@@ -31,13 +46,13 @@ def capsule(x, y, start: tuple[float, float], end: tuple[float, float], r0: floa
     return np.hypot(u - t * ex, v - t * ey) - (r0 + t * (r1 - r0))
 
 
-def union(first, second, blend: float):
+def union(first: np.ndarray, second: np.ndarray, blend: float) -> np.ndarray:
     """Union of two distances, rounded over `blend` mm where they meet."""
     h = np.clip(0.5 + 0.5 * (second - first) / blend, 0.0, 1.0)
     return second + (first - second) * h - blend * h * (1.0 - h)
 
 
-def smoothstep(t):
+def smoothstep(t: np.ndarray) -> np.ndarray:
     """0 below 0, 1 above 1, cubic between."""
     t = np.clip(t, 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
@@ -55,8 +70,11 @@ class Waves:
 
     @classmethod
     def draw(
-        cls, rng: np.random.Generator, amplitude_mm: float, wavelengths_mm=(90.0, 55.0, 34.0)
-    ) -> Waves:
+        cls,
+        rng: np.random.Generator,
+        amplitude_mm: float,
+        wavelengths_mm: Sequence[float] = (90.0, 55.0, 34.0),
+    ) -> "Waves":
         """One wave a wavelength, in a random direction; the displacement has about this root mean
         square.
         """
@@ -69,11 +87,11 @@ class Waves:
             k * np.cos(heading), k * np.sin(heading), rng.uniform(0, 2 * np.pi, length.size), dx, dy
         )
 
-    def __add__(self, other: Waves) -> Waves:
+    def __add__(self, other: "Waves") -> "Waves":
         fields = self.__dataclass_fields__
         return Waves(*(np.concatenate([getattr(self, f), getattr(other, f)]) for f in fields))
 
-    def __call__(self, x, y):
+    def __call__(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The displaced coordinates, two arrays of the shape of x."""
         u, v = x.copy(), y.copy()
         for kx, ky, phase, dx, dy in zip(
@@ -113,9 +131,9 @@ class Scene:
 
     regions: np.ndarray
     order: tuple[int, ...]
-    echo_db: np.ndarray | None = None
-    attenuation: np.ndarray | None = None
-    fibre: np.ndarray | None = None
+    echo_db: np.ndarray
+    attenuation: np.ndarray
+    fibre: np.ndarray
     edges: tuple = ()
 
 

@@ -5,8 +5,6 @@ senior makes the final determination. So the consensus is their label where all 
 senior's elsewhere.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +33,12 @@ SENIOR = Rater("senior", bias=0.0, tilt=0.0, tremor=0.9)
 
 
 def outline(
-    rater: Rater, regions, order, doubt: float, scale: float, rng: np.random.Generator
+    rater: Rater,
+    regions: np.ndarray,
+    order: tuple[int, ...],
+    doubt: float,
+    scale: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """uint8 (H, W) as this rater draws it. regions: distances in mm; doubt: 1 for a clear picture,
     more for a poor one; scale: size of the structures' detail against the quadratus view (thin
@@ -48,7 +51,12 @@ def outline(
 
 
 def annotate(
-    regions, order, inside, doubt: float, scale: float, rng: np.random.Generator
+    regions: np.ndarray,
+    order: tuple[int, ...],
+    inside: np.ndarray,
+    doubt: float,
+    scale: float,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """uint8 masks by rater name, and the reference under "consensus"; 0 outside the sector."""
     drawn = {r.name: outline(r, regions, order, doubt, scale, rng) * inside for r in RATERS}

@@ -1,7 +1,5 @@
 """Which phantoms there are, and how one image of each is drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache

@@ -2,9 +2,8 @@
 structures outlined.
 """
 
-from __future__ import annotations
-
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ TINT = 0.25
 
 
 def outlined(
-    pixels: np.ndarray, mask: np.ndarray, colours: list[tuple[int, int, int]]
+    pixels: np.ndarray, mask: np.ndarray, colours: Sequence[tuple[int, ...]]
 ) -> np.ndarray:
     """RGB (H, W, 3) uint8 of a picture with the rim of every class k ≥ 1 in colours[k] over a light
     tint.
@@ -35,7 +34,7 @@ def outlined(
     return rgb.astype(np.uint8)
 
 
-def palette(colours: list[tuple[int, int, int]]) -> Image.Image:
+def palette(colours: Sequence[tuple[int, ...]]) -> Image.Image:
     """Greys, and every class's colour pure and as a tint of them: few colours, so that the file
     stays small.
     """

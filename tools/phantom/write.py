@@ -5,8 +5,6 @@ Every byte is decided here or by the pictures: identifiers and dates are made fr
 from a clock.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os
@@ -19,7 +17,7 @@ import numpy as np
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundImageStorage
 
 from tools.phantom.cohort import Person
 
@@ -27,7 +25,7 @@ NAMESPACE = uuid.UUID("6f1d3f0e-2d0a-5f2c-9a55-7b1f6c1e0a11")
 FIRST_DAY, DAYS = date(2023, 10, 15), 152  # the paper's months of acquisition
 
 
-def uid(*names) -> str:
+def uid(*names: object) -> str:
     """A unique identifier made from names, under the root that needs no registration (PS3.5,
     B.2).
     """
@@ -35,7 +33,13 @@ def uid(*names) -> str:
 
 
 def dicom(
-    pixels: np.ndarray, person: Person, frame: int, study: str, view: str, spacing_mm: float, box
+    pixels: np.ndarray,
+    person: Person,
+    frame: int,
+    study: str,
+    view: str,
+    spacing_mm: float,
+    box: tuple[int, int, int, int],
 ) -> bytes:
     """A single-frame ultrasound image, explicit little endian. box: x0, y0, x1, y1 (px) of the
     sector.
@@ -100,8 +104,8 @@ def dicom(
     meta.MediaStorageSOPClassUID = ds.SOPClassUID
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = uid(
-        "implementation"
+    meta.ImplementationClassUID = UID(
+        uid("implementation")
     )  # else the library's version would be in every hash
     meta.ImplementationVersionName = "PHANTOM 1"
     ds.file_meta = meta

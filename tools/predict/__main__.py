@@ -9,6 +9,7 @@ a medical device.
 
 import argparse
 import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from helpers.analyses import measures
 from helpers.errors import StudyError, command, raise_all
 from helpers.models import trained
 from helpers.readers import dicom, videos
+from helpers.studies import Class
 from tools.intake import check, find, form, ledger
 from tools.predict import exports
 
@@ -27,7 +29,7 @@ FORMATS = ("png", "nifti", "dicom-seg")
 PROFILE = 40
 
 
-def read(path):
+def read(path: Path | str) -> tuple[np.ndarray, tuple[float, float] | None, float | None]:
     """(uint8 (frames, rows, columns), spacing_mm or None, frames a second or None) of any image,
     DICOM or video.
     """
@@ -42,14 +44,17 @@ def read(path):
     if len(frames) == 1:
         return frames, spacing, None
     header = dicom.header(file) if readers.kind(file) == "DICOM" else {}
-    rate, gap_ms = (
-        header.get("CineRate") or header.get("RecommendedDisplayFrameRate"),
-        header.get("FrameTime"),
-    )
-    return frames, spacing, float(rate or (1000 / float(gap_ms) if gap_ms else videos.FRAME_RATE))
+    told = header.get("CineRate") or header.get("RecommendedDisplayFrameRate")
+    gap_ms = header.get("FrameTime")
+    return frames, spacing, float(told or (1000 / float(gap_ms) if gap_ms else videos.FRAME_RATE))
 
 
-def measured(masks, frames, classes, spacing_mm):
+def measured(
+    masks: np.ndarray,
+    frames: np.ndarray,
+    classes: Sequence[Class],
+    spacing_mm: tuple[float, float] | None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(measures, profiles) of every foreground class in every frame, as DataFrames.
 
     measures: frame (from 0), class, area_px, the columns of ``measures.measure``, pixel_height_mm,
@@ -75,7 +80,9 @@ def measured(masks, frames, classes, spacing_mm):
     return table, pd.concat(profiles, ignore_index=True) if profiles else pd.DataFrame()
 
 
-def write(predictor, path, out, name, formats):
+def write(
+    predictor: trained.Predictor, path: Path, out: Path, name: str, formats: Collection[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Segment one file and write its masks and overlay below ``out``; returns its rows of
     measures.csv and of profiles.csv (DataFrames).
     """
@@ -126,7 +133,7 @@ def write(predictor, path, out, name, formats):
     return table.assign(frames_per_second=speed), profiles
 
 
-def inputs(path):
+def inputs(path: Path | str) -> tuple[list[Path], list[str]]:
     """(the pictures that --images names, what was left out and why): one file ('cine.dcm#3' for one
     frame), or every picture and video of a folder and below.
     """
@@ -140,7 +147,7 @@ def inputs(path):
     return [path / f for f in sorted(found, key=find.natural)], notes
 
 
-def _names(paths, base):
+def _names(paths: Sequence[Path], base: Path) -> list[str]:
     """An output name for each file: its path below the folder without ending; with it where two
     would be the same.
     """
@@ -156,7 +163,13 @@ def _names(paths, base):
     ]
 
 
-def run(model, images, out, formats=("png",), device=None):
+def run(
+    model: Path | str,
+    images: Path | str,
+    out: Path | str,
+    formats: Collection[str] = ("png",),
+    device: str | None = None,
+) -> pd.DataFrame:
     """Segment images (a file or a folder) with the network in ``model`` and write everything to
     ``out``.
 
@@ -182,7 +195,11 @@ def run(model, images, out, formats=("png",), device=None):
         tables.append(table)
         profiles.append(along)
         told.append((seen, ledger.PICTURE, ""))
-    roles = ledger.whole(folder, form.Form(), told) if folder else {f: rest for f, *rest in told}
+    roles = (
+        ledger.whole(folder, form.Form(), told)
+        if folder
+        else {f: (role, why) for f, role, why in told}
+    )
     if tables:
         table = pd.concat(tables, ignore_index=True)
         files.write_csv(table, out / "measures.csv")
@@ -208,7 +225,7 @@ def run(model, images, out, formats=("png",), device=None):
     return table
 
 
-def _say(roles, notes):
+def _say(roles: dict, notes: list[str]) -> None:
     """What became of every file, where there are several."""
     if len(roles) < 2:
         return
@@ -221,7 +238,7 @@ def _say(roles, notes):
         print(note)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Command line: python -m tools.predict --model DIR --images PATH --out DIR [--format png nifti
     dicom-seg].
     """

@@ -3,6 +3,8 @@ or none.
 """
 
 import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -10,6 +12,7 @@ from PIL import Image
 from helpers import files
 from helpers.errors import StudyError
 from helpers.readers import dicom
+from helpers.studies import Class
 
 LABEL = "QVUM-STUDY"
 #: attributes of the source that a segmentation copies
@@ -26,7 +29,7 @@ REQUIRED = (
 )
 
 
-def png(mask, classes, path):
+def png(mask: np.ndarray, classes: Sequence[Class], path: Path) -> None:
     """A mask uint8 (rows, columns) as a palette PNG: values are class indices, shown in the
     classes' colours.
     """
@@ -37,7 +40,7 @@ def png(mask, classes, path):
         picture.save(part, format="PNG")
 
 
-def nifti(masks, spacing_mm, path):
+def nifti(masks: np.ndarray, spacing_mm: tuple[float, float] | None, path: Path) -> None:
     """Masks uint8 (frames, rows, columns) as NIfTI (column, row[, frame]); millimetres only
     where spacing is known.
     """
@@ -53,7 +56,9 @@ def nifti(masks, spacing_mm, path):
         nibabel.save(image, part)
 
 
-def segmentation(masks, classes, source, model, path):
+def segmentation(
+    masks: np.ndarray, classes: Sequence[Class], source: Path, model: str, path: Path
+) -> None:
     """Masks uint8 (1, rows, columns) of a one-frame DICOM file as a DICOM segmentation that
     refers to it (PS3.3 A.51).
 
@@ -124,13 +129,13 @@ def segmentation(masks, classes, source, model, path):
         result.save_as(part)
 
 
-def picture(rgb, path):
+def picture(rgb: np.ndarray, path: Path) -> None:
     """Float RGB (rows, columns, 3) in 0…1 as PNG."""
     with files.whole(path) as part:
         Image.fromarray(np.round(rgb * 255).astype(np.uint8)).save(part, format="PNG")
 
 
-def video(frames, size, rate, path):
+def video(frames: Iterable[np.ndarray], size: tuple[int, int], rate: float, path: Path) -> None:
     """RGB float frames (iterable of (rows, columns, 3) in 0…1) as an H.264 MP4 of ``rate``
     frames a second.
 

@@ -6,6 +6,8 @@ drawn with replacement repeats units, which a real one does not; with few units 
 is therefore on the low side.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from helpers.stats.bootstrap import Ratios, Resampled, draw_counts, evaluate, limits
@@ -17,7 +19,7 @@ KINDS = ("bootstrap_t", "t", "percentile")  #: those that stand in for each othe
 
 def coverage(
     ratios: Ratios,
-    methods=KINDS,
+    methods: Sequence[str] = KINDS,
     within: tuple[float, float] = (-np.inf, np.inf),
     runs: int = 1000,
     draws: int = 300,

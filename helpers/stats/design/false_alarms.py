@@ -7,6 +7,7 @@ ICC of the *differences*, c/(c + f): patient difficulty a and image difficulty e
 Reported in units of the SD of an image's difference.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,7 @@ def sums(
     patient = scale * (4 * max(PATIENT - c, 0) + 2 * c)  # variances of the two networks' sum
     image = scale * (4 * IMAGE_EFFECT + 2 * RESIDUAL)
 
-    def residual(variance):
+    def residual(variance: float) -> tuple[np.ndarray, np.ndarray]:
         means = rng.normal(size=(g, runs)) * np.sqrt(variance / n)
         return means, variance * rng.chisquare(total - g, runs) if total > g else np.zeros(runs)
 
@@ -86,7 +87,7 @@ def sums(
 
 
 def p_values(
-    design: Design, data: dict, analyses=ANALYSES, draws: int = 999, seed: int = 1
+    design: Design, data: dict, analyses: Sequence[str] = ANALYSES, draws: int = 999, seed: int = 1
 ) -> dict[str, np.ndarray]:
     """Two-sided P value (runs,) of each analysis; for the bootstraps 0 or 1: does the 95 % interval
     leave out 0?
@@ -99,7 +100,7 @@ def p_values(
     patient_t = d.mean(0) / (d.std(0, ddof=1) / np.sqrt(g))
     cr1 = np.sqrt(g / (g - 1) * ((n[:, None] * (d - over_images)) ** 2).sum(0)) / total
 
-    def t(value, df):
+    def t(value: np.ndarray, df: float) -> np.ndarray:
         return 2 * stats.t.sf(np.abs(value), df)
 
     if IMAGE in analyses:
@@ -127,7 +128,9 @@ def p_values(
     return {name: out[name] for name in analyses}
 
 
-def _intercept_only(n, data, over_images, about):
+def _intercept_only(
+    n: np.ndarray, data: dict[str, np.ndarray], over_images: np.ndarray, about: np.ndarray
+) -> np.ndarray:
     """y ~ network + (1|patient): restricted fit, Wald with 2N − G − 1 degrees of freedom; wrong,
     and popular.
 
@@ -147,7 +150,9 @@ def _intercept_only(n, data, over_images, about):
     return 2 * stats.t.sf(np.abs(over_images) / np.sqrt(2 * variance / total), df)
 
 
-def _bootstraps(d, n, estimate, se, draws, seed):
+def _bootstraps(
+    d: np.ndarray, n: np.ndarray, estimate: np.ndarray, se: np.ndarray, draws: int, seed: int
+) -> dict[str, np.ndarray]:
     """Bootstraps of the mean over images (whole patients drawn), one set of draws for all runs."""
     g, runs = d.shape
     counts = draw_counts(g, draws, seed)
@@ -180,7 +185,7 @@ def _bootstraps(d, n, estimate, se, draws, seed):
     return out
 
 
-def _outside(low, high):
+def _outside(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """0.0 (significant) where the interval leaves out 0, else 1.0."""
     return np.where((low > 0) | (high < 0), 0.0, 1.0)
 
@@ -189,7 +194,7 @@ def false_positives(
     design: Design,
     runs: int = 2000,
     seed: int = 1,
-    analyses=ANALYSES,
+    analyses: Sequence[str] = ANALYSES,
     alpha: float = 0.05,
     draws: int = 999,
 ) -> pd.DataFrame:
@@ -225,10 +230,10 @@ def false_positives(
 
 def curve(
     design: Design,
-    iccs=(0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
+    iccs: Sequence[float] = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
     runs: int = 2000,
     seed: int = 1,
-    analyses=(IMAGE, "patient-level paired t"),
+    analyses: Sequence[str] = (IMAGE, "patient-level paired t"),
     draws: int = 999,
 ) -> pd.DataFrame:
     """:func:`false_positives` over the ICC of the differences, all else equal; one row an ICC and

@@ -2,6 +2,8 @@
 fitted model.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -106,7 +108,7 @@ def variation(values: pd.DataFrame, headline: str) -> pd.DataFrame:
     ]
 
 
-def _icc_limits(values, headline):
+def _icc_limits(values: pd.DataFrame, headline: str) -> pd.DataFrame:
     """Searle's interval of the ICC of each network's differences: low, high, index the network."""
     table = differences(values, headline, "image")
     owner = values.drop_duplicates("image_id").set_index("image_id")["patient_id"]
@@ -116,8 +118,16 @@ def _icc_limits(values, headline):
 
 
 def exact_power(
-    between, residual, difference, patients, images, *, goal="difference", margin=0.0, alpha=0.05
-):
+    between: float,
+    residual: float,
+    difference: float,
+    patients: int,
+    images: float,
+    *,
+    goal: str = "difference",
+    margin: float = 0.0,
+    alpha: float = 0.05,
+) -> float:
     """The same from the non-central t distribution, without simulation (used to check it)."""
     se = np.sqrt((between + residual / images) / patients)
     critical, df = stats.t.ppf(1 - alpha / 2, patients - 1), patients - 1
@@ -132,9 +142,9 @@ def exact_power(
 def power_table(
     between: float,
     residual: float,
-    differences,
-    patients,
-    images,
+    differences: Sequence[float],
+    patients: Sequence[int],
+    images: Sequence[int],
     *,
     goal: str = "difference",
     margin: float = 0.0,
@@ -180,8 +190,8 @@ def power_table(
 def patients_needed(
     between: float,
     residual: float,
-    differences,
-    images,
+    differences: Sequence[float],
+    images: Sequence[int],
     *,
     power: float = 0.8,
     goal: str = "difference",
@@ -197,7 +207,7 @@ def patients_needed(
     for difference in differences:
         for m in images:
 
-            def power_of(n, difference=difference, m=m):
+            def power_of(n: int, difference: float = difference, m: int = m) -> float:
                 return exact_power(
                     between, residual, difference, n, m, goal=goal, margin=margin, alpha=alpha
                 )
@@ -209,13 +219,13 @@ def patients_needed(
                     "images": m,
                     "goal": goal,
                     "patients": found,
-                    "power": power_of(found) if found <= most else np.nan,
+                    "power": power_of(int(found)) if found <= most else np.nan,
                 }
             )
     return pd.DataFrame(rows)
 
 
-def fewest(reached, most: int = 100_000) -> float:
+def fewest(reached: Callable, most: int = 100_000) -> float:
     """The smallest n from MIN_UNITS to `most` with ``reached(n)``, which holds from some n on; NaN
     for none.
     """
@@ -228,7 +238,13 @@ def fewest(reached, most: int = 100_000) -> float:
     return high if high <= most else np.nan
 
 
-def for_precision(between: float, residual: float, half_widths, images, level: float = 0.95):
+def for_precision(
+    between: float,
+    residual: float,
+    half_widths: Sequence[float],
+    images: Sequence[int],
+    level: float = 0.95,
+) -> pd.DataFrame:
     """Fewest patients for which the t interval of a mean difference is no wider than ± half_width:
     columns half_width, images, patients. between, residual: as :func:`simulate_power`.
     """
@@ -237,7 +253,7 @@ def for_precision(between: float, residual: float, half_widths, images, level: f
         for m in images:
             variance = between + residual / m
 
-            def narrow(n, half=half, variance=variance):
+            def narrow(n: int, half: float = half, variance: float = variance) -> bool:
                 return stats.t.ppf((1 + level) / 2, n - 1) * np.sqrt(variance / n) <= half
 
             rows.append({"half_width": half, "images": m, "patients": fewest(narrow)})
@@ -250,7 +266,7 @@ def for_share(share: float, half_width: float, level: float = 0.95) -> float:
     """
     z = stats.norm.ppf((1 + level) / 2)
 
-    def narrow(n):
+    def narrow(n: int) -> bool:
         wide = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
         return wide <= half_width
 

@@ -22,7 +22,9 @@ def _wishart(runs: int, k: int, df: int, rng: np.random.Generator) -> np.ndarray
     return a @ a.transpose(0, 2, 1)
 
 
-def pair_p_values(design: Design, networks: int, runs: int, rng: np.random.Generator):
+def pair_p_values(
+    design: Design, networks: int, runs: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """P of the paired t between every two of `networks` equal networks, over images and over
     patients.
 

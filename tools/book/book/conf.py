@@ -5,6 +5,7 @@ Nothing here asks another address for anything.
 
 import re
 
+from sphinx.application import Sphinx
 from sphinx.search.en import SearchEnglish
 
 extensions = ["myst_nb"]
@@ -47,12 +48,12 @@ class Numbers(SearchEnglish):
         r"/(?:table|figure) \d+(?:\.\d+)?|\d+\.\d+|[\p{Letter}\p{Number}_]+/giu) || [];"
     )
 
-    def split(self, text):
+    def split(self, text: str) -> list[str]:
         """The words of a text (list of str), numbers beside them."""
         named = re.findall(r"(?i)(?:table|figure) \d+(?:\.\d+)?", text)
         return [*named, *re.findall(r"\d+\.\d+", text), *super().split(text)]
 
 
-def setup(app):
+def setup(app: Sphinx) -> None:
     """Have Sphinx index with it."""
     app.add_search_language(Numbers)

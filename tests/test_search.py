@@ -1,0 +1,45 @@
+"""The search for protocol `best`: what a step is worth, and that no test image is in it."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import datasets, provenance, studies
+
+sys.path.insert(0, str(provenance.REPOSITORY / "benchmarks"))
+import femoral_search
+
+
+def counts(tp):
+    """Per-image rows whose Dice is tp / 10."""
+    tp = np.array(tp)
+    rows = pd.DataFrame({"image_id": [f"i{k}" for k in range(len(tp))], "model": "qvum"})
+    return rows.assign(**{"class": "nerve"}, tp=tp, fp=10 - tp, fn=10 - tp, tn=50)
+
+
+def test_a_step_is_worth_its_mean_gain_by_image():
+    first, before = femoral_search.row("start", counts([4, 5, 6, 7]), None, 1)
+    assert first["gain"] is None and before.tolist() == [0.4, 0.5, 0.6, 0.7]
+    own, _ = femoral_search.row("next", counts([5, 5, 8, 8]), before, 1)
+    gains = np.array([0.1, 0.0, 0.2, 0.1])
+    half = 3.182446 * gains.std(ddof=1) / 2  # t, 3 degrees of freedom
+    assert own["gain"] == pytest.approx(gains.mean())
+    assert (own["low"], own["high"]) == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
+    assert own["pooled_IoU"] == pytest.approx(26 / (26 + 14 + 14))
+
+
+def test_no_pixel_of_a_test_image_is_left():
+    index = pd.DataFrame({"split": ["train", "val", "test"]})
+    full = datasets.Arrays(np.full((3, 2, 2), 9, np.uint8), np.ones((3, 2, 2), np.uint8), index)
+    blank = femoral_search.without_test(full)
+    assert blank.images[:2].all() and not blank.images[2].any() and not blank.masks[2].any()
+
+
+def test_the_steps_end_at_the_protocol():
+    spec = studies.load("femoral", "best").training("qvum", "main")
+    found = dict(femoral_search.START)
+    for change in femoral_search.STEPS.values():
+        found |= change
+    assert {key: spec[key] for key in found} == found
