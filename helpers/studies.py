@@ -133,7 +133,9 @@ def names() -> list[str]:
 
 
 def _changed(spec: dict, change: str, headline: str) -> dict:
-    """A protocol with one change from the command line: size=96, epochs=10 or models=qvum+unet."""
+    """A protocol with one change from the command line: size=96, epochs=10, aspect=keep or
+    models=qvum+unet.
+    """
     key, _, value = change.partition("=")
     if key == "models":
         wanted, own = value.split("+"), {m["name"]: m for m in spec["models"]}
@@ -147,9 +149,16 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
         kept |= {"cross_validation": folds} if folds["models"] else {}
         # a network that the protocol does not name is trained as the protocol trains all
         return kept | {"models": [own.get(m, {"name": m}) for m in dict.fromkeys(wanted)]}
+    if key == "aspect":
+        if value not in ("squash", "keep"):
+            raise StudyError(f"ASPECT={value}: squash or keep, please")
+        spec = {k: v for k, v in spec.items() if k != key}
+        return spec | ({key: value} if value == "keep" else {})
     keys = {"size": ("image_size", 16, 2048), "epochs": ("epochs", 1, 100_000)}
     if key not in keys:
-        raise StudyError(f"PROTOCOL: {change!r} is no change; give size=, epochs= or models=")
+        raise StudyError(
+            f"PROTOCOL: {change!r} is no change; give size=, epochs=, aspect= or models="
+        )
     name, least, most = keys[key]
     if not value.isdecimal() or not least <= int(value) <= most:
         raise StudyError(f"{key.upper()}={value}: a whole number from {least} to {most}, please")

@@ -25,14 +25,13 @@ def images(arrays: "Arrays") -> pd.DataFrame:
     """
     columns = ["image_id", "patient_id", "split", "device", "height_px", "width_px", "pixel_mm"]
     frame = arrays.index.reindex(columns=columns).reset_index(drop=True)
-    flat = np.asarray(arrays.images).reshape(len(frame), -1)
-    p01, p99 = np.percentile(flat, [1, 99], axis=1)
+    grey = [np.asarray(arrays.images[k][arrays.frame(k)]) for k in range(len(frame))]
     return frame.assign(
-        grey_mean=flat.mean(1),
-        grey_sd=flat.std(1),
-        grey_p01=p01,
-        grey_p99=p99,
-        share_black=(flat == 0).mean(1),
+        grey_mean=[g.mean() for g in grey],
+        grey_sd=[g.std() for g in grey],
+        grey_p01=[np.percentile(g, 1) for g in grey],
+        grey_p99=[np.percentile(g, 99) for g in grey],
+        share_black=[(g == 0).mean() for g in grey],
     )
 
 
@@ -44,9 +43,10 @@ def classes(arrays: "Arrays", declared: Sequence[Class]) -> pd.DataFrame:
     absent); parts: number of 4-connected pieces.
     """
     rows = []
-    for (_, image), mask in zip(arrays.index.iterrows(), arrays.masks, strict=True):
+    for k, image in enumerate(arrays.index.to_dict("records")):
+        mask = np.asarray(arrays.masks[k])[arrays.frame(k)]
         for c in declared[1:]:
-            area = np.asarray(mask) == c.index
+            area = mask == c.index
             middle = (np.argwhere(area).mean(0) + 0.5) / area.shape if area.any() else [np.nan] * 2
             found = (area.mean(), *middle[::-1], ndimage.label(area)[1])
             rows.append((image["image_id"], image["split"], c.name, *found))

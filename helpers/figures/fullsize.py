@@ -66,8 +66,9 @@ def outlined(
     drawn: uint8 (N, H, W) of the network, in the order of ``arrays``.
     """
     size = show(ax, study, arrays, place)
-    _outlines(ax, study, arrays.masks[place], size, reference=True)
-    _outlines(ax, study, drawn[place], size)
+    part = arrays.frame(place)
+    _outlines(ax, study, arrays.masks[place][part], size, reference=True)
+    _outlines(ax, study, drawn[place][part], size)
 
 
 def image(study: studies.Study, arrays: "Arrays", place: int) -> np.ndarray:
@@ -77,27 +78,32 @@ def image(study: studies.Study, arrays: "Arrays", place: int) -> np.ndarray:
     path = studies.ROOT / (data or study.run / "data") / arrays.index["image"].iloc[place]
     from helpers import readers  # every image format: a page without images must not need them
 
-    return readers.read_image(path)[0] if Path(path).is_file() else arrays.images[place]
+    return (
+        readers.read_image(path)[0]
+        if Path(path).is_file()
+        else arrays.images[place][arrays.frame(place)]
+    )
 
 
 def _size(arrays: "Arrays", place: int, pixels: np.ndarray) -> tuple[float, ...]:
-    return extent(arrays.index.iloc[place], arrays.masks.shape[-1], pixels.shape)
+    sides = arrays.masks[place][arrays.frame(place)].shape
+    return extent(arrays.index.iloc[place], sides, pixels.shape)
 
 
 def scale_known(row: pd.Series) -> bool:
     return np.isfinite(row["pixel_mm"])
 
 
-def extent(row: pd.Series, side: int, shape: tuple[int, ...]) -> tuple[float, ...]:
+def extent(row: pd.Series, sides: tuple[int, ...], shape: tuple[int, ...]) -> tuple[float, ...]:
     """Height and width of what is shown, in mm where the scale is known, else in pixels.
 
-    pixel_mm is that of the array, side × side, into which the file was resized.
+    sides: pixels of the part of the array into which the file was resized.
     """
     if not scale_known(row):
         return shape
     if "pixel_row_mm" in row:
-        return row["pixel_row_mm"] * side, row["pixel_column_mm"] * side
-    mm = row["pixel_mm"] * side / np.sqrt(row["height_px"] * row["width_px"])
+        return row["pixel_row_mm"] * sides[0], row["pixel_column_mm"] * sides[1]
+    mm = row["pixel_mm"] * sides[0] / np.sqrt(row["height_px"] * row["width_px"])
     return mm * row["height_px"], mm * row["width_px"]
 
 

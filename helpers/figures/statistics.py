@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from helpers import figures
+from helpers.figures.tables import counted
 
 GREY = "#5b5b5b"
 WIDTH = 6.8  # of a page, in inches
@@ -22,9 +23,8 @@ COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 
 
 def _text(row: pd.Series, what: str) -> str:
-    images = "" if pd.isna(row["images"]) else f"\n{int(row['images'])} images"
-    patients = "" if pd.isna(row["patients"]) else f"\n{int(row['patients'])} patients"
-    return f"{what}{patients}{images}"
+    known = [(row[f"{noun}s"], noun) for noun in ("patient", "image")]
+    return "\n".join([what, *(counted(n, noun) for n, noun in known if pd.notna(n))])
 
 
 def flow_chart(flow: pd.DataFrame) -> Figure:
@@ -56,7 +56,7 @@ def flow_chart(flow: pd.DataFrame) -> Figure:
         arrow((0.2, 0.92), (0.2, 0.44))
         put(0.2, 0.92, _text(rows["assessed"].iloc[0], "Assessed"))
     if len(reasons):
-        lines.insert(0, f"Excluded: {int(reasons['patients'].sum())} patients")
+        lines.insert(0, f"Excluded: {counted(reasons['patients'].sum(), 'patient')}")
         arrow((0.2, 0.68), (0.42, 0.68))
         put(0.42, 0.68, "\n".join(lines), ha="left")
     titles = {"train": "Training", "val": "Validation", "test": "Test", "external": "Other data"}

@@ -142,14 +142,20 @@ def write(study: studies.Study, out: Path) -> None:
         "synthetic": study.synthetic,
     }
     content["cases"] = _facts(study, index, _scores(study, content["unit"], list(drawn)))
-    for case, row, size in zip(content["cases"], index.to_dict("records"), sizes, strict=True):
+    rows = zip(content["cases"], index.to_dict("records"), sizes, positions, strict=True)
+    for case, row, size, position in rows:
         case["shape"] = [size[1], size[0]]
         if fullsize.scale_known(row):
-            wide = fullsize.extent(pd.Series(row), arrays.masks.shape[-1], case["shape"])[1]
+            wide = fullsize.extent(pd.Series(row), _part(arrays, position), case["shape"])[1]
             case["mm"] = round(float(wide), 2)
     (folder / "index.js").write_text(
         f"window.STUDY_CASES = {json.dumps(content)};\n", encoding="utf-8"
     )
+
+
+def _part(arrays: Any, position: int) -> tuple[int, ...]:
+    """Pixels of the part of the array that an image fills."""
+    return arrays.masks[position][arrays.frame(position)].shape
 
 
 def _scores(study: studies.Study, unit: str, models: list[str]) -> dict:
