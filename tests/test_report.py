@@ -127,6 +127,15 @@ def test_encoded_outlines_come_back():
     assert (again.reshape(7, 5) == mask).all()
 
 
+def test_an_outline_lies_over_its_part_of_a_padded_square():
+    masks = np.zeros((1, 4, 4), np.uint8)
+    masks[0, 1:3, 2:] = 3  # of a picture twice as wide as high, in the middle of its square
+    arrays = SimpleNamespace(frame=lambda position: np.s_[1:3, 0:4])
+    assert cases.shown(arrays, masks, 0).tolist() == [[0, 0, 3, 3]] * 4
+    arrays = SimpleNamespace(frame=lambda position: np.s_[:, :])
+    assert (cases.shown(arrays, masks, 0) == masks[0]).all()
+
+
 def test_case_browser_holds_every_test_image(study, book):
     text = (book / "cases" / "index.js").read_text(encoding="utf-8")
     content = json.loads(text.removeprefix("window.STUDY_CASES = ").rstrip(";\n"))

@@ -118,8 +118,8 @@ def write(study: studies.Study, out: Path) -> None:
     for position in positions:
         name = arrays.index["image_id"].iloc[position]
         sizes.append(picture(study, arrays, position, folder / f"{name}.webp"))
-        layers = {"reference": encode(arrays.masks[position])}
-        layers |= {model: encode(masks[position]) for model, masks in drawn.items()}
+        layers = {"reference": encode(shown(arrays, arrays.masks, position))}
+        layers |= {model: encode(shown(arrays, masks, position)) for model, masks in drawn.items()}
         text = f"caseLoaded({json.dumps(name)}, {json.dumps(layers)});\n"
         (folder / f"{name}.js").write_text(text, encoding="utf-8")
     index = arrays.index.iloc[positions]
@@ -146,16 +146,20 @@ def write(study: studies.Study, out: Path) -> None:
     for case, row, size, position in rows:
         case["shape"] = [size[1], size[0]]
         if fullsize.scale_known(row):
-            wide = fullsize.extent(pd.Series(row), _part(arrays, position), case["shape"])[1]
+            sides = arrays.masks[position][arrays.frame(position)].shape
+            wide = fullsize.extent(pd.Series(row), sides, case["shape"])[1]
             case["mm"] = round(float(wide), 2)
     (folder / "index.js").write_text(
         f"window.STUDY_CASES = {json.dumps(content)};\n", encoding="utf-8"
     )
 
 
-def _part(arrays: Any, position: int) -> tuple[int, ...]:
-    """Pixels of the part of the array that an image fills."""
-    return arrays.masks[position][arrays.frame(position)].shape
+def shown(arrays: "Arrays", masks: np.ndarray, position: int) -> np.ndarray:
+    """What lies over the picture of one image: its part of the square, stretched to the square."""
+    part = masks[position][arrays.frame(position)]
+    if part.shape == masks.shape[1:]:
+        return part
+    return np.asarray(Image.fromarray(part).resize(masks.shape[:0:-1], Image.Resampling.NEAREST))
 
 
 def _scores(study: studies.Study, unit: str, models: list[str]) -> dict:

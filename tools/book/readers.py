@@ -91,8 +91,8 @@ def _layers(study: studies.Study, arrays: Any) -> dict:
     """image_id → outline → its runs, of every test image."""
     drawn, positions = cases.predictions(study), arrays.rows("main", "test")
     return {
-        name: {REFERENCE: cases.encode(arrays.masks[k])}
-        | {model: cases.encode(masks[k]) for model, masks in drawn.items()}
+        name: {REFERENCE: cases.encode(cases.shown(arrays, arrays.masks, k))}
+        | {model: cases.encode(cases.shown(arrays, masks, k)) for model, masks in drawn.items()}
         for k, name in zip(positions, arrays.index["image_id"].iloc[positions], strict=True)
     }
 
