@@ -123,14 +123,7 @@ def count(
         image = arrays.index.iloc[position]
         table = metrics.rows(prediction, arrays.masks[position], study.classes, sides[position])
         split = image["split"] if fold == "main" else "test"
-        first = {
-            "study": study.name,
-            "model": model,
-            "fold": fold,
-            "seed": seed,
-            "split": split,
-            "patient_id": image["patient_id"],
-            "image_id": image["image_id"],
-        }
+        first = {"study": study.name, "model": model, "fold": fold, "seed": seed, "split": split}
+        first |= {name: image[name] for name in ("patient_id", "image_id")}
         tables.append(pd.DataFrame({**first, **table}))
     return pd.concat(tables, ignore_index=True)
