@@ -12,23 +12,23 @@ ENCODER_WEIGHTS := $(wildcard $(value QVUM_DATA)/../weights/vgg16_imagenet_featu
 endif
 
 # What a variable holds reaches the recipes as environment, "$$NAME": neither make nor a shell reads it as anything else
-NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES FILES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS ADVISORIES METRIC CLASS_NAME TEST UNIT MARGIN TABLE HEADLINE REPEAT
+override NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER MODEL IMAGES FILES SIZE EPOCHS MODELS QVUM_DATA ENCODER_WEIGHTS ADVISORIES METRIC CLASS_NAME TEST UNIT MARGIN TABLE HEADLINE REPEAT PYTHON PDF QUICK
 $(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
 export $(NAMES)
 unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries anew
 
-PY    := .venv/bin/python
-SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
-SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
-LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && { .venv/bin/snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
-WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
+override PY    := .venv/bin/python
+override SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
+override SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
+override LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && { .venv/bin/snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
+override WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
-.PHONY: oldest env study plan book manuscript analysis compare keep reproduce test test-kill check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
+.PHONY: oldest env study plan book manuscript analysis compare keep reproduce test test-kill test-cluster check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
 
 # a bare environment in the folder $(1) that holds uv from the lock
 define bare
-@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
-@$(1)/bin/python -m pip --version > /dev/null 2>&1 || { rm -rf $(1) && $(PYTHON) -m venv $(1); }
+@"$$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
+@$(1)/bin/python -m pip --version > /dev/null 2>&1 || { rm -rf $(1) && "$$PYTHON" -m venv $(1); }
 @awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > $(1)/uv.lock
 @$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)/uv.lock
 @echo "installing the locked packages into $(1)"
@@ -48,7 +48,7 @@ env: .venv/.ready
 
 study: env ; @$(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
 plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers plan $(WHO)
-book: env ; @$(SNAKE) --forcerun book && $(SET) && $(if $(PDF),$(PY) -m tools.book $(WHO) --pdf &&) $(PY) -m helpers headline $(WHO)
+book: env ; @$(SNAKE) --forcerun book && $(SET) && { [ -z "$$PDF" ] || $(PY) -m tools.book $(WHO) --pdf; } && $(PY) -m helpers headline $(WHO)
 manuscript: env ; @$(PY) -m tools.book.manuscript $(WHO)
 # from kept numbers alone; METRIC, CLASS_NAME, TEST, UNIT or MARGIN make a trial of the pages that take them as well
 analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.book.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}
@@ -61,8 +61,9 @@ oldest: env ; @.venv/bin/uv venv --quiet --clear --python $(PY) .venv-oldest && 
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 test-kill: env ; @$(PY) tests/kill.py
+test-cluster: env ; @$(PY) tests/cluster.py
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
-verify: env ; @$(PY) -m tools.book.verify $(WHO) $(if $(QUICK),--quick) $${KEY:+--key "$$KEY"}
+verify: env ; @$(PY) -m tools.book.verify $(WHO) $${QUICK:+--quick} $${KEY:+--key "$$KEY"}
 readers: env ; @$(PY) -m tools.book.readers $(WHO) $$FILES
 audit: env ; @$(PY) -m tools.audit "$$PAPER"
 anonymous: env ; @$(PY) -m tools.intake.anonymous --data "$$DATA" --out "$$OUT" --key "$$KEY" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
@@ -71,4 +72,4 @@ data: env ; @$(PY) -m tools.intake.fetch --study "$$STUDY" $${DATA:+--out "$$DAT
 predict: env ; @$(PY) -m tools.predict --model "$$MODEL" --images "$$IMAGES" --out "$$OUT"
 sbom: env ; @$(PY) -m tools.book.sbom $${ADVISORIES:+--advisories "$$ADVISORIES"}
 lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra study --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
-clean: ; @$(PYTHON) -m helpers clean --study "$$STUDY"
+clean: ; @"$$PYTHON" -m helpers clean --study "$$STUDY"

@@ -1,8 +1,12 @@
 """The one error a user of the study meets: what is wrong, where, and what to do."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+#: what ends a program in one line although no study is wrong: a disk that is full or closed
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 class StudyError(ValueError):
@@ -31,9 +35,14 @@ def raise_all(problems: Iterable[str], heading: Path | str) -> None:
 def command(main: Callable, arguments: list[str] | None = None) -> None:
     """Run a program's ``main(arguments)`` and end it as every program here ends.
 
-    A StudyError is one message on standard error, after "error: ", and exit code 1.
+    A StudyError is one message on standard error, after "error: ", and exit code 1; so is a disk
+    that is full or cannot be written to.
     """
     try:
         main(arguments)
     except StudyError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        sys.exit(f"error: {error.filename or 'a file'}: {error.strerror}; free it, and run again")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # most who write a file need no tables
     import pandas as pd
 
+#: how a file begins that is being written, or was when its process was killed
+PART = ".part-"
 #: how a cell begins that a spreadsheet would run, behind any apostrophes
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -27,22 +29,22 @@ def sha256(path: Path | str) -> str:
 
 def known_sha256(path: Path | str) -> str:
     """Hex digest of a file's bytes; read once in a process as long as its size and time stay."""
-    return _digest(Path(path).resolve(), _state(path))
+    return _digest(Path(path).resolve(), state(path))
 
 
 @cache
-def _digest(path: Path, state: tuple[int, int]) -> str:
+def _digest(path: Path, _: tuple[int, int]) -> str:
     return sha256(path)
 
 
 @contextmanager
 def whole(path: Path | str) -> Iterator[Path]:
     """A temporary name beside ``path``, of the same ending, moved into place if the block ends
-    well.
+    well; another process that writes the same file has a name of its own.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
+    part = path.with_name(f"{PART}{os.getpid()}-{path.name}")
     try:
         yield part
         os.replace(part, path)
@@ -128,28 +130,41 @@ def _cells(frame: "pd.DataFrame", change: Callable) -> "pd.DataFrame":
 
 def write_record(about: dict, made: Iterable[str], path: Path | str, base: Path | str) -> None:
     """Write a step's record: about, files (relative to ``base``), size, time and digest of each."""
-    states = {name: [*_state(Path(base, name)), sha256(Path(base, name))] for name in made}
-    write_json(about | {"files": list(made), "states": states}, path)
+    states = {name: [*state(Path(base, name)), sha256(Path(base, name))] for name in made}
+    content = about | {"files": list(states), "states": states}
+    write_json(content | {"digest": _own(content)}, path)
 
 
-def changed(record: Path | str, base: Path | str) -> list[str]:
+def _own(content: dict) -> str:
+    """Digest of what a record says."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def changed(record: Path | str, base: Path | str, every_byte: bool = False) -> list[str]:
     """Files of a step's record that are gone or hold other bytes; itself where it cannot be read.
 
-    A file of the same size and time is taken as it is; of any other the bytes are compared.
+    A file of the same size and time is taken as it is, unless ``every_byte`` is asked for; of any
+    other the bytes are compared.
     """
     try:
         content = json.loads(Path(record).read_text(encoding="utf-8"))
+        digest = content.pop("digest", None)  # records of earlier versions have none
+        if digest is not None and digest != _own(content):
+            return [os.path.relpath(record, base)]
         known = {name: content["states"][name] for name in content["files"]}
-    except (ValueError, KeyError, TypeError):
+        return [name for name in known if not _as_known(Path(base, name), known[name], every_byte)]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return [os.path.relpath(record, base)]
-    return [name for name, state in known.items() if not _as_known(Path(base, name), state)]
 
 
-def _as_known(path: Path, state: list) -> bool:
+def _as_known(path: Path, known: list, every_byte: bool) -> bool:
     """Whether a file is there and as write_record noted it: size, time, digest."""
-    return path.is_file() and ([*_state(path)] == state[:2] or sha256(path) == state[2])
+    *about, digest = known
+    same = not every_byte and path.is_file() and [*state(path)] == about
+    return same or (path.is_file() and sha256(path) == digest)
 
 
-def _state(path: Path | str) -> tuple[int, int]:
+def state(path: Path | str) -> tuple[int, int]:
+    """Size and modification time (ns) of a file."""
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns

@@ -26,15 +26,22 @@ if sys.modules["rfc3987_syntax"] is None:
 STUDY = yaml.safe_load((Path(__file__).parent / "study.schema.yml").read_text(encoding="utf-8"))
 #: words that pages and tables use themselves, in place of a structure's or a network's name
 RESERVED = ("all", "foreground", "background", "reference", "network", "test")
+#: values that a file may hold, its aliases written out
+LARGEST = 1_000_000
 SPLITS = ("train", "val", "test")
 #: images of another hospital, device or operator: looked at like the test set, apart from it, in no
 #: fold
 EXTERNAL = "external"
 
+#: signs that no text has: control characters but tab and line ends, halves of a character
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
 #: a file below DATA: no absolute path, no drive, no step upwards
 _INSIDE = r"^(?![/\\\\]|[A-Za-z]:)(?!(?:.*[/\\\\])?\.\.(?:[/\\\\]|$)).+$"
 
 _PERSON = r"^[\w.-]+(?: [\w.-]+)*$"
+#: what stands in a column of reasons and is none
+_NO_REASON = r"(?i)^\s*$|^\s*(?:no|not|none|false|0|-|nein|non)\s*$"
 
 
 def _text(description: str, **options: Any) -> pa.Column:
@@ -57,7 +64,16 @@ def _optional(description: str) -> pa.Column:
 
 
 def _id(description: str) -> pa.Column:
-    return _text(description, checks=pa.Check.str_matches(r"^[A-Za-z0-9_.-]+$"), unique=True)
+    allowed = pa.Check.str_matches(r"^[A-Za-z0-9_.-]{1,100}$")
+    return _text(description, checks=allowed, unique=True)
+
+
+def _reason(description: str) -> pa.Column:
+    told = pa.Check(
+        lambda column: ~column.str.contains(_NO_REASON, na=False),
+        error="a reason; leave the cell empty where there is none",
+    )
+    return _text(description, checks=told, required=False, nullable=True)
 
 
 def _file(description: str, unique: bool = False) -> pa.Column:
@@ -67,6 +83,13 @@ def _file(description: str, unique: bool = False) -> pa.Column:
 
 def _sha(description: str) -> pa.Column:
     return _text(description, checks=pa.Check.str_matches(r"^[0-9a-f]{64}$"))
+
+
+def _left_out(frame: pd.DataFrame) -> pd.Series:
+    """Per row: no reason in 'excluded', or the split says so as well."""
+    if "excluded" not in frame:
+        return pd.Series(True, frame.index)
+    return frame["excluded"].isna() | (frame["split"] == "excluded")
 
 
 IMAGES = pa.DataFrameSchema(
@@ -83,8 +106,9 @@ IMAGES = pa.DataFrameSchema(
         "sha256_mask": _sha("of the mask file"),
         "device": _optional("ultrasound machine or probe"),
         "pixel_spacing_mm": _number(1e-4, 10, "height of a pixel; empty: distances in pixels"),
-        "excluded": _optional("why the image is left out"),
+        "excluded": _reason("why the image is left out"),
     },
+    checks=pa.Check(_left_out, error="has a reason to be left out, so its split must be excluded"),
     strict=True,
 )
 PATIENTS = pa.DataFrameSchema(
@@ -103,7 +127,7 @@ PATIENTS = pa.DataFrameSchema(
         ),
         "height_cm": _number(30, 250, "cm"),
         "weight_kg": _number(1, 400, "kg"),
-        "excluded": _optional("why the patient is left out"),
+        "excluded": _reason("why the patient is left out"),
     }
 )
 ANNOTATIONS = pa.DataFrameSchema(
@@ -148,6 +172,15 @@ def read_csv(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
         raise StudyError(
             f"{path}: has a header but no rows; add at least one, or run `make manifest`"
         )
+    raise_all(
+        (
+            f"row {i + 2}, {column}: {str(cell)[:80]!r} holds a control character"
+            for column in frame
+            for i, cell in enumerate(frame[column])
+            if isinstance(cell, str) and CONTROL.search(cell)
+        ),
+        path,
+    )
     try:
         return schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
@@ -164,7 +197,42 @@ def read_csv(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
     raise_all(dict.fromkeys(lines), path)
 
 
-class _Strict(yaml.SafeLoader):
+class Plain(yaml.SafeLoader):
+    """Safe YAML whose aliases do not unfold to more than a memory holds, and without signs that no
+    text has.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        """The document as yaml composes it."""
+        node = super().get_single_node()
+        if node is not None and _unfolded(node, {}) > LARGEST:
+            raise yaml.composer.ComposerError(
+                None, None, f"holds more than {LARGEST:,} values, or itself", node.start_mark
+            )
+        return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        """As yaml constructs it; control characters and halves of a character are an error."""
+        text = super().construct_scalar(node)
+        if found := CONTROL.search(text):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the sign {found[0]!r} stands in a text", node.start_mark
+            )
+        return text
+
+
+def _unfolded(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a YAML node holds with every alias written out; inf where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        parts = [] if isinstance(node, yaml.ScalarNode) else node.value
+        pairs = isinstance(node, yaml.MappingNode)
+        parts = [part for pair in parts for part in pair] if pairs else parts
+        known[id(node)] = 1 + sum(_unfolded(part, known) for part in parts)
+    return known[id(node)]
+
+
+class _Strict(Plain):
     """Safe YAML in which a key stands once, and every number is one."""
 
 
@@ -206,7 +274,7 @@ def read_yaml(path: Path | str) -> dict:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), _Strict)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         raise StudyError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise StudyError(f"{path}: must hold keys and values, found {type(content).__name__}")

@@ -7,6 +7,7 @@ protocols), ``images.csv`` (one row an image) and, where they are known, ``patie
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,9 @@ def names() -> list[str]:
 
 
 def _changed(spec: dict, change: str, headline: str) -> dict:
-    """A protocol with one change from the command line: size=96, epochs=10 or models=qvum+unet."""
+    """A protocol with one change from the command line: size=96, epochs=10, aspect=keep or
+    models=qvum+unet.
+    """
     key, _, value = change.partition("=")
     if key == "models":
         wanted, own = value.split("+"), {m["name"]: m for m in spec["models"]}
@@ -145,9 +148,16 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
         kept |= {"cross_validation": folds} if folds["models"] else {}
         # a network that the protocol does not name is trained as the protocol trains all
         return kept | {"models": [own.get(m, {"name": m}) for m in dict.fromkeys(wanted)]}
+    if key == "aspect":
+        if value not in ("squash", "keep"):
+            raise StudyError(f"ASPECT={value}: squash or keep, please")
+        spec = {k: v for k, v in spec.items() if k != key}
+        return spec | ({key: value} if value == "keep" else {})
     keys = {"size": ("image_size", 16, 2048), "epochs": ("epochs", 1, 100_000)}
     if key not in keys:
-        raise StudyError(f"PROTOCOL: {change!r} is no change; give size=, epochs= or models=")
+        raise StudyError(
+            f"PROTOCOL: {change!r} is no change; give size=, epochs=, aspect= or models="
+        )
     name, least, most = keys[key]
     if not value.isdecimal() or not least <= int(value) <= most:
         raise StudyError(f"{key.upper()}={value}: a whole number from {least} to {most}, please")
@@ -190,6 +200,9 @@ def load(name: str, protocol: str = "quick") -> Study:
     ignored = [str(label) for c in classes[learnt:] for label in _labels(c)]
     derived = {"name": name, "protocol": protocol, "spec": spec, "models": models}
     derived |= {"classes": classes[:learnt], "ignored": (*content.get("ignored", ()), *ignored)}
+    if "split" in spec:
+        own = {"policy": "given", "unit": "patient", "reason": f"as protocol {base} names patients"}
+        derived["split"] = content["split"] | own
     del content["protocols"]
     return Study(**content | derived)
 
@@ -250,9 +263,21 @@ def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
                 f"patient {patient} is in {' and '.join(splits)} (rows {rows[0]}–{rows[-1]}); keep"
                 " each in one split"
             )
+    names_ = pd.Series(frame["patient_id"].dropna().unique(), dtype=object)
+    spelled = names_.groupby(names_.map(_spelling))
+    for _, different in names_[spelled.transform("size") > 1].groupby(names_.map(_spelling)):
+        yield (
+            f"patient_id: {' and '.join(map(repr, different))} differ in blanks, capitals or"
+            " accents alone; write one person's id in one way"
+        )
     for split in SPLITS:
         if split not in set(frame["split"]):
             yield f"split: no image is in {split!r}; every study needs train, val and test"
+
+
+def _spelling(name: str) -> str:
+    """A patient's id without what people write now one way, now another."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def patients(study: Study) -> pd.DataFrame | None:

@@ -28,15 +28,20 @@ COMPARED = (
 )
 
 
-def start(root):
+def start(root, profile="local", **environment):
     """The workflow of the study below ``root``, in a process group of its own."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    command += ["--profile", str(REPOSITORY / "profiles/local"), "--directory", str(root)]
+    command += ["--profile", str(REPOSITORY / "profiles" / profile), "--directory", str(root)]
     asked = {"STUDY": "phantom", "PROTOCOL": "quick", "DATA": "", "STUDY_ROOT": str(root)}
     asked |= {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{OFFLINE}", MARK: str(root)}
     log = open(root / "log", "ab")  # noqa: SIM115, the child's
     return subprocess.Popen(
-        command, cwd=root, env=os.environ | asked, stdout=log, stderr=log, start_new_session=True
+        command,
+        cwd=root,
+        env=os.environ | asked | environment,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
     )
 
 
@@ -121,19 +126,24 @@ def main(kills=30, seed=0):
             goal, how = number * steps // kills, ways[number % 3]
             process = start(killed)
             wait(lambda p=process, g=goal: p.poll() is not None or finished(killed) >= g, 600)
-            time.sleep(draw.uniform(0, 6))
+            time.sleep(draw.uniform(0, 4))
             strike(killed, process, how, draw)
             done = finished(killed)
             print(f"kill {number + 1} of {kills}: {how}, {done} of {steps} steps done", flush=True)
         if start(killed).wait(1800):
             raise SystemExit((killed / "log").read_text(encoding="utf-8")[-3000:])
-        (one, left_out), (other, _) = contents(whole), contents(killed)
-        differ = sorted(n for n in one.keys() | other.keys() if one.get(n) != other.get(n))
-        if not (killed / "reports/phantom/book/index.html").is_file():
-            differ.append("the book is not there")
-        print(f"{len(one)} files compared, {len(differ)} differ, {left_out} of times left out")
-        if differ:
-            raise SystemExit("error: " + "\n  ".join(differ))
+        compare(whole, killed)
+
+
+def compare(whole, other):
+    """Say how many files of two runs differ; SystemExit names them, or a book that is not there."""
+    (one, left_out), (two, _) = contents(whole), contents(other)
+    differ = sorted(n for n in one.keys() | two.keys() if one.get(n) != two.get(n))
+    if not (other / "reports/phantom/book/index.html").is_file():
+        differ.append("the book is not there")
+    print(f"{len(one)} files compared, {len(differ)} differ, {left_out} of times left out")
+    if differ:
+        raise SystemExit("error: " + "\n  ".join(differ))
 
 
 if __name__ == "__main__":

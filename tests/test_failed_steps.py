@@ -9,43 +9,63 @@ Command 'python -m helpers check 2>&1 | tee {log}' returned non-zero exit status
 """
 QUOTED = """Command 'x 2>&1 | tee '"'"'{log}'"'"'' returned non-zero exit status 1.
 """
-SLURM = """Error in rule check:
-    jobid: 1
-    message: SLURM-job '12' failed, SLURM status is: 'OUT_OF_MEMORY'.
+#: what the workflow says of a job that it submits; the job's own log tells what became of it
+SLURM = "Job 6 has been submitted with SLURM jobid 3 (log: {job}).\n"
+JOB = """Select jobs to execute...
+Error in rule check:
+    jobid: 0
     log: {log} (check log file(s) for error details)
-    external_jobid: 12
+    shell:
+        python -m helpers check 2>&1 | tee {log}
+        (command exited with non-zero exit code)
 """
 
 
-@pytest.mark.parametrize("said", [HERE, SLURM], ids=["here", "slurm"])
-def test_the_error_of_a_step_is_shown_with_its_log(tmp_path, said):
-    step, own = tmp_path / "check.log", tmp_path / "snakemake.log"
-    step.write_text("checked 200\nerror: image_id i3: has changed\n  - more\n")
-    own.write_text(said.format(log=step) * 2)
-    assert list(settings.errors([own])) == [
-        f"\nerror: image_id i3: has changed\n  - more\n  log: {step}"
-    ]
+@pytest.fixture(params=["here", "slurm"])
+def failed(request, tmp_path):
+    """A step's log, and a function of its text that gives what the terminal shows."""
+    step, own, job = (tmp_path / name for name in ("a check.log", "snakemake.log", "3.log"))
+    if request.param == "here":
+        own.write_text((HERE + QUOTED).format(log=step))
+    else:
+        own.write_text(SLURM.format(job=job) * 2)
+        job.write_text(JOB.format(log=step))
+
+    def shown(text):
+        step.write_text(text)
+        return list(settings.errors([own]))
+
+    return step, shown
 
 
-@pytest.mark.parametrize("said", [HERE, SLURM], ids=["here", "slurm"])
-def test_a_step_without_an_error_line_shows_how_it_ended(tmp_path, said):
-    step, own = tmp_path / "check.log", tmp_path / "snakemake.log"
-    step.write_text("".join(f"line {k}\n" for k in range(9)) + "slurmstepd: out of memory\n")
-    own.write_text(said.format(log=step))
-    (shown,) = settings.errors([own])
-    assert "slurmstepd: out of memory" in shown and "line 4" not in shown and str(step) in shown
+def test_the_error_of_a_step_is_shown_with_its_log(failed):
+    step, shown = failed
+    said = "error: image_id i3: has changed\n  - more"
+    assert shown(f"checked 200\n{said}\n") == [f"\n{said}\n  log: {step}"]
 
 
-def test_a_step_that_never_began_is_named(tmp_path):
+def test_a_step_without_an_error_line_shows_how_it_ended(failed):
+    step, shown = failed
+    (said,) = shown("".join(f"line {k}\n" for k in range(9)))
+    assert "line 8" in said and "line 3" not in said and str(step) in said
+    (said,) = shown("line 1\nslurmstepd: error: Detected 1 oom-kill event\n")
+    assert said.splitlines()[1:2] == ["slurmstepd: error: Detected 1 oom-kill event"]
+
+
+def test_a_job_in_which_no_step_began_says_why(tmp_path):
+    own, job, other = (tmp_path / name for name in ("snakemake.log", "3.log", "4.log"))
+    own.write_text(SLURM.format(job=job) + SLURM.format(job=other))
+    job.write_text("Provided cores: 2\nslurmstepd: error: *** JOB 3 CANCELLED DUE TO TIME LIMIT\n")
+    other.write_text("1 of 1 steps (100%) done\n")  # went well; its log was not removed yet
+    (said,) = settings.errors([own])
+    assert said == f"\nslurmstepd: error: *** JOB 3 CANCELLED DUE TO TIME LIMIT\n  log: {job}"
+    job.write_text(JOB.format(log="/no/check.log"))
+    assert [str(job) in line for line in settings.errors([own])] == [True]
+
+
+def test_a_job_whose_log_is_gone_is_named(tmp_path):
     own = tmp_path / "snakemake.log"
-    own.write_text(SLURM.format(log="/no/check.log"))
-    assert "ended before it wrote its log, /no/check.log" in next(settings.errors([own]))
-
-
-def test_a_log_with_a_blank_in_its_path_is_found(tmp_path):
-    step, own = tmp_path / "a study.log", tmp_path / "snakemake.log"
-    step.write_text("error: no\n")
-    own.write_text(SLURM.format(log=step))
-    assert "error: no" in next(settings.errors([own]))
-    own.write_text(QUOTED.format(log=step))
-    assert any("error: no" in line for line in settings.errors([own]))
+    own.write_text(SLURM.format(job="/no/3.log"))
+    assert list(settings.errors([own])) == []  # removed, because it went well
+    own.write_text(HERE.format(log="/no/check.log"))
+    assert list(settings.errors([own])) == ["\nerror: a step left no log\n  log: /no/check.log"]

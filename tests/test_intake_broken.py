@@ -240,6 +240,10 @@ TABLES = {
         b"\xd0\xcf\x11\xe0....",
         "{path}: is an old spreadsheet (.xls); save it as .xlsx or 'CSV UTF-8'",
     ),
+    "a cell without end": (
+        'patient_id,age\n"' + "a" * 200_000 + '",3\n',
+        "{path}: is no table (field larger than field limit (131072)); give one row a patient",
+    ),
     "no text": (
         b"patient_id\n\x00\xff\n",
         "{path}: is no text; save the table as 'CSV UTF-8' or .xlsx",

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import kept_run
 import numpy as np
@@ -102,6 +103,23 @@ def test_a_record_says_in_what_it_differs(study, key, value, word):
     record = json.loads((study.run / "train/femoral_unet/main_1/weights.json").read_text())
     assert keep.differs(record, study) == []
     assert keep.differs(record | {key: value}, study) == [word]
+
+
+def test_another_encoder_file_is_another_training(study, tmp_path, monkeypatch):
+    record = keep.record(study.run / "train/femoral_unet/main_1")
+    path = tmp_path / "vgg.safetensors"
+    path.write_bytes(b"weights")
+    training = record["training"] | {"encoder_weights": "imagenet"}
+    record |= {"training": training, "encoder": {"sha256": files.sha256(path)}}
+    changed = SimpleNamespace(**{k: getattr(study, k) for k in ("name", "root", "models")})
+    changed.trainings, changed.classes = study.trainings, study.classes
+    changed.training = lambda model, fold: training
+    monkeypatch.setenv("ENCODER_WEIGHTS", str(path))
+    assert keep.differs(record, changed) == []
+    path.write_bytes(b"other weights")
+    assert keep.differs(record, changed) == ["encoder file"]
+    path.unlink()  # kept numbers are read where the file is not
+    assert keep.differs(record, changed) == []
 
 
 def test_tables_of_another_protocol_or_older_than_a_training_are_left_out(study):

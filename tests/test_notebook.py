@@ -1,5 +1,6 @@
 """Notebooks are run strictly and written plainly."""
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from helpers import provenance
 from helpers.errors import StudyError
-from helpers.workflow import notebook
+from helpers.workflow import lock, notebook
 
 NOTEBOOKS = sorted((provenance.REPOSITORY / "notebooks").glob("*.ipynb"))
 
@@ -110,3 +111,14 @@ def test_a_notebook_is_prose_parameters_calls_results(path):
     )
     assert not any("sys.path" in c.source for c in code)
     assert {"study", "protocol"} <= set(notebook.parameters(path))
+
+
+def test_two_runs_of_one_page_do_not_share_its_files(tmp_path):
+    source, output = write(tmp_path / "a.ipynb", "1"), tmp_path / "done/a.ipynb"
+    output.parent.mkdir()
+    held = lock.of(output.parent / ".a.lock", fcntl.LOCK_EX, "the workflow", output)
+    with held, pytest.raises(SystemExit, match=r"a\.ipynb: the workflow \(process .* is at work"):
+        notebook.run(source, output, {}, 1)
+    assert not output.exists()
+    notebook.run(source, output, {}, 1)
+    assert sorted(p.name for p in output.parent.iterdir()) == ["a.ipynb", "a.json"]

@@ -3,11 +3,13 @@ programs that they start.
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import urllib.request
 
+import nbformat
 import pytest
 from conftest import REPOSITORY, shrink
 
@@ -41,6 +43,7 @@ def test_weights_that_would_be_downloaded_are_one_line(monkeypatch, tmp_path):
     monkeypatch.delenv("ENCODER_WEIGHTS", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the library's five attempts
     with pytest.raises(StudyError, match=r"cannot be downloaded .* set ENCODER_WEIGHTS="):
         encoders._files("imagenet", "vgg16")
 
@@ -63,3 +66,23 @@ def test_a_plan_needs_no_home_and_no_language(tmp_path):
         command, env=asked | {"PYTHONPATH": path}, capture_output=True, check=False
     )
     assert done.returncode == 0 and b"5 of 5 trainings" in done.stdout, done.stderr
+
+
+def test_a_page_needs_no_network_not_even_that_of_this_machine(tmp_path):
+    alone = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("this system gives no namespace to a user")
+    cell = nbformat.v4.new_code_cell("study = 'x'", metadata={"tags": ["parameters"]})
+    about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    cells = [cell, nbformat.v4.new_code_cell("print(study)")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=about), tmp_path / "a.ipynb")
+    command = [*alone, sys.executable, "-m", "helpers", "notebook", tmp_path / "a.ipynb"]
+    done = subprocess.run(
+        [*command, tmp_path / "out.ipynb", "-p", "study", "said"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0 and "said" in done.stderr, done.stderr

@@ -8,7 +8,9 @@ import pytest
 
 from helpers import files, studies
 from helpers.errors import StudyError
+from tools.audit import draft
 from tools.book import private, verify
+from tools.intake import deidentify
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +76,19 @@ def test_a_key_that_cannot_be_read_is_one_line(study):
         private.search(study, study.key.with_name("nokey.csv"))
 
 
+@pytest.mark.parametrize("content", [b"original,new\n\xff\n", b'"' + b"a" * 200_000])
+def test_a_key_of_another_kind_is_one_line_everywhere(study, content):
+    study.key.write_bytes(content)
+    with pytest.raises(StudyError, match="cannot be read as a key file"):
+        private.search(study, study.key)
+    with pytest.raises(StudyError, match="is no key file; give the one"):
+        deidentify.Key.open(study.key, away_from=[])
+    table = study.key.with_suffix(".csv")
+    table.write_bytes(content)
+    with pytest.raises(StudyError, match=r"cannot be read as text|is no table"):
+        draft.tables(table)
+
+
 def test_verify_looks_at_weights_records_raters_and_lock(study, monkeypatch):
     place = study.run / "train/unet/main_1"
     weights = place / "weights.safetensors"
@@ -106,6 +121,6 @@ def test_verify_compares_the_outlines_of_raters(study, monkeypatch):
     monkeypatch.setattr(studies, "images", lambda study: frame.head(1))
     assert list(verify.raters(study)) == []  # i2 is not of this protocol
     outline.write_bytes(b"Outline")
-    assert "is not the outline of" in next(verify.raters(study))
+    assert "r1.png has changed" in next(verify.raters(study))
     outline.unlink()
     assert "is missing" in next(verify.raters(study))

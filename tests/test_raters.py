@@ -8,7 +8,7 @@ import pytest
 from pictures import labels, save
 from statsmodels.stats.inter_rater import fleiss_kappa
 
-from helpers import studies
+from helpers import files, studies
 from helpers.analyses import raters
 from helpers.analyses import readings as people
 from helpers.datasets import Arrays
@@ -208,9 +208,28 @@ def test_broken_masks_of_raters_are_reported_together(folder):
         str(raised.value)
         == f"{mine.root / 'annotations.csv'}: 2 problems\n  - image_id i1, rater A:"
         f" {data / 'A' / 'i1.png'}: the mask has 40 rows × 61 columns, its image 40 × 60; export"
-        f" it at the size of the image\n  - image_id i2, rater B: {data / 'B' / 'i2.png'}: no"
-        " such file; check the path against the DATA folder"
+        f" it at the size of the image\n  - image_id i2, rater B: {data / 'B' / 'i2.png'} is"
+        " missing; restore it, or take the row out of the table"
     )
+
+
+def test_an_outline_that_is_not_the_listed_one_is_not_measured(folder):
+    """Its bytes are those of annotations.csv, and it lies in the folder of the images."""
+    arrays, mine, data = folder
+    path = mine.root / "annotations.csv"
+    table = pd.read_csv(path, dtype=str)
+    table["sha256_mask"] = [files.sha256(data / name) for name in table["mask"]]
+    table.loc[table["image_id"] != "i0", "sha256_mask"] = None  # not every digest is known
+    table.to_csv(path, index=False)
+    before = people.read(mine, arrays, data=data)
+    save(data / "A" / "i0.png", labels()[::-1])
+    with pytest.raises(StudyError, match=r"i0, rater A: .*i0\.png has changed \(sha256"):
+        people.read(mine, arrays, data=data)
+    (data / "B" / "i1.png").rename(data.parent / "outside.png")
+    (data / "B" / "i1.png").symlink_to(data.parent / "outside.png")
+    with pytest.raises(StudyError, match=r"i1, rater B: .*i1\.png leads out of .* by a link"):
+        people.read(mine, arrays, data=data)
+    assert len(before.index)
 
 
 def test_two_masks_of_one_rater(folder):

@@ -331,3 +331,20 @@ def test_a_mask_whose_height_and_width_are_exchanged_is_refused_with_both(tmp_pa
         StudyError, match=r"60 rows × 40 columns, its image 40 × 60; height and wid"
     ):
         readers.read_mask(path, CLASSES, shape=(40, 60))
+
+
+def test_a_small_outline_that_unpacks_to_a_huge_picture_is_refused(tmp_path):
+    """Labelme keeps what a model proposed as a PNG; this one declares 900 megapixels."""
+    head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", b""), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    shape = {"label": "nerve", "shape_type": "mask", "points": [[0, 0], [9, 9]]}
+    shape["mask"] = base64.b64encode(png).decode()
+    content = {"version": "5", "shapes": [shape], "imagePath": "a.png"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content | {"imageHeight": 40, "imageWidth": 60}))
+    with pytest.raises(StudyError, match=r"a\.json: shape 1 \(nerve\): its mask cannot be decoded"):
+        readers.read_mask(path, CLASSES, shape=(40, 60))

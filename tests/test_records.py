@@ -13,6 +13,7 @@ from conftest import shrink
 from helpers import datasets, files, studies
 from helpers.errors import StudyError
 from helpers.workflow import results, settings
+from tools.book import verify
 
 
 def spoil(path):
@@ -62,6 +63,59 @@ def test_a_record_that_is_no_record_is_forgotten_too(run):
     (run.run / "book.json").write_text('{"files": ')
     assert "book.json is not as it was made" in settings.forget_changed(run)[0]
     assert not (run.run / "book.json").exists()
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "[" * 5000, '{"files": 3}', b"\xff"])
+def test_any_text_in_place_of_a_record_is_no_record(run, text):
+    path = run.run / "book.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert files.changed(path, studies.ROOT) == ["runs/x/book.json"]
+    content = {"files": ["a"], "states": {"a": 7}}
+    path.write_text(json.dumps(content))
+    assert files.changed(path, studies.ROOT) == ["runs/x/book.json"]
+
+
+def test_a_record_that_leaves_out_a_file_is_no_record(run):
+    path = run.run / "book.json"
+    text = path.read_text()
+    content = json.loads(text)
+    content["files"].clear()
+    path.write_text(json.dumps(content))
+    assert files.changed(path, studies.ROOT) == ["runs/x/book.json"]
+    path.write_text(text.replace("digest", "Digest"))  # as an earlier version wrote it
+    assert files.changed(path, studies.ROOT) == []
+
+
+def test_every_byte_is_compared_where_it_is_asked_for(run):
+    """A change that keeps size and time: the next run does not see it, verify does."""
+    path = run.run / "results/per_image.csv"
+    times = os.stat(path)
+    spoil(path)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert files.changed(run.run / "results.json", studies.ROOT) == []
+    assert list(verify.recorded(run)) == [
+        f"{path}: is not what {run.run / 'results.json'} says was made"
+    ]
+    (run.run / "cache.json").unlink()
+    assert "cache.json: is missing; run `make study` again" in next(verify.recorded(run))
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    with files.whole(path) as one:
+        one.write_text("one")
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        with files.whole(path) as other:
+            other.write_text("other")
+        assert one.read_text() == "one" and path.read_text() == "other"
+    assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_had_begun_is_removed_with_the_next_run(run):
+    left = run.run / "results/.part-7-per_image.csv"
+    left.write_text("half")
+    settings.only_one(run).close()
+    assert not left.exists() and (run.run / "results/per_image.csv").exists()
 
 
 def test_a_file_is_read_once_a_process_until_it_changes(tmp_path, monkeypatch):

@@ -51,6 +51,16 @@ def test_the_bill_of_this_study_holds_every_pin_and_hash():
     assert len(set(references)) == len(references)
 
 
+def test_the_bill_holds_to_the_schema_of_its_standard():
+    reason = "cyclonedx-python-lib[json-validation] is not installed"
+    schema = pytest.importorskip("cyclonedx.schema", reason=reason)
+    checker = pytest.importorskip("cyclonedx.validation.json", reason=reason)
+    check = checker.JsonStrictValidator(schema.SchemaVersion.V1_5)
+    text = json.dumps(sbom.bill(sbom.LOCK.read_text(encoding="utf-8")))
+    assert check.validate_str(text) is None
+    assert check.validate_str(text.replace('"library"', '"book"', 1)) is not None
+
+
 def test_a_pin_without_a_hash_is_refused():
     with pytest.raises(StudyError, match="is no pin with a hash"):
         sbom.components("numpy==2.0\n")

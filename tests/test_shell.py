@@ -4,6 +4,7 @@ as they stand, or refused, and either way nothing was touched.
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -14,7 +15,8 @@ import yaml
 from conftest import REPOSITORY, ROOMS, workflow
 from PIL import Image
 
-from helpers import files
+from helpers import files, studies
+from helpers.workflow import settings
 
 pytestmark = pytest.mark.slow
 
@@ -92,10 +94,9 @@ def change(root, edit):
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", HOSTILE[:6:2])
-@pytest.mark.parametrize("field", ["network", "library", "class", "protocol", "study"])
-def test_a_name_that_becomes_a_path_or_an_argument_is_refused(root, field, text):
-    asked = {"study": "odd", "protocol": "quick", "data": str(root)}
+def asked(root, field, text):
+    """A request, name → value, in which one name is hostile: in study.yml or in itself."""
+    found = {"study": "odd", "protocol": "quick", "data": str(root)}
     if field == "network":
         change(root, lambda content, quick: quick["models"].append({"name": text}))
     elif field == "library":
@@ -103,8 +104,28 @@ def test_a_name_that_becomes_a_path_or_an_argument_is_refused(root, field, text)
     elif field == "class":
         change(root, lambda content, quick: content["classes"][1].update(name=text))
     else:
-        asked[field] = text
-    done = workflow(root, **asked)
+        found[field] = text
+    return found
+
+
+FIELDS = ("network", "library", "class", "protocol", "study")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_name_that_becomes_a_path_or_an_argument_is_refused(root, field, text, monkeypatch):
+    """By the two functions that the Snakefile asks before anything else."""
+    request = asked(root, field, text)
+    monkeypatch.setattr(studies, "ROOT", root)
+    monkeypatch.setattr(settings, "_build_networks", lambda study: pytest.fail("not refused"))
+    with pytest.raises(SystemExit, match="error: "):
+        settings.refuse(settings.begin(request["study"], request["protocol"], request["data"])[0])
+    assert not (root / "runs").exists() and not touched(root, root.parent, REPOSITORY)
+
+
+@pytest.mark.parametrize(("field", "text"), [*zip(FIELDS, HOSTILE, strict=False)])
+def test_the_workflow_refuses_such_a_name_before_it_does_anything(root, field, text):
+    done = workflow(root, **asked(root, field, text))
     assert done.returncode != 0 and "error: " in done.stderr
     assert not (root / "runs").exists() and not touched(root, root.parent, REPOSITORY)
 
@@ -155,3 +176,23 @@ def test_make_hands_on_values_and_evaluates_none(tmp_path):
     assert show(f"ENCODER_WEIGHTS={touch}", f"DATA={touch}") == [touch, touch]
     assert show(f"QVUM_DATA={touch}")[0] == ""
     assert not (tmp_path / "touched").exists()
+
+
+def test_no_target_evaluates_a_variable(tmp_path):
+    """make expands a recipe before it prints it: a dry run shows what would be run."""
+    text = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    names = re.search(r"NAMES := (.*)", text)[1].split()
+    own = re.findall(r"^(?:override )?([A-Z]+) *[:?]?= ", text, re.MULTILINE)
+    targets = re.search(r"\.PHONY: (.*)", text)[1].split()
+    for name in ("requirements.lock", "pyproject.toml"):
+        (tmp_path / name).touch()
+    given = [f"{name}=$(shell touch {tmp_path}/x)" for name in dict.fromkeys([*names, *own])]
+    command = ["make", "-n", "-f", str(REPOSITORY / "Makefile"), *targets, *given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"touch {tmp_path}" not in done.stdout and not (tmp_path / "x").exists()
+    # whatever an environment says is one word or none, and a shell reads it once
+    asked = os.environ | dict.fromkeys(names, "$(touch x)`touch x`;touch x")
+    command = ["make", "-f", str(REPOSITORY / "Makefile"), "clean"]
+    subprocess.run(command, cwd=tmp_path, env=asked, capture_output=True, check=False)
+    assert not touched(tmp_path, REPOSITORY)

@@ -2,6 +2,8 @@
 key.
 """
 
+import errno
+import os
 import shutil
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from helpers import datasets, files, provenance, studies
+from helpers import datasets, errors, files, provenance, studies
 from helpers.errors import StudyError
 
 
@@ -194,12 +196,25 @@ def test_an_excluded_person_is_in_no_split(small):
         studies.images(studies.load("small"))
 
 
+#: ten lists, each ten times the one before
+LAUGHS = "a0: &a0 x\n" + "\n".join(
+    f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 10)
+)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("title: again", "'title' is given twice"),
         ("x: .nan", ".nan is not a number to compute with"),
         ("x: -.inf", "-.inf is not a number to compute with"),
+        (LAUGHS, "holds more than 1,000,000 values, or itself"),
+        ("x: &x [*x]", "holds more than 1,000,000 values, or itself"),
+        ("x: " + "[" * 5000, "not valid YAML: maximum recursion depth"),
+        ('x: "a\\0b"', r"the sign '\\x00' stands in a text"),
+        ('x: "\\ud800"', r"the sign '\\ud800' stands in a text"),
+        ("x: " + "9" * 5000, "not valid YAML: Exceeds the limit"),
+        ("x: 2024-13-45", "not valid YAML: month must be in 1..12"),
     ],
 )
 def test_yaml_that_says_two_things_or_no_number_is_refused(small, line, message):
@@ -252,6 +267,8 @@ def test_a_protocol_divides_the_patients_anew(small):
     assert studies.images(studies.load("small")).iloc[0]["split"] == "train"
     # what was learnt from is a setting of the training, so that nothing is taken for it wrongly
     assert study.training("qvum", "main")["split"] == {"test": ["p0"], "val": ["p1"]}
+    # and what pages say of the study's own split is not said of this one
+    assert study.split["policy"] == "given" and "protocol other" in study.split["reason"]
 
 
 def test_external_images_stay_so_unless_the_protocol_names_them(small):
@@ -338,11 +355,25 @@ def test_the_scanners_and_published_patients_of_ubpd():
         (1, "image", "/etc/passwd", "row 3, image: '/etc/passwd' fails a path inside DATA"),
         (1, "mask", "a/../../b.png", "row 3, mask: .* fails a path inside DATA"),
         (1, "mask", "C:\\b.png", "row 3, mask: .* fails a path inside DATA"),
+        (1, "device", "a\0b", "row 3, device: .* holds a control character"),
+        (1, "image_id", "i" * 101, "row 3, image_id"),
+        (1, "excluded", "blurred", "row 3.* so its split must be excluded"),
+        (1, "excluded", "no", "row 3, excluded: 'no' fails a reason; leave the cell empty"),
+        (1, "patient_id", "P0 ", "'p0' and 'P0 ' differ in blanks, capitals or accents alone"),
     ],
 )
 def test_a_wrong_row_is_named(small, row, column, value, message):
     edit_csv(small, row, column, value)
     with pytest.raises(StudyError, match=message):
+        studies.images(studies.load("small"))
+
+
+@pytest.mark.parametrize("why", ["no", " ", "FALSE", "0", "nein"])
+def test_no_reason_leaves_nobody_out(small, why):
+    people(small, [("p0", ""), ("p1", why), ("p2", "")])
+    with pytest.raises(
+        StudyError, match=r"patients.csv.*(?s:.)*row 3, excluded: .* fails a reason"
+    ):
         studies.images(studies.load("small"))
 
 
@@ -363,10 +394,21 @@ def spoil_mask(root, pixels):
     edit_csv(root, 1, "sha256_mask", files.sha256(root / "data/m1.png"))
 
 
+def outside(root):
+    """Put image 1 elsewhere and a link in its place."""
+    (root / "data/i1.png").rename(root / "i1.png")
+    (root / "data/i1.png").symlink_to("../i1.png")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda r: (r / "data/i1.png").unlink(), "image_id i1: image .* is missing"),
+        (outside, "image_id i1: image .* leads out of .*data by a link; copy the file into"),
+        (
+            lambda r: edit_csv(r, 1, "mask", f"{'m' * 300}.png"),
+            "image_id i1: mask .* cannot be opened: File name too long",
+        ),
         (
             lambda r: shutil.copy(r / "data/i2.png", r / "data/i1.png"),
             "image_id i1: image .* has changed",
@@ -397,6 +439,18 @@ def test_a_truncated_image_with_a_fresh_hash_is_unreadable(small):
     edit_csv(small, 3, "sha256_image", files.sha256(path))
     with pytest.raises(StudyError, match="image_id i3: image cannot be read"):
         build(small)
+
+
+def test_a_full_disk_is_one_line_and_the_last_good_cache_stays(small, monkeypatch):
+    build(small)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(SystemExit, match=r"error: .*images\.npy: No space left on device; free it"):
+        errors.command(lambda _: build(small))
+    assert len(datasets.load(studies.load("small")).index) == 6
 
 
 def test_every_bad_file_is_reported(small):

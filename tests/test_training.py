@@ -285,7 +285,9 @@ def interrupted(phantom, spec, arrays, folder, monkeypatch):
             training.run(phantom, spec, "main", 5, folder, arrays, "cpu", checkpoint_seconds=0)
 
 
-@pytest.mark.parametrize("what", ["image", "outline", "swap", "weight", "damaged"])
+@pytest.mark.parametrize(
+    "what", ["image", "outline", "swap", "weight", "cut", "state", "best", "number"]
+)
 def test_a_state_of_other_images_or_settings_is_not_gone_on_from(
     what, arrays, phantom, tmp_path, monkeypatch, capsys
 ):
@@ -303,9 +305,15 @@ def test_a_state_of_other_images_or_settings_is_not_gone_on_from(
         classes = [dataclasses.replace(c, weight=c.weight + 1) for c in phantom.classes]
         phantom = dataclasses.replace(phantom, classes=tuple(classes))
         spec = spec | {"class_weights": True}
-    else:
-        path = next((tmp_path / "unfinished").glob("state*.safetensors"))
-        path.write_bytes(path.read_bytes()[:100])
+    elif what == "number":
+        path = tmp_path / "unfinished/state.json"
+        path.write_text(path.read_text().replace('"epoch": 1', '"epoch": 2'))
+    else:  # a file that is shorter, or in which one bit has turned
+        path = next((tmp_path / "unfinished").glob(f"{what.replace('cut', 'state')}*.safetensors"))
+        content = path.read_bytes()
+        path.write_bytes(
+            content[:100] if what == "cut" else content[:-1] + bytes([content[-1] ^ 1])
+        )
     training.run(phantom, spec, "main", 5, tmp_path, datasets.Arrays(images, masks, index), "cpu")
     said = capsys.readouterr().out
     assert "training starts again" in said and "going on after" not in said

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 from conftest import REPOSITORY
+
+from helpers.workflow import warm
 
 pytestmark = pytest.mark.slow
 
@@ -26,13 +29,14 @@ def server(tmp_path):
     environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{tmp_path}"}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment)
     while not path.exists():
+        assert process.poll() is None, "the server ended before it began"
         time.sleep(0.05)
     yield environment | {"STUDY_WARM": str(path)}
     process.kill()
     process.wait()
 
 
-def gone(pid, seconds=20):
+def gone(pid, seconds=120):
     """True when a process ends within some seconds."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -73,6 +77,7 @@ def test_a_fork_ends_with_who_asked_for_it(server, tmp_path, whom):
     parent = [sys.executable, "-c", f"import subprocess; subprocess.run({client!r})"]
     asked = subprocess.Popen(client if whom == "client" else parent, env=server)
     while not (note.exists() and note.read_text()):
+        assert asked.poll() is None, "the client ended before its fork began"
         time.sleep(0.05)
     asked.kill()
     asked.wait()
@@ -100,3 +105,16 @@ def test_who_starts_the_server_does_not_hold_its_reader_until_the_server_ends(tm
     )
     os.kill(int(done.stdout), signal.SIGKILL)  # the server, which has 300 s left
     assert done.returncode == 0
+
+
+def test_a_socket_that_another_user_could_have_put_there_is_not_asked(tmp_path):
+    """The process would hand its environment and its streams to who answers."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "warm"))
+        listener.listen()
+        assert warm._connect(folder / "warm") is None
+        folder.chmod(0o700)
+        warm._connect(folder / "warm").close()

@@ -15,7 +15,7 @@ from conftest import REPOSITORY, workflow
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
-from helpers.workflow import clean, settings
+from helpers.workflow import clean, lock, settings
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +51,17 @@ def test_the_study_runs_from_images_to_a_report(tiny):
     assert (run / "tables/table2.csv").is_file() and (run / "figures/fig5_cases.svg").is_file()
 
 
+def test_every_file_that_a_step_left_stands_in_a_record(tiny):
+    """What stands in none could change and nobody would see it."""
+    run = tiny / "runs/phantom"
+    records = [r for pattern in settings.RECORDS for r in run.glob(pattern)]
+    known = {name for r in records for name in json.loads(r.read_text())["files"]}
+    places = ("data", "cache", "results", "tables", "figures", "train", "notebooks")
+    left = {p for place in places for p in (run / place).rglob("*") if p.is_file()}
+    left -= {*records, run / "results/plan.json"}  # the plan is sealed by itself
+    assert sorted(str(p) for p in left if str(p.relative_to(tiny)) not in known) == []
+
+
 def test_running_again_does_nothing(tiny):
     assert planned(tiny) == {}
 
@@ -80,7 +91,8 @@ def test_a_changed_setting_remakes_what_uses_it(tiny):
         assert planned(tiny) == {"page": len(PAGES), "book": 1}
         assert "lr: 0.0005" in text
         path.write_text(text.replace("lr: 0.0005", "lr: 0.0006"))
-        assert planned(tiny)["train"] == 5 and "check" not in planned(tiny)
+        plan = planned(tiny)
+        assert plan["train"] == 5 and "check" not in plan
     finally:
         path.write_text(text)
 
@@ -241,21 +253,22 @@ def test_a_wrong_request_ends_in_one_line(name, protocol, data, message, monkeyp
     assert "\n" not in str(stop.value)
 
 
-def test_folder_state_sees_every_file(tmp_path):
-    frame = pd.DataFrame({"image": ["a"], "mask": ["b"]})
-    for name in ("a", "b"):
+def test_folder_state_sees_every_file(tmp_path, monkeypatch):
+    """A frame of a cine and files that are united as well, and the raters' outlines."""
+    cells = {"image": ["a", "cine#3"], "mask": ["b", "{c.png|d.png}"]}
+    raters = pd.DataFrame({"mask": ["e"]})
+    monkeypatch.setattr(settings.studies, "images", lambda _: pd.DataFrame(cells))
+    monkeypatch.setattr(settings.studies, "annotations", lambda _: raters)
+    names = ["a", "b", "cine", "c.png", "d.png", "e"]
+    for name in names:
         (tmp_path / name).write_text(name)
-    original = settings.studies.images
-    settings.studies.images = lambda study: frame
-    try:
-        first = settings.folder_state(types.SimpleNamespace(), tmp_path)
-        os.utime(tmp_path / "b", (1, 1))
-        second = settings.folder_state(types.SimpleNamespace(), tmp_path)
-        (tmp_path / "a").unlink()
-        third = settings.folder_state(types.SimpleNamespace(), tmp_path)
-    finally:
-        settings.studies.images = original
-    assert len({first, second, third}) == 3
+    found = [settings.folder_state(SimpleNamespace(), tmp_path)]
+    for number, name in enumerate(names):
+        os.utime(tmp_path / name, (1, number))
+        found.append(settings.folder_state(SimpleNamespace(), tmp_path))
+        (tmp_path / name).unlink()
+        found.append(settings.folder_state(SimpleNamespace(), tmp_path))
+    assert len(set(found)) == 1 + 2 * len(names)
 
 
 def test_a_folder_is_a_name_whatever_it_holds(tiny, tmp_path):
@@ -314,4 +327,18 @@ def test_a_second_run_of_a_study_ends_in_one_line_that_names_the_first(tmp_path)
     with pytest.raises(SystemExit, match=rf"process {os.getpid()}\) is at work here"):
         settings.only_one(study)
     held.close()
+    settings.only_one(study).close()
+
+
+def test_nobody_verifies_beside_a_run_and_any_number_beside_each_other(tmp_path):
+    run = tmp_path / "runs" / "x"
+    assert lock.look(run, "`make verify`") is None  # nothing is there to look at
+    study = SimpleNamespace(run=run)
+    with settings.only_one(study), pytest.raises(SystemExit, match="another `make study`"):
+        lock.look(run, "`make verify`")
+    one, other = (lock.look(run, "`make verify`") for _ in range(2))
+    with pytest.raises(SystemExit, match=rf"`make verify` \(process {os.getpid()}\) is at work"):
+        settings.only_one(study)
+    one.close()
+    other.close()
     settings.only_one(study).close()

@@ -87,19 +87,27 @@ def read(
             f"annotations.csv has no image of split {split!r} that every one of two raters or more"
             " drew, so the agreement between people cannot be measured here"
         )
+    listed = table.assign(sha256_mask=table.get("sha256_mask", np.nan))
+    listed = listed.set_index(["image_id", "rater"])
     size, masks = arrays.masks.shape[1], []
     for name in names:
         for row in complete.itertuples():
+            where = f"image_id {row.image_id}, rater {name}"
+            file, digest = listed.loc[(row.image_id, name), ["mask", "sha256_mask"]]
+            if found := datasets.problem(data, file, digest):
+                problems.append(f"{where}: {found}")
+                continue
             try:
                 mask = read_mask(
-                    data / paths.loc[row.image_id, name],
+                    data / file,
                     study.classes,
                     ignored=study.ignored,
                     shape=(row.height_px, row.width_px),
                 )
-                masks.append(datasets.resize_mask(mask, size))
+                aspect = "keep" if arrays.padded else "squash"
+                masks.append(datasets.resize_mask(mask, size, aspect))
             except StudyError as error:
-                problems.append(f"image_id {row.image_id}, rater {name}: {error}")
+                problems.append(f"{where}: {error}")
     raise_all(problems, study.root / "annotations.csv")
     drawn = np.reshape(masks, (len(names), len(complete), size, size))
     reference = np.asarray(arrays.masks)[complete.index][None]
@@ -196,6 +204,8 @@ def _kappas(readings: Readings, target: int, draws: int, seed: int) -> dict[str,
     drawn = kappa(draw_counts(len(sums), draws, seed) @ sums)
     enough = len(sums) >= MIN_UNITS and np.isfinite(drawn).any()
     low, high = np.nanpercentile(drawn, [2.5, 97.5]) if enough else (np.nan, np.nan)
+    if not high > low:  # no variation between units: no interval
+        low = high = np.nan
     return {"kappa": float(kappa(sums.sum(0))), "kappa_low": low, "kappa_high": high}
 
 

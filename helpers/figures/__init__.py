@@ -24,7 +24,7 @@ from pandas.io.formats.style import Styler
 from helpers.figures import tables
 from helpers.figures.tables import network as model_label  # noqa: F401, for the pages
 from helpers.figures.tables import p_text as p_text
-from helpers.files import write_csv
+from helpers.files import whole, write_csv
 from helpers.provenance import made
 from helpers.studies import Study
 
@@ -116,11 +116,12 @@ class Saved:
 
 def save(fig: Figure, study: Study, name: str) -> Saved:
     """Write runs/<study>/figures/<name>.svg and .png; what a notebook shows of it."""
-    folder = study.run / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    fig.savefig(folder / f"{name}.png", dpi=200)
-    made(folder / f"{name}.svg", folder / f"{name}.png")
+    kinds: dict[str, dict] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": 200}}
+    for end, options in kinds.items():
+        path = study.run / "figures" / f"{name}.{end}"
+        with whole(path) as part:
+            fig.savefig(part, **options)
+        made(path)
     plt.close(fig)
     return Saved(fig, name)
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from helpers import figures
+from helpers.figures.tables import counted
 
 GREY = "#5b5b5b"
 WIDTH = 6.8  # of a page, in inches
@@ -22,9 +23,8 @@ COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 
 
 def _text(row: pd.Series, what: str) -> str:
-    images = "" if pd.isna(row["images"]) else f"\n{int(row['images'])} images"
-    patients = "" if pd.isna(row["patients"]) else f"\n{int(row['patients'])} patients"
-    return f"{what}{patients}{images}"
+    known = [(row[f"{noun}s"], noun) for noun in ("patient", "image")]
+    return "\n".join([what, *(counted(n, noun) for n, noun in known if pd.notna(n))])
 
 
 def flow_chart(flow: pd.DataFrame) -> Figure:
@@ -51,7 +51,7 @@ def flow_chart(flow: pd.DataFrame) -> Figure:
         arrow((0.3, 0.9), (0.3, 0.46))
         put(0.3, 0.9, _text(rows["assessed"].iloc[0], "Assessed"))
     if len(reasons):
-        lines = [f"Excluded: {int(reasons['patients'].sum())} patients"]
+        lines = [f"Excluded: {counted(reasons['patients'].sum(), 'patient')}"]
         lines += [f"· {int(r['patients'])} {r['reason']}" for _, r in reasons.iterrows()]
         arrow((0.3, 0.68), (0.5, 0.68))
         put(0.5, 0.68, "\n".join(lines), ha="left")

@@ -109,7 +109,14 @@ def _pixels(
             drawn = np.asarray(picture) > 0
     except StudyError:
         raise
-    except (TypeError, ValueError, OSError, SyntaxError, binascii.Error) as error:
+    except (
+        TypeError,
+        ValueError,
+        OSError,
+        SyntaxError,
+        binascii.Error,
+        Image.DecompressionBombError,
+    ) as error:
         raise StudyError(f"{path}: {named}: its mask cannot be decoded ({error})") from None
     (x0, y0), (x1, y1) = np.round(points).astype(int)
     if drawn.ndim != 2 or drawn.shape != (y1 - y0 + 1, x1 - x0 + 1):

@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import math
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -55,21 +53,29 @@ def save_state(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     state: dict,
+    best: dict[str, torch.Tensor] | None = None,
     average: nn.Module | None = None,
 ) -> None:
-    """The whole training state without pickle: tensors in safetensors, numbers in JSON (written
-    last). average: the mean of the network over its steps, where the training keeps one.
+    """The whole training state without pickle: tensors in safetensors, numbers in JSON, written
+    last with the digests of all. best: tensors of the lowest validation loss, where they are new;
+    average: the mean of the network over its steps, where the training keeps one.
     """
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     if average is not None:
         tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
     for number, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in values.items()}
-    name = f"state{state['epoch']}.safetensors"
-    save_tensors(tensors, folder / name)
-    files.write_json(state | {"file": name}, folder / "state.json")
-    for old in folder.glob("state*.safetensors"):
-        if old.name != name:
+    new = {"state": tensors, "best": best} if best else {"state": tensors}
+    written = dict(state.get("files", {}))
+    for name, values in new.items():
+        path = folder / f"{name}{state['epoch']}.safetensors"
+        save_tensors(values, path)
+        written[name] = [path.name, files.sha256(path)]
+    state["files"] = written
+    digest = provenance.digest(state)
+    files.write_json(state | {"digest": digest}, folder / "state.json")
+    for old in folder.glob("*.safetensors"):
+        if old.name not in [name for name, _ in written.values()]:
             old.unlink()
 
 
@@ -83,7 +89,7 @@ def load_state(
 ) -> dict | None:
     """The state of an interrupted training with the same key, restored; None where there is none.
 
-    One of another key, or a damaged one, is named in a line and not used.
+    One of another key, or of which a byte has changed, is named in a line and not used.
     """
     path = folder / "state.json"
     if not path.is_file():
@@ -92,10 +98,12 @@ def load_state(
         state = json.loads(path.read_text(encoding="utf-8"))
         if state["key"] != key:
             raise ValueError("of other images, settings or code")
-        tensors = load_file(folder / state["file"], device=str(device))
-        if math.isfinite(state["best"]):  # the weights that would be kept must be whole as well
-            load_file(folder / "best.safetensors", device=str(device))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        digest, kept = state.pop("digest"), state["files"].values()
+        known = all(files.sha256(folder / name) == found for name, found in kept)
+        if not known or digest != provenance.digest(state):
+            raise ValueError("damaged")
+        tensors = load_file(folder / state["files"]["state"][0], device=str(device))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         print(f"{path}: not gone on from, training starts again ({error})", flush=True)
         return None
     for name, module in (("network.", network), ("average.", average)):

@@ -99,16 +99,15 @@ def fit(
             flush=True,
         )
         if time.monotonic() - saved >= checkpoint_seconds and epoch + 1 < epochs:
-            if best:
-                checkpoint.save_tensors(best, folder / "best.safetensors")
-            checkpoint.save_state(folder, network, optimiser, state, average)
+            checkpoint.save_state(folder, network, optimiser, state, best, average)
             saved = time.monotonic()
 
     if spec["checkpoint"] == "best":
         if not math.isfinite(state["best"]):
             raise _diverged(label, "the validation loss was not a number in any epoch")
-        kept = best or load_file(folder / "best.safetensors", device=str(device))
-        network.load_state_dict(kept)
+        if best is None:  # the weights were met before the training was interrupted
+            best = load_file(folder / state["files"]["best"][0], device=str(device))
+        network.load_state_dict(best)
     elif average is not None:
         network.load_state_dict(judged.state_dict())
     if not all(bool(t.isfinite().all()) for t in network.state_dict().values()):
@@ -140,10 +139,17 @@ def _examiner(
         torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
     )
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
+    outside = None
+    if arrays.padded:
+        outside = torch.from_numpy(~arrays.inside(np.arange(len(arrays.index)))).to(device)
     right = []  # accuracy of each output of the latest batch; the last is the network's own
 
     def watched(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        right.append((logits.detach().argmax(1) == target).float().mean())
+        hits = logits.detach().argmax(1) == target
+        if outside is not None:
+            hits = hits[target != BESIDE]
+            logits, target = _settled(logits, target)
+        right.append(hits.float().mean())
         return criterion(logits, target)
 
     def examine(
@@ -151,6 +157,8 @@ def _examiner(
     ) -> tuple[torch.Tensor, torch.Tensor]:
         at = torch.from_numpy(positions).to(device)
         x, y = images[at][:, None], masks[at].long()
+        if outside is not None:
+            y = y.masked_fill(outside[at], BESIDE)
         if draw is not None and spec["augmentation"]:
             x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
         right.clear()
@@ -159,6 +167,18 @@ def _examiner(
         return loss, right[-1]
 
     return examine
+
+
+BESIDE = -1  #: label of pixels that lie beside an image that keeps its shape
+
+
+def _settled(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and target in which pixels beside the image are background for certain: they have no
+    gradient, nothing to lose, and no part in the overlap of a structure.
+    """
+    sure = torch.full_like(logits[:1, :, :1, :1], -30)
+    sure[:, 0] = 0
+    return torch.where((target == BESIDE)[:, None], sure, logits), target.clamp(min=0)
 
 
 def _validate(

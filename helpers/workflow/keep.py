@@ -38,7 +38,8 @@ def differs(record: dict, study: studies.Study) -> list[str]:
     """In what a training's record is not what the study would train now, as words.
 
     record: the content of weights.json. Looked at: the study, the list of images with their
-    hashes, the classes, and every setting of the network in that fold.
+    hashes, the classes, every setting of the network in that fold, and the file that its encoder
+    started from, where this machine names one.
     """
     names = [m["name"] for m in study.models]
     if record["study"] != study.name or record["model"] not in names:
@@ -55,7 +56,13 @@ def differs(record: dict, study: studies.Study) -> list[str]:
         "weights of the classes": (weights, record.get("class_weights")),
         "images.csv": (files.sha256(study.root / "images.csv"), record["manifest_sha256"]),
     }
-    return found + [name for name, (one, other) in now.items() if one != other]
+    found += [name for name, (one, other) in now.items() if one != other]
+    try:
+        here = settings.encoder_files(spec)
+    except StudyError:  # kept numbers are read where the file is not as well
+        here = []
+    start = (record.get("encoder") or {}).get("sha256")
+    return found + ["encoder file"] * bool(here and start and start not in here)
 
 
 def keep(study: studies.Study) -> tuple[list[Path], list[str]]:

@@ -4,16 +4,21 @@ papermill alone only warns about a mistyped parameter and then computes with the
 """
 
 import argparse
+import fcntl
 import logging
 import os
+import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import papermill
 import yaml
+from traitlets.config import Config
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
+from helpers.workflow import lock
 
 
 def parameters(path: Path | str) -> dict:
@@ -55,20 +60,27 @@ def run(path: Path | str, output: Path | str, given: dict, minutes: float = 60) 
         raise StudyError(f"{path}: no such notebook")
     _check(path, given)
     output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_name(output.stem + ".failed.ipynb")
+    own = output.with_name(f".{output.stem}.lock")
+    with lock.of(own, fcntl.LOCK_EX, "another run of this page", output):
+        part, log = (output.with_name(output.stem + end) for end in (".failed.ipynb", ".made"))
+        log.unlink(missing_ok=True)
+        record = {"notebook": path.name, "parameters": given, "started": provenance.now()}
+        _execute(path, part, log, given, minutes)
+        _finish(part, output, log, record)
+        own.unlink()
+    return output
+
+
+def _execute(path: Path, part: Path, log: Path, given: dict, minutes: float) -> None:
+    """Run a notebook into ``part``; what its cells write is noted in ``log``."""
     kernels = [str(Path(__file__).parent), os.environ.get("JUPYTER_PATH", "")]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, kernels))  # helpers.workflow.warm
     paths = [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, paths)
-    )  # the kernel finds helpers from any folder
-    os.environ.setdefault(
-        "PYTHONWARNINGS", "ignore:IProgress not found"
-    )  # a progress bar that no page shows
-    log = output.with_name(output.stem + ".made")
-    log.unlink(missing_ok=True)
+    # the kernel finds helpers from any folder
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    # a progress bar that no page shows
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
     os.environ["STUDY_MADE"] = str(log.resolve())
-    started = provenance.now()
     try:
         papermill.execute_notebook(
             str(path),
@@ -80,9 +92,9 @@ def run(path: Path | str, output: Path | str, given: dict, minutes: float = 60) 
             kernel_name="python3",
             start_timeout=600,
             cwd=str(provenance.REPOSITORY),
-            extra_arguments=[
-                "--IPKernelApp.log_level=50"
-            ],  # a slow shutdown is interrupted, and says so as an error
+            config=Config({"KernelManager": {"transport": _transport()}}),
+            # a slow shutdown is interrupted, and says so as an error
+            extra_arguments=["--IPKernelApp.log_level=50"],
         )
     except papermill.PapermillExecutionError as error:
         raise StudyError(
@@ -96,8 +108,13 @@ def run(path: Path | str, output: Path | str, given: dict, minutes: float = 60) 
         ) from None
     finally:
         os.environ.pop("STUDY_MADE")
-    _finish(part, output, log, {"notebook": path.name, "parameters": given, "started": started})
-    return output
+
+
+def _transport() -> str:
+    """How a kernel is spoken to: through files, which needs no network and lets no other user in;
+    through ports where their names would be longer than the 107 signs that a system allows.
+    """
+    return "ipc" if len(tempfile.gettempdir()) < 80 and hasattr(socket, "AF_UNIX") else "tcp"
 
 
 def _finish(part: Path, output: Path, log: Path, record: dict) -> None:

@@ -139,7 +139,9 @@ def cache_settings(study: studies.Study) -> str:
     keys = ("image_size", "images_per_patient", "max_patients", "split")
     folds = study.spec.get("cross_validation", {}).get("folds")
     classes = [[(c.index, c.name, c.colour, c.labels) for c in study.classes], study.ignored]
-    return json.dumps([[study.spec.get(k) for k in keys], folds, study.split.get("seed"), classes])
+    sizes = [study.spec.get(k) for k in keys]
+    sizes += ["keep"] if study.spec.get("aspect") == "keep" else []
+    return json.dumps([sizes, folds, study.split.get("seed"), classes])
 
 
 def pages(folder: Path | str) -> dict[str, dict]:
@@ -159,6 +161,17 @@ def pages(folder: Path | str) -> dict[str, dict]:
         if unknown := set(said.get("reads", ())) - set(found):
             raise StudyError(f"{name}: reads {', '.join(sorted(unknown))}, which is no notebook")
     return found
+
+
+def group(name: str, about: dict) -> str:
+    """The pages that a cluster may make in one job: those that start from the same files, and never
+    one that measures the machine beside another.
+    """
+    if about.get("threads") == "all":
+        return name
+    if about.get("reads"):
+        return "reading"
+    return "images" if about.get("needs") == "images" else "alone"
 
 
 def settings(study: studies.Study, without: Sequence[str] = ()) -> str:
@@ -183,19 +196,22 @@ def training_code(model: str) -> str:
 
 
 def folder_state(study: studies.Study, data: Path | str) -> str:
-    """Digest of name, size and time of every file that the manifest names."""
-    frame = studies.images(study)
+    """Digest of name, size and modification time of every file the manifest names, raters' outlines
+    too: it changes when one of them does.
+    """
+    frame, raters = studies.images(study), studies.annotations(study)
+    names = [*frame["image"], *frame["mask"], *([] if raters is None else raters["mask"])]
 
     def state(name: str) -> list:
         try:
-            found = os.stat(os.path.join(data, name))
-        except OSError:
-            return [name, None]
-        return [name, found.st_size, found.st_mtime_ns]
+            return [name, *files.state(os.path.join(data, name))]
+        except OSError:  # a frame of a file, or files that are united; imported where needed: slow
+            from helpers.readers import files_of
 
-    return provenance.digest(
-        [state(name) for column in ("image", "mask") for name in frame[column]]
-    )
+            parts = files_of(os.path.join(data, name))
+            return [name, *(files.state(part) if part.is_file() else None for part in parts)]
+
+    return provenance.digest([state(name) for name in names])
 
 
 def gpus_wanted() -> int:
@@ -207,8 +223,13 @@ def gpus_wanted() -> int:
 
 
 def only_one(study: studies.Study) -> TextIO:
-    """The lock of a study's run (see :func:`helpers.workflow.lock.hold`)."""
-    return lock.hold(study.run)
+    """The lock of a study's run (see :func:`helpers.workflow.lock.hold`); what killed processes had
+    begun to write is removed.
+    """
+    held = lock.hold(study.run)
+    for left in study.run.rglob(f"{files.PART}*"):
+        left.unlink(missing_ok=True)
+    return held
 
 
 def forget_changed(study: studies.Study, forget: bool = True) -> list[str]:
@@ -229,15 +250,27 @@ def errors(log: Iterable[Path | str]) -> Iterator[str]:
     """What went wrong in each failed step, from the workflow's own log files (list of str): the
     one-line error of the step's log, or its last lines where it ended without one, and its path.
 
-    A step that ran here is named by its command, one that Slurm ran by its log.
+    A step that ran here is named by its command. Slurm keeps a log of each job that did not go
+    well: it names the steps that failed, or says why none began.
     """
-    text = "".join(Path(name).read_text(encoding="utf-8", errors="replace") for name in log)
-    here = re.findall(r"""tee ['"]*([^'"]+?\.log)['"]* returned non-zero""", text)
-    there = re.findall(r"log: (\S.*?\.log) \(check log file", text)
-    for name in dict.fromkeys([*here, *there]):
-        if Path(name).is_file():
-            lines = Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
-            start = next((i for i, line in enumerate(lines) if line.startswith("error: ")), -5)
-            yield "\n".join(["", *lines[start:], f"  log: {name}"])
-        else:
-            yield f"\nerror: a step ended before it wrote its log, {name}"
+    said = "".join(_text(name) for name in log)
+    failed = re.findall(r"""tee ['"]*([^'"]+?\.log)['"]* returned non-zero""", said)
+    for name in re.findall(r"\(log: (\S.*?\.log)\)", said):
+        steps = re.findall(r"log: (\S.*?\.log) \(check log file", _text(name))
+        began = [step for step in steps if Path(step).is_file()]
+        went_well = "(100%) done" in _text(name) or not Path(name).is_file()
+        failed += began or [name] * (not went_well)
+    for name in dict.fromkeys(failed):
+        lines = _text(name).splitlines()
+        cause = [
+            i
+            for i, line in enumerate(lines)
+            if line.startswith(("error: ", "srun: ", "slurmstepd: "))
+        ]
+        shown = lines[cause[0] :][:60] if cause else lines[-5:] or ["error: a step left no log"]
+        yield "\n".join(["", *shown, f"  log: {name}"])
+
+
+def _text(path: Path | str) -> str:
+    """A log file's text; none where there is no file."""
+    return Path(path).read_text("utf-8", "replace") if Path(path).is_file() else ""

@@ -60,6 +60,9 @@ def kernel(arguments: list[str]) -> None:
 def _connect(path: Path) -> socket.socket | None:
     """A connection to the server, which is started where it does not run; None if it cannot."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about = path.parent.stat()
+    if about.st_uid != os.getuid() or about.st_mode & 0o022:  # another could answer
+        return None
     until = time.monotonic() + START
     with open(path.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several that ask at once, one starts it

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from helpers import schemas
 from helpers.errors import StudyError, raise_all
 from tools.audit.interval import printed
 from tools.audit.paper import Entry, Paper, plain
@@ -23,7 +24,7 @@ SCHEMA = yaml.safe_load(
 EXACT = {"count", "patients", "images", "pixel", "weight", "mixed", "folds"}
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(schemas.Plain):
     """Safe YAML that keeps the digits of decimals (0.720 stays 0.720) and refuses a key given
     twice.
     """
@@ -60,7 +61,7 @@ def _content(path: Path) -> Any:
         raise StudyError(
             f"{path}: is a folder; give the path of a file of printed numbers"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         raise StudyError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 

@@ -25,7 +25,6 @@ NOT_PRINTED = ("cases", "training", "07_speed", "13_more_statistics", "card", "d
 STAMP = (1980, 1, 1, 0, 0, 0)  # one date for every file, so that the same book gives the same zip
 #: what stands in the run beside the book and is hashed too, relative to runs/<study>
 INPUTS = (
-    "data.json",
     "results/*.csv",
     "results/plan.json",
     "readers/key_*.json",

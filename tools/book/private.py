@@ -43,7 +43,7 @@ def needles(key: Path | str) -> tuple[set[str], int]:
     try:
         with open(key, newline="", encoding="utf-8-sig") as file:
             header, *rows = [[files.plain_cell(c) for c in row] for row in csv.reader(file)]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise StudyError(f"{key}: cannot be read as a key file ({error})") from None
     kept = [k for k, name in enumerate(header) if name.strip().lower() not in OWN]
     new = {c.casefold() for r in rows for k, c in enumerate(r) if k not in kept}

@@ -29,8 +29,7 @@ import pandas as pd
 
 from helpers import datasets, files, metrics, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
-from helpers.readers import locate, sha256
-from helpers.workflow import results
+from helpers.workflow import lock, results, settings
 from tools.book import manuscript, private
 from tools.book.build import folder, make
 from tools.book.pack import input_files
@@ -100,38 +99,60 @@ def _compare(base: Path, listed: dict) -> Iterator[str]:
             yield f"{path}: has changed since the book was made"
 
 
-def images(study: studies.Study) -> Iterator[str]:
-    """Differences between the images and masks that were learned from and their hashes in
-    images.csv.
-    """
+def recorded(study: studies.Study) -> Iterator[str]:
+    """Files of any step that are not, byte for byte, what its record says."""
+    for pattern in settings.RECORDS:
+        found = sorted(study.run.glob(pattern))
+        if not found and pattern != "data.json":  # which only drawn studies have
+            yield f"{study.run / pattern}: is missing; run `make study` again"
+        for record in found:
+            for name in files.changed(record, studies.ROOT, every_byte=True):
+                yield f"{studies.ROOT / name}: is not what {record} says was made"
+
+
+def _data(study: studies.Study) -> Path:
+    """The folder that the images were read from."""
     check = json.loads((study.run / "cache" / "check.json").read_text(encoding="utf-8"))
-    base, frame = studies.ROOT / check["data"], studies.images(study)
-    if not base.is_dir():
+    return studies.ROOT / check["data"]
+
+
+def images(study: studies.Study) -> Iterator[str]:
+    """Differences between the images and masks that were learned from, their files, and the hashes
+    of those in images.csv.
+    """
+    data, frame, arrays = _data(study), studies.images(study), datasets.load(study)
+    if not data.is_dir():
         print(
-            f"images: {base} is not on this machine, so the images themselves are not compared",
+            f"images: {data} is not on this machine, so the images themselves are not compared",
             flush=True,
         )
         return
-    for kind in ("image", "mask"):
-        for name, digest in zip(frame[kind], frame[f"sha256_{kind}"], strict=True):
-            if not locate(base / name)[0].is_file():
-                yield f"{base / name}: is missing"
-            elif sha256(base / name) != digest:
-                yield f"{base / name}: is not the {kind} of {study.root / 'images.csv'}"
+    if frame["image_id"].tolist() != arrays.index["image_id"].tolist():
+        yield f"{study.run / 'cache'}: is not of the images of {study.root / 'images.csv'}"
+        return
+    size, aspect = study.spec["image_size"], study.spec.get("aspect", "squash")
+    for row in frame.itertuples():
+        image, mask, _, problems = datasets.read_row(row, data, study.classes, study.ignored)
+        yield from problems
+        if image is None or mask is None:
+            continue
+        if not (
+            np.array_equal(datasets.resize_image(image, size, aspect), arrays.images[row.Index])
+            and np.array_equal(datasets.resize_mask(mask, size, aspect), arrays.masks[row.Index])
+        ):
+            yield f"{study.run / 'cache'}: image_id {row.image_id} is not what its files show"
 
 
 def raters(study: studies.Study) -> Iterator[str]:
     """Differences between the raters' outlines and their hashes in annotations.csv."""
-    check = json.loads((study.run / "cache" / "check.json").read_text(encoding="utf-8"))
-    base, frame = studies.ROOT / check["data"], studies.annotations(study)
-    if frame is None or "sha256_mask" not in frame or not base.is_dir():
+    data, frame = _data(study), studies.annotations(study)
+    if frame is None or not data.is_dir():
         return
+    frame = frame.assign(sha256_mask=frame.get("sha256_mask", np.nan))
     inside = frame["image_id"].isin(studies.images(study)["image_id"])
-    for name, digest in frame.loc[inside, ["mask", "sha256_mask"]].dropna().to_numpy():
-        if not locate(base / name)[0].is_file():
-            yield f"{base / name}: is missing"
-        elif sha256(base / name) != digest:
-            yield f"{base / name}: is not the outline of {study.root / 'annotations.csv'}"
+    for name, digest in frame.loc[inside, ["mask", "sha256_mask"]].to_numpy():
+        if found := datasets.problem(data, name, digest):
+            yield f"{study.root / 'annotations.csv'}: {found}"
 
 
 def learned(study: studies.Study) -> Iterator[str]:
@@ -279,9 +300,11 @@ def _again(
     run, begun = root / "runs" / study.name, time.monotonic()
     (run / "tables").mkdir(parents=True)
     (root / "data_manifest").symlink_to(studies.ROOT / "data_manifest")
-    for part in ("cache", "train", "results", "data"):
+    for part in ("cache", "train", "results"):
         if (study.run / part).exists():
             shutil.copytree(study.run / part, run / part, copy_function=os.symlink)
+    check = json.loads((run / "cache/check.json").read_text(encoding="utf-8"))
+    files.write_json(check | {"data": str(_data(study).resolve())}, run / "cache/check.json")
     for path in (study.run / "tables").glob("*"):
         if os.path.relpath(path, studies.ROOT) not in own:
             (run / "tables" / path.name).symlink_to(path.resolve())
@@ -356,7 +379,7 @@ def verify(study: studies.Study, quick: bool = False, key: Path | str | None = N
 
     key: a file of names and original ids, none of which may stand in anything of the study.
     """
-    place = folder(study)
+    place, _held = folder(study), lock.look(study.run, "`make verify`")
 
     def step(name: str, *checks: Iterable[str]) -> None:
         begun = time.monotonic()
@@ -377,6 +400,7 @@ def verify(study: studies.Study, quick: bool = False, key: Path | str | None = N
         step(f"nobody is named: {looked}", problems)
     if quick:
         return
+    step("every file that a step recorded", recorded(study))
     step("installed libraries and their lock", locked())
     step("images, masks and raters' outlines", images(study), raters(study))
     step("weights, their records and settings", learned(study))

@@ -395,8 +395,11 @@ class Key:
                 raise StudyError(f"{path}: the key identifies people; keep it outside {folder}")
         if not path.exists():
             return cls(path, secrets.token_hex(16), {})
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = [[files.plain_cell(cell) for cell in row] for row in csv.reader(stream)]
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                rows = [[files.plain_cell(cell) for cell in row] for row in csv.reader(stream)]
+        except (OSError, ValueError, csv.Error):
+            rows = []
         if not rows or rows[0] != ["original", "new"] or len(rows) < 2 or rows[1][0] != "# secret":
             raise StudyError(
                 f"{path}: is no key file; give the one that an earlier run wrote, or a new name"

@@ -38,7 +38,10 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
             raise StudyError(f"{path}: is no text; save the table as 'CSV UTF-8' or .xlsx")
         if not text.strip():
             raise StudyError(f"{path}: is empty; give one row a patient")
-        rows = _rows(text)
+        try:
+            rows = _rows(text)
+        except csv.Error as error:
+            raise StudyError(f"{path}: is no table ({error}); give one row a patient") from None
     numbered = [(k, r) for k, r in enumerate(rows, 1) if any(cell.strip() for cell in r)]
     (_, header), *body = numbered
     ragged = [
