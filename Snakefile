@@ -250,6 +250,8 @@ rule page:
         f"{RUN}/notebooks/{{page}}.json",
     log:
         f"{RUN}/logs/{{page}}.log",
+    group:
+        lambda w: settings.group(w.page, ABOUT[w.page])
     threads: lambda w: workflow.cores if ABOUT[w.page].get("threads") == "all" else 1  # a quiet machine
     params:
         study=lambda w: settings.settings(STUDY, ABOUT[w.page].get("without", ())),

@@ -188,16 +188,18 @@ def main():
                 raise SystemExit((local / "log").read_text(encoding="utf-8")[-3000:])
             steps, began = finished(local), time.monotonic()
             process = start(spread, "slurm", **cluster.environment)
-            ready = lambda: finished(spread) > steps // 3 and all(map(cluster.busy, NODES))  # noqa: E731
-            if (
-                not wait(lambda: process.poll() is not None or ready(), 3600)
-                or process.poll() is not None
-            ):
+            # both nodes at work: the trainings, which take longest to be ready side by side
+            busy = lambda: process.poll() is not None or all(map(cluster.busy, NODES))  # noqa: E731
+            wait(lambda: process.poll() is not None or finished(spread) > 2, 3600)
+            if not wait(busy, 1800) or process.poll() is not None:
                 raise SystemExit("error: the two nodes never worked at the same time")
+            time.sleep(5)  # a job that is only just being launched fails, and is not queued again
             print(f"node one ends after {finished(spread)} of {steps} steps", flush=True)
             cluster.lose("one")
             if process.wait(3600):
-                raise SystemExit((spread / "log").read_text(encoding="utf-8")[-3000:])
+                print("the job that was on it failed; the same command again goes on", flush=True)
+                if start(spread, "slurm", **cluster.environment).wait(3600):
+                    raise SystemExit((spread / "log").read_text(encoding="utf-8")[-3000:])
             jobs = cluster.ask("scontrol", "show", "jobs", "-o").splitlines()
             print(
                 f"{steps} steps in {len(jobs)} jobs, {time.monotonic() - began:.0f} s", flush=True

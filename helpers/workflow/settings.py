@@ -139,7 +139,9 @@ def cache_settings(study: studies.Study) -> str:
     keys = ("image_size", "images_per_patient", "max_patients", "split")
     folds = study.spec.get("cross_validation", {}).get("folds")
     classes = [[(c.index, c.name, c.colour, c.labels) for c in study.classes], study.ignored]
-    return json.dumps([[study.spec.get(k) for k in keys], folds, study.split.get("seed"), classes])
+    sizes = [study.spec.get(k) for k in keys]
+    sizes += ["keep"] if study.spec.get("aspect") == "keep" else []
+    return json.dumps([sizes, folds, study.split.get("seed"), classes])
 
 
 def pages(folder: Path | str) -> dict[str, dict]:
@@ -159,6 +161,17 @@ def pages(folder: Path | str) -> dict[str, dict]:
         if unknown := set(said.get("reads", ())) - set(found):
             raise StudyError(f"{name}: reads {', '.join(sorted(unknown))}, which is no notebook")
     return found
+
+
+def group(name: str, about: dict) -> str:
+    """The pages that a cluster may make in one job: those that start from the same files, and never
+    one that measures the machine beside another.
+    """
+    if about.get("threads") == "all":
+        return name
+    if about.get("reads"):
+        return "reading"
+    return "images" if about.get("needs") == "images" else "alone"
 
 
 def settings(study: studies.Study, without: Sequence[str] = ()) -> str:
