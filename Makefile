@@ -1,5 +1,6 @@
 # Every target is one line that calls Snakemake or one entry point. `make study` does all the set-up.
 STUDY    ?= phantom
+NAMED    := $(filter-out file,$(origin STUDY))
 PROTOCOL ?= quick
 PROFILE  ?= local
 JOBS     ?= all
@@ -51,7 +52,7 @@ plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers plan $(WHO)
 book: env ; @$(SNAKE) --forcerun book && $(SET) && { [ -z "$$PDF" ] || $(PY) -m tools.book $(WHO) --pdf; } && $(PY) -m helpers headline $(WHO)
 manuscript: env ; @$(PY) -m tools.book.manuscript $(WHO)
 # from kept numbers alone; METRIC, CLASS_NAME, TEST, UNIT or MARGIN make a trial of the pages that take them as well
-analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}
+analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.book.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}
 compare: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.compare "$$TABLE" $${PATIENTS:+--patients "$$PATIENTS"} $${HEADLINE:+--headline "$$HEADLINE"} $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${MARGIN:+--margin "$$MARGIN"}
 keep: env ; @$(PY) -m helpers keep $(WHO)
 reproduce: env ; @$(PY) -m helpers reproduce $(WHO)
@@ -70,6 +71,6 @@ anonymous: env ; @$(PY) -m tools.intake.anonymous --data "$$DATA" --out "$$OUT" 
 manifest: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
 data: env ; @$(PY) -m tools.intake.fetch --study "$$STUDY" $${DATA:+--out "$$DATA"}
 predict: env ; @$(PY) -m tools.predict --model "$$MODEL" --images "$$IMAGES" --out "$$OUT"
-sbom: env ; @$(PY) -m tools.sbom $${ADVISORIES:+--advisories "$$ADVISORIES"}
+sbom: env ; @$(PY) -m tools.book.sbom $${ADVISORIES:+--advisories "$$ADVISORIES"}
 lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra study --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
-clean: ; @"$$PYTHON" -m helpers clean --study "$$STUDY"
+clean: ; @$(if $(NAMED),"$$PYTHON" -m helpers clean --study "$$STUDY",echo "error: name the study whose runs and book shall be removed: make clean STUDY=phantom" >&2; exit 1)

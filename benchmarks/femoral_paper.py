@@ -11,6 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import pandas as pd  # noqa: E402
+from scipy.stats import f  # noqa: E402
+
 from helpers import metrics, studies  # noqa: E402
 from helpers.workflow import keep  # noqa: E402
 
@@ -20,13 +23,33 @@ PRINTED = {
 }
 
 
+def tested(path):
+    """The rows of a kept training's test images."""
+    rows = keep.counts(path)
+    return rows[(rows["class"] != "background") & (rows["split"] == "test")]
+
+
+def each_iou(path):
+    """IoU of every test image (Series by image_id), 0 where nothing was drawn."""
+    return metrics.scores(tested(path)).set_index("image_id")["IoU"].fillna(0)
+
+
 def measured(path):
     """(pooled IoU, quartiles of the images' IoU, % of images above 0.5) of a kept training."""
-    rows = keep.counts(path)
-    rows = rows[(rows["class"] != "background") & (rows["split"] == "test")]
-    each = metrics.scores(rows)["IoU"].fillna(0)
+    rows, each = tested(path), each_iou(path)
     quartiles = each.quantile([0.25, 0.5, 0.75]).tolist()
     return metrics.pooled(rows)["IoU"].iloc[0], quartiles, 100 * (each > 0.5).mean()
+
+
+def seeds_share(by_seed):
+    """Of the variance of one training's mean IoU, the share (0…1) that is the random start's, with
+    its 95 % interval by F; the rest is the images' (variance over images of the mean over seeds, by
+    their number). by_seed: DataFrame, images × seeds.
+    """
+    images, seeds = by_seed.shape
+    ratio = by_seed.mean().var(ddof=1) / (by_seed.mean(axis=1).var(ddof=1) / images)
+    low, high = f.ppf([0.975, 0.025], seeds - 1, images - 1)
+    return tuple(r / (1 + r) for r in (ratio, ratio / low, ratio / high))
 
 
 def main():
@@ -48,6 +71,13 @@ def main():
             ("pooled", "median", "above"), zip(*found, strict=True), strict=True
         ):
             print(f"{name}: {min(values):.3f} to {max(values):.3f} over {len(values)}")
+        if part == "main" and len(own) > 1:
+            by_seed = pd.DataFrame({k: each_iou(path) for k, path in enumerate(own.values())})
+            share, low, high = (100 * value for value in seeds_share(by_seed))
+            print(
+                f"the seed's share of the variance of a training's mean IoU: {share:.0f} %"
+                f" ({low:.0f} to {high:.0f})"
+            )
 
 
 if __name__ == "__main__":

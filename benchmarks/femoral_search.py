@@ -125,7 +125,8 @@ def main():
     if args.data:
         search(args.data)
     if not KEPT.is_file():
-        sys.exit(f"{KEPT}: no step is kept yet; give --data")
+        print(f"{KEPT}: no step is kept yet; give --data")
+        return
     for found in pd.read_csv(KEPT).itertuples():
         gain = ""
         if pd.notna(found.gain):

@@ -2,15 +2,17 @@
 
     python benchmarks/inference.py                        # Q-VUM, 224 px, random weights
     python benchmarks/inference.py --model runs/phantom/train/qvum/main_11 --images images.npy
-    python benchmarks/inference.py --live --model femoral # cine in, overlay out
+    python benchmarks/inference.py --live --model femoral --study femoral:quick
 
 Engines: eager float32, eager bfloat16 (as results are scored), torch.compile, ONNX Runtime and
 OpenVINO; one that is not installed is named and left out. All are timed in one run, an image at a
 time, in rounds that alternate, after a warm-up. Printed: percentiles 50, 95 and 99 of the latency,
 the median ratio to eager float32 with its range over rounds, how many pixels keep their class and
 how far a probability moves. The fastest within --tolerance (share of pixels of another class) is
-named. Beside it the roof: the convolution rate that this machine reaches in the same run, and what
-it would allow this network.
+named. --live: from frame to overlay, cine in and overlay video out, and which of a study's kept
+networks is small and not inferior to its headline network (one-sided, by the declared margin).
+Beside the engines the roof: the convolution rate that this machine reaches in the same run, and
+what it would allow this network.
 """
 
 import argparse
@@ -23,15 +25,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import datasets, figures, models, provenance
+from helpers import datasets, figures, models, provenance, stats, studies
 from helpers.analyses import speed
 from helpers.errors import StudyError
 from helpers.models import inference, trained
 from helpers.readers import videos
+from helpers.workflow import keep
 from tools.predict import exports
 
 PERCENTILES = (50, 95, 99)
@@ -193,6 +197,30 @@ def live(predictor, frames, rate, rounds, folder, clock):
     print(f"cine of {len(read)} frames to overlay video: {len(read) / seconds:.1f} frames a second")
 
 
+def smaller(study):
+    """Print which kept networks are smaller than the headline network of a study, and whether one
+    is not inferior by the study's margin: the network to use live.
+    """
+    kept = keep.trainings(study)
+    rows = pd.concat([keep.counts(path) for path in kept.values()], ignore_index=True)
+    rows = stats.select(stats.check(rows, "kept counts"))
+    head, settings = study.headline, study.statistics
+    records = {
+        model: keep.record(path) for (model, fold, _), path in kept.items() if fold == "main"
+    }
+    size = {model: about["parameters"] for model, about in records.items() if about}
+    each = stats.values(rows, settings["metric"], settings["class"])
+    table = stats.equivalence(each, head, settings["margin"], stats.default_unit(rows))
+    for row in table.itertuples():
+        if size[row.model] < size[head]:
+            enough = "not inferior" if row.p_not_superior < stats.ALPHA else "may be inferior"
+            print(
+                f"{row.model}, {size[row.model]:,} of {size[head]:,} parameters:"
+                f" {-row.difference:+.3f} {settings['metric']} ({-row.high:+.3f} to"
+                f" {-row.low:+.3f}, 90 %) beside {head}, {enough} by {settings['margin']}"
+            )
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -214,6 +242,7 @@ def main():
         "--clock", choices=CLOCKS, default="wall", help="processor: on a machine that others use"
     )
     parser.add_argument("--live", action="store_true")
+    parser.add_argument("--study", help="with --live: STUDY:PROTOCOL whose kept networks to judge")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -227,6 +256,8 @@ def main():
         f" {os.getloadavg()[0]:.1f}"
     )
     if args.live:
+        if args.study:
+            smaller(studies.load(*args.study.split(":")))
         with tempfile.TemporaryDirectory() as folder:
             predictor = trained.load(args.model or "femoral", "cpu")
             live(predictor, frames, 25, args.rounds, folder, CLOCKS[args.clock])

@@ -15,7 +15,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from helpers import datasets, files, leakage, studies  # noqa: E402
+from helpers import alike, datasets, files, leakage, studies  # noqa: E402
 from helpers.workflow import settings  # noqa: E402
 
 
@@ -64,7 +64,7 @@ def study(root):
 def pairs(count):
     """Near-duplicates among random hashes."""
     bits = np.random.default_rng(0).integers(0, 2, (count, 256), dtype=np.uint8).astype(bool)
-    return leakage.pairs_within(bits, leakage.THRESHOLD)
+    return alike.pairs_within(bits, leakage.THRESHOLD)
 
 
 def plan(root):

@@ -194,11 +194,13 @@ def main():
     parser.add_argument("--images", type=int, default=32, help="an epoch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=0, help="of the peers' DataLoader")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", type=torch.device, default=inference.best_device())
     parser.add_argument(
         "--clock", choices=["wall", "processor"], default="wall", help="processor: a shared machine"
     )
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     args.images -= args.images % args.batch
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (args.images, args.size, args.size), dtype=np.uint8)

@@ -8,7 +8,7 @@ from helpers.workflow import warm
 
 #: command → module and function
 COMMANDS = {
-    "check": ("helpers.datasets", "main"),
+    "check": ("helpers.workflow.check", "main"),
     "made": ("helpers.workflow.results", "record"),
     "results": ("helpers.workflow.results", "main"),
     "notebook": ("helpers.workflow.notebook", "main"),

@@ -1,10 +1,8 @@
-"""From files to arrays: every image opened, hashed and sized once, then kept as uint8 beside an
-index.
+"""From files to arrays: every image opened, hashed and sized once, kept as uint8 beside an index.
 
 Nothing is cached, and so nothing trains, unless every file of the manifest passed.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -26,13 +24,14 @@ from helpers.schemas import EXTERNAL
 
 @dataclass(frozen=True)
 class Arrays:
-    """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: one row an image,
-    in the same order.
+    """A cached study. images, masks: uint8 (N, H, W), memory-mapped; index: a row an image.
 
     index has the columns of images.csv and height_px, width_px (of the file), pixel_row_mm and
     pixel_column_mm (sides of an array pixel, NaN where the spacing is unknown), pixel_mm (the side
-    of a square pixel as large) and cv_fold (0 … folds − 1, or −1 for
-    external images and without cross-validation).
+    of a square pixel as large) and cv_fold (0 … folds − 1, or −1 where in none). Where a protocol
+    keeps the aspect of images (``aspect: keep``), frame_top, frame_left, frame_height and
+    frame_width say in which part of the array an image lies; the rest is neither learned from nor
+    scored.
     """
 
     images: np.ndarray
@@ -42,8 +41,7 @@ class Arrays:
     def rows(self, fold: str, split: str) -> np.ndarray:
         """Positions of a split: 'train', 'val', 'test', 'external', in fold 'main', 'cv1', 'cv2', …
 
-        In cross-validation fold k is the test set, the next fold (cyclically) the validation
-        set.
+        In cross-validation fold k is the test set, the next fold (cyclically) the validation set.
         """
         if fold == "main":
             return np.flatnonzero(self.index["split"] == split)
@@ -53,15 +51,60 @@ class Arrays:
             {"test": test, "val": val, "train": ~(test | val) & (assigned >= 0)}[split]
         )
 
+    @property
+    def padded(self) -> bool:
+        """Whether images fill only a part of the arrays."""
+        return FRAME[0] in self.index
 
-def resize_image(pixels: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (H, W) to (size, size), bilinear, with anti-aliasing where it shrinks."""
-    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
+    def frame(self, position: int) -> tuple[slice, slice]:
+        """The part of an array in which the image lies, (rows, columns) as slices."""
+        if not self.padded:
+            return np.s_[:, :]
+        top, left, height, width = (int(self.index[c].iloc[position]) for c in FRAME)
+        return np.s_[top : top + height, left : left + width]
+
+    def inside(self, positions: np.ndarray) -> np.ndarray:
+        """Which pixels are of the image: bool (N, H, W)."""
+        found = np.zeros((len(positions), *self.masks.shape[1:]), bool)
+        for mask, position in zip(found, positions, strict=True):
+            mask[self.frame(position)] = True
+        return found
 
 
-def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """Class indices uint8 (H, W) to (size, size), nearest neighbour: no class is invented."""
-    return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))
+#: columns of the index that say where in its array an image lies
+FRAME = ["frame_top", "frame_left", "frame_height", "frame_width"]
+
+
+def resize_image(pixels: np.ndarray, size: int, aspect: str = "squash") -> np.ndarray:
+    """uint8 (H, W) to (size, size), bilinear, with anti-aliasing where it shrinks. aspect: "keep"
+    fills as much of it as the longer side does, black around.
+    """
+    return _fit(pixels, size, aspect, Image.Resampling.BILINEAR)
+
+
+def resize_mask(mask: np.ndarray, size: int, aspect: str = "squash") -> np.ndarray:
+    """Class indices uint8 (H, W) to (size, size), nearest neighbour, so that no class is
+    invented; aspect as in ``resize_image``, background around.
+    """
+    return _fit(mask, size, aspect, Image.Resampling.NEAREST)
+
+
+def frame(shape: tuple[int, ...], size: int, aspect: str = "squash") -> tuple[int, int, int, int]:
+    """Where an image of `shape` (H, W) lies in an array of size × size: top, left, height, width.
+    All of it, or with aspect "keep" in the middle, the longer side filled.
+    """
+    if aspect != "keep":
+        return 0, 0, size, size
+    height, width = (max(1, round(size * n / max(shape))) for n in shape)
+    return (size - height) // 2, (size - width) // 2, height, width
+
+
+def _fit(pixels: np.ndarray, size: int, aspect: str, how: Image.Resampling) -> np.ndarray:
+    top, left, height, width = frame(pixels.shape, size, aspect)
+    out = np.zeros((size, size), np.uint8)
+    resized = Image.fromarray(pixels).resize((width, height), how)
+    out[top : top + height, left : left + width] = np.asarray(resized)
+    return out
 
 
 def assign_folds(frame: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
@@ -149,6 +192,7 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     if "pixel_spacing_mm" not in index:  # may be left out where nothing is known
         index["pixel_spacing_mm"] = np.nan
     size, count = study.spec["image_size"], len(index)
+    aspect = study.spec.get("aspect", "squash")
     folder = study.run / "cache"
     part = folder.with_name("cache.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -161,8 +205,8 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
         if found or image is None or mask is None:
             return (0, 0), None, found
         arrays[0][row.Index], arrays[1][row.Index] = (
-            resize_image(image, size),
-            resize_mask(mask, size),
+            resize_image(image, size, aspect),
+            resize_mask(mask, size, aspect),
         )
         return image.shape, spacing, found
 
@@ -178,8 +222,11 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     index["height_px"], index["width_px"] = np.array(shapes).T
     declared = index.get("pixel_spacing_mm", pd.Series(np.nan, index.index))
     index[["pixel_row_mm", "pixel_column_mm", "pixel_mm"]] = [
-        _pixel_mm(*row, size) for row in zip(shapes, spacings, declared, strict=True)
+        _pixel_mm(*row, frame(row[0], size, aspect)[2:])
+        for row in zip(shapes, spacings, declared, strict=True)
     ]
+    if aspect == "keep":
+        index[FRAME] = [frame(shape, size, aspect) for shape in shapes]
     folds = study.spec.get("cross_validation", {}).get("folds")
     index["cv_fold"] = -1
     if folds:
@@ -226,16 +273,18 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _pixel_mm(
-    shape: tuple[int, ...], spacing: tuple[float, float] | None, declared: float, size: int
+    shape: tuple[int, ...],
+    spacing: tuple[float, float] | None,
+    declared: float,
+    size: tuple[int, int],
 ) -> tuple[float, float, float]:
-    """Height and width of an array pixel in mm after the resize, and the side of a square as large
-    (their geometric mean); NaN where unknown.
+    """Height and width of an array pixel in mm after the resize to `size` (rows, columns), and the
+    side of a square as large (their geometric mean); NaN where unknown.
     """
     row, column = spacing if spacing is not None else (declared, declared)
-    side = float(np.sqrt(row * shape[0] * column * shape[1]) / size)
-    if row * shape[0] == column * shape[1]:
-        return side, side, side
-    return row * shape[0] / size, column * shape[1] / size, side
+    side = float(np.sqrt(row * shape[0] * column * shape[1]) / np.sqrt(size[0] * size[1]))
+    sides = row * shape[0] / size[0], column * shape[1] / size[1]
+    return (side, side, side) if sides[0] == sides[1] else (*sides, side)
 
 
 def spacing(index: pd.DataFrame) -> np.ndarray:
@@ -268,6 +317,11 @@ def load(study: studies.Study) -> Arrays:
             f" {study.spec['image_size']}; run `make study STUDY={study.name}"
             f" PROTOCOL={study.protocol}`"
         )
+    if (study.spec.get("aspect") == "keep") != (FRAME[0] in index):
+        raise StudyError(
+            f"{folder}: made by a protocol of another `aspect`; run `make study STUDY={study.name}"
+            f" PROTOCOL={study.protocol}`"
+        )
     flat = index["height_px"] != index["width_px"]
     if "pixel_row_mm" not in index and (flat & index["pixel_mm"].notna()).any():
         raise StudyError(
@@ -275,15 +329,3 @@ def load(study: studies.Study) -> Arrays:
             f" pixels apart; run `make study STUDY={study.name}` to make it again"
         )
     return Arrays(images, masks, index)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line: check and cache a study. python -m helpers check --study NAME --data
-    FOLDER.
-    """
-    parser = argparse.ArgumentParser(prog="helpers check", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    parser.add_argument("--data", required=True)
-    args = parser.parse_args(arguments)
-    build(studies.load(args.study, args.protocol), args.data)

@@ -7,19 +7,15 @@ sha256_image, cv_fold, one row an image.
 """
 
 import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import imagehash
 import numpy as np
 import pandas as pd
-from PIL import Image
-from scipy import ndimage
 
+from helpers import alike
 from helpers.errors import raise_all
 from helpers.studies import Class, Study
 
@@ -27,7 +23,6 @@ from helpers.studies import Class, Study
 #: brachial-plexus images of 88 known patients: of 450,217 pairs of different patients none came
 #: closer than 61, while half of all images had another of the same patient within 26.
 THRESHOLD = 40
-HASH_SIZE = 16
 #: correlation of fine detail from which a pair of two known patients counts too; between different
 #: people the highest was 0.38 in those images, and 0.76 in 99,456 pairs of drawn phantoms, which
 #: share the shape of their sector
@@ -86,91 +81,35 @@ def identical(index: pd.DataFrame) -> Gate:
     return Gate("identical images", across == 0, found, evidence)
 
 
-def hashes(images: np.ndarray) -> np.ndarray:
-    """Perceptual hash (DCT) of every image, uint8 (N, H, W) → bool (N, 256)."""
-    found = np.empty((len(images), HASH_SIZE**2), bool)
-    for number, image in enumerate(images):
-        picture = Image.fromarray(np.asarray(image))
-        found[number] = imagehash.phash(picture, HASH_SIZE).hash.ravel()
-    return found
-
-
-def pairs_within(bits: np.ndarray, threshold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every two hashes that differ in at most threshold bits, closest first: first, second and
-    distance (int arrays; first < second). bits: bool (N, 256).
-
-    Exact: all are compared, each with those after it. At 40 of 256 bits an index cannot leave out
-    comparisons (41 bands of 6 bits would propose two of three pairs), while a comparison costs a
-    few nanoseconds.
-    """
-    words = np.ascontiguousarray(np.packbits(bits, axis=1).view(np.uint64).T)
-
-    def later(one: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        differ = [np.bitwise_count(word[one + 1 :] ^ word[one]) for word in words]
-        bits = np.asarray(np.sum(differ, axis=0, dtype=np.uint16))
-        near = np.flatnonzero(bits <= threshold)
-        return np.full(len(near), one), one + 1 + near, bits[near].astype(int)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(later, range(words.shape[1])))
-    nothing = (np.empty(0, int),) * 3
-    first, second, distance = map(np.concatenate, zip(nothing, *found, strict=True))
-    order = np.lexsort((second, first, distance))
-    return first[order], second[order], distance[order]
-
-
-def details(images: np.ndarray) -> np.ndarray:
-    """Fine structure of every image, unit vectors float32 (N, 4096): 64 × 64 px less its blur."""
-    small = (Image.fromarray(np.asarray(i)).resize((64, 64), Image.Resampling.BOX) for i in images)
-    fine = np.stack([np.asarray(i, np.float32) for i in small])
-    fine -= ndimage.gaussian_filter(fine, (0, 2, 2))
-    fine = fine.reshape(len(fine), -1) - fine.mean((1, 2))[:, None]
-    return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-9)
-
-
-def _agreement(images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Correlation of the fine structure of pairs of images, float32; a few thousand at a time."""
-    found = np.zeros(len(first), np.float32)
-    order = np.lexsort((second, first))  # pairs of one image come together
-    for start in range(0, len(order), 2048):
-        part = order[start : start + 2048]
-        used, where = np.unique(np.concatenate([first[part], second[part]]), return_inverse=True)
-        fine = details(images[used])
-        one, other = np.split(where, 2)
-        found[part] = (fine[one] * fine[other]).sum(1)
-    return found
-
-
 def near_duplicates(images: np.ndarray, index: pd.DataFrame, threshold: int = THRESHOLD) -> Gate:
     """No images of different splits look alike: their hashes differ in more than threshold bits.
 
-    Where the patients of a pair are known to be different, it counts only if its fine detail agrees
-    as well (DETAIL): then it is one picture under two names. Where they are unknown, looking alike
-    is already a sign of one patient. images: uint8 (N, H, W) in the order of the index. Evidence,
-    closest first: bits, detail, image_id, other, split, other_split, patient_id, other_patient,
-    counts; pairs within one split are listed but do not count. Noise, gain and blur are seen
-    through; a crop or shift of more than about 1 % of the image is not.
+    A pair of two known patients counts only if its fine detail agrees as well (DETAIL): then it is
+    one picture under two names. Where patients are unknown, looking alike is already a sign of one.
+    Evidence, closest first: bits, detail, image_id, other, split, other_split, patient_id,
+    other_patient, counts; pairs within one split are listed but do not count. Noise, gain and blur
+    are seen through; a crop or shift of more than about 1 % of the image is not.
     """
-    first, second, bits = pairs_within(hashes(images), threshold)
+    first, second, bits = alike.pairs_within(alike.hashes(images), threshold)
     parts, people = index["split"].to_numpy(object), index["patient_id"].to_numpy(object)
     across = parts[first] != parts[second]
     listed = across.copy()  # frames of one video are alike by the million: their closest will do
     listed[np.flatnonzero(~across)[:LISTED]] = True
     first, second, bits = first[listed], second[listed], bits[listed]
     left_out = int((~listed).sum())
-    pairs = {"bits": bits, "detail": _agreement(images, first, second)}
+    pairs = {"bits": bits, "detail": alike.agreement(images, first, second)}
     others = {"image_id": "other", "split": "other_split", "patient_id": "other_patient"}
     for column, other in others.items():
         values = index[column].to_numpy(object)
         pairs |= {column: values[first], other: values[second]}
     evidence = pd.DataFrame(pairs)
     unknown = pd.isna(people[first]) | pd.isna(people[second])
-    alike = unknown | (people[first] == people[second]) | (evidence["detail"] >= DETAIL)
-    evidence["counts"] = alike & (evidence["split"] != evidence["other_split"])
+    same = unknown | (people[first] == people[second]) | (evidence["detail"] >= DETAIL)
+    evidence["counts"] = same & (evidence["split"] != evidence["other_split"])
     across = int(evidence["counts"].sum())
     one = evidence["split"].eq("test") ^ evidence["other_split"].eq("test")
     test = int((evidence["counts"] & one).sum())
-    found = f"{across} pairs of different splits within {threshold} of {HASH_SIZE**2} bits"
+    found = f"{across} pairs of different splits within {threshold} of {alike.BITS} bits"
     found += f", {test} with a test image"
     if left_out:
         found += f"; {left_out} more within one split are not listed"
@@ -224,9 +163,7 @@ def normalisation(records: list[dict], arrays: Any) -> Gate:
 
 
 def _mean_and_deviation(images: np.ndarray, positions: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of the pixels of some images, as shares of 255 (floats); from
-    their histogram, a thousand images at a time.
-    """
+    """Mean and standard deviation of some images' pixels, as shares of 255, by their histogram."""
     counts = np.zeros(256)
     for start in range(0, len(positions), 1000):
         counts += np.bincount(images[positions[start : start + 1000]].ravel(), minlength=256)

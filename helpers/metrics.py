@@ -18,11 +18,8 @@ POLICY = (
     "A structure absent from both reference and prediction has no score and is left out of means; "
     "absent from only one of them it scores 0. Recall, TPR and FNR are of what is there to find."
 )
-#: name → (numerator, denominator) in tp, fp, fn, tn. The rates "over the union" are what Table
-#: 2 of
-#: the Q-VUM
-#: paper prints as FPR and FNR (IoU + FPR_union + FNR_union = 1); the textbook ones stand beside
-#: them.
+#: name → (numerator, denominator) in tp, fp, fn, tn. The rates "over the union" are what Table 2 of
+#: the Q-VUM paper prints as FPR and FNR (IoU + FPR_union + FNR_union = 1), beside the textbook ones
 RATIOS = {
     "IoU": (lambda c: c.tp, lambda c: c.tp + c.fp + c.fn),
     "Dice": (lambda c: 2 * c.tp, lambda c: 2 * c.tp + c.fp + c.fn),
@@ -181,11 +178,6 @@ def overall(
     result = means.rename(columns={v: k for k, v in OVERALL.items()})
     result["accuracy"] = sums["tp"].sum() / sums["pixels"].first()
     return result.reset_index()
-
-
-def per_image(frame: pd.DataFrame) -> pd.DataFrame:
-    """Scores of every image and class (one row each, as in the table of counts)."""
-    return scores(frame)
 
 
 def per_patient(

@@ -22,9 +22,9 @@ def folder(study: Study, model: str, fold: str, seed: int) -> Path:
     return study.run / "train" / slug(model) / f"{fold}_{seed}"
 
 
-def predictions(study: Study, model: str, seed: int, fold: str = "main") -> np.ndarray:
+def predictions(study: Study, model: str, seed: int) -> np.ndarray:
     """What a network drew on every image, uint8 (N, H, W) in the order of the cached images."""
-    path = folder(study, model, fold, seed) / "predictions.npy"
+    path = folder(study, model, "main", seed) / "predictions.npy"
     if not path.is_file():
         raise StudyError(f"{path}: no predictions yet; run `make study STUDY={study.name}` first")
     return np.load(path, mmap_mode="r")
@@ -34,11 +34,6 @@ def counts(path: Path | str) -> pd.DataFrame:
     """The rows of a training's counts.csv or of per_image.csv (DataFrame), names as text."""
     texts = ("study", "model", "fold", "split", "patient_id", "image_id", "class")
     return read_csv(path, dtype=dict.fromkeys(texts, str))
-
-
-def history(study: Study, model: str, seed: int, fold: str = "main") -> pd.DataFrame:
-    """The learning history of a training: epoch, lr, train_loss, val_loss, seconds."""
-    return read_csv(folder(study, model, fold, seed) / "history.csv")
 
 
 def save_result(frame: pd.DataFrame, study: Study, name: str) -> None:

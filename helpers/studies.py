@@ -132,7 +132,9 @@ def names() -> list[str]:
 
 
 def _changed(spec: dict, change: str, headline: str) -> dict:
-    """A protocol with one change from the command line: size=96, epochs=10 or models=qvum+unet."""
+    """A protocol with one change from the command line: size=96, epochs=10, aspect=keep or
+    models=qvum+unet.
+    """
     key, _, value = change.partition("=")
     if key == "models":
         wanted, own = value.split("+"), {m["name"]: m for m in spec["models"]}
@@ -146,9 +148,16 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
         kept |= {"cross_validation": folds} if folds["models"] else {}
         # a network that the protocol does not name is trained as the protocol trains all
         return kept | {"models": [own.get(m, {"name": m}) for m in dict.fromkeys(wanted)]}
+    if key == "aspect":
+        if value not in ("squash", "keep"):
+            raise StudyError(f"ASPECT={value}: squash or keep, please")
+        spec = {k: v for k, v in spec.items() if k != key}
+        return spec | ({key: value} if value == "keep" else {})
     keys = {"size": ("image_size", 16, 2048), "epochs": ("epochs", 1, 100_000)}
     if key not in keys:
-        raise StudyError(f"PROTOCOL: {change!r} is no change; give size=, epochs= or models=")
+        raise StudyError(
+            f"PROTOCOL: {change!r} is no change; give size=, epochs=, aspect= or models="
+        )
     name, least, most = keys[key]
     if not value.isdecimal() or not least <= int(value) <= most:
         raise StudyError(f"{key.upper()}={value}: a whole number from {least} to {most}, please")
@@ -191,6 +200,9 @@ def load(name: str, protocol: str = "quick") -> Study:
     ignored = [str(label) for c in classes[learnt:] for label in _labels(c)]
     derived = {"name": name, "protocol": protocol, "spec": spec, "models": models}
     derived |= {"classes": classes[:learnt], "ignored": (*content.get("ignored", ()), *ignored)}
+    if "split" in spec:
+        own = {"policy": "given", "unit": "patient", "reason": f"as protocol {base} names patients"}
+        derived["split"] = content["split"] | own
     del content["protocols"]
     return Study(**content | derived)
 
@@ -216,8 +228,7 @@ def images(study: Study) -> pd.DataFrame:
     """images.csv, validated, in file order: who is not excluded, under the protocol's subset and
     split.
 
-    Columns as in ``IMAGES``; pixel_spacing_mm float (NaN unknown), everything else text (NaN
-    unknown).
+    Columns as in ``IMAGES``, pixel_spacing_mm float, everything else text; NaN unknown.
     """
     path = study.root / "images.csv"
     frame = read_csv(path, IMAGES)
@@ -243,9 +254,8 @@ def images(study: Study) -> pd.DataFrame:
 
 
 def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
-    known = (
-        frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)
-    )  # by image: a gate reports it
+    # where a split keeps images together, not patients, a gate reports it
+    known = frame.dropna(subset="patient_id") if unit == "patient" else frame.head(0)
     for patient, splits in known.groupby("patient_id")["split"].unique().items():
         if len(splits) > 1:
             rows = [int(i) + 2 for i in known.index[known["patient_id"] == patient]]

@@ -1,11 +1,15 @@
 """A tiny phantom study in a folder of its own: a few patients, small images, one epoch."""
 
 import os
+import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy reads it: two workers, two cores
+
+import hypothesis
 import pandas as pd
 import pytest
 import yaml
@@ -17,6 +21,16 @@ runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # no connection leaves this p
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])
 )
+
+# the same examples in every run, however busy the machine is
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 #: what the workflow names as input, as a clone holds it
 ROOMS = ("helpers", "tools", "notebooks", "CORRECTNESS.md", "CITATION.cff", "requirements.lock")
@@ -90,6 +104,41 @@ def workflow(root, *arguments, study="phantom", protocol="quick", data=""):
     )
 
 
+#: files that take longest, longest first: begun first, so that the workers end together
+LONGEST = ("test_workflow", "test_analysis", "test_models", "test_report", "test_browser")
+#: files whose tests share nothing: each test goes to the worker that is free, at the end
+APART = ("test_odd_studies",)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Where slow tests are left out, a file that is slow throughout is not imported for nothing:
+    torch is large.
+    """
+    if config.option.markexpr == "not slow" and collection_path.suffix == ".py":
+        text = collection_path.read_text(encoding="utf-8")
+        if re.search(r"^pytestmark = \[?\s*pytest\.mark\.slow", text, re.MULTILINE):
+            return True
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What is run by one worker: a file, one class of test_models, or one test of APART."""
+
+    def group(item):
+        if item.path.stem in APART:
+            return item.name
+        return item.nodeid.split("::")[1] if item.path.stem == "test_models" else item.path.stem
+
+    def order(item):
+        name = item.path.stem
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST) + (name in APART)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=order)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """The root of a tiny phantom study that has been run from beginning to end."""
@@ -105,7 +154,8 @@ BUDGETS = {"helpers": 420_000, "tools": 260_000, "reading path": 150_000}
 READING = (
     *("errors.py", "studies.py", "metrics.py", "datasets.py", "leakage.py"),
     *("models/__init__.py", "models/qvum.py", "models/unet.py", "models/blocks.py"),
-    *("training/*.py", "stats/__init__.py", "stats/counts.py", "stats/values.py"),
+    *("training/fold.py", "training/loop.py", "training/losses.py"),
+    *("stats/__init__.py", "stats/counts.py", "stats/values.py"),
     *("stats/intervals.py", "stats/bootstrap.py", "stats/paired.py", "stats/multiplicity.py"),
     "stats/comparison.py",
 )

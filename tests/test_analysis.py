@@ -16,7 +16,7 @@ from helpers import stats, studies
 from helpers.analyses import raters
 from helpers.errors import StudyError
 from helpers.workflow import keep
-from tools import analysis
+from tools.book import analysis
 
 PAGES = [
     *("00_summary", "04_segmentation", "05_comparison", "08_cross_validation", "09_published"),

@@ -8,8 +8,7 @@ from report_run import FRONT, built
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
-from tools import sbom
-from tools.book import crate, manuscript, verify
+from tools.book import crate, manuscript, sbom, verify
 
 pytestmark = pytest.mark.slow
 

@@ -186,7 +186,7 @@ def test_focal_textbook_equals_monai():
     )
     expected = 0.5 * peer(logits, target[:, None]).sum(1).mean()
     torch.testing.assert_close(
-        losses.focal(logits, target, torch.tensor(WEIGHTS), form="textbook"), expected
+        losses.focal(logits, target, torch.tensor(WEIGHTS), focal_form="textbook"), expected
     )
 
 
@@ -199,7 +199,7 @@ def test_dice_and_focal_equal_segmentation_models():
     difference = two[:, 1:] - two[:, :1]
     peer = smp.FocalLoss("binary", gamma=2.0)
     torch.testing.assert_close(
-        2 * losses.focal(two, mask, form="textbook"), peer(difference, mask[:, None].float())
+        2 * losses.focal(two, mask, focal_form="textbook"), peer(difference, mask[:, None].float())
     )
     peer = smp.SoftBCEWithLogitsLoss()
     torch.testing.assert_close(losses.bce(two, mask), peer(difference, mask[:, None].float()))

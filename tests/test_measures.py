@@ -157,9 +157,7 @@ def test_pixels_are_never_averaged_with_millimetres():
     table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
     found = page.agreement(table)
     assert found["unit"].tolist() == ["mm²", "mm", "mm"] and found["n_images"].eq(11).all()
-    assert "4 images without a known pixel size were left out" in page.in_words(
-        found, table, "nerve"
-    )
+    assert "the size of a pixel being unknown: 4 images." in page.in_words(found, table, "nerve")
     arrays, drawn = study((np.nan, np.nan))
     table = measures.compared(arrays, drawn, np.arange(16), CLASSES[:2])
     said = page.in_words(page.agreement(table), table, "nerve")

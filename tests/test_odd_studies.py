@@ -3,6 +3,8 @@ part that cannot be computed says in one sentence why.
 """
 
 import ast
+import dataclasses
+import functools
 import re
 import traceback
 
@@ -14,9 +16,11 @@ from bs4 import BeautifulSoup
 from conftest import REPOSITORY
 from IPython.display import Markdown
 from odd_run import Odd, build
+from scipy import stats
 
 from helpers import figures, studies
-from helpers.pages import more_statistics
+from helpers.pages import Page, more_statistics
+from helpers.workflow import settings
 
 matplotlib.use("Agg")
 #: page → parameters; page 3 trains and page 11 trains again, which no odd study needs
@@ -34,8 +38,13 @@ PAGES = {
     "13_more_statistics": {},
     "00_summary": {},  # last: it reads what the others wrote
 }
+ABOUT = settings.pages(REPOSITORY / "notebooks")
 #: costs of networks are those of every study, so that few studies are enough
 SLOW = {"07_speed"}
+#: studies whose number or length of names a figure's layout must bear; in the others it is drawn
+LAID_OUT = ("3 patients", "nine structures", "unequal patients", "long names", "one network")
+#: a quantile of Tukey's tests depends on three small numbers that most studies share
+quantile = functools.cache(stats.studentized_range.ppf)
 NUMBERS = ("007", "1e5", "NA", "nan", "inf", "2024-01-31", "1_000", "None", "-inf", "0x1F", "TRUE")
 
 STUDIES = {
@@ -56,8 +65,7 @@ STUDIES = {
     "one test patient": Odd(patients=(4, 2, 1), images=(6,)),
     "no patients": Odd(people=None, names=("",), unit="image", test="image_t"),
     "no patients.csv": Odd(people=None),
-    "no age or sex": Odd(people=()),
-    "no spacing": Odd(spacing=None),
+    "no age, sex or spacing": Odd(people=(), spacing=None),
     "long names": Odd(
         name="a" * 60,
         classes=("the_" + "very_" * 12 + "long_nerve", "x"),
@@ -65,9 +73,9 @@ STUDIES = {
         device="a machine of a very long name " * 4,
         title="A title that goes on " * 12,
     ),
-    "called 2024": Odd(name="2024"),
     "one network": Odd(networks=Odd.networks[:1]),
-    "ids like numbers": Odd(
+    "names and ids like numbers": Odd(
+        name="2024",
         names=(*NUMBERS, "0", "00", "1.0", "1.00"),
         image_ids=(*NUMBERS, "0", "00", "1.0", "1.00", *(f"{k:03d}" for k in range(100, 140))),
         classes=("NA", "nan"),
@@ -96,8 +104,10 @@ SAID = {
     "one test patient": {"05_comparison": "patients?", "13_more_statistics": "patients?"},
     "no patients": {"01_cohort": "nobody can say how many patients these are"},
     "no patients.csv": {"01_cohort": "without any information on patients"},
-    "no age or sex": {"01_cohort": "has none of age, height, weight, BMI and sex"},
-    "no spacing": {"06_cases": "size of a pixel is unknown"},
+    "no age, sex or spacing": {
+        "01_cohort": "has none of age, height, weight, BMI and sex",
+        "06_cases": "size of a pixel is unknown",
+    },
     "one network": {"10_planning": "Only Femoral U-Net has results"},
     "networks that draw alike and right": {
         "06_cases": "neither too large nor too small .the same in every image",
@@ -112,6 +122,25 @@ KEPT = re.compile(r"^(page\.keep|files\.write_json|runs\.save_result)\(.*\Z", re
 NONSENSE = re.compile(
     r"nan ± nan|\(nan\)|\bnan\b|[-−]?\binf(inity)?\b|Traceback|Error\b|<NA>|\bNaT\b|\bNone\b"
 )
+
+
+class Read(dict):
+    """Settings that note which of them are read, from themselves or from what is made of them."""
+
+    def __init__(self, given, noted):
+        super().__init__(given)
+        self.noted = noted
+
+    def __getitem__(self, key):
+        self.noted.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key, default=None):
+        self.noted.add(key)
+        return super().get(key, default)
+
+    def __or__(self, other):
+        return Read(super().__or__(other), self.noted)
 
 
 def shown_by(page, study, parameters):
@@ -144,10 +173,13 @@ def text_of(value):
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
-    """A STUDY_ROOT; figures are laid out and drawn once, small, and simulations are few."""
+def root(request, tmp_path, monkeypatch):
+    """A STUDY_ROOT; figures are drawn once, small, and simulations are few."""
+    kind = request.node.callspec.params["kind"] if hasattr(request.node, "callspec") else ""
 
     def save(fig, study, name):
+        if kind not in LAID_OUT:
+            fig.set_layout_engine("none")
         fig.set_dpi(20)
         fig.canvas.draw()
         plt.close(fig)
@@ -155,9 +187,23 @@ def root(tmp_path, monkeypatch):
 
     monkeypatch.setattr(studies, "ROOT", tmp_path)
     monkeypatch.setattr(figures, "save", save)
-    monkeypatch.setattr(more_statistics, "SIMULATIONS", 50)
+    monkeypatch.setattr(more_statistics, "SIMULATIONS", 10)
+    monkeypatch.setattr(stats.studentized_range, "ppf", quantile)
     with matplotlib.rc_context():
         yield tmp_path
+
+
+@pytest.fixture
+def noted(monkeypatch):
+    """The keys of study.yml's statistics that pages have read so far (set of str)."""
+    found, load = set(), studies.load
+
+    def noting(*given):
+        study = load(*given)
+        return dataclasses.replace(study, statistics=Read(study.statistics, found))
+
+    monkeypatch.setattr(studies, "load", noting)
+    return found
 
 
 def problems(page, study, parameters):
@@ -180,14 +226,35 @@ def problems(page, study, parameters):
     return found, texts
 
 
+def hidden(page, noted):
+    """Keys that a page has read although its metadata says that it does without them: a change of
+    theirs would not make it again.
+    """
+    without = ABOUT[page].get("without", ())
+    return sorted(key for key in noted if {"statistics", f"statistics.{key}"} & set(without))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", STUDIES)
-def test_every_page_of_an_odd_study(kind, root):
+def test_every_page_of_an_odd_study(kind, root, noted):
     study, found, said = build(STUDIES[kind], root), [], {}
     for page, parameters in PAGES.items():
         if page not in SLOW or kind in ("nine structures", "one network"):
+            noted.clear()
             wrong, said[page] = problems(page, study, parameters)
             found += wrong
+            found += [
+                f"{page}: reads {key}, which it is declared without" for key in hidden(page, noted)
+            ]
     assert not found, "\n".join([kind, *found])
     for page, sentence in SAID.get(kind, {}).items():
         assert any(re.search(sentence, text) for text in said[page]), (page, sentence)
+
+
+def test_what_a_page_reads_is_noted(noted, root):
+    build(Odd(), root)
+    page = Page("odd", "quick")
+    noted.clear()
+    assert page.settings["test"] == "patient_t" and noted == {"test"}
+    assert hidden("10_planning", noted) == hidden("06_cases", noted) == ["test"]
+    assert hidden("05_comparison", noted) == []

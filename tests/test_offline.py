@@ -43,6 +43,7 @@ def test_weights_that_would_be_downloaded_are_one_line(monkeypatch, tmp_path):
     monkeypatch.delenv("ENCODER_WEIGHTS", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the library's five attempts
     with pytest.raises(StudyError, match=r"cannot be downloaded .* set ENCODER_WEIGHTS="):
         encoders._files("imagenet", "vgg16")
 

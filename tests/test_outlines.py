@@ -64,11 +64,11 @@ def test_pixels_twice_as_high_as_wide():
 
 def test_the_index_keeps_height_and_width_of_a_pixel():
     """A file of 300 rows × 600 columns with pixels of 0.2 mm, made 100 × 100."""
-    assert datasets._pixel_mm((300, 600), (0.2, 0.2), np.nan, 100) == pytest.approx(
+    assert datasets._pixel_mm((300, 600), (0.2, 0.2), np.nan, (100, 100)) == pytest.approx(
         (0.6, 1.2, np.sqrt(0.72))
     )
-    assert datasets._pixel_mm((300, 600), None, 0.2, 100)[:2] == pytest.approx((0.6, 1.2))
-    assert np.isnan(datasets._pixel_mm((300, 600), None, np.nan, 100)).all()
+    assert datasets._pixel_mm((300, 600), None, 0.2, (100, 100))[:2] == pytest.approx((0.6, 1.2))
+    assert np.isnan(datasets._pixel_mm((300, 600), None, np.nan, (100, 100))).all()
     frame = pd.DataFrame({"pixel_row_mm": [0.6], "pixel_column_mm": [1.2], "pixel_mm": [0.85]})
     assert datasets.spacing(frame).tolist() == [[0.6, 1.2]]
     assert datasets.spacing(frame[["pixel_mm"]]).tolist() == [[0.85, 0.85]]

@@ -57,8 +57,8 @@ def test_how_often_and_how_large_it_was_drawn_where_there_is_none():
     assert (row.absent, row.drawn_where_none, row.mean_px, row.largest_px) == (4, 2, 20, 30)
     assert (row.mean_mm2, row.largest_mm2, row.largest_percent) == (5, 7.5, 3)
     assert absent.drawn(row) == (
-        "drawn in 2 of the 4 images that do not show it (on average 5, at most 8 mm², 3.0 % of the"
-        " image)"
+        "drawn in 2 of the 4 images that do not show it (on average 5.0, at most 7.5 mm², 3.0 % of"
+        " the image)"
     )
     unknown = next(outlines.found(rows).itertuples())
     assert "on average 20, at most 30 pixels" in absent.drawn(unknown)
@@ -77,6 +77,11 @@ def test_every_network_is_said():
     text = absent.of_networks(rows, "nerve")
     assert "- Q-VUM: nerve drawn in none of the 2 images that do not show it." in text
     assert "- U-Net: nerve drawn in 1 of the 2 images that do not show it (40 pixels, 4.0 %" in text
+    sides = pd.Series(0.3, index=rows["image_id"].unique())
+    assert "(3.6 mm², 4.0 %" in absent.of_networks(rows, "nerve", sides)
+    thrice = pd.concat([rows.assign(seed=k) for k in (1, 2, 3)])
+    several = absent.of_networks(thrice, "nerve")
+    assert "drawn in 3 of the 6 outlines of images that do not show it" in several
     assert "a structure drawn in 1 of the 2" in absent.of_networks(rows, "foreground")
     shown = absent.of_networks(rows[rows["image_id"] < "i04"], "nerve")
     assert shown == "Every image shows nerve: it can be drawn nowhere by mistake."

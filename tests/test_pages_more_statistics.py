@@ -32,7 +32,7 @@ def test_p_of_every_test_crossed_with_the_networks(rows, settings):
     )
     assert more.p_by_test(tests, {"test": "mixed"})["test"].iloc[0].endswith("(asked for)")
     few = stats.compare(rows[rows["patient_id"].isin(["p00", "p01"])], "qvum", settings)
-    with pytest.raises(NotComputable, match="2 patients are too few: a test needs 5"):
+    with pytest.raises(NotComputable, match="Results of 2 patients; a test needs 5"):
         more.p_by_test(few[few["unit"] == "patient"])
     alike = pd.concat([rows[rows["model"] == "qvum"].assign(model=m) for m in ("qvum", "unet")])
     with pytest.raises(NotComputable, match="No variation between the units: no test"):

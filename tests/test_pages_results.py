@@ -54,7 +54,7 @@ def test_dice_of_each_structure_with_its_promised_range():
 def test_no_range_is_promised_to_few_patients():
     rows = results(patients=3, nerve=[GOOD, BAD, GOOD])
     text = segmentation.in_words(measured(rows, ["nerve"]), study("nerve"))
-    assert "95 % interval" not in text and "No interval: fewer than 5 units" in text
+    assert "95 % interval" not in text and "No interval (nerve): fewer than 5 units" in text
     assert "highest" not in text and "The structures" not in text
 
 
@@ -77,7 +77,9 @@ def test_too_few_images_or_patients_to_compare_structures():
         segmentation.several(results(patients=1, each=1, nerve=GOOD, bone=BAD), both)
     rows = results(patients=3, nerve=[GOOD, BAD], bone=GOOD)
     means = stats.by_class(segmentation.several(rows, both), "qvum", "Dice")
-    with pytest.raises(NotComputable, match="3 of 3 have every structure; a comparison within"):
+    with pytest.raises(
+        NotComputable, match="3 of 3 patients have every structure; a comparison within"
+    ):
         segmentation.complete(means)
     many = stats.by_class(results(nerve=[GOOD, BAD], bone=GOOD), "qvum", "Dice")
     assert segmentation.complete(many) is many
@@ -215,7 +217,7 @@ def test_areas_too_large_too_small_by_chance_and_nowhere():
     table = cases.limits(areas)
     assert table["class"].tolist() == ["nerve", "bone"]
     text = cases.areas_in_words(table.assign(bias=[2.0, -0.1], low=[1.5, -1.0], high=[2.5, 1.0]))
-    assert "- **nerve**: on average 2.00 % of the image too large" in text
+    assert "- **nerve**: on average 2.0 % of the image too large" in text
     assert "- **bone**: on average 0.10 % of the image too small, which may be chance" in text
     assert len(structures.areas(own, areas, table).axes) == 3
     with pytest.raises(NotComputable, match="no area to compare"):

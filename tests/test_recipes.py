@@ -51,7 +51,7 @@ def follow(line, tree):
     done = subprocess.run(
         ["bash", "-c", line],
         cwd=tree,
-        env=os.environ | {"PYTHONPATH": str(tree)},
+        env=os.environ | {"PYTHONPATH": str(tree), "PYTEST_ADDOPTS": "-n 0"},
         capture_output=True,
         text=True,
         check=False,

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -9,7 +10,7 @@ from conftest import shrink
 
 from helpers import studies
 from helpers.errors import StudyError
-from helpers.workflow import settings
+from helpers.workflow import networks, settings
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +25,20 @@ def root(manifest, tmp_path, monkeypatch):
     shutil.copytree(manifest / "data_manifest", tmp_path / "data_manifest")
     monkeypatch.setattr(studies, "ROOT", tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Networks are built in this process, which has imported torch already."""
+
+    def run(command, **options):
+        try:
+            networks.main(command[command.index("networks") + 1 :])
+        except StudyError as error:
+            return SimpleNamespace(returncode=1, stderr=f"error: {error}")
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(settings, "subprocess", SimpleNamespace(run=run))
 
 
 def change(root, edit):
@@ -57,7 +72,6 @@ def quick(**fields):
         (model(options={"widht": 8}), "tlf_unet has no option widht"),
         (model(options={"width": "eight"}), "tlf_unet: cannot be built with options"),
         (model(options={"width": 10**9}), "options.width: 1000000000 is greater"),
-        (model(options={"width": 50_000}), "make a network of 18,935,006,900,004 weights"),
         (model(encoder_weights="imagenet"), "tlf_unet has no encoder to pretrain"),
         (model(encoder_weights="/no/file"), "no such file: /no/file"),
         (model(name="femoral_unet", options={}), "every network and its folder once"),
@@ -72,11 +86,18 @@ def quick(**fields):
         (quick(loss={"name": "ce", "gama": 2}), "gama"),
     ],
 )
-def test_a_wrong_setting_is_named_before_anything_runs(root, edit, said):
+def test_a_wrong_setting_is_named_before_anything_runs(root, here, edit, said):
     change(root, edit)
     message = refused(root)
     assert said in message and "study.yml" in message
     assert len(message.splitlines()) <= 3 and not (root / "runs").exists()
+
+
+def test_networks_are_built_in_a_process_of_their_own(root):
+    change(root, model(options={"width": 50_000}))
+    message = refused(root)
+    assert "make a network of 18,935,006,900,004 weights" in message and "study.yml" in message
+    assert len(message.splitlines()) == 1 and not (root / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -90,12 +111,12 @@ def test_a_number_that_yaml_reads_as_another_is_refused(root, value, said):
     assert said in refused(root)
 
 
-def test_a_good_study_is_not_refused_and_nothing_is_written(root, capsys):
+def test_a_good_study_is_not_refused_and_nothing_is_written(root, here, capsys):
     settings.refuse(studies.load("phantom"))
     assert not (root / "runs").exists() and capsys.readouterr().err == ""
 
 
-def test_a_choice_of_networks_keeps_their_folds_and_says_which_it_leaves_out(root, capsys):
+def test_a_choice_of_networks_keeps_their_folds_and_says_which_it_leaves_out(root, here, capsys):
     change(
         root,
         lambda content, quick: quick.update(models=[{"name": "femoral_unet"}, {"name": "unet"}]),
@@ -110,7 +131,7 @@ def test_a_choice_of_networks_keeps_their_folds_and_says_which_it_leaves_out(roo
     assert "note: MODELS leaves out unet" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_to_is_one_line(root, monkeypatch):
+def test_a_folder_that_cannot_be_written_to_is_one_line(root, here, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: "reports" not in str(path))
     (root / "reports").mkdir()
     assert "reports: cannot be written to" in refused(root)

@@ -9,7 +9,7 @@ import pytest
 
 from helpers import provenance
 from helpers.errors import StudyError
-from tools import sbom
+from tools.book import sbom
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,6 @@
-"""The search for protocol `best`: what a step is worth, and that no test image is in it."""
+"""Programs that read or make kept results of the femoral study: what a step of the search is worth,
+that no test image is in it, and the seed's share of the variance.
+"""
 
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 from helpers import datasets, provenance, studies
 
 sys.path.insert(0, str(provenance.REPOSITORY / "benchmarks"))
+import femoral_paper
 import femoral_search
 
 
@@ -43,3 +46,13 @@ def test_the_steps_end_at_the_protocol():
     for change in femoral_search.STEPS.values():
         found |= change
     assert {key: spec[key] for key in found} == found
+
+
+def test_the_seeds_share_of_the_variance():
+    """Means of three seeds vary by 0.01 (their variance), means of images by 0.04 / 4 images."""
+    image = np.array([-0.3, -0.1, 0.1, 0.3]) * (0.04 / (0.2 / 3)) ** 0.5
+    by_seed = pd.DataFrame({k: 0.5 + image + shift for k, shift in enumerate((-0.1, 0.0, 0.1))})
+    share, low, high = femoral_paper.seeds_share(by_seed)
+    assert share == pytest.approx(0.5)
+    # F(0.975; 2, 3) = 16.044, F(0.025; 2, 3) = 1 / 39.165
+    assert (low, high) == pytest.approx((1 / 17.044, 39.165 / 40.165), abs=1e-4)

@@ -15,7 +15,8 @@ import yaml
 from conftest import REPOSITORY, ROOMS, workflow
 from PIL import Image
 
-from helpers import files
+from helpers import files, studies
+from helpers.workflow import settings
 
 pytestmark = pytest.mark.slow
 
@@ -93,10 +94,9 @@ def change(root, edit):
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", HOSTILE[:6:2])
-@pytest.mark.parametrize("field", ["network", "library", "class", "protocol", "study"])
-def test_a_name_that_becomes_a_path_or_an_argument_is_refused(root, field, text):
-    asked = {"study": "odd", "protocol": "quick", "data": str(root)}
+def asked(root, field, text):
+    """A request, name → value, in which one name is hostile: in study.yml or in itself."""
+    found = {"study": "odd", "protocol": "quick", "data": str(root)}
     if field == "network":
         change(root, lambda content, quick: quick["models"].append({"name": text}))
     elif field == "library":
@@ -104,8 +104,28 @@ def test_a_name_that_becomes_a_path_or_an_argument_is_refused(root, field, text)
     elif field == "class":
         change(root, lambda content, quick: content["classes"][1].update(name=text))
     else:
-        asked[field] = text
-    done = workflow(root, **asked)
+        found[field] = text
+    return found
+
+
+FIELDS = ("network", "library", "class", "protocol", "study")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_name_that_becomes_a_path_or_an_argument_is_refused(root, field, text, monkeypatch):
+    """By the two functions that the Snakefile asks before anything else."""
+    request = asked(root, field, text)
+    monkeypatch.setattr(studies, "ROOT", root)
+    monkeypatch.setattr(settings, "_build_networks", lambda study: pytest.fail("not refused"))
+    with pytest.raises(SystemExit, match="error: "):
+        settings.refuse(settings.begin(request["study"], request["protocol"], request["data"])[0])
+    assert not (root / "runs").exists() and not touched(root, root.parent, REPOSITORY)
+
+
+@pytest.mark.parametrize(("field", "text"), [*zip(FIELDS, HOSTILE, strict=False)])
+def test_the_workflow_refuses_such_a_name_before_it_does_anything(root, field, text):
+    done = workflow(root, **asked(root, field, text))
     assert done.returncode != 0 and "error: " in done.stderr
     assert not (root / "runs").exists() and not touched(root, root.parent, REPOSITORY)
 

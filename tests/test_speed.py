@@ -85,7 +85,7 @@ def test_a_cuda_device_is_waited_for_before_and_after(monkeypatch):
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: said.append("wait"))
     wall, own = speed._timed(lambda: said.append("call"), torch.device("cuda:0"))
     assert said == ["wait", "record", "call", "record", "wait", "read"]
-    assert (own, wall < 1) == (0.005, True)
+    assert own == 0.005 and wall > 0  # each by its own clock
 
 
 def test_a_compiled_network_is_timed_too():

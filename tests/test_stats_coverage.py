@@ -1,8 +1,10 @@
 """How often an interval covers, in studies drawn from a study's own units."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import stats_data
+from statsmodels.stats.proportion import proportion_confint
 
 from helpers import stats
 from helpers.stats.design.coverage import KINDS, coverage
@@ -53,3 +55,64 @@ def test_where_it_falls_short_the_interval_that_covers_most_stands_beside_it():
     assert (table["instead_low"] <= table["estimate"])[beside].all()
     wider = table["instead_high"] - table["instead_low"] > table["high"] - table["low"]
     assert wider[beside].all()
+
+
+def images(of_patients, known=True):
+    """An image each, `hit` as given for each patient: rows of ``shares``."""
+    rows = [
+        (f"P{k}" if known else f"{k}-{i}", f"{k}-{i}", hit)
+        for k, own in enumerate(of_patients)
+        for i, hit in enumerate(own)
+    ]
+    return pd.DataFrame(rows, columns=["unit", "image_id", "hit"]).assign(
+        what="failed", hit=lambda f: f["hit"] == 1
+    )
+
+
+def test_a_share_of_independent_images_has_wilsons_interval_and_covers():
+    found = stats.shares(images([[1], [0]] * 6 + [[0]] * 28), ["what"]).iloc[0]
+    wilson = proportion_confint(6, 40, 0.05, "wilson")
+    assert (found["hits"], found["n"]) == (6, 40)
+    assert [found["low"], found["high"]] == pytest.approx(wilson)
+    assert found["coverage"] > 0.93 and found["instead"] == ""
+
+
+def test_images_of_one_patient_that_fail_together_are_worth_fewer_images():
+    """Twelve patients of ten images, of whom three fail throughout: as good as 3 of 12."""
+    found = stats.shares(images([[1] * 10] * 3 + [[0] * 10] * 9), ["what"]).iloc[0]
+    assert [found["low"], found["high"]] == pytest.approx(
+        proportion_confint(30, 120, 0.05, "wilson")
+    )
+    assert found["coverage"] < 0.7 and found["instead"].startswith("Wilson")
+    # worth: p(1−p)/SE² with SE² of the mean of 12 patients, by z over t of 11 degrees of freedom
+    worth = 0.25 * 0.75 / (0.25 * 0.75 / 11) * (1.959964 / 2.200985) ** 2
+    own = proportion_confint(0.25 * worth, worth, 0.05, "wilson")
+    assert [found["instead_low"], found["instead_high"]] == pytest.approx(own, rel=1e-5)
+
+
+def test_a_share_that_nobody_or_everybody_has_cannot_be_examined():
+    found = stats.shares(images([[0, 0]] * 8), ["what"]).iloc[0]
+    assert found["low"] == 0 and found["high"] == pytest.approx(
+        proportion_confint(0, 16, 0.05, "wilson")[1]
+    )
+    assert np.isnan(found["coverage"]) and found["instead"] == ""
+    few = stats.shares(images([[0, 1]] * 4), ["what"]).iloc[0]
+    assert np.isnan(few["low"]) and "fewer than 5" in few["note"]
+
+
+def test_the_declared_difference_says_how_often_its_interval_covers():
+    rows = stats_data.per_image(12, 3, models={"qvum": 0.0, "unet": -0.05}, seed=2)
+    settings = {"metric": "Dice", "class": "QLM", "test": "patient_t", "interval": "percentile"}
+    settings |= {"draws": 300, "seed": 1, "multiplicity": "holm"}
+    plain = stats.declared(rows, "qvum", settings)
+    found = stats.declared(rows, "qvum", settings, runs=200)
+    assert found[plain.columns.tolist()].equals(plain)
+    row = found.iloc[0]
+    assert 0.7 < row["coverage"] < stats.ENOUGH and row["instead"] in ("t", "bootstrap-t")
+    assert row["instead_low"] < row["low"] and row["high"] < row["instead_high"]
+
+
+def test_several_trainings_do_not_make_more_images():
+    once = images([[1, 0, 0]] * 2 + [[0, 0]] * 8)
+    thrice = stats.shares(pd.concat([once] * 3), ["what"]).iloc[0]
+    assert thrice.equals(stats.shares(once, ["what"]).iloc[0]) and thrice["n"] == 22

@@ -267,6 +267,8 @@ def test_a_protocol_divides_the_patients_anew(small):
     assert studies.images(studies.load("small")).iloc[0]["split"] == "train"
     # what was learnt from is a setting of the training, so that nothing is taken for it wrongly
     assert study.training("qvum", "main")["split"] == {"test": ["p0"], "val": ["p1"]}
+    # and what pages say of the study's own split is not said of this one
+    assert study.split["policy"] == "given" and "protocol other" in study.split["reason"]
 
 
 def test_external_images_stay_so_unless_the_protocol_names_them(small):

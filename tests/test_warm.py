@@ -29,13 +29,14 @@ def server(tmp_path):
     environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{tmp_path}"}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment)
     while not path.exists():
+        assert process.poll() is None, "the server ended before it began"
         time.sleep(0.05)
     yield environment | {"STUDY_WARM": str(path)}
     process.kill()
     process.wait()
 
 
-def gone(pid, seconds=20):
+def gone(pid, seconds=120):
     """True when a process ends within some seconds."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -76,6 +77,7 @@ def test_a_fork_ends_with_who_asked_for_it(server, tmp_path, whom):
     parent = [sys.executable, "-c", f"import subprocess; subprocess.run({client!r})"]
     asked = subprocess.Popen(client if whom == "client" else parent, env=server)
     while not (note.exists() and note.read_text()):
+        assert asked.poll() is None, "the client ended before its fork began"
         time.sleep(0.05)
     asked.kill()
     asked.wait()

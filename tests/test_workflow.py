@@ -91,7 +91,8 @@ def test_a_changed_setting_remakes_what_uses_it(tiny):
         assert planned(tiny) == {"page": len(PAGES), "book": 1}
         assert "lr: 0.0005" in text
         path.write_text(text.replace("lr: 0.0005", "lr: 0.0006"))
-        assert planned(tiny)["train"] == 5 and "check" not in planned(tiny)
+        plan = planned(tiny)
+        assert plan["train"] == 5 and "check" not in plan
     finally:
         path.write_text(text)
 

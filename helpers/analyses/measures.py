@@ -171,7 +171,12 @@ def compared(
     """
     sides, tables = datasets.spacing(arrays.index), []
     for position, found in zip(positions, drawn, strict=True):
-        mask, pixels = np.array(arrays.masks[position]), np.array(arrays.images[position])
+        part = arrays.frame(position)
+        mask, pixels = (
+            np.array(arrays.masks[position][part]),
+            np.array(arrays.images[position][part]),
+        )
+        found = found[part]
         row_mm, column_mm = map(float, sides[position])
         spacing = (row_mm, column_mm) if np.isfinite(row_mm * column_mm) else None
         table, other = (measure(m, classes, spacing, pixels) for m in (mask, found))

@@ -13,6 +13,8 @@ import pandas as pd
 
 from helpers import metrics
 from helpers.stats.bootstrap import Ratios, limits, resample
+from helpers.stats.counts import with_unit
+from helpers.stats.design.coverage import KINDS, covered, shares, sums
 from helpers.studies import Study
 
 if TYPE_CHECKING:  # datasets bring the readers of every image format
@@ -48,7 +50,7 @@ def found(rows: pd.DataFrame, pixel_mm: pd.Series | None = None, by: str = "clas
     model), outlines (images, each once a training), present, found (some of it drawn), missed
     (nothing of it drawn), absent (not in the image), drawn_where_none, and the mean and the largest
     size of those: mean_px, largest_px (evaluated pixels), mean_mm2, largest_mm2 (NaN where a pixel
-    has no known size), largest_percent (of the image); NaN where none was drawn.
+    has no known size), largest_percent (of the image); NaN where none was drawn; trainings.
     """
     rows = rows[rows["class"] != "background"]
     there = rows["tp"] + rows["fn"] > 0
@@ -74,13 +76,8 @@ def found(rows: pd.DataFrame, pixel_mm: pd.Series | None = None, by: str = "clas
         table[f"largest_{unit}"] = each.max().where(whole)
     share = 100 * drawn["fp"] / drawn[metrics.COUNTS].sum(axis=1)
     table["largest_percent"] = share.groupby(drawn[by]).max()
+    table["trainings"] = rows["seed"].groupby(rows[by]).nunique() if "seed" in rows else 1
     return table.reset_index()
-
-
-def with_unit(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with column ``unit``: the patient, or the image where patients are unknown."""
-    patients = rows["patient_id"].astype(object).where(lambda ids: ids.notna() & (ids != ""))
-    return rows.assign(unit=patients.fillna(rows["image_id"]))
 
 
 def scale(rows: pd.DataFrame, people: pd.DataFrame | None = None) -> str:
@@ -90,7 +87,8 @@ def scale(rows: pd.DataFrame, people: pd.DataFrame | None = None) -> str:
     measured = rows.dropna(subset="hd95_px")
     known = len(measured) and measured["hd95_mm"].notna().all()
     if people is not None and len(people):
-        known = known and people["hd95_mm"].notna().all()
+        columns = people.columns.intersection(["hd95_px", "hd95_mm"])
+        known = known and people.dropna(subset=columns, how="all")["hd95_mm"].notna().all()
     return "mm" if known else "px"
 
 
@@ -104,10 +102,41 @@ def distances(rows: pd.DataFrame, unit: str, draws: int, seed: int) -> pd.DataFr
     columns = [f"{name}_{unit}" for name in DISTANCES]
     out = []
     for name, own in with_unit(rows).groupby("class", sort=False):
-        known = int(own[columns[0]].notna().sum())
-        counted = {"class": name, "images": known, "without_distance": len(own) - known}
+        known = own.dropna(subset=columns[0])["image_id"].nunique()
+        without = own["image_id"].nunique() - known
+        counted = {"class": name, "images": known, "without_distance": without}
         out.append(counted | means(own, columns, draws, seed))
     return pd.DataFrame(out)
+
+
+def believed(
+    rows: pd.DataFrame, measured: dict[str, pd.DataFrame], seed: int, draws: int
+) -> pd.DataFrame:
+    """How far the intervals of shares and distances can be believed: a row a class and number, as
+    ``stats.shares`` and ``design.coverage.covered`` have them, after column what.
+
+    rows: per-image counts of one network, without the background; measured: column of a distance
+    or share of the outline (HD95, ASSD, NSD) → rows that have it.
+    """
+    rows = with_unit(rows)
+    there = rows["tp"] + rows["fn"] > 0
+    missed = rows.assign(hit=rows["tp"] == 0)[there]
+    nowhere = rows.assign(hit=rows["fp"] > 0)[~there]
+    parts = [
+        shares(part, ["class"], seed).assign(what=what)
+        for what, part in (("missed", missed), ("drawn where none", nowhere))
+    ]
+    long = [with_unit(each).assign(what=name, value=each[name]) for name, each in measured.items()]
+    known = pd.concat(long).dropna(subset="value")
+    if len(known):
+        each = ["class", "what", "unit", "image_id"]  # several trainings draw an image once each
+        known = known.groupby(each, sort=False)["value"].mean().reset_index()
+        ratios, keys = sums(known, "value", by := ["class", "what"])
+        most = np.where(keys["what"].str.startswith(DISTANCES), np.inf, 1.0)
+        found = covered(ratios, keys, KINDS, (0.0, most), draws=draws, seed=seed)
+        sizes = known.groupby(by).size().rename("n").reset_index()
+        parts.append(found.merge(sizes, on=by))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 
 def surface(

@@ -61,4 +61,9 @@ def margin(study: Study) -> float:
             "study.yml declares no margin of equivalence (statistics.margin), and there is no Dice"
             f" between two people for {name}, so no margin is known"
         )
+    if people == 1:
+        raise NotComputable(
+            f"Two people outline {name} alike in every image, and half of no disagreement is no"
+            " margin: declare one in study.yml (statistics.margin)"
+        )
     return (1 - people) / 2

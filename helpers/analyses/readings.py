@@ -104,7 +104,8 @@ def read(
                     ignored=study.ignored,
                     shape=(row.height_px, row.width_px),
                 )
-                masks.append(datasets.resize_mask(mask, size))
+                aspect = "keep" if arrays.padded else "squash"
+                masks.append(datasets.resize_mask(mask, size, aspect))
             except StudyError as error:
                 problems.append(f"{where}: {error}")
     raise_all(problems, study.root / "annotations.csv")
@@ -203,6 +204,8 @@ def _kappas(readings: Readings, target: int, draws: int, seed: int) -> dict[str,
     drawn = kappa(draw_counts(len(sums), draws, seed) @ sums)
     enough = len(sums) >= MIN_UNITS and np.isfinite(drawn).any()
     low, high = np.nanpercentile(drawn, [2.5, 97.5]) if enough else (np.nan, np.nan)
+    if not high > low:  # no variation between units: no interval
+        low = high = np.nan
     return {"kappa": float(kappa(sums.sum(0))), "kappa_low": low, "kappa_high": high}
 
 

@@ -5,8 +5,7 @@ table as CSV, with the parameters it came from.
 """
 
 import html
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,13 +49,6 @@ COLOURS = {
 }
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """The study's matplotlib style within a block."""
-    with plt.style.context(STYLE):
-        yield
-
-
 def use_style() -> None:
     """The study's matplotlib style from here on (one call at the top of a notebook)."""
     plt.style.use(STYLE)
@@ -78,9 +70,7 @@ def two_people(study: Study) -> str:
     return "two simulated raters" if study.synthetic else "two people"
 
 
-def overlay(
-    image: np.ndarray, mask: np.ndarray, study: Any, alpha: float = 0.45, contour: bool = False
-) -> np.ndarray:
+def overlay(image: np.ndarray, mask: np.ndarray, study: Any, contour: bool = False) -> np.ndarray:
     """The grey image with classes drawn over it in their colours; float RGB (H, W, 3) in 0…1.
 
     image: uint8 (H, W); mask: uint8 (H, W); contour: outlines only.
@@ -93,7 +83,7 @@ def overlay(
             inner[1:-1, 1:-1] &= area[:-2, 1:-1] & area[2:, 1:-1] & area[1:-1, :-2] & area[1:-1, 2:]
             rgb[area & ~inner] = to_rgb(c.colour)
         else:
-            rgb[area] = (1 - alpha) * rgb[area] + alpha * np.array(to_rgb(c.colour))
+            rgb[area] = 0.55 * rgb[area] + 0.45 * np.array(to_rgb(c.colour))
     return rgb
 
 

@@ -39,14 +39,15 @@ def cases(
     for (plain, outlined), (heading, image_id) in zip(axes, chosen.items(), strict=True):
         place = int(np.flatnonzero(arrays.index["image_id"] == image_id)[0])
         row, pixels = arrays.index.iloc[place], image(study, arrays, place)
-        size = extent(row, arrays.masks.shape[-1], pixels.shape)
+        part = arrays.frame(place)
+        size = extent(row, arrays.masks[place][part].shape, pixels.shape)
         for ax in (plain, outlined):
             ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, size[1], size[0], 0))
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
         plain.set_title(heading, fontsize=8)
-        _outlines(outlined, study, arrays.masks[place], size, reference=True)
-        _outlines(outlined, study, drawn[place], size)
+        _outlines(outlined, study, arrays.masks[place][part], size, reference=True)
+        _outlines(outlined, study, drawn[place][part], size)
         if scale_known(row):
             _bar(plain, size)
     return fig
@@ -59,23 +60,27 @@ def image(study: studies.Study, arrays: "Arrays", place: int) -> np.ndarray:
     path = studies.ROOT / (data or study.run / "data") / arrays.index["image"].iloc[place]
     from helpers import readers  # every image format: a page without images must not need them
 
-    return readers.read_image(path)[0] if Path(path).is_file() else arrays.images[place]
+    return (
+        readers.read_image(path)[0]
+        if Path(path).is_file()
+        else arrays.images[place][arrays.frame(place)]
+    )
 
 
 def scale_known(row: pd.Series) -> bool:
     return np.isfinite(row["pixel_mm"])
 
 
-def extent(row: pd.Series, side: int, shape: tuple[int, ...]) -> tuple[float, ...]:
+def extent(row: pd.Series, sides: tuple[int, ...], shape: tuple[int, ...]) -> tuple[float, ...]:
     """Height and width of what is shown, in mm where the scale is known, else in pixels.
 
-    pixel_mm is that of the array, side × side, into which the file was resized.
+    sides: pixels of the part of the array into which the file was resized.
     """
     if not scale_known(row):
         return shape
     if "pixel_row_mm" in row:
-        return row["pixel_row_mm"] * side, row["pixel_column_mm"] * side
-    mm = row["pixel_mm"] * side / np.sqrt(row["height_px"] * row["width_px"])
+        return row["pixel_row_mm"] * sides[0], row["pixel_column_mm"] * sides[1]
+    mm = row["pixel_mm"] * sides[0] / np.sqrt(row["height_px"] * row["width_px"])
     return mm * row["height_px"], mm * row["width_px"]
 
 

@@ -66,10 +66,9 @@ def contours(
     image_ids: Sequence[str],
     masks: np.ndarray,
     dice: pd.Series,
-    columns: int = 4,
 ) -> Figure:
     """Images with the reference outlined in white, the prediction in the class colours."""
-    rows = -(-len(image_ids) // columns)
+    columns, rows = 4, -(-len(image_ids) // 4)
     side = figures.PAGE / columns
     fig, axes = plt.subplots(
         rows, columns, figsize=(figures.PAGE, side * rows + 0.6), squeeze=False

@@ -19,9 +19,9 @@ if TYPE_CHECKING:  # datasets bring the readers of every image format
     from helpers.datasets import Arrays
 
 
-def choose(index: pd.DataFrame, count: int, seed: int = 1) -> list[int]:
+def choose(index: pd.DataFrame, count: int) -> list[int]:
     """Positions for a contact sheet, seeded: as many different patients as possible."""
-    order = np.random.default_rng(seed).permutation(len(index))
+    order = np.random.default_rng(1).permutation(len(index))
     units = index["patient_id"].fillna(index["image_id"]).to_numpy(object)[order]
     turn = (
         pd.Series(units).groupby(units).cumcount()
@@ -58,10 +58,10 @@ def sheet(
     return fig
 
 
-def pairs(arrays: "Arrays", study: Study, evidence: pd.DataFrame, count: int = 6) -> Figure:
+def pairs(arrays: "Arrays", study: Study, evidence: pd.DataFrame) -> Figure:
     """The first rows of ``leakage.near_duplicates``, an image above its other."""
     where = {name: k for k, name in enumerate(arrays.index["image_id"])}
-    shown = evidence.head(count)
+    shown = evidence.head(6)
     top = [where[i] for i in shown["image_id"]]
     bottom = [where[i] for i in shown["other"]]
     first = [f"{r.image_id} ({r.split})\n{r.bits} bits" for r in shown.itertuples()]

@@ -3,7 +3,7 @@ are made here.
 """
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,21 +14,24 @@ import seaborn
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
+from helpers import figures
+from helpers.figures.tables import counted
+
 GREY = "#5b5b5b"
+WIDTH = 6.8  # of a page, in inches
 COLOURS = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 
 
 def _text(row: pd.Series, what: str) -> str:
-    images = "" if pd.isna(row["images"]) else f"\n{int(row['images'])} images"
-    patients = "" if pd.isna(row["patients"]) else f"\n{int(row['patients'])} patients"
-    return f"{what}{patients}{images}"
+    known = [(row[f"{noun}s"], noun) for noun in ("patient", "image")]
+    return "\n".join([what, *(counted(n, noun) for n, noun in known if pd.notna(n))])
 
 
-def flow_chart(flow: pd.DataFrame, width: float = 6.8) -> Figure:
+def flow_chart(flow: pd.DataFrame) -> Figure:
     """Who was assessed, excluded and why, included, and where they went; of ``stats.flow``."""
     rows = {stage: part for stage, part in flow.groupby("stage", sort=False)}
     reasons = rows.get("excluded", flow.iloc[:0])
-    fig, axes = plt.subplots(figsize=(width, 3.4 + 0.13 * len(reasons)))
+    fig, axes = plt.subplots(figsize=(WIDTH, 3.4 + 0.13 * len(reasons)))
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.axis("off")
     box = {"boxstyle": "square,pad=0.5", "facecolor": "white", "edgecolor": GREY}
@@ -48,7 +51,7 @@ def flow_chart(flow: pd.DataFrame, width: float = 6.8) -> Figure:
         arrow((0.3, 0.9), (0.3, 0.46))
         put(0.3, 0.9, _text(rows["assessed"].iloc[0], "Assessed"))
     if len(reasons):
-        lines = [f"Excluded: {int(reasons['patients'].sum())} patients"]
+        lines = [f"Excluded: {counted(reasons['patients'].sum(), 'patient')}"]
         lines += [f"· {int(r['patients'])} {r['reason']}" for _, r in reasons.iterrows()]
         arrow((0.3, 0.68), (0.5, 0.68))
         put(0.5, 0.68, "\n".join(lines), ha="left")
@@ -70,7 +73,7 @@ def forest(
     margin: float | None = None,
     xlabel: str = "",
     heading: str = "",
-    width: float = 6.8,
+    width: float = WIDTH,
 ) -> Figure:
     """Differences with intervals: a line each value of column `by`, a panel (and scale) each value
     of column `panel`.
@@ -108,7 +111,7 @@ def boxes(
     x: str,
     y: str,
     ylabel: str = "",
-    width: float = 6.8,
+    width: float = WIDTH,
     panel: str | None = None,
     title: Callable = str,
 ) -> Figure:
@@ -173,45 +176,33 @@ def _steady() -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002
 
 
-def tukey(table: pd.DataFrame, width: float = 6.8) -> Figure:
+def tukey(table: pd.DataFrame) -> Figure:
     """Figure 4: Tukey's differences with adjusted 95 % intervals, a panel a metric."""
-    return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric", width=width)
+    return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric")
 
 
-def folds(
-    table: pd.DataFrame,
-    own: pd.DataFrame,
-    title: Callable = str,
-    columns: Sequence[str] = ("pooled_IoU", "accuracy"),
-    width: float = 6.8,
-) -> Figure:
-    """Huang's Figure 5: one point a fold for each column, joined by a line; dashed: the study's own
-    split, `own`. A panel a network, named by `title`.
+def folds(table: pd.DataFrame, own: pd.DataFrame) -> Figure:
+    """Huang's Figure 5: pooled IoU and accuracy, a point a fold, a panel a network; dashed: the
+    study's own split, `own`.
     """
     networks = list(dict.fromkeys(table["model"]))
-    fig, grid = plt.subplots(1, len(networks), figsize=(width, 2.6), sharey=True, squeeze=False)
+    fig, grid = plt.subplots(1, len(networks), figsize=(WIDTH, 2.6), sharey=True, squeeze=False)
     for axes, name in zip(grid[0], networks, strict=True):
         part, mine = table[table["model"] == name], own[own["model"] == name]
         at = np.arange(1, len(part) + 1)
-        for column, colour in zip(columns, COLOURS, strict=False):
+        for column, colour in zip(("pooled_IoU", "accuracy"), COLOURS, strict=False):
             axes.plot(at, part[column], marker="o", color=colour, label=column.replace("_", " "))
             for value in mine[column].dropna():
                 axes.axhline(value, color=colour, linestyle="--", linewidth=1)
         axes.set(xticks=at, xticklabels=part["fold"], ylim=(0, 1))
-        axes.set_title(title(name), fontsize=8)
+        axes.set_title(figures.model_label(name), fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     grid[0, -1].legend(frameon=False)
     fig.supxlabel("fold (dashed: the study's own test set)", fontsize=8)
     return fig
 
 
-def ranking(
-    ranks: pd.DataFrame,
-    pairs: pd.DataFrame,
-    label: Callable = str,
-    colour: Callable = lambda name: GREY,
-    width: float = 6.8,
-) -> Figure:
+def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame) -> Figure:
     """One figure of a ranking, networks from best to worst on average over the ways of ranking.
 
     Left: chance of being first (shade) and rank on the data (number) for each way. Middle: rank
@@ -219,7 +210,7 @@ def ranking(
     data). Right: who beats whom. `ranks` from ranks.ranking, `pairs` from repeated.pairs.
     """
     best = list(ranks.groupby("model")["mean_rank"].mean().sort_values(kind="stable").index)
-    m, names = len(best), [label(model) for model in best]
+    m, names = len(best), [figures.model_label(model) for model in best]
     ways = ranks["metric"] + " " + ranks["class"].str.replace("_", " ") + ", " + ranks["order"]
     order = list(dict.fromkeys(ways))
     first, rank = (
@@ -227,7 +218,7 @@ def ranking(
         for v in ("p_first", "rank")
     )
     fig, (a, b, c) = plt.subplots(
-        1, 3, figsize=(width, 1.4 + 0.2 * max(len(order), m)), width_ratios=[1.1, 1, 1]
+        1, 3, figsize=(WIDTH, 1.4 + 0.2 * max(len(order), m)), width_ratios=[1.1, 1, 1]
     )
     a.imshow(first, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
     for (y, x), value in np.ndenumerate(rank):
@@ -238,7 +229,7 @@ def ranking(
     part = ranks[ways == order[0]].set_index("model")
     for y, model in enumerate(best):
         share = np.array([part.loc[model, f"p_rank{r + 1}"] for r in range(m)])
-        b.scatter(np.arange(m) + 1, np.full(m, y), s=110 * share, color=colour(model))
+        b.scatter(np.arange(m) + 1, np.full(m, y), s=110 * share, color=figures.model_colour(model))
         b.plot(part.loc[model, "rank"], y, "x", color="black", markersize=4)
     b.set(xlim=(0.4, m + 0.6), ylim=(m - 0.4, -0.6), xticks=range(1, m + 1), xlabel="rank")
     b.set_yticks(range(m), names)
@@ -260,11 +251,11 @@ def ranking(
     return fig
 
 
-def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8) -> Figure:
+def false_alarms(curve: pd.DataFrame, own: pd.DataFrame) -> Figure:
     """False-positive rate against the ICC of the differences, a line an analysis; `own`: rows of a
     study's own design (columns analysis, icc, rate), drawn as diamonds.
     """
-    fig, axes = plt.subplots(figsize=(width, 2.8))
+    fig, axes = plt.subplots(figsize=(WIDTH, 2.8))
     for (name, part), colour in zip(curve.groupby("analysis", sort=False), COLOURS, strict=False):
         axes.plot(part["icc"], 100 * part["rate"], marker="o", color=colour, label=name)
         axes.fill_between(
@@ -295,11 +286,11 @@ def false_alarms(curve: pd.DataFrame, own: pd.DataFrame, width: float = 6.8) -> 
     return fig
 
 
-def power(table: pd.DataFrame, goal: float = 0.8, width: float = 6.8) -> Figure:
+def power(table: pd.DataFrame, goal: float = 0.8) -> Figure:
     """Power against patients, a line a number of images each, a panel a true difference."""
     differences = list(dict.fromkeys(table["difference"]))
     fig, panels = plt.subplots(
-        1, len(differences), figsize=(width, 2.6), sharey=True, squeeze=False
+        1, len(differences), figsize=(WIDTH, 2.6), sharey=True, squeeze=False
     )
     for axes, difference in zip(panels.ravel(), differences, strict=True):
         part = table[table["difference"] == difference]

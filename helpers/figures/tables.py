@@ -2,6 +2,7 @@
 said in every row.
 """
 
+import math
 import re
 
 import pandas as pd
@@ -134,12 +135,23 @@ def number(value: float, digits: int) -> str:
     return text.replace("-", "" if text.strip("-0.") == "" else "−")
 
 
+def counted(number: float, noun: str) -> str:
+    """'1 patient', '21 images'."""
+    return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
+
+
+def two_digits(value: float) -> int:
+    """How many digits after the point show two digits of a size that may be large or small."""
+    return 0 if not value or pd.isna(value) else max(0, 1 - math.floor(math.log10(abs(value))))
+
+
 def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.DataFrame, str]:
     """(the table as text under words, what stands in every row as a sentence). digits: after
     the point, below 10.
 
     Bounds become one column; empty columns, and those with one value in all of several rows,
-    are left out (not from a cross table, whose columns have a name). note: what stands under
+    are left out (not from a cross table, whose columns have a name; those named "class" are
+    structures, and stay as they are). note: what stands under
     the table anyway, and need not be said twice.
     """
     if frame.empty:
@@ -147,7 +159,11 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
     unit = frame["unit"].iloc[0] if "unit" in frame and len(set(frame["unit"])) == 1 else None
     names = {"n": f"{unit}s", "n_units": f"{unit}s"} if unit in ("patient", "image") else {}
     shown, used = {}, {"unit"} if names else set()
+    structures = list(frame.columns[1:]) if frame.columns.name == "class" else []
     for column in frame.columns:
+        if column in structures:  # a name, whatever else it may mean
+            shown[str(column)] = _text("", frame[column], digits)
+            continue
         if column in used or (frame[column].isna() | (frame[column] == "")).all():
             continue
         cells, name = _text(column, frame[column], digits), names.get(column, words(column))

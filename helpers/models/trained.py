@@ -95,7 +95,9 @@ def segment(predictor: Predictor, frames: np.ndarray, batch: int = 16) -> np.nda
     largest is taken, so that outlines are smooth at the original size. A frame of the training size
     gets the outlines that the study scored.
     """
-    small = np.stack([datasets.resize_image(f, predictor.size) for f in frames])
+    aspect = predictor.record["training"].get("aspect", "squash")
+    small = np.stack([datasets.resize_image(f, predictor.size, aspect) for f in frames])
+    top, left, height, width = datasets.frame(frames.shape[1:], predictor.size, aspect)
     order = inference.clips(
         np.arange(len(small)), ["one"] * len(small), models.clip_length(predictor.network)
     )
@@ -104,8 +106,7 @@ def segment(predictor: Predictor, frames: np.ndarray, batch: int = 16) -> np.nda
     )
     result = []
     for one in (one for some in found for one in some):  # one at a time: large ones fill the memory
-        large = F.interpolate(
-            one[None].float(), frames.shape[1:], mode="bilinear", align_corners=False
-        )
+        own = one[None, :, top : top + height, left : left + width]
+        large = F.interpolate(own.float(), frames.shape[1:], mode="bilinear", align_corners=False)
         result.append(large.argmax(1)[0].to(torch.uint8).cpu().numpy())
     return np.stack(result)[np.unique(order, return_index=True)[1]]

@@ -22,7 +22,7 @@ DECLARED = {"class_name": "class"}
 #: the unit that a page is asked for → the test that takes it, where none is named
 UNIT_TESTS = {"patient": "patient_t", "image": "image_t"}
 
-#: lies in a run that was laid out from kept numbers, without images (helpers.workflow.analysis)
+#: lies in a run that was laid out from kept numbers, without images (tools.book.analysis)
 KEPT = "kept.json"
 NEEDS_IMAGES = (
     "This part needs the images, and this report was made from kept numbers alone; with the images:"

@@ -12,7 +12,7 @@ from helpers import stats
 from helpers.analyses import outlines
 from helpers.errors import NotComputable
 from helpers.figures import model_label
-from helpers.figures.tables import number, words
+from helpers.figures.tables import counted, number, two_digits, words
 
 if TYPE_CHECKING:  # datasets bring the readers of every image format
     from helpers.datasets import Arrays
@@ -28,6 +28,18 @@ def known(sides: pd.Series | NotComputable) -> pd.Series | None:
     return None if isinstance(sides, NotComputable) else sides
 
 
+def that_show(number: int, it: bool = True, trainings: int = 1) -> str:
+    """'12 images that show it', '1 image that does not show it'; of several trainings, which each
+    drew every image, '36 outlines of images that show it'.
+    """
+    if trainings > 1:
+        return f"{number} outlines of images that {'' if it else 'do not '}show it"
+    verb = (
+        ("shows" if it else "does not show") if number == 1 else ("show" if it else "do not show")
+    )
+    return f"{counted(number, 'image')} that {verb} it"
+
+
 def drawn(row: Any) -> str:
     """'drawn in 3 of the 12 images that do not show it (on average 140, at most 900 pixels, 2.1 %
     of the image)'; '' where every image shows it. row: of ``outlines.found``.
@@ -35,25 +47,28 @@ def drawn(row: Any) -> str:
     if not row.absent:
         return ""
     if not row.drawn_where_none:
-        return f"drawn in none of the {row.absent} images that do not show it"
-    often = f"drawn in {row.drawn_where_none} of the {row.absent} images that do not show it"
+        return f"drawn in none of the {that_show(row.absent, False, row.trainings)}"
+    often = f"drawn in {row.drawn_where_none} of the {that_show(row.absent, False, row.trainings)}"
     return f"{often} ({_size(row)})"
 
 
 def _size(row: Any) -> str:
     in_mm = pd.notna(row.largest_mm2)
     mean, largest = (row.mean_mm2, row.largest_mm2) if in_mm else (row.mean_px, row.largest_px)
-    size = f"{number(largest, 0)} {'mm²' if in_mm else 'pixels'}"
+    size = f"{number(largest, two_digits(largest) if in_mm else 0)} {'mm²' if in_mm else 'pixels'}"
     if row.drawn_where_none > 1:
-        size = f"on average {number(mean, 0)}, at most {size}"
+        size = f"on average {number(mean, two_digits(mean) if in_mm else 0)}, at most {size}"
     return f"{size}, {number(row.largest_percent, 1)} % of the image"
 
 
-def of_networks(rows: pd.DataFrame, class_: str) -> str:
-    """Where each network drew what is not there, Markdown list. class_: or a mean over several."""
+def of_networks(rows: pd.DataFrame, class_: str, sides: pd.Series | None = None) -> str:
+    """Where each network drew what is not there, Markdown list. class_: or a mean over several;
+    sides: of :func:`sides`, None where unknown.
+    """
     several = class_ in (stats.ALL, stats.FOREGROUND)
     own = rows if several else rows[rows["class"] == class_]
-    found, what = outlines.found(own, by="model"), "a structure" if several else words(class_)
+    what = "a structure" if several else words(class_)
+    found = outlines.found(own, sides, by="model")
     if not found["absent"].any():
         what = "every structure" if several else what
         return f"Every image shows {what}: it can be drawn nowhere by mistake."

@@ -127,7 +127,7 @@ def areas_in_words(table: pd.DataFrame) -> str:
     for row in table.to_dict("records"):
         way = "too large" if row["bias"] > 0 else "too small"
         unit, few = row["unit"], row["n_units"] < stats.MIN_UNITS
-        size = tables.number(abs(row["bias"]), 0 if unit == "mm²" else 2)
+        size = tables.number(abs(row["bias"]), tables.two_digits(row["bias"]))
         text = f"on average {size} {unit} {way}"
         if row["bias"] == 0:
             text = "on average neither too large nor too small"

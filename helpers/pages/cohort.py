@@ -4,6 +4,7 @@ import pandas as pd
 
 from helpers import stats, studies
 from helpers.errors import NotComputable
+from helpers.figures.tables import counted
 
 GROUPS = {"train": "training", "val": "validation", "external": "other data"}
 TRAITS = {
@@ -39,20 +40,19 @@ def in_words(flow: pd.DataFrame, images: pd.DataFrame, note: str = "") -> str:
         )
     else:
         text = (
-            f"**{_patients(people['included'])}** with {total} images were studied:"
+            f"**{counted(people['included'], 'patient')}** with {counted(total, 'image')} were"
+            " studied:"
             f" {people.get('train', 0)} to learn from, {people.get('val', 0)} to tune and"
             f" **{people.get('test', 0)} to test**."
         )
         if "external" in people:
-            text += f" {people['external']} more come from elsewhere."
+            more = people["external"]
+            text += f" {more} more {'comes' if more == 1 else 'come'} from elsewhere."
         if out := int(flow.loc[flow["stage"] == "excluded", "patients"].sum()):
-            text += f" {out} people were assessed but left out."
+            who = "1 person was" if out == 1 else f"{out} people were"
+            text += f" {who} assessed but left out."
         text += _shared_in_words(shared(images))
     return text + (f"\n\n*{note.strip()}*" if note else "")
-
-
-def _patients(count: int) -> str:
-    return f"{count} patient{'s' if count != 1 else ''}"
 
 
 def shared(images: pd.DataFrame) -> int:

@@ -14,6 +14,7 @@ import pandas as pd
 from helpers import stats
 from helpers.errors import NotComputable
 from helpers.figures import model_label
+from helpers.figures.tables import counted as count
 from helpers.figures.tables import number, p_text, words
 
 #: verdict of ``stats.declared`` → how it is said of the headline network
@@ -56,7 +57,7 @@ def enough(table: Any, unit: str) -> Any:
     """What has a row a unit, or NotComputable for fewer than a test or a ranking needs."""
     if len(table) < stats.MIN_UNITS:
         raise NotComputable(
-            f"Results of {len(table)} {unit}s; this needs at least {stats.MIN_UNITS}"
+            f"Results of {count(len(table), unit)}; this needs at least {stats.MIN_UNITS}"
         )
     return table
 
@@ -88,8 +89,19 @@ def size(row: dict, many: int) -> str:
 
 def aside(row: dict) -> str:
     """A sentence where verdict and interval differ, or the rule for absent structures matters."""
-    parts = filter(None, [row["differ"], otherwise(row)])
+    parts = filter(None, [row["differ"], beside(row), otherwise(row)])
     return "".join(f". {text}" for text in parts)
+
+
+def beside(row: dict) -> str:
+    """The interval that stands in for one that covers too seldom, a sentence, else ''."""
+    if not row.get("instead"):
+        return ""
+    return (
+        f"Such an interval holds the truth in {100 * row['coverage']:.1f} % of studies like this"
+        f" one; by {row['instead']} it is {signed(row['instead_low'])} to"
+        f" {signed(row['instead_high'])}"
+    )
 
 
 def otherwise(row: dict) -> str:
@@ -115,8 +127,8 @@ def left_out(unscored: pd.DataFrame, metric: str, class_: str) -> str:
     if lost.empty:
         return ""
     each = ", ".join(f"{model_label(r.model)} {r.undefined}" for r in lost.itertuples())
-    whose = f", of {first['patients']} patients" if first["patients"] else ""
-    many = f"{first['in_any']} of {first['images']} images{whose}"
+    whose = f", of {count(first['patients'], 'patient')}" if first["patients"] else ""
+    many = f"{first['in_any']} of {count(first['images'], 'image')}{whose}"
     to_find = metric in ("recall", "TPR", "FNR")
     why = "nothing of it is there to find" if to_find else "it is neither there nor drawn"
     if class_ in (stats.ALL, stats.FOREGROUND):
@@ -130,6 +142,11 @@ def listed(names: Iterable[str]) -> str:
     """'a, b and c'."""
     names = list(names)
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def tested(tests: pd.DataFrame) -> int:
+    """How many comparisons have a P, and are adjusted for. tests: of ``stats.declared``."""
+    return int(tests["p"].notna().sum())
 
 
 def finding(tests: pd.DataFrame) -> str:
@@ -149,7 +166,7 @@ def asked(trial: Collection[str]) -> str:
 
 def answer(tests: pd.DataFrame, settings: dict, trial: Collection[str] = ()) -> str:
     """Page 5 in words: the declared test, then a line a network. tests: of ``stats.declared``."""
-    first, many = tests.iloc[0], len(tests)
+    first, many = tests.iloc[0], tested(tests)
     how = (
         f"P adjusted for {many} comparisons by {settings['multiplicity'].capitalize()}"
         if many > 1
@@ -161,7 +178,7 @@ def answer(tests: pd.DataFrame, settings: dict, trial: Collection[str] = ()) -> 
         for row in tests.to_dict("records")
     ]
     text = (
-        f"Compared on {first['n']} {first['unit']}s by {asked(trial)}"
+        f"Compared on {count(first['n'], first['unit'])} by {asked(trial)}"
         f" ({first['test']}, {first['metric']} of {words(first['class'])}; {how}).\n\n"
     )
     return text + "\n".join(lines)
@@ -196,18 +213,19 @@ def counted_by(tests: pd.DataFrame, unit: str) -> str:
 
 def table(tests: pd.DataFrame) -> pd.DataFrame:
     """The declared test as it is shown: a row a network, unadjusted and adjusted P."""
-    return tests[["model", "verdict", *SHOWN[2:], "why", "differ"]]
+    columns = ["model", "verdict", *SHOWN[2:], *stats.BESIDE, "why", "differ"]
+    return tests[[c for c in columns if c in tests]]
 
 
 def table_note(tests: pd.DataFrame, settings: dict) -> str:
     """What stands under the declared test."""
-    first = tests.iloc[0]
+    first, rule = tests.iloc[0], f" {stats.rule(tests)}" if "coverage" in tests else ""
     return (
         f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
-        f" network named; {first['test']} over {first['n']} {first['unit']}s. P adjusted by"
+        f" network named; {first['test']} over {count(first['n'], first['unit'])}. P adjusted by"
         f" {settings['multiplicity'].capitalize()}; the verdict is by the adjusted P, the 95 %"
-        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted. Images left out"
-        f" because a network has no score: {first['dropped_images']:.0f}"
+        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted.{rule}"
+        f" Images left out because a network has no score: {first['dropped_images']:.0f}"
     )
 
 
@@ -219,11 +237,20 @@ def margin_note(margin: float, metric: str) -> str:
 def equivalent(found: pd.DataFrame, margin: float, metric: str) -> str:
     """Which networks are surely no further apart than the margin, of ``stats.equivalence``."""
     names = [model_label(m) for m in found.loc[found["p_equivalent"] < 0.05, "model"]]
+    if found["p_equivalent"].isna().all():
+        raise NotComputable(
+            f"That a difference is surely too small to matter cannot be shown: {_reasons(found)}"
+        )
     text = f"The difference that is too small to matter (the margin) is {margin:.3g} {metric}."
     if not names:
         return f"{text} Against no network is the difference surely smaller than that."
     each = ", each at 5 % and not adjusted for their number" if len(found) > 1 else ""
     return f"{text} Surely smaller is the difference from {listed(names)}{each}."
+
+
+def _reasons(rows: pd.DataFrame) -> str:
+    """The notes of tests that could not be made, each once."""
+    return "; ".join(dict.fromkeys(note.removesuffix(": no test") for note in rows["note"]))
 
 
 def others(every: pd.DataFrame) -> pd.DataFrame:
@@ -241,6 +268,8 @@ def others(every: pd.DataFrame) -> pd.DataFrame:
         names.setdefault(twin, []).append(part["test"].iloc[0])
     if not merged:
         raise NotComputable("There is no other test to compare with")
+    if rows[["p", "low"]].isna().all(axis=None):
+        raise NotComputable(f"No other test can be made: {_reasons(rows)}")
     parts = [part.assign(test=" = ".join(names[key])) for key, part in merged.items()]
     return pd.concat(parts, ignore_index=True)[["test", "unit", *SHOWN[1:]]]
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers import stats
 from helpers.errors import NotComputable
-from helpers.figures import model_label
+from helpers.figures import model_label, tables
 from helpers.studies import Study
 
 FOUND = 0.5  # an image counts as found when its IoU is above this (Huang 2019)
@@ -134,9 +134,9 @@ def _lucky(study: Study, model: str, per_fold: pd.DataFrame, own: pd.DataFrame, 
     lucky = "Yes, it shares patients" if leak and where == "above" else LUCKY[where]
     text = (
         f"**Is the study's split a lucky one? {lucky}.** On the {title}, {model_label(model)}"
-        f" reaches a pooled IoU of {here:.3f} on the study's own test set; in {iou.notna().sum()}"
-        f" folds {iou.min():.3f} to {iou.max():.3f} (median {iou.median():.3f}). That is {where}"
-        " the range of the folds."
+        f" reaches a pooled IoU of {here:.3f} on the study's own test set; in"
+        f" {tables.counted(iou.notna().sum(), 'fold')} {iou.min():.3f} to {iou.max():.3f} (median"
+        f" {iou.median():.3f}). That is {where} the range of the folds."
     )
     if leak:
         text += (

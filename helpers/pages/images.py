@@ -8,6 +8,7 @@ import pandas as pd
 
 from helpers import figures, metrics
 from helpers.errors import NotComputable
+from helpers.figures.tables import counted
 from helpers.studies import Study
 
 if TYPE_CHECKING:  # gates look for alike images: results alone need no hashes
@@ -38,13 +39,13 @@ AGREEMENT = (
 def in_words(summary: dict, gates: "list[Gate]") -> str:
     """What there is and which checks failed, of ``fingerprint.summary`` and ``leakage.run``."""
     people = summary["patients"]
-    who = f"{people} patients" if people else "an unknown number of patients"
+    who = counted(people, "patient") if people else "an unknown number of patients"
     sizes = summary["different_sizes"]
     size = f"in {sizes} different sizes" if sizes > 1 else "of one size"
     by = {how: [g.name for g in gates if g.passed is how] for how in (True, False, None)}
     failed = f"**{len(by[False])} failed** ({', '.join(by[False])})" if by[False] else "none failed"
     text = (
-        f"**{summary['images']} images** of {who} {size}. Of {len(gates)} checks"
+        f"**{counted(summary['images'], 'image')}** of {who} {size}. Of {len(gates)} checks"
         f" {len(by[True])} passed and {failed}"
     )
     if by[None]:
@@ -113,9 +114,9 @@ def across(pairs: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def closest(found: pd.DataFrame, count: int = 25) -> pd.DataFrame:
+def closest(found: pd.DataFrame) -> pd.DataFrame:
     """The first pairs of :func:`across`, for a table."""
-    return found.head(count)
+    return found.head(25)
 
 
 def near_in_words(pairs: pd.DataFrame, index: pd.DataFrame) -> str:

@@ -50,6 +50,15 @@ def agreement(compared: pd.DataFrame, of: tuple[str, ...] = measures.AGREED) -> 
     return pd.concat(found, ignore_index=True)
 
 
+def _three(value: float) -> str:
+    """Three digits, with a true minus sign."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _signed(value: float) -> str:
+    return _three(value) if value < 0 else f"+{_three(value)}"
+
+
 def in_words(table: pd.DataFrame, compared: pd.DataFrame, target: str) -> str:
     """What the table says of the most important structure, Markdown. target: its name."""
     own = table[table["class"] == target]
@@ -59,8 +68,12 @@ def in_words(table: pd.DataFrame, compared: pd.DataFrame, target: str) -> str:
             " measures agree"
         )
     parts = [
-        f"{r.measure} **{r.bias:+.3g} {r.unit}** ("
-        + ("in every image" if pd.isna(r.low) else f"{r.limit_low:.3g} to {r.limit_high:.3g}")
+        f"{r.measure} **{_signed(r.bias)} {r.unit}** ("
+        + (
+            "in every image"
+            if pd.isna(r.low)
+            else f"{_three(r.limit_low)} to {_three(r.limit_high)}"
+        )
         + ")"
         for r in own.itertuples()
     ]
@@ -74,5 +87,6 @@ def in_words(table: pd.DataFrame, compared: pd.DataFrame, target: str) -> str:
     if unit == "px":
         said += " The size of a pixel is unknown, so that lengths are in pixels of the array."
     if left:
-        said += f" {left} images without a known pixel size were left out."
+        images = "1 image" if left == 1 else f"{left} images"
+        said += f" Left out, the size of a pixel being unknown: {images}."
     return said

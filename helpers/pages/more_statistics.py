@@ -11,7 +11,7 @@ import pandas as pd
 from helpers import figures, stats, studies
 from helpers.errors import NotComputable
 from helpers.figures import model_label
-from helpers.figures.tables import words
+from helpers.figures.tables import counted, words
 from helpers.pages import comparison
 from helpers.stats.design.false_alarms import Design
 
@@ -25,6 +25,8 @@ SUBGROUPS = [
 ]
 PAIR_COLUMNS = ["a", "b", "difference", "low", "high", "P, paired t", "P, Nemenyi", "P, Conover"]
 TABLE3 = ["metric", "model", "pooled", "pooled_low", "pooled_high", "difference", "t", "df", "p"]
+EQUIVALENCE = ["model", "verdict", "difference", "low", "high", "p_not_inferior"]
+EQUIVALENCE += ["p_equivalent", "note"]
 ICC_COLUMNS = ["what", "model", "icc", "low", "high", "design_effect", "n_effective", "t_inflation"]
 NORMALITY = (
     "Differences should be roughly bell-shaped for a t-test (W near 1). Shown, not used to choose a"
@@ -51,6 +53,7 @@ ICC = (
 )
 FAILURES = (
     "Below: images with a {what} under 0.5. Wilson 95 % interval of their share, images as units."
+    " {rule}"
 )
 POLICIES = "Mean {what} under each rule for an image in which it is absent from both outlines."
 EFFECTS = (
@@ -76,7 +79,7 @@ def p_by_test(tests: pd.DataFrame, trial: Collection[str] = ()) -> pd.DataFrame:
     tested = tests.dropna(subset=["p"])
     if tested.empty:
         first = tests.iloc[0]
-        few = f"{first['n']} {first['unit']}s are too few: a test needs {stats.MIN_UNITS}"
+        few = f"Results of {counted(first['n'], first['unit'])}; a test needs {stats.MIN_UNITS}"
         raise NotComputable(few if first["n"] < stats.MIN_UNITS else first["note"].capitalize())
     mark = {
         "declared": " (asked for)" if trial else " (declared)",
@@ -105,9 +108,12 @@ def spread(differences: pd.DataFrame, unit: str) -> str:
     if len(sd) < 2 or not sd.max() > 2 * sd.min():
         return ""
     wild, calm = model_label(sd.idxmax()), model_label(sd.idxmin())
+    said = f"Differences from {wild} vary between {unit}s, those from {calm} do not"
+    if sd.min() > 0:
+        times = f"{sd.max() / sd.min():.1f} times as much between {unit}s"
+        said = f"Differences from {wild} vary {times} as those from {calm}"
     return (
-        f"Differences from {wild} vary {sd.max() / sd.min():.1f} times as much between {unit}s as"
-        f" those from {calm}. Methods that assume one spread for all networks (*mixed model, all"
+        f"{said}. Methods that assume one spread for all networks (*mixed model, all"
         f" networks*; Conover's test below) spread that of {wild} over all: the others' intervals"
         " get wider."
     )
@@ -133,12 +139,13 @@ def three_networks(table: pd.DataFrame) -> pd.DataFrame:
 def omnibus(anova: dict, ranks: pd.DataFrame) -> pd.DataFrame:
     """Do the networks differ at all: a row a test, of ``stats.rm_table``, ``stats.friedman``."""
     ranks = ranks.iloc[0]
-    df = f"{anova['df1'] * anova['epsilon']:.1f} and {anova['df2'] * anova['epsilon']:.1f}"
-    names = ["test", "statistic", "df", "p", "effect"]
+    each = (anova[d] * anova["epsilon"] for d in ("df1", "df2"))
+    df = "" if anova["note"] else " and ".join(f"{d:.1f}" for d in each)
+    names = ["test", "statistic", "df", "p", "effect", "note"]
     corrected = "repeated-measures ANOVA, Greenhouse–Geisser"
     both = [
-        (corrected, anova["statistic"], df, anova["p_gg"], anova["eta2_partial"]),
-        ("Friedman", ranks["statistic"], str(ranks["df"]), ranks["p"], ranks["W"]),
+        (corrected, anova["statistic"], df, anova["p_gg"], anova["eta2_partial"], anova["note"]),
+        ("Friedman", *ranks[["statistic", "df", "p", "W", "note"]]),
     ]
     return pd.DataFrame(both, columns=names)
 
@@ -159,11 +166,12 @@ def rankable(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
 def first_again(ranks: pd.DataFrame, headline: str) -> str:
     """How often the headline network is first if others had been tested, as a sentence."""
     first = ranks[ranks["model"] == headline]
-    low, high = 100 * first["p_first"].min(), 100 * first["p_first"].max()
-    return (
-        f"{model_label(headline)} is first in {low:.0f} % to {high:.0f} % of resampled test sets"
-        f" (lowest and highest of {len(first)} ways of ranking)."
-    )
+    low, high = (f"{100 * p:.0f} %" for p in (first["p_first"].min(), first["p_first"].max()))
+    often = f"{low} of resampled test sets, by each of {len(first)} ways of ranking"
+    if low != high:
+        often = f"{low} to {high} of resampled test sets (lowest and highest of {len(first)} ways"
+        often += " of ranking)"
+    return f"{model_label(headline)} is first in {often}."
 
 
 def dice_by_structure(scores: pd.DataFrame, unit: str) -> pd.DataFrame:

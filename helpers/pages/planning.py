@@ -187,13 +187,10 @@ def needs(needed: pd.DataFrame, unit: str) -> pd.DataFrame:
     return wide.reset_index()
 
 
-def worth(spread: Spread | NotComputable, unit: str, patients: int = 22) -> pd.DataFrame:
-    """What so many images of so many patients are worth in independent images, by ICC: a frame.
-
-    spread: a Spread, or NotComputable where none was measured.
-    """
+def worth(spread: Spread | NotComputable, unit: str) -> pd.DataFrame:
+    """What images of 22 patients are worth in independent images, by their number and the ICC."""
     grid = pd.DataFrame({"images_per_patient": [1, 2, 5, 10, 29, 100, 1000]})
-    grid["images"] = patients * grid["images_per_patient"]
+    grid["images"] = 22 * grid["images_per_patient"]
     measured = {}
     if unit == "patient" and not isinstance(spread, NotComputable) and spread.told_apart:
         measured = {f"measured ICC {spread.icc:.2f}": spread.icc}

@@ -75,9 +75,10 @@ def doubt_in_words(curve: pd.DataFrame, images: int, keep: float, study: Study) 
     )
     return (
         f"On {len(curve)} test images{left} the mean error (1 − Dice of {name}) of"
-        f" {figures.model_label(study.headline)} is **{whole:.3f}**. Leaving the {1 - keep:.0%} of"
-        f" which it is least sure to a human brings it to **{at['risk']:.3f}**, knowing the worst"
-        f" ones would bring it to {at['best']:.3f}: **{verdict}**."
+        f" {figures.model_label(study.headline)} is **{whole:.3f}**. Leaving the"
+        f" {100 * (1 - keep):.0f} % of which it is least sure to a human brings it to"
+        f" **{at['risk']:.3f}**, knowing the worst ones would bring it to"
+        f" {at['best']:.3f}: **{verdict}**."
     )
 
 

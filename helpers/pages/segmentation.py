@@ -16,12 +16,11 @@ if TYPE_CHECKING:  # datasets bring the readers of every image format
     from helpers.datasets import Arrays
 
 COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high", "coverage"]
-COLUMNS += ["instead", "instead_low", "instead_high"]
+COLUMNS += ["instead", "instead_low", "instead_high", "note"]
+BELIEVED = ["class", "what", "n_images", "estimate", "low", "high", *stats.BESIDE, "note"]
 STRUCTURES = (
     f"Pooled: {stats.ESTIMANDS['pooled']}. Per patient: {stats.ESTIMANDS['per_patient']}."
-    " Coverage: how many of 1,000 studies drawn from this one's own patients have an interval that"
-    f" holds the truth; 0.95 is meant. Below {stats.ENOUGH:.2f} another kind of interval, the one"
-    f" that covers most, stands beside it. {metrics.POLICY}"
+    f" {metrics.POLICY} "
 )
 RATES = ["class", "TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR"]
 TABLE2 = (
@@ -75,8 +74,9 @@ def in_words(table: pd.DataFrame, study: Study) -> str:
         for name, row in known.iterrows()
     ]
     text += f": {'; '.join(listed)}. "
-    if notes := sorted(set(known["note"].dropna()) - {""}):
-        text += f"No interval: {'; '.join(notes)}. "
+    for note, rows in known[known["note"] != ""].groupby("note", sort=False):
+        why = note.replace(": no interval", "")
+        text += f"No interval ({', '.join(map(_plain, rows.index))}): {why}. "
     if absent := [_plain(name) for name in dice.index if name not in known.index]:
         text += f"Without a score, being in no test image and never drawn: {', '.join(absent)}. "
     text += stats.caveat(unit)
@@ -129,9 +129,10 @@ def complete(means: pd.DataFrame) -> pd.DataFrame:
     """The table of ``stats.by_class``, where enough units have every structure for a test."""
     whole = len(means.dropna())
     if whole < stats.MIN_UNITS:
+        unit = means.index.name.removesuffix("_id")
         raise NotComputable(
-            f"{whole} of {len(means)} have every structure; a comparison within them needs"
-            f" {stats.MIN_UNITS}"
+            f"{whole} of {tables.counted(len(means), unit)} have every structure; a comparison"
+            f" within them needs {stats.MIN_UNITS}"
         )
     return means
 
@@ -142,7 +143,9 @@ def found_in_words(found: pd.DataFrame) -> str:
     for row in found.itertuples(index=False):
         name = _plain(row[0])
         if row.present:
-            text = f"found in {row.found} of the {row.present} images that show it"
+            text = (
+                f"found in {row.found} of the {absent.that_show(row.present, True, row.trainings)}"
+            )
             text += f", missed in {row.missed}" if row.missed else ", missed in none"
         else:
             text = "in no test image, so it can be neither found nor missed"
@@ -184,11 +187,40 @@ def surface(study: Study, arrays: "Arrays", tolerance: float) -> pd.DataFrame:
     return outlines.surface(study, arrays, drawn, arrays.rows("main", "test"), tolerance)
 
 
+def believed(
+    rows: pd.DataFrame,
+    unit: str,
+    near: pd.DataFrame | None,
+    study: Study,
+    draws: int,
+    seed: int,
+) -> pd.DataFrame:
+    """The intervals of shares and distances with how often they cover, columns BELIEVED.
+
+    rows: of the headline network and the test images, without the background; unit: "px" or "mm";
+    near: of :func:`surface`, or None.
+    """
+    measured = {f"{name}_{unit}": rows for name in outlines.DISTANCES}
+    measured |= {} if near is None else {"nsd": near}
+    weak = [
+        stats.failures(rows, "Dice", name, seed=seed).rename(columns={"share": "estimate"})
+        for name in names(study)
+    ]
+    found = outlines.believed(rows, measured, seed, draws)
+    table = pd.concat([pd.concat(weak).assign(what="Dice below 0.5"), found])
+    table = table.rename(columns={"n": "n_images"}).dropna(subset="estimate")
+    if table.empty:
+        raise NotComputable("No test image shows a structure, so nothing can be counted")
+    table["what"] = table["what"].map(tables.words)
+    order = pd.Categorical(table["class"], names(study))
+    return table.iloc[order.codes.argsort(kind="stable")][BELIEVED]
+
+
 def surface_table(each: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
     """Mean normalised surface Dice with its interval, a row a class; none for NotComputable."""
     if isinstance(each, NotComputable):
         return pd.DataFrame(columns=["class"])
-    groups = outlines.with_unit(each).groupby("class", sort=False)
+    groups = stats.with_unit(each).groupby("class", sort=False)
     return pd.DataFrame(
         [{"class": c} | outlines.means(own, ["nsd"], draws, seed) for c, own in groups]
     )
@@ -222,7 +254,9 @@ def confusion(study: Study, arrays: "Arrays") -> np.ndarray:
     """What the test images' classes were drawn as by the headline network's first training."""
     tested = arrays.rows("main", "test")
     drawn = runs.predictions(study, study.headline, study.spec["seeds"][0])
-    matrix = metrics.confusion(drawn[tested], arrays.masks[tested], len(study.classes))
+    inside = arrays.inside(tested)
+    parts = drawn[tested][inside], arrays.masks[tested][inside]
+    matrix = metrics.confusion(*parts, len(study.classes))
     return confusion_table(matrix, study)
 
 
@@ -236,7 +270,7 @@ def confusion_table(matrix: np.ndarray, study: Study) -> pd.DataFrame:
     listed = [c.name for c in study.classes]
     total = matrix.sum(axis=1, keepdims=True).astype(float)
     total[total == 0] = float("nan")
-    return pd.DataFrame(100 * matrix / total, index=listed, columns=listed)
+    return pd.DataFrame(100 * matrix / total, listed, pd.Index(listed, name="class"))
 
 
 def worst_confusion(table: pd.DataFrame) -> str:

@@ -83,9 +83,9 @@ def claim_in_words(at: pd.DataFrame, study: studies.Study) -> str:
     )
 
 
-def real_images(arrays: datasets.Arrays, size: int, count: int = 8) -> list[np.ndarray]:
+def real_images(arrays: datasets.Arrays, size: int) -> list[np.ndarray]:
     """The first images of the study at one side, list of uint8 (size, size)."""
-    return [datasets.resize_image(np.asarray(image), size) for image in arrays.images[:count]]
+    return [datasets.resize_image(np.asarray(image), size) for image in arrays.images[:8]]
 
 
 def speed_table(timed: pd.DataFrame) -> pd.DataFrame:

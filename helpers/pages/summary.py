@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from helpers import files, runs, stats, studies
 from helpers.errors import NotComputable, StudyError
 from helpers.figures import fullsize, model_label, tables
-from helpers.pages import comparison, cross_validation
+from helpers.pages import absent, comparison, cross_validation
 from helpers.plan import State
 
 if TYPE_CHECKING:  # datasets bring the readers of every image format
@@ -103,11 +103,11 @@ def _interval(settings: dict, unit: str) -> str:
 
 
 def _over(row: pd.Series, unit: str, how: str) -> str:
-    return f"mean over {row['n_units']} {unit}s, {how}"
+    return f"mean over {tables.counted(row['n_units'], unit)}, {how}"
 
 
 def _images(row: dict, how: str) -> str:
-    return f"pixels of all {row['n_images']} images pooled, {how}"
+    return f"pixels of {tables.counted(row['n_images'], 'image')} pooled, {how}"
 
 
 def _pooled(row: dict, class_: str) -> str:
@@ -131,13 +131,19 @@ def _line(what: str, row: pd.Series | dict, how: str) -> dict:
 
 def _weak(own: pd.DataFrame, class_: str, name: str) -> dict:
     row = stats.failures(own, "Dice", class_, WEAK).iloc[0]
+    chosen = "instead_" if row["instead"] else ""
+    how = f"95 % interval by {row['instead'] or 'Wilson'}"
+    if pd.isna(row["low"]):
+        how = f"fewer than {stats.MIN_UNITS} {stats.default_unit(own)}s: no interval"
     return {
         "what": f"share of images with Dice of {class_} below {WEAK}, {name}",
         "value": row["share"],
-        "low": row["low"],
-        "high": row["high"],
+        "low": row[f"{chosen}low"],
+        "high": row[f"{chosen}high"],
         "unit": "",
-        "how": f"{row['below']} of {row['n']} images, 95 % interval by Wilson",
+        "how": f"{row['below']} of {tables.counted(row['n'], 'image')}, {how}"
+        if row["n"]
+        else "no score on any image",
     }
 
 
@@ -150,7 +156,7 @@ def _differences(
     rivals = tests.set_index("model", drop=False)
     for name in order(study, rows)[1:]:
         row = rivals.loc[name]
-        p = comparison.p_value(row, len(tests)) or "no test"
+        p = comparison.p_value(row, comparison.tested(tests)) or "no test"
         yield {
             "what": (
                 f"{row['metric']} of {row['class']}, {model_label(study.headline)} minus"
@@ -160,7 +166,8 @@ def _differences(
             "low": row["low"],
             "high": row["high"],
             "unit": "",
-            "how": f"{row['verdict']}, {row['test']} over {row['n']} {row['unit']}s, {p}",
+            "how": f"{row['verdict']}, {row['test']} over"
+            f" {tables.counted(row['n'], row['unit'])}, {p}",
         }
 
 
@@ -186,9 +193,9 @@ def answer(study: studies.Study, rows: pd.DataFrame, table: pd.DataFrame) -> str
         return f"{text}; it was drawn in {drawn} of them." if drawn else f"{text}."
     n = rows["patient_id"].nunique() if unit == "patient" else rows["image_id"].nunique()
     return (
-        f"On {n} {unit}s {_seen(study, unit)}, **{name}** outlined the {title} with a mean"
-        f" {settings['metric']} of **{_with_interval(first)}**, where 1 is a perfect outline and 0"
-        " none at all."
+        f"On {tables.counted(n, unit)} {_seen(study, unit)}, **{name}** outlined the {title} with a"
+        f" mean {settings['metric']} of **{_with_interval(first)}**, where 1 is a perfect outline"
+        " and 0 none at all."
     )
 
 
@@ -275,9 +282,9 @@ def _found(r: Any, unit: str) -> str:
         drawn = f"; it was drawn in {r.drawn_absent} of them" if r.drawn_absent else ""
         return f"in none of the {r.images} test images, so nothing can be said of it{drawn}."
     parts = [
-        f"found in all {r.shown} images that show it"
+        f"found in {'all' if r.shown > 1 else 'the'} {absent.that_show(r.shown)}"
         if not r.missed
-        else f"missed in {r.missed} of {r.shown} images that show it"
+        else f"missed in {r.missed} of {absent.that_show(r.shown)}"
     ]
     if r.drawn_absent:
         parts.append(f"drawn in {r.drawn_absent} of {r.images - r.shown} that do not")
@@ -285,9 +292,9 @@ def _found(r: Any, unit: str) -> str:
         parts.append(f"its border {r.border:.1f} {r.border_unit} off on average")
     if pd.notna(r.area_percent):
         parts.append(_area(r.area_percent))
-    of = f"{r.below} of {r.scored} images"
+    of = f"{r.below} of {tables.counted(r.scored, 'image')}"
     if r.below and unit == "patient":
-        of += f" ({r.units_below} of {r.units} patients)"
+        of += f" ({r.units_below} of {tables.counted(r.units, 'patient')})"
     return f"{', '.join(parts)}. Of little use (Dice below {WEAK}) in {of}."
 
 
@@ -306,13 +313,15 @@ def rivals(tests: pd.DataFrame, table: pd.DataFrame) -> str:
     :func:`headline`.
     """
     first = tests.iloc[0]
+    many = comparison.tested(tests)
     rows = [
-        f"{model_label(r['model'])}: {comparison.size(r, len(tests))}{comparison.aside(r)}"
+        f"{model_label(r['model'])}: {comparison.size(r, many)}{comparison.aside(r)}"
         for r in tests.to_dict("records")
     ]
     text = (
         f"**{model_label(first['headline'])} was {comparison.finding(tests)}**, by the test that"
-        f" study.yml declares ({first['test']} over {first['n']} {first['unit']}s).\n\n"
+        f" study.yml declares ({first['test']} over"
+        f" {tables.counted(first['n'], first['unit'])}).\n\n"
         + "\n".join(f"- {row}" for row in rows)
     )
     names = hardly(table)
@@ -385,10 +394,11 @@ def _area_bias(study: studies.Study, areas: pd.DataFrame | None) -> Iterator[str
     own = areas[areas["model"] == study.headline] if "model" in areas else areas
     sure = own[(own["low"] > 0) | (own["high"] < 0)]
     parts = [
-        f"the {_short(study, r['class'])} by {abs(r['bias']):.3g} {r['unit']} too"
-        f" {'large' if r['bias'] > 0 else 'small'} (95 % interval"
-        f" {comparison.signed(r['low'], 0)} to {comparison.signed(r['high'], 0)})"
+        f"the {_short(study, r['class'])} by {tables.number(abs(r['bias']), places)} {r['unit']}"
+        f" too {'large' if r['bias'] > 0 else 'small'} (95 % interval"
+        f" {comparison.signed(r['low'], places)} to {comparison.signed(r['high'], places)})"
         for r in sure.to_dict("records")
+        for places in [tables.two_digits(r["bias"])]
     ]
     if parts:
         yield f"**Areas are off**: it draws {comparison.listed(parts)} (page 6)."
@@ -495,8 +505,10 @@ def studied(study: studies.Study) -> str:
     kept = images["patient_id"].nunique()
     text = (
         f"{kept} {'synthetic ' if study.synthetic else ''}patients with {len(images)} images"
-        f" ({sizes}); "
+        f" ({sizes}"
     )
+    elsewhere = int((images["split"] == "external").sum())
+    text += f", {elsewhere} from elsewhere); " if elsewhere else "); "
     places = images[["patient_id", "split"]].drop_duplicates()["patient_id"]
     shared = len(set(places[places.duplicated()]))
     text += f"{groups['train']}, {groups['val']} and {groups['test']} patients, "
@@ -505,13 +517,16 @@ def studied(study: studies.Study) -> str:
         return text + " Nothing else is known about them."
     people = patients[patients["patient_id"].isin(images["patient_id"])]
     parts = []
-    if "age_years" in people and people["age_years"].notna().any():
+    if "age_years" in people and (known := people["age_years"].count()):
+        age = people["age_years"]
+        said = [f"SD {age.std():.0f}"] if known > 1 else []
+        said += [f"known of {known}"] if known < len(people) else []
+        parts.append(f"Mean age {age.mean():.0f} years" + (f" ({', '.join(said)})" if said else ""))
+    if "sex" in people and (known := people["sex"].count()):
+        women, men = ((people["sex"] == name).sum() for name in ("female", "male"))
         parts.append(
-            f"Mean age {people['age_years'].mean():.0f} years (SD {people['age_years'].std():.0f})"
-        )
-    if "sex" in people and people["sex"].notna().any():
-        parts.append(
-            f"{(people['sex'] == 'female').sum()} women and {(people['sex'] == 'male').sum()} men"
+            f"{women} {'woman' if women == 1 else 'women'} and {men} {'man' if men == 1 else 'men'}"
+            + (f" (sex known of {known})" if known < len(people) else "")
         )
     return text + (f" {'; '.join(parts)}." if parts else "")
 

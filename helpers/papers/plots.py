@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers import figures
@@ -19,7 +20,7 @@ COLOURS = {HOLDS: "#9ecae1", QUESTION: "#f2c14e", DEFINITION: "#e08214", IMPOSSI
 GREY = "#5b5b5b"
 
 
-def beside(table: pd.DataFrame, width: float = figures.PAGE) -> Figure:
+def beside(table: pd.DataFrame) -> Figure:
     """Printed numbers (black diamonds), ours with 95 % intervals (dots), a row a metric.
 
     table: of ``papers.compare``. Rows without an interval of ours are left out; a quantity printed
@@ -35,7 +36,7 @@ def beside(table: pd.DataFrame, width: float = figures.PAGE) -> Figure:
         raise NotComputable(
             f"No figure: no printed number can be compared with this run{reason(table)}"
         )
-    fig, axes = plt.subplots(figsize=(width, 0.9 + 0.2 * len(rows)))
+    fig, axes = plt.subplots(figsize=(figures.PAGE, 0.9 + 0.2 * len(rows)))
     for y, row in enumerate(rows.itertuples()):
         colour = figures.model_colour(row.our_model)
         face = "white" if row.verdict == "not comparable" else colour
@@ -71,7 +72,7 @@ def beside(table: pd.DataFrame, width: float = figures.PAGE) -> Figure:
     return fig
 
 
-def checks(paper: Paper, width: float = figures.PAGE) -> Figure:
+def checks(paper: Paper) -> Figure:
     """How many checks of each paper hold, how many findings of each grade: a bar a paper.
 
     Of this paper and the others here. Returns a figure.
@@ -80,7 +81,7 @@ def checks(paper: Paper, width: float = figures.PAGE) -> Figure:
     counts = pd.crosstab(titles, paper.checks["grade"])
     counts = counts.reindex(index=titles.unique(), columns=list(COLOURS), fill_value=0)
     shares = counts.div(counts.sum(axis=1), axis=0)
-    fig, axes = plt.subplots(figsize=(width, 1.0 + 0.5 * len(counts)))
+    fig, axes = plt.subplots(figsize=(figures.PAGE, 1.0 + 0.5 * len(counts)))
     left = np.zeros(len(counts))
     for grade, colour in COLOURS.items():
         axes.barh(
@@ -102,15 +103,12 @@ def checks(paper: Paper, width: float = figures.PAGE) -> Figure:
     axes.set_yticks(range(len(counts)), labels)
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xticks=[])
-    axes.tick_params(length=0)
-    axes.grid(False)
-    for side in ("top", "right", "bottom", "left"):
-        axes.spines[side].set_visible(False)
+    _bare(axes)
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
     return fig
 
 
-def contradictions(paper: Paper, width: float = figures.PAGE) -> Figure:
+def contradictions(paper: Paper) -> Figure:
     """Each contradiction with one number: grey where it can lie, red where it was printed.
 
     Every row has its own scale: what matters is whether the mark lies on the bar. Returns a figure;
@@ -120,7 +118,7 @@ def contradictions(paper: Paper, width: float = figures.PAGE) -> Figure:
     rows = rows[(rows["grade"] == IMPOSSIBLE) & rows["printed_low"].notna()]
     if rows.empty:
         raise NotComputable("No printed number lies outside its possible range")
-    fig, axes = plt.subplots(figsize=(width, 0.9 + 0.42 * len(rows)))
+    fig, axes = plt.subplots(figsize=(figures.PAGE, 0.9 + 0.42 * len(rows)))
     for y, row in enumerate(rows.itertuples()):
         printed = (row.printed_low + row.printed_high) / 2
         low, high = min(row.possible_low, printed), max(row.possible_high, printed)
@@ -149,8 +147,12 @@ def contradictions(paper: Paper, width: float = figures.PAGE) -> Figure:
     names = [f"{row.quantity}\n{row.rule}" for row in rows.itertuples()]
     axes.set_yticks(range(len(rows)), names)
     axes.set(ylim=(len(rows) - 0.5, -0.8), xlim=(-0.02, 1.02), xticks=[])
+    _bare(axes)
+    return fig
+
+
+def _bare(axes: Axes) -> None:
+    """Axes without ticks, grid and frame."""
     axes.tick_params(length=0)
     axes.grid(False)
-    for side in ("top", "right", "bottom", "left"):
-        axes.spines[side].set_visible(False)
-    return fig
+    axes.spines[:].set_visible(False)

@@ -39,8 +39,16 @@ from helpers.stats.comparison import (
     declared,
     verdict,
 )
-from helpers.stats.counts import MIN_UNITS, check, folds, has_patients, read, select
-from helpers.stats.design.coverage import ENOUGH, coverage
+from helpers.stats.counts import (
+    MIN_UNITS,
+    check,
+    folds,
+    has_patients,
+    read,
+    select,
+    with_unit,
+)
+from helpers.stats.design.coverage import BESIDE, ENOUGH, coverage, rule, shares
 from helpers.stats.design.false_alarms import ANALYSES, UNEQUAL, Design, curve, false_positives
 from helpers.stats.design.power import (
     for_never,

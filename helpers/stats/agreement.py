@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers.stats.counts import MIN_UNITS, canonical
+from helpers.stats.counts import MIN_UNITS, canonical, with_unit
+from helpers.stats.design.coverage import BESIDE, shares
 from helpers.stats.mixed import group_sums, reml, told_apart
 from helpers.stats.values import EMPTY, has_patients, values
 
@@ -129,32 +130,23 @@ def empty_policies(per_image: pd.DataFrame, metric: str, class_: str) -> pd.Data
 
 
 def failures(
-    per_image: pd.DataFrame, metric: str, class_: str, threshold: float = 0.5, level: float = 0.95
+    per_image: pd.DataFrame, metric: str, class_: str, threshold: float = 0.5, seed: int = 1
 ) -> pd.DataFrame:
-    """What a mean hides: share of images below `threshold` (Wilson interval, images as units),
-    5th percentile, worst.
+    """What a mean hides: share of images below `threshold`, 5th percentile, worst.
 
-    Columns: model, class, metric, threshold, n, undefined, below, share, low, high, p5, worst.
+    low, high: Wilson's 95 % interval, images as units; coverage and what stands instead where it
+    covers too seldom for patients as units: ``design.coverage.shares``. Columns: model, class,
+    metric, threshold, n, undefined, below, share, low, high, p5, worst and BESIDE.
     """
-    rows = []
-    for model, part in values(per_image, metric, class_).groupby("model", sort=True):
-        x = part["value"].dropna().to_numpy()
-        below = int((x < threshold).sum())
-        interval = stats.binomtest(below, len(x)).proportion_ci(level, "wilson") if len(x) else None
-        rows.append(
-            {
-                "model": model,
-                "class": class_,
-                "metric": metric,
-                "threshold": threshold,
-                "n": len(x),
-                "undefined": len(part) - len(x),
-                "below": below,
-                "share": below / len(x) if len(x) else np.nan,
-                "low": interval.low if interval else np.nan,
-                "high": interval.high if interval else np.nan,
-                "p5": np.quantile(x, 0.05) if len(x) else np.nan,
-                "worst": x.min() if len(x) else np.nan,
-            }
-        )
-    return pd.DataFrame(rows)
+    scores = with_unit(values(per_image, metric, class_))
+    scores = scores.assign(hit=(scores["value"] < threshold).where(scores["value"].notna()))
+    by_model = scores.groupby("model", sort=True)
+    table = pd.DataFrame({"n": by_model["value"].count(), "undefined": by_model.size()})
+    table["undefined"] -= table["n"]
+    table[["p5", "worst"]] = by_model["value"].agg([lambda x: x.quantile(0.05), "min"])
+    found = shares(scores.dropna(subset="value"), ["model"], seed).set_index("model")
+    table["below"] = found["hits"].reindex(table.index).fillna(0).astype(int)
+    table[["share", "low", "high", *BESIDE]] = found[["estimate", "low", "high", *BESIDE]]
+    table = table.assign(**{"class": class_, "metric": metric, "threshold": threshold})
+    columns = ["model", "class", "metric", "threshold", "n", "undefined", "below", "share"]
+    return table.reset_index()[[*columns, "low", "high", "p5", "worst", *BESIDE]]

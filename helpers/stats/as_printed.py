@@ -15,7 +15,7 @@ from helpers.errors import NotComputable
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import paired_t
 from helpers.stats.repeated import ONE_STRUCTURE
-from helpers.stats.values import ALL, OVERALL, values, wide
+from helpers.stats.values import ALL, DIFFERENCE, OVERALL, values, wide
 
 LABEL = "as in the paper; assumes independent images"
 TABLE2 = ("TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR")
@@ -85,8 +85,8 @@ def _tukey(groups: dict, level: float) -> list[dict]:
                 "a": a,
                 "b": b,
                 "difference": d,
-                "low": limits.low[i, j] if varied else d,
-                "high": limits.high[i, j] if varied else d,
+                "low": max(limits.low[i, j], DIFFERENCE[0]) if varied else d,
+                "high": min(limits.high[i, j], DIFFERENCE[1]) if varied else d,
                 "p": found.pvalue[i, j] if varied else np.nan,
                 "n_a": len(groups[a]),
                 "n_b": len(groups[b]),
@@ -137,6 +137,7 @@ def anova_models(per_image: pd.DataFrame, names: dict[str, str] | None = None) -
         table = _networks(per_image, metric)
         varied = np.ptp(table.to_numpy(), axis=0).any()
         f, p = stats.f_oneway(*table.to_numpy().T) if varied else (np.nan, np.nan)
+        f, p = (0.0, 1.0) if f < 0 else (f, p)  # by rounding, where the networks' means are one
         rows.append(
             {
                 "metric": name,
@@ -223,8 +224,8 @@ def huang(
         rows.append(
             dict(zip(by, key, strict=True))
             | {
-                "n_images": len(part),
-                "shown": int((part["tp"] + part["fn"] > 0).sum()),
+                "n_images": part["image_id"].nunique(),
+                "shown": part.loc[part["tp"] + part["fn"] > 0, "image_id"].nunique(),
                 "pooled_IoU": sums["tp"] / sums.sum() if sums.sum() else np.nan,
                 "median": median,
                 "q1": q1,

@@ -25,6 +25,7 @@ NIL = 1e-6  # a scatter below this share of the sample's is the rounding of one 
 #: bootstrap-t divides by the scatter within each draw. Where more than the draws of one tail have
 #: less than this share of the sample's scatter, they alone set the limit, and it can be anything
 LEAST_SCATTER = 0.1
+SHARES = ("wilson", "wilson_units")  #: kinds of interval for a share of images, Wilson's
 NOTHING = "nowhere there and nowhere drawn: no score"
 TOO_FEW = f"fewer than {MIN_UNITS} units: no interval, the spread between so few says too little"
 FLAT = "no variation between units: no interval"
@@ -114,7 +115,8 @@ def _centred(ratios: Ratios) -> tuple[Ratios, np.ndarray]:
 @dataclass(frozen=True)
 class Resampled:
     """Estimate and standard error (S,), how many units have a value and how many different ones
-    there are, both (S,), resampled values and standard errors (draws, S), acceleration (S,).
+    there are, both (S,), resampled values and standard errors (draws, S), acceleration (S,); total:
+    sum of the denominators (S,), of a share the number of images.
     """
 
     estimate: np.ndarray
@@ -122,8 +124,9 @@ class Resampled:
     units: np.ndarray
     different: np.ndarray
     values: np.ndarray
-    errors: np.ndarray | None
-    acceleration: np.ndarray | None
+    errors: np.ndarray | None = None
+    acceleration: np.ndarray | None = None
+    total: np.ndarray | None = None
 
 
 def resample(
@@ -154,7 +157,8 @@ def resample(
         values[part] += estimate
         if errors is not None:
             errors[part] = error
-    return Resampled(estimate, se, known.sum(0), different, values, errors, acceleration)
+    total = ratios.denominator.sum((0, 2))
+    return Resampled(estimate, se, known.sum(0), different, values, errors, acceleration, total)
 
 
 def _different(centred: Ratios, known: np.ndarray) -> np.ndarray:
@@ -181,15 +185,15 @@ class Limits(NamedTuple):
     note: np.ndarray
 
 
-def limits(
-    r: Resampled, method: str, level: float, within: tuple[float, float] = (-np.inf, np.inf)
-) -> Limits:
-    """The interval of each statistic, cut to the range `within` that it can lie in.
+def limits(r: Resampled, method: str, level: float, within: tuple = (-np.inf, np.inf)) -> Limits:
+    """The interval of each statistic, cut to the range `within` that it can lie in (two numbers or
+    arrays (S,)).
 
     None (NaN, and a note that says why) for fewer than five units; fewer than five different values
-    among them; units so alike that bootstrap-t divides by almost nothing (LEAST_SCATTER) in more
-    draws than a tail has; or where the estimate would lie outside. A draw in which a statistic (or,
-    for bootstrap-t, its standard error) is undefined is left out and counted.
+    among them (but for SHARES, which may be 0 or 1); units so alike that bootstrap-t divides by
+    almost nothing (LEAST_SCATTER) in more draws than a tail has; or where the estimate would lie
+    outside. A draw in which a statistic (or, for bootstrap-t, its standard error) is undefined is
+    left out and counted.
     """
     tail = (1 - level) / 2
     low, high, used = _raw(r, method, np.array([tail, 1 - tail]))
@@ -198,8 +202,8 @@ def limits(
     reasons = {
         NOTHING: np.isnan(r.estimate),
         TOO_FEW: r.units < MIN_UNITS,
-        FLAT: _flat(r),
-        FEW_VALUES: r.different < MIN_UNITS,
+        FLAT: _flat(r) & (method not in SHARES),
+        FEW_VALUES: (r.different < MIN_UNITS) & (method not in SHARES),
         ALIKE: _scarce(r, tail) if method == "bootstrap_t" else np.zeros(len(low), bool),
         BESIDE: ~((low <= r.estimate + slack) & (r.estimate - slack <= high)),
     }
@@ -213,6 +217,8 @@ def _raw(r: Resampled, method: str, tails: np.ndarray) -> tuple[np.ndarray, np.n
     if method == "t":
         half = stats.t.ppf(tails[1], np.maximum(r.units - 1, 1)) * r.se
         return r.estimate - half, r.estimate + half, np.zeros(len(r.se), int)
+    if method in SHARES:
+        return *_wilson(r, method, tails), np.zeros(len(r.se), int)
     sample = r.values
     if method == "bootstrap_t":
         assert r.errors is not None  # asked for
@@ -228,6 +234,21 @@ def _raw(r: Resampled, method: str, tails: np.ndarray) -> tuple[np.ndarray, np.n
     if method == "bootstrap_t":
         low, high = r.estimate - high * r.se, r.estimate - low * r.se
     return low, high, used
+
+
+def _wilson(r: Resampled, method: str, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's limits of shares, by their images; by their units with as many images as would
+    scatter like that if they were independent, less for few units (Korn & Graubard 1998).
+    """
+    assert r.total is not None  # shares have counted their images
+    p, n, z = r.estimate, r.total, stats.norm.ppf(tails[1])
+    if method == "wilson_units":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            worth = np.where(r.se > 0, p * (1 - p) / r.se**2, r.units)
+        n = np.minimum(worth * (z / stats.t.ppf(tails[1], np.maximum(r.units - 1, 1))) ** 2, n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre, width = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+        return (centre - width) / (1 + z**2 / n), (centre + width) / (1 + z**2 / n)
 
 
 def _flat(r: Resampled) -> np.ndarray:

@@ -88,6 +88,8 @@ def icc(per_image: pd.DataFrame, headline: str, metric: str, class_: str) -> pd.
             for m in table
         ]
     out = pd.DataFrame(rows).assign(**{"class": class_, "metric": metric})
+    if out["icc"].isna().all():
+        raise NotComputable("No score or difference varies between images, so there is no ICC")
     inflation = np.sqrt(out["design_effect"]).where(out["what"] == "difference")
     return out.assign(t_inflation=inflation)[
         [

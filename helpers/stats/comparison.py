@@ -10,7 +10,8 @@ import pandas as pd
 from helpers.errors import NotComputable, StudyError
 from helpers.stats.as_printed import LABEL, anova_classes
 from helpers.stats.counts import MIN_UNITS
-from helpers.stats.intervals import intervals
+from helpers.stats.design.coverage import BESIDE
+from helpers.stats.intervals import covered, intervals
 from helpers.stats.mixed import mixed_differences, mixed_models
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import ABOUT, COUNTED, cluster_robust, paired_t, sign_flip, wilcoxon
@@ -38,15 +39,13 @@ SENTENCES = {
         " lose."
     ),
     "not shown by either": "{headline} and {model} cannot be told apart on {metric}.",
-    "cannot be tested": (
-        "Too few patients, or no variation, to compare {headline} and {model} on {metric}."
-    ),
+    "cannot be tested": "{headline} and {model} cannot be compared on {metric}: {why}.",
 }
 STRUCTURES = {
     "holds": "The structures differ on {metric} between patients too.",
     "does not survive": "That the structures differ on {metric} may be chance, counted by patient.",
     "not shown by either": "The structures cannot be told apart on {metric}.",
-    "cannot be tested": "Too few patients to compare the structures on {metric}.",
+    "cannot be tested": "The structures cannot be compared on {metric}: {why}.",
 }
 COLUMNS = ["role", "test", *ABOUT, *COUNTED, "difference", "low", "high", "statistic", "df", "p"]
 COLUMNS += ["p_adjusted", "family", "note"]
@@ -74,7 +73,7 @@ def verdict(row: dict) -> str:
     return "better" if row["difference"] > 0 else "worse"
 
 
-def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataFrame:
+def declared(per_image: pd.DataFrame, headline: str, settings: dict, runs: int = 0) -> pd.DataFrame:
     """What study.yml's statistics say of each comparator: the declared test, the declared interval
     of the difference whatever the test, and the verdict. A row a comparator.
 
@@ -83,8 +82,10 @@ def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataF
     no interval, else ""); differ (a sentence where verdict and interval point different ways, else
     ""). Where an image has no score: zero_difference, zero_p, zero_verdict and the same with one,
     which are those of the test with such images counted as 0, as 1 (NaN, "" where all have a
-    score); unsettled, the rules under which the verdict would be another. NotComputable with one
-    network alone, or where no image has a score of every network.
+    score); unsettled, the rules under which the verdict would be another. With `runs` also how
+    often the interval covers in so many studies drawn from this one, and another where that is too
+    seldom (BESIDE). NotComputable with one network alone, or where no image has a score of every
+    network.
     """
     if per_image["model"].nunique() < 2:
         raise NotComputable("Only one network was trained, so there is no other to compare it with")
@@ -101,6 +102,12 @@ def declared(per_image: pd.DataFrame, headline: str, settings: dict) -> pd.DataF
         drawn["note"],
     )
     out["differ"] = [_differ(row) for row in out.to_dict("records")]
+    if runs:
+        kept, asked = _paired(per_image, settings)[0], _asked(settings)
+        found = covered(
+            kept, *asked, method=settings["interval"], runs=runs, **_drawn(settings, headline)
+        )
+        out[BESIDE] = found.set_index("model").loc[out["model"], BESIDE].to_numpy()
     return out
 
 
@@ -128,7 +135,8 @@ def _under_other_rules(
 
 def _why(row: dict) -> str:
     if row["n"] < MIN_UNITS:
-        return f"{row['n']} {row['unit']}s are too few: a test needs at least {MIN_UNITS}"
+        few = f"1 {row['unit']} is" if row["n"] == 1 else f"{row['n']} {row['unit']}s are"
+        return f"{few} too few: a test needs at least {MIN_UNITS}"
     return row["note"] or f"every {row['unit']} has the same difference, so chance has no measure"
 
 
@@ -228,21 +236,10 @@ def bootstraps(
     """Bootstrap intervals of the difference of patient means (declared method first), columns as
     :func:`compare`.
     """
-    # the tests compare all networks on the same images; so must the intervals
-    kept = wide(values(per_image, settings["metric"], settings["class"]), "image")
-    per_image = per_image[per_image["image_id"].isin(kept.index)]
+    kept, dropped = _paired(per_image, settings)
     first = settings.get("interval", "bootstrap_t")
     ordered = [first, *(m for m in methods if m != first)]
-    out = intervals(
-        per_image,
-        [settings["metric"]],
-        [settings["class"]],
-        ["per_patient"],
-        method=ordered,
-        draws=settings["draws"],
-        seed=settings["seed"],
-        headline=headline,
-    )
+    out = intervals(kept, *_asked(settings), method=ordered, **_drawn(settings, headline))
     names = {
         "bootstrap_t": "bootstrap-t",
         "percentile": "bootstrap, percentile",
@@ -254,8 +251,24 @@ def bootstraps(
         role=np.where(out["method"] == first, "declared interval", "sensitivity"),
         headline=headline,
         test=unit + out["method"].map(names),
-        dropped_images=kept.attrs["dropped_images"],
+        dropped_images=dropped,
     )
+
+
+def _paired(per_image: pd.DataFrame, settings: dict) -> tuple[pd.DataFrame, int]:
+    """Rows of the images that have a score of every network, as the tests compare them, and how
+    many have not.
+    """
+    kept = wide(values(per_image, settings["metric"], settings["class"]), "image")
+    return per_image[per_image["image_id"].isin(kept.index)], kept.attrs["dropped_images"]
+
+
+def _asked(settings: dict) -> tuple[list[str], ...]:
+    return [settings["metric"]], [settings["class"]], ["per_patient"]
+
+
+def _drawn(settings: dict, headline: str) -> dict:
+    return {"draws": settings["draws"], "seed": settings["seed"], "headline": headline}
 
 
 def claims(
@@ -310,7 +323,7 @@ def _better(per_image: pd.DataFrame, headline: str, method: str, label: Callable
         v = values(per_image, metric, ALL)
         image, patient = (paired_t(v, headline, unit) for unit in ("image", "patient"))
         parts.append(
-            patient[["model", "difference", "low", "high", "p"]].assign(
+            patient[["model", "difference", "low", "high", "p", "note"]].assign(
                 metric=name, paper_difference=image["difference"], paper_p=image["p"]
             )
         )
@@ -320,7 +333,9 @@ def _better(per_image: pd.DataFrame, headline: str, method: str, label: Callable
         _verdict(r.paper_p, r.paper_difference, r.valid_p, r.difference) for r in out.itertuples()
     ]
     out["sentence"] = [
-        SENTENCES[r.verdict].format(headline=label(headline), model=label(r.model), metric=r.metric)
+        SENTENCES[r.verdict].format(
+            headline=label(headline), model=label(r.model), metric=r.metric, why=_plain(r.note)
+        )
         for r in out.itertuples()
     ]
     return out.assign(
@@ -328,6 +343,10 @@ def _better(per_image: pd.DataFrame, headline: str, method: str, label: Callable
         paper_test="paired t over images",
         valid_test="paired t over patients, adjusted",
     )
+
+
+def _plain(note: str) -> str:
+    return note.removesuffix(": no test")
 
 
 def _verdict(paper_p: float, paper_difference: float, valid_p: float, difference: float) -> str:
@@ -358,8 +377,10 @@ def _structures(
         _verdict(p, 1, valid, 1) for p, valid in zip(paper, out["valid_p"], strict=True)
     ]
     out["sentence"] = [
-        STRUCTURES[verdict].format(metric=metric.replace("_union", " over the union"))
-        for verdict, metric in zip(out["verdict"], indicators, strict=True)
+        STRUCTURES[verdict].format(metric=metric.replace("_union", " over the union"), why=why)
+        for verdict, metric, why in zip(
+            out["verdict"], indicators, out["note"].map(_plain), strict=True
+        )
     ]
     return out.assign(
         claim="structures differ",

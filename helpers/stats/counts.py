@@ -66,6 +66,12 @@ def has_patients(frame: pd.DataFrame) -> bool:
     return bool(named.all())
 
 
+def with_unit(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with column unit: the patient, or the image where patients are unknown."""
+    patients = rows["patient_id"].astype(object).where(lambda ids: ids.notna() & (ids != ""))
+    return rows.assign(unit=patients.fillna(rows["image_id"]))
+
+
 def check(frame: pd.DataFrame, name: str = "per_image.csv", unit: str = "patient") -> pd.DataFrame:
     """The frame in canonical order, or StudyError with every problem on a line of its own.
 

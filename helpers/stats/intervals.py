@@ -11,8 +11,17 @@ import pandas as pd
 from helpers.errors import StudyError
 from helpers.stats.bootstrap import Ratios, limits, resample
 from helpers.stats.counts import COUNTS, canonical
-from helpers.stats.design.coverage import ENOUGH, KINDS, coverage
-from helpers.stats.values import ALL, EMPTY, FOREGROUND, RATIOS, default_unit, ratio
+from helpers.stats.design.coverage import KINDS, beside, coverage
+from helpers.stats.values import (
+    ALL,
+    DIFFERENCE,
+    EMPTY,
+    FOREGROUND,
+    RANGE,
+    RATIOS,
+    default_unit,
+    ratio,
+)
 
 METHODS = ("bootstrap_t", "percentile", "bca", "t")
 ESTIMANDS = {
@@ -21,8 +30,6 @@ ESTIMANDS = {
     "per_image": "mean over images",
 }
 METRICS = ("IoU", "Dice", "recall", "precision")
-RANGE = (0.0, 1.0)  # of every metric here
-DIFFERENCE = (-1.0, 1.0)  # of a difference of two
 COLUMNS = [
     "model",
     "class",
@@ -185,30 +192,12 @@ def covered(
     runs: int = 1000,
     **options: Any,
 ) -> pd.DataFrame:
-    """:func:`intervals` by `method`, with how often it covers at this number of units, and another
-    interval where that is too seldom.
-
-    Added columns: coverage (in `runs` studies drawn from this one); instead, instead_low,
-    instead_high: where coverage is below 93 %, of KINDS the interval that covers most ("", NaN
-    elsewhere).
+    """:func:`intervals` by `method`, with how often it covers at this number of units (in `runs`
+    studies drawn from this one), and another interval where that is too seldom (``beside``).
     """
     kinds = [method, *(k for k in KINDS if k != method)]
     every = intervals(per_image, *asked, method=kinds, runs=runs, **options)
-    keys = ["estimand", "class", "metric", "model"]
-    first = every[every["method"] == method].set_index(keys)
-    usable = every[every["note"] == ""].dropna(subset="coverage").set_index(keys)
-    best = usable.sort_values("coverage", kind="stable", ascending=False)
-    best = best[~best.index.duplicated()].reindex(first.index)
-    short = (first["coverage"] < ENOUGH) & (best["method"] != method) & best["method"].notna()
-    first["instead"] = best["method"].where(short, "").str.replace("_", "-")
-    first[["instead_low", "instead_high"]] = best[["low", "high"]].where(short)
-    return first.reset_index()[[*every.columns, "instead", "instead_low", "instead_high"]]
-
-
-def _beside(terms: np.ndarray, first: int, others: list[int]) -> np.ndarray:
-    """Terms (…, M, specs, K) of the first model beside each other's: (…, others, specs, 2K)."""
-    one = np.repeat(terms[..., [first], :, :], len(others), axis=-3)
-    return np.concatenate([one, terms[..., others, :, :]], axis=-1)
+    return beside(every, method, ["estimand", "class", "metric", "model"])
 
 
 def over_classes(denominator: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

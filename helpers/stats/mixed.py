@@ -22,6 +22,7 @@ from helpers.stats.paired import (
     FEW,
     TESTED,
     about,
+    bounded,
     differences,
     paired_t,
 )
@@ -125,7 +126,7 @@ def mixed_differences(values: pd.DataFrame, headline: str, level: float = 0.95) 
         row = _t(fit["mean"], fit["se"], len(sizes) - 1, level) | _variances(fit, sizes)
         row["sd"] = np.sqrt(fit["between"] + fit["residual"])
         out.loc[i, list(row)] = list(row.values())
-    return out
+    return bounded(out)
 
 
 def _variances(fit: dict, sizes: np.ndarray) -> dict:
@@ -191,7 +192,9 @@ def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd
     for j, model in enumerate(table):
         if model == headline:
             continue
-        row = about(values, model, headline, "patient") | same | {"note": note}
+        plain = (table[headline] - table[model]).mean()
+        row = about(values, model, headline, "patient") | same
+        row |= {"note": note, "difference": plain}
         if fit is not None:
             sign = (np.array(table.columns) == headline).astype(float) - (np.arange(k) == j)
             se = np.sqrt(2) * fit["se"]
@@ -200,4 +203,4 @@ def mixed_models(values: pd.DataFrame, headline: str, level: float = 0.95) -> pd
         rows.append(row)
     variances = ["between", "residual", "icc"]
     columns = [*ABOUT, "test", *COUNTED, "difference", "se", *TESTED, *variances, "note"]
-    return pd.DataFrame(rows, columns=columns)
+    return bounded(pd.DataFrame(rows, columns=columns))

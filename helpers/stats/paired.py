@@ -12,9 +12,9 @@ import pandas as pd
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 
-from helpers.errors import StudyError
+from helpers.errors import NotComputable, StudyError
 from helpers.stats.counts import MIN_UNITS
-from helpers.stats.values import wide
+from helpers.stats.values import DIFFERENCE, RATIOS, wide
 
 CONSTANT = "no variation between the units: no test"
 FEW = f"fewer than {MIN_UNITS} units: no test"
@@ -48,6 +48,13 @@ def about(values: pd.DataFrame, model: str, headline: str, unit: str) -> dict[st
     return dict(zip(ABOUT, [model, headline, *what, unit], strict=True))
 
 
+def bounded(rows: pd.DataFrame) -> pd.DataFrame:
+    """Intervals of differences cut to what the metric allows: −1 to 1 for a share of pixels."""
+    most = rows["metric"].isin(RATIOS).map({True: DIFFERENCE[1], False: np.inf})
+    low, high = (rows[c].astype(float) for c in ("low", "high"))
+    return rows.assign(low=low.clip(lower=-most), high=high.clip(upper=most))
+
+
 def _rows(values: pd.DataFrame, headline: str, unit: str, test: str, one: Callable) -> pd.DataFrame:
     table = differences(values, headline, unit)
     rows = []
@@ -70,7 +77,7 @@ def _rows(values: pd.DataFrame, headline: str, unit: str, test: str, one: Callab
         rows.append(row)
     columns = [*ABOUT, "test", *COUNTED, "difference", "sd", *TESTED, "note"]
     empty = dict.fromkeys(TESTED, np.nan)
-    return pd.DataFrame([empty | row for row in rows])[columns]
+    return bounded(pd.DataFrame([empty | row for row in rows])[columns])
 
 
 def paired_t(
@@ -171,7 +178,7 @@ def cluster_robust(values: pd.DataFrame, headline: str, level: float = 0.95) -> 
             low,
             high,
         )
-    return out
+    return bounded(out)
 
 
 def normality(values: pd.DataFrame, headline: str, unit: str = "patient") -> pd.DataFrame:
@@ -185,6 +192,9 @@ def normality(values: pd.DataFrame, headline: str, unit: str = "patient") -> pd.
     for model in table:
         d = table[model].to_numpy()
         w, p = stats.shapiro(d) if len(d) >= 3 and np.ptp(d) > 0 else (np.nan, np.nan)
-        skew = stats.skew(d) if np.ptp(d) > 0 else np.nan
+        skew = stats.skew(d) if len(d) >= 3 and np.ptp(d) > 0 else np.nan
         rows.append({"model": model, "unit": unit, "n": len(d), "skewness": skew, "W": w, "p": p})
-    return pd.DataFrame(rows)
+    out = pd.DataFrame(rows)
+    if out["W"].isna().all():
+        raise NotComputable("The differences are too few, or do not vary: their shape says nothing")
+    return out

@@ -15,7 +15,7 @@ from scipy import stats
 from helpers.errors import NotComputable, StudyError
 from helpers.stats.counts import MIN_UNITS
 from helpers.stats.multiplicity import adjust
-from helpers.stats.values import default_unit, values, wide
+from helpers.stats.values import DIFFERENCE, default_unit, values, wide
 
 ONE_STRUCTURE = "A comparison between structures needs two; the results have {}"
 
@@ -128,7 +128,7 @@ RANKS = {
 def pairs(
     table: pd.DataFrame, method: str = "paired t", multiplicity: str = "holm"
 ) -> pd.DataFrame:
-    """All pairs of conditions of a units × conditions table, a − b.
+    """All pairs of conditions of a units × conditions table of shares (0 to 1), a − b.
 
     method: "paired t" (adjusted by `multiplicity`), "nemenyi" or "conover" (ranks after Friedman;
     Nemenyi is adjusted by itself, Conover by `multiplicity`). Columns: a, b, method, difference (of
@@ -153,11 +153,11 @@ def pairs(
                 "p": by_ranks.loc[a, b],
             }
         else:
-            d = (y[a] - y[b]).to_numpy()
+            d = (y[a] - y[b]).round(12).to_numpy()  # rounding is no variation
             row |= {"difference": d.mean(), "p": np.nan}
             if np.ptp(d) > 0:
                 test = stats.ttest_1samp(d, 0)
-                low, high = test.confidence_interval()
+                low, high = np.clip(test.confidence_interval(), *DIFFERENCE)
                 row |= {"p": test.pvalue, "low": low, "high": high}
         rows.append(row)
     out = pd.DataFrame(rows)

@@ -12,7 +12,7 @@ from helpers.errors import NotComputable
 from helpers.stats.counts import MIN_UNITS
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import differences
-from helpers.stats.values import values, wide
+from helpers.stats.values import DIFFERENCE, RANGE, values, wide
 
 SUBGROUPS = (
     "Subgroups of a test set this small are descriptive: true differences are easily missed, chance"
@@ -82,11 +82,12 @@ def subgroups(
     Columns: variable, group, model, class, metric, n, mean, low, high, statistic, p_interaction,
     p_adjusted, note.
     """
-    v, lowest = values(per_image, metric, class_), 0.0 if headline is None else -1.0
+    v = values(per_image, metric, class_)
     if headline is None:
         score = wide(v[v["model"] == model], "patient")[model]
     else:
         score = differences(v, headline, "patient")[model]
+    within = RANGE if headline is None else DIFFERENCE
     rows, tests = [], []
     for variable, part in membership.groupby("variable", sort=False):
         merged = (
@@ -101,7 +102,7 @@ def subgroups(
         )
         tests.append({"variable": variable, "statistic": f, "p": p})
         for name, x in samples.items():
-            few = len(x) < MIN_UNITS
+            few = len(x) < MIN_UNITS or np.ptp(x) == 0
             half = (
                 np.nan
                 if few
@@ -116,9 +117,9 @@ def subgroups(
                     "metric": metric,
                     "n": len(x),
                     "mean": x.mean(),
-                    "low": max(x.mean() - half, lowest),
-                    "high": min(x.mean() + half, 1.0),
-                    "note": f"fewer than {MIN_UNITS} patients: no interval" if few else "",
+                    "low": max(x.mean() - half, within[0]),
+                    "high": min(x.mean() + half, within[1]),
+                    "note": _why(x),
                 }
             )
     if not rows:
@@ -148,6 +149,13 @@ def subgroups(
             "note",
         ]
     ]
+
+
+def _why(x: np.ndarray) -> str:
+    """Why a group of patients has no interval; '' where it has one."""
+    if len(x) < MIN_UNITS:
+        return f"fewer than {MIN_UNITS} patients: no interval"
+    return "all alike: no interval" if np.ptp(x) == 0 else ""
 
 
 def _welch(samples: list[np.ndarray]) -> tuple[float, float]:

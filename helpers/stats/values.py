@@ -16,6 +16,8 @@ _UNITS = SimpleNamespace(**dict(zip(COUNTS, np.eye(4), strict=True)))
 # helpers.metrics
 RATIOS = {name: (top(_UNITS), bottom(_UNITS)) for name, (top, bottom) in metrics.RATIOS.items()}
 RATIOS["accuracy"] = (_UNITS.tp + _UNITS.tn, np.ones(4))
+RANGE = (0.0, 1.0)  # of every metric here
+DIFFERENCE = (-1.0, 1.0)  # of a difference of two
 ALL, FOREGROUND = "all", "foreground"  # means over the classes, with and without the background
 OVERALL = {
     "mIoU": "IoU",

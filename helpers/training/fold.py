@@ -104,7 +104,10 @@ def _predict(
     order = inference.clips(positions, patients, models.clip_length(network))
     images = torch.from_numpy(np.array(arrays.images[order]))
     found = inference.predict(network, images, norm, batch)
-    return found[np.unique(order, return_index=True)[1]]  # without the repeats of short clips
+    found = found[np.unique(order, return_index=True)[1]]  # without the repeats of short clips
+    if arrays.padded:
+        found[~arrays.inside(positions)] = 0  # nothing is drawn beside the image
+    return found
 
 
 def count(
@@ -121,7 +124,8 @@ def count(
     sides = datasets.spacing(arrays.index)
     for position, prediction in zip(positions, predictions, strict=True):
         image = arrays.index.iloc[position]
-        table = metrics.rows(prediction, arrays.masks[position], study.classes, sides[position])
+        part, reference = arrays.frame(position), arrays.masks[position]
+        table = metrics.rows(prediction[part], reference[part], study.classes, sides[position])
         split = image["split"] if fold == "main" else "test"
         first = {
             "study": study.name,

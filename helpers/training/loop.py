@@ -39,11 +39,11 @@ def fit(
 ) -> tuple[pd.DataFrame, dict]:
     """Train; (history, normalisation). The network holds the kept weights afterwards.
 
-    arrays: datasets.Arrays; train, val: positions (int arrays); spec: a resolved training;
-    class_weights: list of float; folder: where the state of an unfinished training lies. history:
-    as ``HISTORY``; accuracy is the share of pixels given the right class, of the training images as
-    augmented and while the network still changes, as Keras prints it (Bonaldi 2025, Fig. 3). The
-    weights of the lowest validation loss are kept (``checkpoint: last`` keeps the last epoch's).
+    arrays: datasets.Arrays; train, val: positions in it; spec: of ``study.training``; folder: for
+    the state of an unfinished training. history: as ``HISTORY``; accuracy is the share of pixels
+    given the right class, of the training images as augmented and while the network still changes,
+    as Keras prints it (Bonaldi 2025, Fig. 3). The weights of the lowest validation loss are kept
+    (``checkpoint: last`` keeps the last epoch's).
     """
     device, clip = next(network.parameters()).device, models.clip_length(network)
     epochs, batch = spec["epochs"], max(1, spec["batch"] // clip) * clip  # whole clips
@@ -118,9 +118,8 @@ def fit(
 def _batches(
     count: int, batch: int, clip: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, ...]:
-    """Shuffled positions in batches (list of int64 tensors); whole clips stay in order; the short
-    last one is left out where there is a full one, as in the public code (a single sample would
-    break batch normalisation).
+    """Shuffled positions in batches, whole clips in order. A short last one is left out where there
+    is a full one, as in the public code (a single sample would break batch normalisation).
     """
     starts = torch.randperm(math.ceil(count / clip), generator=generator) * clip
     order = (starts[:, None] + torch.arange(clip)).flatten().clamp(max=count - 1)
@@ -140,10 +139,17 @@ def _examiner(
         torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
     )
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
+    outside = None
+    if arrays.padded:
+        outside = torch.from_numpy(~arrays.inside(np.arange(len(arrays.index)))).to(device)
     right = []  # accuracy of each output of the latest batch; the last is the network's own
 
     def watched(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        right.append((logits.detach().argmax(1) == target).float().mean())
+        hits = logits.detach().argmax(1) == target
+        if outside is not None:
+            hits = hits[target != BESIDE]
+            logits, target = _settled(logits, target)
+        right.append(hits.float().mean())
         return criterion(logits, target)
 
     def examine(
@@ -151,6 +157,8 @@ def _examiner(
     ) -> tuple[torch.Tensor, torch.Tensor]:
         at = torch.from_numpy(positions).to(device)
         x, y = images[at][:, None], masks[at].long()
+        if outside is not None:
+            y = y.masked_fill(outside[at], BESIDE)
         if draw is not None and spec["augmentation"]:
             x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
         right.clear()
@@ -161,12 +169,22 @@ def _examiner(
     return examine
 
 
+BESIDE = -1  #: label of pixels that lie beside an image that keeps its shape
+
+
+def _settled(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and target in which pixels beside the image are background for certain: they have no
+    gradient, nothing to lose, and no part in the overlap of a structure.
+    """
+    sure = torch.full_like(logits[:1, :, :1, :1], -30)
+    sure[:, 0] = 0
+    return torch.where((target == BESIDE)[:, None], sure, logits), target.clamp(min=0)
+
+
 def _validate(
     network: nn.Module, examine: Callable, val: np.ndarray, batch: int
 ) -> Sequence[float]:
-    """Mean loss and accuracy (floats) of the validation images, not augmented, weighted by the size
-    of each batch; NaN where there are none.
-    """
+    """Mean loss and accuracy of the validation images, not augmented; NaN where there are none."""
     if not len(val):
         return math.nan, math.nan
     network.eval()

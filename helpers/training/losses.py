@@ -45,7 +45,7 @@ def focal(
     target: torch.Tensor,
     weights: torch.Tensor | None = None,
     *,
-    form: str = "as_coded",
+    focal_form: str = "as_coded",
     gamma: float = 2.0,
     alpha: float = 0.5,
 ) -> torch.Tensor:
@@ -58,7 +58,7 @@ def focal(
     valid, labels = _valid(target)
     log_p = -F.cross_entropy(logits, labels, reduction="none")
     weighted = log_p if weights is None else log_p * weights[labels]
-    focus = -torch.expm1(weighted if form == "as_coded" else log_p)
+    focus = -torch.expm1(weighted if focal_form == "as_coded" else log_p)
     return _mean(-alpha * weighted * focus**gamma, valid)
 
 
@@ -178,8 +178,8 @@ def resolve(spec: dict) -> dict:
 def build(spec: dict, class_weights: list[float] | None = None) -> Callable:
     """The loss that a study names: callable(logits N×C×H×W, target N×H×W int64) -> scalar tensor.
 
-    spec: dict with ``name`` and any of the keys in DEFAULTS[name]. class_weights: sequence of C
-    floats ≥ 0 or None; they enter cross-entropy, focal and the positive pixels of BCE, never Dice.
+    spec: ``name`` and any of the keys in DEFAULTS[name]. class_weights: one a class, ≥ 0; they
+    enter cross-entropy, focal and the positive pixels of BCE, never Dice.
     """
     full = resolve(spec)
     weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
@@ -196,11 +196,7 @@ def _combined(
                 f"{len(weights)} class weights for logits of {logits.shape[1]} classes"
             )
         weights = weights.to(logits)
-    focus: dict = {
-        "form": spec.get("focal_form"),
-        "gamma": spec.get("gamma"),
-        "alpha": spec.get("alpha"),
-    }
+    focus = {key: spec[key] for key in ("focal_form", "gamma", "alpha") if key in spec}
     overlap = {key: spec[key] for key in ("smooth", "include_background", "over") if key in spec}
     overlap_loss = sigmoid_dice if spec["name"] == "bce_dice" else dice
     parts = {

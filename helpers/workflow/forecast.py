@@ -5,7 +5,6 @@ image in one epoch, by network. Where a network was never trained, the median of
 stands in, and is named.
 """
 
-import argparse
 import json
 from collections import Counter
 from datetime import datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from helpers import runs, studies
-from helpers.workflow import keep, settings
+from helpers.workflow import asked, keep, settings
 
 #: trainings that run beside each other on one machine (Snakefile, rule train)
 BESIDE = 2
@@ -116,8 +115,4 @@ def _size(value: int) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print what a run of a study will cost."""
-    parser = argparse.ArgumentParser(prog="helpers plan", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    args = parser.parse_args(arguments)
-    print("\n".join(lines(studies.load(args.study, args.protocol))))
+    print("\n".join(lines(asked.line("plan", main.__doc__, arguments)[0])))

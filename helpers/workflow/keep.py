@@ -2,10 +2,9 @@
 only a run with images can make, in reports/<study>/results/<protocol>.
 
 That folder is laid out as runs/<study>, its tables of trainings compressed; it grows training by
-training. The statistics are made from it again without images (``tools.analysis``).
+training. The statistics are made from it again without images (``tools.book.analysis``).
 """
 
-import argparse
 import gzip
 import json
 import shutil
@@ -15,7 +14,7 @@ import pandas as pd
 
 from helpers import files, runs, studies
 from helpers.errors import StudyError
-from helpers.workflow import settings
+from helpers.workflow import asked, settings
 
 #: what is kept of a training: compressed tables, and the record of what it was trained with
 TABLES, RECORD = ("counts.csv", "history.csv"), "weights.json"
@@ -203,19 +202,11 @@ def restore_training(study: studies.Study, name: str) -> None:
 
 def restored(arguments: list[str] | None = None) -> None:
     """Take one training from the kept numbers: --study NAME --protocol NAME NETWORK/FOLD_SEED."""
-    parser = argparse.ArgumentParser(prog="helpers restore", description=restored.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    parser.add_argument("training")
-    args = parser.parse_args(arguments)
-    restore_training(studies.load(args.study, args.protocol), args.training)
+    study, args = asked.line("restore", restored.__doc__, arguments, "training")
+    restore_training(study, args.training)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Keep the numbers of a study's finished trainings and of its pages; names the files."""
-    parser = argparse.ArgumentParser(prog="helpers keep", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    args = parser.parse_args(arguments)
-    written, left = keep(studies.load(args.study, args.protocol))
+    written, left = keep(asked.line("keep", main.__doc__, arguments)[0])
     print("\n".join([str(path) for path in written] + [f"not kept, {line}" for line in left]))

@@ -2,13 +2,12 @@
 torch is large, and the workflow lives as long as its last step.
 """
 
-import argparse
-
 import torch
 
 from helpers import models, provenance, studies
 from helpers.errors import StudyError
 from helpers.training import losses
+from helpers.workflow import asked
 
 #: weights of a network beyond which an option is taken for a slip
 LARGEST = 2_000_000_000
@@ -45,8 +44,4 @@ def _build(spec: dict, classes: int) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Build every network of a study, without its weights."""
-    parser = argparse.ArgumentParser(prog="helpers networks", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    args = parser.parse_args(arguments)
-    build(studies.load(args.study, args.protocol))
+    build(asked.line("networks", main.__doc__, arguments)[0])

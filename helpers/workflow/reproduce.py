@@ -1,6 +1,5 @@
 """Did I reproduce it? A fresh run's trainings held against the kept ones, number by number."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from helpers import files, metrics, stats, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from helpers.stats.counts import canonical
-from helpers.workflow import keep
+from helpers.workflow import asked, keep
 
 IDENTICAL, WITHIN, OUTSIDE = "identical", "within the spread of seeds", "not reproduced"
 UNKNOWN = "differs, and the spread of seeds is unknown"
@@ -112,10 +111,6 @@ def lines(table: pd.DataFrame) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Hold a run against the kept numbers; exit code 1 where a number is not reproduced."""
-    parser = argparse.ArgumentParser(prog="helpers reproduce", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    args = parser.parse_args(arguments)
-    table = compare(studies.load(args.study, args.protocol))
+    table = compare(asked.line("reproduce", main.__doc__, arguments)[0])
     print("\n".join(lines(table)))
     sys.exit(0 if table["verdict"].isin([IDENTICAL, WITHIN]).all() else 1)

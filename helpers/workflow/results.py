@@ -9,6 +9,7 @@ import pandas as pd
 
 from helpers import files, runs, studies
 from helpers.errors import StudyError
+from helpers.workflow import asked
 
 
 def made(record: Path, *places: Path | str) -> None:
@@ -38,11 +39,7 @@ def collect(paths: Iterable[Path | str], output: Path) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> None:
     """Join the counts of all trainings of a study."""
-    parser = argparse.ArgumentParser(prog="helpers results", description=main.__doc__)
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--protocol", default="quick")
-    args = parser.parse_args(arguments)
-    study = studies.load(args.study, args.protocol)
+    study, _ = asked.line("results", main.__doc__, arguments)
     output = study.run / "results" / "per_image.csv"
     collect([runs.folder(study, *t) / "counts.csv" for t in study.trainings()], output)
     made(study.run / "results.json", output)

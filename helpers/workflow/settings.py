@@ -139,7 +139,9 @@ def cache_settings(study: studies.Study) -> str:
     keys = ("image_size", "images_per_patient", "max_patients", "split")
     folds = study.spec.get("cross_validation", {}).get("folds")
     classes = [[(c.index, c.name, c.colour, c.labels) for c in study.classes], study.ignored]
-    return json.dumps([[study.spec.get(k) for k in keys], folds, study.split.get("seed"), classes])
+    sizes = [study.spec.get(k) for k in keys]
+    sizes += ["keep"] if study.spec.get("aspect") == "keep" else []
+    return json.dumps([sizes, folds, study.split.get("seed"), classes])
 
 
 def pages(folder: Path | str) -> dict[str, dict]:

@@ -1,7 +1,8 @@
 """``python -m tools.audit.draft TABLE.md [TABLE.csv …] > my_numbers.yml``: a first draft of a file
 of printed numbers from tables copied out of a paper, to be read against the paper by a person.
 
-Markdown pipe tables (the line above one is its name) and CSV files. The first column names
+Markdown pipe tables (the line above one is its name), tables of an HTML page (by their caption) and
+CSV files. The first column names
 networks or, in a table of patients, quantities; digits stay as printed. What could not be placed
 stands as a comment at the end of the draft.
 """
@@ -12,6 +13,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bs4 import BeautifulSoup, Tag
+
 from helpers.errors import StudyError, command
 
 #: how papers write a metric (small letters, nothing but letters and digits) → its name in the file
@@ -20,21 +23,31 @@ METRICS = {
     "dsc": "Dice",
     "dicescore": "Dice",
     "dicecoefficient": "Dice",
+    "dicecoef": "Dice",
     "f1": "Dice",
     "f1score": "Dice",
     "mdice": "Dice_mean",
     "meandice": "Dice_mean",
     "iou": "IoU",
     "jaccard": "IoU",
+    "jaccardindex": "IoU",
+    "jac": "IoU",
     "miou": "mIoU",
     "meaniou": "mIoU",
     "mpa": "mPA",
     "recall": "recall",
+    "rec": "recall",
     "sensitivity": "recall",
+    "sen": "recall",
+    "se": "recall",
     "tpr": "TPR",
     "precision": "precision",
+    "pre": "precision",
     "ppv": "precision",
     "specificity": "TNR",
+    "spec": "TNR",
+    "spe": "TNR",
+    "sp": "TNR",
     "tnr": "TNR",
     "fpr": "FPR",
     "fnr": "FNR",
@@ -42,10 +55,13 @@ METRICS = {
     "acc": "accuracy_pixel",
     "pixelaccuracy": "accuracy_pixel",
 }
-COHORT = re.compile(r"^(total|all|overall|training|validation|test)\b", re.IGNORECASE)
+COHORT = re.compile(
+    r"^(total|all|overall|entire|whole|training|validation|test|testing|internal|external)\b",
+    re.IGNORECASE,
+)
 P_VALUE = re.compile(r"p[ -]?(values?)?[ *]*", re.IGNORECASE)  # of what, a heading does not say
 COUNT = re.compile(r"\(?\s*n\s*=\s*(\d+)\s*\)?", re.IGNORECASE)
-UNIT = re.compile(r"[,(]?\s*\(?(years?|cm|kg|mm|s|ms|%)\)?\s*$", re.IGNORECASE)
+UNIT = re.compile(r"(?:,\s*|\(\s*)(years?|y|cm|kg|mm|s|ms|%)\s*\)?\s*$", re.IGNORECASE)
 NUMBER = r"[<>≤≥]?\s*[+−-]?\d*\.?\d+"
 CELL = re.compile(
     rf"^({NUMBER})\s*(?:(?:±|\+/-|\+-)\s*(\d*\.?\d+)|\(\s*(\d*\.?\d+)\s*(%?)\s*\))?\s*[*†‡§]*\s*(%?)$"
@@ -61,7 +77,7 @@ class Draft:
 
 
 def tables(path: Path | str) -> list[tuple[str, list[list[str]]]]:
-    """The tables of a Markdown or CSV file: (name, rows of cells) each."""
+    """The tables of a Markdown, HTML or CSV file: (name, rows of cells) each."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -73,6 +89,8 @@ def tables(path: Path | str) -> list[tuple[str, list[list[str]]]]:
         except csv.Error as error:
             raise StudyError(f"{path}: is no table: {error}") from None
         return [(path.stem, [[cell.strip() for cell in row] for row in read])]
+    if path.suffix.lower() in (".html", ".htm", ".xhtml"):
+        return _of_page(text, path.stem)
     found, name, rows = [], path.stem, []
     for line in [*text.splitlines(), ""]:
         if line.lstrip().startswith("|"):
@@ -88,6 +106,25 @@ def tables(path: Path | str) -> list[tuple[str, list[list[str]]]]:
             rows = []
         name = line.strip(" #*:") or name
     return found
+
+
+def _of_page(text: str, stem: str) -> list[tuple[str, list[list[str]]]]:
+    """The tables of an HTML page; a cell over several columns stands in each of them."""
+    found = []
+    for table in BeautifulSoup(text, "html.parser").find_all("table"):
+        rows = []
+        for line in table.find_all("tr"):
+            cells = [(c.get_text(" ", strip=True), c) for c in line.find_all(["th", "td"])]
+            row = [text for text, c in cells for _ in range(_columns(c))]
+            rows += [row] if any(row) else []
+        name = table.caption.get_text(" ", strip=True) if table.caption else ""
+        found.append((name or stem, rows))
+    return found
+
+
+def _columns(cell: Tag) -> int:
+    span = str(cell.get("colspan", "1"))
+    return min(max(int(span), 1), 100) if span.isdigit() else 1
 
 
 def draft(name: str, rows: list[list[str]]) -> Draft:
@@ -125,8 +162,7 @@ def _cell(result: Draft, table: str, what: str, who: str, cell: str, people: boo
     if share and people and value.isdigit():  # 38 (55.9): a number of people and their percentage
         entry |= {"n": n[1]} if n else {}
         result.entries.append({**entry, "metric": metric, "value": value, "unit": "patients"})
-        percent = {"metric": f"{metric}_percent", "value": share, "unit": "percent"}
-        result.entries.append({**entry, **percent})
+        result.entries.append({**entry, **_share(metric, share, found[4], int(value), n)})
         return
     if share:
         sd = None
@@ -137,11 +173,27 @@ def _cell(result: Draft, table: str, what: str, who: str, cell: str, people: boo
     result.entries.append(entry | {"unit": _unit(metric, value, unit)})
 
 
+def _share(metric: str, printed: str, sign: str, count: int, n: re.Match | None) -> dict[str, str]:
+    """The number in brackets behind a count: a percentage, or a share of one where that is what the
+    count gives.
+    """
+    whole = int(n[1]) if n else 0
+    apart = [abs(float(printed) - scale * count / whole) for scale in (1, 100)] if whole else [1, 0]
+    if not sign and float(printed) <= 1 and apart[0] < apart[1]:
+        kind = {"unit": "fraction", "definition": f"share of patients, {count} of {whole}"}
+        return {"metric": f"{metric}_share", "value": printed, **kind}
+    return {"metric": f"{metric}_percent", "value": printed, "unit": "percent"}
+
+
 def _metric(text: str) -> tuple[str, str]:
     """(name of a metric, unit that its heading states); nothing for an empty heading."""
     text = COUNT.sub("", text).strip()
     unit = UNIT.search(text)
-    stated = {"%": "percent", "year": "years"}.get(unit[1].lower(), unit[1].lower()) if unit else ""
+    stated = (
+        {"%": "percent", "year": "years", "y": "years"}.get(unit[1].lower(), unit[1].lower())
+        if unit
+        else ""
+    )
     plain = re.sub(r"[^a-z0-9]", "", (text[: unit.start()] if unit else text).lower())
     if P_VALUE.fullmatch(text):
         return "", ""

@@ -32,7 +32,7 @@ def fractions(paper: Paper) -> dict:
     found = {}
     for e in paper.entries:
         metric = next((m for m, names in ALIASES.items() if e.stem in names), None)
-        if metric and e.value.bounded and e.unit in ("fraction", ""):
+        if metric and e.value.bounded and e.unit in ("fraction", "percent", ""):
             found.setdefault((e.model, e.structure, e.set, e.n), {}).setdefault(metric, e)
     return found
 
@@ -63,7 +63,8 @@ def identities(paper: Paper) -> Iterator[Finding]:
                 "overlap identities",
                 grade,
                 entries,
-                f"{entries[0].stem} {pooled} (all pixels together) or {limit} (averages)",
+                f"{entries[0].stem} {_as(entries[0], pooled)} (all pixels together) or"
+                f" {_as(entries[0], limit)} (averages)",
                 say("overlap identities", key, names=names, who=entries[0].who),
                 why("overlap identities"),
                 value=value,
@@ -71,21 +72,26 @@ def identities(paper: Paper) -> Iterator[Finding]:
             )
 
 
+def _as(entry: Entry, share: Interval) -> Interval:
+    """An Interval of shares in the unit in which an entry is printed."""
+    return Interval(100 * share.low, 100 * share.high) if entry.unit == "percent" else share
+
+
 def _jobs(m: dict[str, Entry]) -> Iterator[tuple]:
     """(entries, the first one's value, what it is if pooled, what it can be as an average)."""
     if "IoU" in m and "Dice" in m:
-        top = dice_of(m["IoU"].value)
-        limit = Interval(m["IoU"].value.low, top.high)
-        yield [m["Dice"], m["IoU"]], m["Dice"].value, top, limit
+        top = dice_of(m["IoU"].fraction)
+        limit = Interval(m["IoU"].fraction.low, top.high)
+        yield [m["Dice"], m["IoU"]], m["Dice"].fraction, top, limit
     if "precision" in m and "recall" in m:
-        p, r = m["precision"].value, m["recall"].value
+        p, r = m["precision"].fraction, m["recall"].fraction
         both = [m["precision"], m["recall"]]
         if "IoU" in m:
             limit = Interval(0.0, min(p.high, r.high))
-            yield [m["IoU"], *both], m["IoU"].value, iou_of(p, r), limit
+            yield [m["IoU"], *both], m["IoU"].fraction, iou_of(p, r), limit
         if "Dice" in m:
             limit = Interval(0.0, (p.high + r.high) / 2)
-            yield [m["Dice"], *both], m["Dice"].value, dice_of(iou_of(p, r)), limit
+            yield [m["Dice"], *both], m["Dice"].fraction, dice_of(iou_of(p, r)), limit
 
 
 def readings(m: dict[str, Entry]) -> dict[str, dict[str, Interval]]:
@@ -100,7 +106,7 @@ def readings(m: dict[str, Entry]) -> dict[str, dict[str, Interval]]:
     def may_be(rate: str, reading: str, function: Callable, *of: str) -> None:
         if all(name in m for name in of):
             name = say("rates", f"{rate} {reading}")
-            out[rate][name] = corners(function, *(m[name].value for name in of))
+            out[rate][name] = corners(function, *(m[name].fraction for name in of))
 
     may_be("FPR", "textbook", lambda x: 1 - x, "TNR")
     may_be("FNR", "textbook", lambda x: 1 - x, "recall")
@@ -118,7 +124,7 @@ def rates(paper: Paper) -> Iterator[Finding]:
         for rate, partner in (("FPR", "TNR"), ("FNR", "recall")):
             if rate not in m or partner not in m:
                 continue
-            value = m[rate].value
+            value = m[rate].fraction
             fits = [name for name, implied in options[rate].items() if implied.meets(value)]
             textbook = next(iter(options[rate].values()))
             if textbook.meets(value):
@@ -157,11 +163,11 @@ def class_means(paper: Paper) -> Iterator[Finding]:
     for where, check in paper.declared("class_mean"):
         mean, of = paper.select(check["mean"], where), [paper.select(s, where) for s in check["of"]]
         convert = dice_of if MEANS.get(mean.stem) == "Dice" else (lambda v: v)
-        parts = [convert(e.value) if e.stem in ALIASES["IoU"] else e.value for e in of]
+        parts = [convert(e.fraction) if e.stem in ALIASES["IoU"] else e.fraction for e in of]
         k = len(parts)
         low, high = sum(p.low for p in parts), sum(p.high for p in parts)
         plain = Interval(low / k, high / k)
-        extra = Interval((k + 1) * mean.value.low - high, (k + 1) * mean.value.high - low)
+        extra = Interval((k + 1) * mean.fraction.low - high, (k + 1) * mean.fraction.high - low)
         values = {
             "what": mean.quantity,
             "printed": mean,
@@ -170,7 +176,7 @@ def class_means(paper: Paper) -> Iterator[Finding]:
             "extra": extra,
             "name": check.get("background", "background"),
         }
-        if plain.meets(mean.value):
+        if plain.meets(mean.fraction):
             grade, key = HOLDS, "holds"
         elif extra.meets(Interval(0.0, 1.0)):
             grade, key = DEFINITION, "reading"
@@ -183,7 +189,7 @@ def class_means(paper: Paper) -> Iterator[Finding]:
             say("means over classes", "implied", **values),
             say("means over classes", key, **values),
             (say("means over classes", "included", **values), *why("means over classes")),
-            value=mean.value,
+            value=mean.fraction,
             possible=plain,
         )
 
@@ -194,25 +200,25 @@ def jensen(paper: Paper) -> Iterator[Finding]:
     """
     rule = "IoU and Dice means"
     for iou, dice, classes in _mean_pairs(paper):
-        limit = Interval(iou.value.low, dice_of(iou.value).high)
-        ok = dice.value.meets(limit)
+        limit = Interval(iou.fraction.low, dice_of(iou.fraction).high)
+        ok = dice.fraction.meets(limit)
         values = {
             "place": " ".join(filter(None, [dice.model, dice.set and f"({images(dice.set)})"])),
             "dice": dice,
             "iou": iou,
-            "side": "below" if dice.value.high < limit.low else "above",
+            "side": "below" if dice.fraction.high < limit.low else "above",
             "most": limit.high,
             "limit": limit,
             # f'' = -4 / (1 + x)^3 is at most -1/2 on [0, 1]: the gap to the bound is at least a
             # quarter of the variance
-            "spread": (4 * max(limit.high - dice.value.low, 0)) ** 0.5,
+            "spread": (4 * max(limit.high - dice.fraction.low, 0)) ** 0.5,
         }
         reasons = list(why(rule))
         if not ok and classes:
-            one = corners(lambda d: d / (2 - d), dice.value)
+            one = corners(lambda d: d / (2 - d), dice.fraction)
             rest = Interval(
-                (classes * iou.value.low - one.high) / (classes - 1),
-                (classes * iou.value.high - one.low) / (classes - 1),
+                (classes * iou.fraction.low - one.high) / (classes - 1),
+                (classes * iou.fraction.high - one.low) / (classes - 1),
             )
             if rest.meets(Interval(0.0, 1.0)):
                 reasons.insert(0, say(rule, "one", classes=classes, one=one, rest=rest))
@@ -223,7 +229,7 @@ def jensen(paper: Paper) -> Iterator[Finding]:
             say(rule, "spread", **values) if ok else f"Dice {limit}",
             say(rule, "holds" if ok else "fails", **values),
             reasons,
-            value=dice.value,
+            value=dice.fraction,
             possible=limit,
         )
 

@@ -52,6 +52,12 @@ class Entry:
         return SETS.sub("", self.metric)
 
     @property
+    def fraction(self) -> Interval:
+        """The value as a share of one: of 84.10 percent 0.8405 to 0.8415."""
+        low, high = self.value.low, self.value.high
+        return Interval(low / 100, high / 100) if self.unit == "percent" else self.value
+
+    @property
     def set(self) -> str:
         """train, val, test, test1, …; empty when the metric names none."""
         found = SETS.search(self.metric)

@@ -15,8 +15,7 @@ from typing import Any
 import yaml
 
 from helpers import files, provenance, runs, studies
-from tools import sbom
-from tools.book import pages
+from tools.book import pages, sbom
 
 NAME = "ro-crate-metadata.json"
 BILL = "sbom.cdx.json"

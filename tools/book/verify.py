@@ -130,15 +130,15 @@ def images(study: studies.Study) -> Iterator[str]:
     if frame["image_id"].tolist() != arrays.index["image_id"].tolist():
         yield f"{study.run / 'cache'}: is not of the images of {study.root / 'images.csv'}"
         return
-    size = study.spec["image_size"]
+    size, aspect = study.spec["image_size"], study.spec.get("aspect", "squash")
     for row in frame.itertuples():
         image, mask, _, problems = datasets.read_row(row, data, study.classes, study.ignored)
         yield from problems
         if image is None or mask is None:
             continue
         if not (
-            np.array_equal(datasets.resize_image(image, size), arrays.images[row.Index])
-            and np.array_equal(datasets.resize_mask(mask, size), arrays.masks[row.Index])
+            np.array_equal(datasets.resize_image(image, size, aspect), arrays.images[row.Index])
+            and np.array_equal(datasets.resize_mask(mask, size, aspect), arrays.masks[row.Index])
         ):
             yield f"{study.run / 'cache'}: image_id {row.image_id} is not what its files show"
 

@@ -1,4 +1,4 @@
-"""The statistics of a study from its kept numbers alone: python -m tools.analysis --study NAME.
+"""A study's statistics from its kept numbers alone: python -m tools.book.analysis --study NAME.
 
 Needs reports/<study>/results/<protocol> and data_manifest/<study>; neither images nor torch. The
 run is laid out and its book made below runs/analysis/, so that a run with images stays what it is.
@@ -188,7 +188,7 @@ def make(study: studies.Study, root: Path) -> Path:
 
 def main(arguments: list[str] | None = None) -> None:
     """Make the statistics of a study, and its book, from kept numbers alone."""
-    parser = argparse.ArgumentParser(prog="tools.analysis", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="tools.book.analysis", description=main.__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--protocol", default="quick")
     for name in PARAMETERS:

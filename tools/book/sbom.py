@@ -1,4 +1,4 @@
-"""What the study is built of: python -m tools.sbom [--out FILE] [--advisories FILE-OR-FOLDER].
+"""What the study is built of: python -m tools.book.sbom [--out FILE] [--advisories FILE-OR-FOLDER].
 
 Writes requirements.lock as a CycloneDX 1.5 bill of materials (JSON). With advisories in the OSV
 format (one JSON file, a list of them, or a folder or zip as osv.dev gives for PyPI), every locked
@@ -142,7 +142,7 @@ def _version(text: str) -> Version:
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the bill of materials of the locked environment; look it up in advisories."""
-    parser = argparse.ArgumentParser(prog="tools.sbom", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="tools.book.sbom", description=main.__doc__)
     parser.add_argument("--out", default="sbom.cdx.json")
     parser.add_argument("--advisories", help="OSV records: a JSON file, a folder or a zip")
     args = parser.parse_args(arguments)

@@ -1,0 +1,10 @@
+"""Check and cache the images of a study, before anything trains."""
+
+from helpers import datasets
+from helpers.workflow import asked
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Check every image of a study, and cache it."""
+    study, args = asked.line("check", main.__doc__, arguments, "--data")
+    datasets.build(study, args.data)
