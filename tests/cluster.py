@@ -114,6 +114,7 @@ class Cluster:
     def lose(self, node):
         """End a node and everything on it at once, as a power cut does."""
         mark, found = f"SLURMD_NODENAME={node}\0".encode(), [self.running[node].pid]
+        found += [int(pid) for pid in self._steps(node)]  # before they can tell of their job's end
         for path in Path("/proc").glob("[0-9]*/environ"):
             try:
                 content = path.read_bytes()
@@ -121,7 +122,6 @@ class Cluster:
                 continue
             if mark in content and str(self.place).encode() in content:
                 found.append(int(path.parent.name))
-        found += [int(pid) for pid in self._steps(node)]
         end(found)
 
     def _steps(self, node):
