@@ -383,6 +383,8 @@ def test_further_channels_of_nnunet_are_said_and_frames_elsewhere_kept(root, dat
     assert images(root)["image"].str.endswith("_0000.png").all()
     assert "4 files are further channels (imagesTr/c0_0001.png" in capsys.readouterr().out
     assert len(find.images(["a/c_0000.png", "a/c_0001.png"], form.Form())) == 2
+    previews = ["previews/1.png", "masks/1.png"]  # the only pictures there are
+    assert find.images(previews, form.Form()) == ["previews/1.png"]
 
 
 def test_masks_beside_outlines_of_a_format_that_is_not_read(root, data):

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import re
 import traceback
+import unittest.mock
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -18,7 +19,7 @@ from IPython.display import Markdown
 from odd_run import Odd, build
 from scipy import stats
 
-from helpers import figures, studies
+from helpers import figures, pages, studies
 from helpers.pages import Page, more_statistics
 from helpers.workflow import settings
 
@@ -144,8 +145,8 @@ class Read(dict):
 
 
 def shown_by(page, study, parameters):
-    """What the code cells of a page show, in order, its parameters replaced: the value of every
-    cell's last expression, as a notebook shows it.
+    """What the code cells of a page show, in order, its parameters replaced: what its functions
+    display, and the value of a cell's last expression; None for one that shows nothing.
     """
     given, shown, space = {"study": study.name, "protocol": study.protocol} | parameters, [], {}
     for cell in nbformat.read(REPOSITORY / "notebooks" / f"{page}.ipynb", as_version=4).cells:
@@ -155,11 +156,14 @@ def shown_by(page, study, parameters):
         if isinstance(tree.body[-1], ast.Expr) and not KEPT.search(cell.source):
             last = tree.body.pop().value
             tree.body.append(ast.Assign([ast.Name(LAST, ast.Store())], last))
-        exec(compile(ast.fix_missing_locations(tree), f"{page}:{cell.id}", "exec"), space)
+        displayed = []
+        with unittest.mock.patch.object(pages, "display", displayed.append):
+            exec(compile(ast.fix_missing_locations(tree), f"{page}:{cell.id}", "exec"), space)
         if "parameters" in cell.metadata.get("tags", []):
             space |= given
         elif LAST in space:
-            shown.append(space.pop(LAST))
+            last = space.pop(LAST)
+            shown += displayed if displayed and last is None else [*displayed, last]
     return shown
 
 

@@ -7,7 +7,7 @@ import stats_data
 from statsmodels.stats.proportion import proportion_confint
 
 from helpers import stats
-from helpers.stats.design.coverage import KINDS, coverage
+from helpers.stats.design.coverage import KINDS, _acceleration, coverage
 
 
 def ratios(values):
@@ -116,3 +116,16 @@ def test_several_trainings_do_not_make_more_images():
     once = images([[1, 0, 0]] * 2 + [[0, 0]] * 8)
     thrice = stats.shares(pd.concat([once] * 3), ["what"]).iloc[0]
     assert thrice.equals(stats.shares(once, ["what"]).iloc[0]) and thrice["n"] == 22
+
+
+def test_a_declared_bca_interval_can_be_examined():
+    """Its acceleration is the jackknife's over the drawn study, units that repeat included."""
+    x = np.random.default_rng(5).exponential(size=9)
+    counts = np.array([2, 0, 1, 1, 3, 0, 1, 1, 0.0])
+    sample = np.repeat(x, counts.astype(int))
+    left = (sample.sum() - sample) / (len(sample) - 1)
+    away = left.mean() - left
+    wanted = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
+    assert _acceleration(ratios(x), counts)[0] == pytest.approx(wanted)
+    found = coverage(ratios(x), ("bca", "percentile"), runs=150, draws=200, seed=3)
+    assert 0.6 < found["percentile"][0] <= found["bca"][0] + 0.1 <= 1.1

@@ -90,10 +90,9 @@ def pictures_in(
     """(images, sentences): by the form's patterns, else by ending and content; what looks like a
     mask is no image, and that is said where a form would have it.
     """
-    files, notes = _without_derived(files)
     if form.images:
         found = [f for f in files if any(matches(p, f) is not None for p in form.images)]
-        found = _without_segmentations(found, data)
+        found, notes = _without_derived(_without_segmentations(found, data))
         masks = [f for f in found if masklike(f)]
         if masks and len(masks) < len(found):
             found = [f for f in found if f not in set(masks)]
@@ -105,7 +104,8 @@ def pictures_in(
         return found, notes
     found = [f for f in files if readers.suffix(f) in IMAGES and not masklike(f)]
     found = [f for f in found if readers.suffix(f) or _dicom_without_ending(f, data)]
-    found, more = _without_unnamed_masks(_without_segmentations(found, data), data)
+    found, notes = _without_derived(_without_segmentations(found, data))
+    found, more = _without_unnamed_masks(found, data)
     return found, [*notes, *more]
 
 

@@ -70,7 +70,9 @@ def coverage(
     for k in range(runs):
         again = rng.multinomial(g, studies[k] / g, draws).astype(float)
         values, errors = evaluate(ratios, again)
-        r = Resampled(estimate[k], error[k], units[k], units[k], values, errors, total=total[k])
+        bent = _acceleration(ratios, studies[k]) if "bca" in methods else None
+        n = units[k]
+        r = Resampled(estimate[k], error[k], n, n, values, errors, bent, total[k])
         for method in methods:
             found = limits(r, method, level, within)
             held[method] += _holds(found, truth, 1)[0]
@@ -79,6 +81,16 @@ def coverage(
         m: np.where(none | (made[m] < runs / 2), np.nan, held[m] / np.maximum(made[m], 1))
         for m in methods
     }
+
+
+def _acceleration(ratios: Ratios, study: np.ndarray) -> np.ndarray:
+    """BCa's acceleration in a drawn study, (S,): a unit drawn twice is left out twice."""
+    drawn = study > 0
+    left, _ = evaluate(ratios, (study - np.eye(len(study)))[drawn], se=False)
+    times = study[drawn, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        away = (times * left).sum(0) / study.sum() - left
+        return (times * away**3).sum(0) / (6 * (times * away**2).sum(0) ** 1.5)
 
 
 def _holds(found: Limits, truth: np.ndarray, runs: int) -> np.ndarray:
