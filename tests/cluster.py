@@ -125,11 +125,13 @@ class Cluster:
         end(found)
 
     def _steps(self, node):
-        """Processes of Slurm that hold a job on a node; their environment is not the job's."""
+        """Processes of Slurm that hold a job on a node; their titles name the job."""
+        jobs = self.ask("squeue", "-h", "-w", node, "-o", "%i").split()
+        titles = tuple(f"slurmstepd: [{number}.".encode() for number in jobs)
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                folder = os.readlink(path.parent / "cwd")
-                if path.read_bytes().startswith(b"slurmstepd") and f"spool-{node}" in folder:
+                about = (path.parent / "environ").read_bytes()
+                if path.read_bytes().startswith(titles) and str(self.place).encode() in about:
                     yield path.parent.name
             except OSError:
                 continue
