@@ -7,7 +7,9 @@ import json
 import re
 import shutil
 import zipfile
+from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,6 +154,28 @@ def test_checklist_says_missing(study, book):
     assert met + text.count(">MISSING<") == 44
     for link in re.findall(r'<td><a href="([^"#]+)', text):
         assert (book / link).is_file(), link
+
+
+def test_the_card_repeats_the_front_page_and_shows_quotes_as_quotes(study, book):
+    front = pages.make(study.run / "notebooks" / "00_summary.ipynb", study, "index")
+    said = pages.below(front, ("A section",))
+    assert list(said) == ["A section"] and "Dice <strong>0.33</strong>" in said["A section"]
+    assert pages.below(front, ("Another",)) == {}
+    text = claim.card(study, said)
+    assert "## A section" in text and said["A section"] in text
+    assert "&amp;#x27;" not in (book / "card.html").read_text(encoding="utf-8")
+
+
+def test_a_stand_in_is_named_where_it_is_shown_and_no_table_says_so():
+    study = SimpleNamespace(models=({"name": "unet"}, {"name": "bpsegsys_r"}))
+
+    def page(text):
+        shown = nbformat.v4.new_output("display_data", {"text/html": text})
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[shown])])
+
+    assert "BPSegSys-R (" in pages.stand_ins(study, page("<p>BPSegSys-R: 0.7</p>"))
+    assert pages.stand_ins(study, page("<p>U-Net: 0.7</p>")) == ""
+    assert pages.stand_ins(study, page("BPSegSys-R is a stand-in: of the original …")) == ""
 
 
 def test_one_altered_byte_is_found_and_named(study, book):
@@ -301,7 +325,7 @@ def test_the_columns_of_the_counts_are_all_explained(study):
 
 def test_ids_of_images_lead_to_their_case():
     ids = frozenset({"P1_03", "17"})
-    assert markup.sentences("Worst: P1_03, not P1_031 or 17.", (), ids) == (
+    assert markup.sentences("Worst: P1_03, not P1_031 or 17.", markup.Links(ids=ids)) == (
         '<div class="study-text"><p>Worst: <a href="cases.html#case=P1_03">P1_03</a>, not P1_031 or'
         " 17.</p>\n</div>"
     )

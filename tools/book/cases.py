@@ -8,7 +8,7 @@ case that is looked at.
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,8 +34,7 @@ html_theme.sidebar_secondary.remove: true
 Each image that the networks were examined on, with the outline taken as true (the *reference*) and each network's own.
 Drag the slider to compare two outlines; click a column to sort, for example the worst Dice first. *Dice*: 1 means the
 two outlines are the same, 0 that they share nothing. *HD95*: how far apart the outlines are at their worst, leaving
-out the extreme 5 %. To judge the outlines without knowing whose they are:
-<a href="readers.html">the blinded reading</a>.
+out the extreme 5 %.
 
 <noscript><p>This page needs JavaScript, which this browser has switched off. The other pages do not.</p></noscript>
 <div id="cases" class="cases"></div>
@@ -44,6 +43,17 @@ out the extreme 5 %. To judge the outlines without knowing whose they are:
 <script src="_static/outline.js"></script>
 <script src="_static/cases.js"></script>
 """
+
+
+#: the last sentence of the page
+UNJUDGED = (
+    '\nTo judge the outlines without knowing whose they are: <a href="readers.html">the blinded'
+    " reading</a>. Nobody has yet.\n"
+)
+JUDGED = (
+    '\nReaders judged the outlines without knowing whose they are: <a href="judged.html">what they'
+    ' said</a>, and <a href="readers.html">the blinded reading</a> itself.\n'
+)
 
 
 def available(study: studies.Study) -> bool:
@@ -132,14 +142,20 @@ def write(study: studies.Study, out: Path) -> None:
         "synthetic": study.synthetic,
     }
     content["cases"] = _facts(study, index, _scores(study, content["unit"], list(drawn)))
-    for case, row, size in zip(content["cases"], index.to_dict("records"), sizes, strict=True):
+    rows = zip(content["cases"], index.to_dict("records"), sizes, positions, strict=True)
+    for case, row, size, position in rows:
         case["shape"] = [size[1], size[0]]
         if fullsize.scale_known(row):
-            wide = fullsize.extent(pd.Series(row), arrays.masks.shape[-1], case["shape"])[1]
+            wide = fullsize.extent(pd.Series(row), _part(arrays, position), case["shape"])[1]
             case["mm"] = round(float(wide), 2)
     (folder / "index.js").write_text(
         f"window.STUDY_CASES = {json.dumps(content)};\n", encoding="utf-8"
     )
+
+
+def _part(arrays: Any, position: int) -> tuple[int, ...]:
+    """Pixels of the part of the array that an image fills."""
+    return arrays.masks[position][arrays.frame(position)].shape
 
 
 def _scores(study: studies.Study, unit: str, models: list[str]) -> dict:
@@ -189,7 +205,7 @@ def _facts(study: studies.Study, index: pd.DataFrame, scores: dict) -> list[dict
             "patient": row["patient_id"],
             "sex": person.get("sex"),
             "age": person.get("age_years"),
-            "bmi": round(bmi, 1),
+            "bmi": bmi,  # whole, so that a cut takes the same people as the tables do
             "device": row["device"],
             "depth": person.get("depth_cm"),
         }
