@@ -1,5 +1,6 @@
 # Every target is one line that calls Snakemake or one entry point. `make study` does all the set-up.
 STUDY    ?= phantom
+NAMED    := $(filter-out file,$(origin STUDY))
 PROTOCOL ?= quick
 PROFILE  ?= local
 JOBS     ?= all
@@ -72,4 +73,4 @@ data: env ; @$(PY) -m tools.intake.fetch --study "$$STUDY" $${DATA:+--out "$$DAT
 predict: env ; @$(PY) -m tools.predict --model "$$MODEL" --images "$$IMAGES" --out "$$OUT"
 sbom: env ; @$(PY) -m tools.book.sbom $${ADVISORIES:+--advisories "$$ADVISORIES"}
 lock: env ; @.venv/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra study --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
-clean: ; @"$$PYTHON" -m helpers clean --study "$$STUDY"
+clean: ; @$(if $(NAMED),"$$PYTHON" -m helpers clean --study "$$STUDY",echo "error: name the study whose runs and book shall be removed: make clean STUDY=phantom" >&2; exit 1)

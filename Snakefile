@@ -36,9 +36,11 @@ NOTEBOOK = [
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
 )
-os.environ.setdefault(
-    "STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm"
-)
+# no two jobs of a cluster share a process: it would end with the one that started it
+if workflow.is_main_process and not workflow.non_local_exec:
+    os.environ.setdefault(
+        "STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm"
+    )
 PYTHON = sys.executable
 if workflow.is_main_process:
     RUNS = "--dry-run" not in sys.argv  # a plan writes nothing, and says what would be made again

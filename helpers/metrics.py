@@ -204,8 +204,8 @@ def rows(
 ) -> pd.DataFrame:
     """The rows of one image: class, tp, fp, fn, tn, hd95_px, assd_px, hd95_mm, assd_mm.
 
-    prediction, reference: uint8 (H, W); classes: the study's; spacing_mm: size of an evaluated
-    pixel, (row, column) or one number for both; NaN or None where unknown.
+    prediction, reference: uint8 (H, W); spacing_mm: of a pixel, (row, column) or one number for
+    both; NaN or None where unknown.
     """
     table = pd.DataFrame(counts(prediction, reference, len(classes)), columns=COUNTS)
     table.insert(0, "class", [c.name for c in classes])

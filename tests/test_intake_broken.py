@@ -151,7 +151,9 @@ def test_broken_folder(root, folder, tmp_path, kind):
 FORMS = {
     "unknown key": (
         {"image": ["*.png"]},
-        "top level: Additional properties are not allowed ('image' was unexpected)",
+        "top level: Additional properties are not allowed ('image' was unexpected); there are"
+        " title, question, citation, images, masks, reference, patient, device, spacing_mm,"
+        " columns, classes, ignored, change, exclude, duplicates, split, study",
     ),
     "wrong type": ({"images": "*.png"}, "images: '*.png' is not of type 'array'"),
     "two ways to a patient": (
@@ -228,9 +230,9 @@ TABLES = {
             " female; empty where unknown\n  - row 3: patient_id is empty"
         ),
     ),
-    "NaN": (
-        "patient_id,age\n1,nan\n",
-        "{path}: 1 problem\n  - row 2: age_years 'nan' is no number from 0 to 120",
+    "infinite": (
+        "patient_id,age\n1,inf\n",
+        "{path}: 1 problem\n  - row 2: age_years 'inf' is no number from 0 to 120",
     ),
     "spreadsheet": (
         b"PK\x03\x04....",
@@ -281,7 +283,8 @@ def test_table_in_another_encoding(tmp_path):
         ),
         (
             ["--study", "mine", "--data", ".", "--form", "/nowhere.yml"],
-            "error: /nowhere.yml: no such file. Studies here: none",
+            "error: FORM=/nowhere.yml: no such file; copy tools/intake/form_example.yml and change"
+            " it to fit the folder, or leave FORM out",
         ),
         (
             ["--study", "mine", "--data", ".", "--patients", "/nowhere.csv"],
@@ -332,9 +335,7 @@ def test_labels_are_discovered(tmp_path):
 def test_too_many_values_are_no_classes(folder):
     for p in (folder / "masks").iterdir():
         save(p, grey())
-    with pytest.raises(
-        StudyError, match=r"masks/10_0.png and others hold more than 20 grey values"
-    ):
+    with pytest.raises(StudyError, match=r"masks/10_0.png and others hold more than 20 values"):
         make("mine", folder)
 
 

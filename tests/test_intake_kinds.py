@@ -350,7 +350,14 @@ def test_roboflow_has_a_coco_file_in_each_split(root, data):
         ("a.json", {"anything": 1}, None),
         ("a.xml", "<?xml version='1.0'?><annotations></annotations>", "CVAT"),
         ("a.txt", "0 0.1 0.2 0.3 0.4 0.5 0.6\n", "YOLO"),
+        ("a.txt", "0 0.5 0.5 0.2 0.2\n", "YOLO boxes"),
         ("a.txt", "a note", None),
+        ("a.xml", "<annotation><object><bndbox></bndbox></object></annotation>", "Pascal VOC"),
+        ("a.json", [{"image": "x", "label": [{"original_width": 9}]}], "Label Studio"),
+        ("task-1-annotation-2-by-1-tag-nerve-0.png", "", "Label Studio"),
+        ("a.geojson", "{}", "QuPath"),
+        ("a.roi", "Iout", "ImageJ"),
+        ("a.npy", "", "arrays"),
     ],
 )
 def test_the_tool_that_wrote_a_file_is_named(tmp_path, name, content, tool):
@@ -363,6 +370,7 @@ UNREAD = {
     "Supervisely": ("ds/img/p{k}.png", "ds/ann/p{k}.png.json", {"objects": [], "size": {}}),
     "Label Studio": ("p{k}.png", "project.json", [{"annotations": [], "data": {}}]),
     "CVAT": ("images/p{k}.png", "annotations.xml", "<annotations></annotations>"),
+    "arrays": ("images/p{k}.png", "masks/p{k}.npy", ""),
     "YOLO": ("train/images/p{k}.png", "train/labels/p{k}.txt", "0 0.1 0.2 0.3 0.4 0.5 0.6\n"),
 }
 
@@ -378,7 +386,7 @@ def test_a_layout_that_is_not_read_is_named_with_what_to_export(root, data, kind
     with pytest.raises(StudyError) as raised:
         make("mine", data)
     told = str(raised.value)
-    assert told.count(f"which {kind} wrote; {layouts.ADVICE[kind]}") == 6
+    assert told.count(f"({kind}), not read here: {layouts.ADVICE[kind]}") == 6
     assert not list(root.iterdir())
 
 
@@ -672,14 +680,14 @@ def test_every_file_is_counted_once(root, data, capsys):
     assert int(said.pop("files in the folder")) == 17 == sum(map(int, said.values()))
     assert said == {
         "pictures used": "5",
-        "pictures refused": "1",
+        "pictures refused": "2",
         "masks and outlines": "5",
         "masks of no used picture": "1",
         "tables": "1",
         "hidden, or left by a system": "1",
-        "not looked at": "3",
+        "not looked at": "2",
     }
-    assert "a video; name its pictures" in text and ".docx is neither a picture nor a mask" in text
+    assert "a video without masks" in text and ".docx is neither a picture nor a mask" in text
 
 
 def test_one_odd_file_does_not_stop_the_others(root, data, tmp_path):
@@ -708,7 +716,8 @@ def test_the_default_protocol_ends_within_an_hour(count, side, size):
     assert fit["image_size"] == size or (size == 96 and fit["image_size"] in (64, 96, 128))
     taken = protocols.seconds(fit["images"], fit["image_size"], fit["epochs"], protocols.FOLDS)
     assert taken <= protocols.BUDGET and fit["epochs"] >= protocols.FEWEST_EPOCHS
-    said = protocols.drafted(count * 5 // 3, 8, side, 5, cores=2)[1][0]
+    quick = protocols.drafted(count * 5 // 3, 8, side, 5, cores=2)[0]["protocols"]["quick"]
+    said = protocols.told(quick, count * 5 // 3, 8, 5)
     minutes = int(re.search(r"in about (\d+) minutes on two free cores", said)[1])
     assert minutes == round(taken / 60 + 5) <= 45
 

@@ -87,13 +87,18 @@ def test_a_study_s_title_and_note_run_nowhere_in_a_book(tmp_path, text):
     from tools.book import build
 
     (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "index.md").write_text("# A page\n\nWords.\n", encoding="utf-8")
     study = SimpleNamespace(name="x", title=f"A {text}", note=f"B {text}", synthetic=True)
+    study.question = text
+    index, page = (tmp_path / "source" / f"{name}.md" for name in ("index", "a"))
+    page.write_text("# A page\n\nWords.\n", encoding="utf-8")
+    # without a front page of its own a book opens with the study's title, which every page links
+    build.write_index(study, ["a"], None, index.parent)
     build.run_sphinx(study, tmp_path / "source", tmp_path / "out", tmp_path / "trees")
     harden.harden(tmp_path / "out")
-    page = BeautifulSoup((tmp_path / "out/index.html").read_text(encoding="utf-8"), "html.parser")
-    assert not page.select("iframe, math, [onerror], [ontoggle], a[href^=javascript]")
-    assert all(script.get("src") for script in page.select("script"))
+    for name in ("index.html", "a.html"):
+        page = BeautifulSoup((tmp_path / "out" / name).read_text(encoding="utf-8"), "html.parser")
+        assert not page.select("iframe, math, [onerror], [ontoggle], a[href^=javascript]")
+        assert all(script.get("src") for script in page.select("script"))
 
 
 def test_a_fold_of_a_sentence_folds():

@@ -333,6 +333,29 @@ def test_a_mask_whose_height_and_width_are_exchanged_is_refused_with_both(tmp_pa
         readers.read_mask(path, CLASSES, shape=(40, 60))
 
 
+def test_eight_bits_are_rescaled_as_the_header_says(tmp_path):
+    dicom(tmp_path / "a.dcm", grey() // 2, RescaleSlope="2", RescaleIntercept="0")
+    assert np.array_equal(readers.read_image(tmp_path / "a.dcm")[0], grey() // 2 * 2)
+
+
+@pytest.mark.parametrize("said", [0, 1])
+def test_planes_are_found_where_the_header_denies_them(tmp_path, said):
+    path = dicom(tmp_path / "a.dcm", np.repeat(grey()[..., None], 3, 2), PlanarConfiguration=said)
+    if said == 0:
+        data = dcmread(path)
+        data.PixelData = np.stack([grey()] * 3).tobytes()
+        data.save_as(path)
+    picture = readers.open_picture(path)
+    assert np.array_equal(picture.pixels[0], grey())
+    assert "plane by plane" in picture.notes[0] or "pixel by pixel" in picture.notes[0]
+
+
+def test_a_spacing_of_one_by_one_is_none(tmp_path):
+    path = dicom(tmp_path / "a.dcm", grey(), regions=(), PixelSpacing=[1, 1])
+    picture = readers.open_picture(path)
+    assert picture.spacing_mm is None and "spacing unknown" in picture.notes[0]
+
+
 def test_a_small_outline_that_unpacks_to_a_huge_picture_is_refused(tmp_path):
     """Labelme keeps what a model proposed as a PNG; this one declares 900 megapixels."""
     head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)

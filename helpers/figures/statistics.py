@@ -127,7 +127,7 @@ def boxes(
         seaborn.boxplot(
             **common, width=0.6, color="#c9d6e2", linecolor=GREY, linewidth=1, showfliers=False
         )
-        with _steady():
+        with steady():
             seaborn.stripplot(**common, color="black", alpha=0.35, size=2, jitter=0.25)
         axes.set(xlabel="", ylabel=ylabel)
         axes.set_title(title(name), fontsize=8)
@@ -152,7 +152,7 @@ def strips(
     """
     names = list(means["name"])
     fig, axes = plt.subplots(figsize=(width, 0.9 + 0.5 * len(names)))
-    with _steady():
+    with steady():
         seaborn.stripplot(
             points, x="value", y="name", order=names, ax=axes, color="#9a9a9a", size=3, jitter=0.25
         )
@@ -166,7 +166,7 @@ def strips(
 
 
 @contextmanager
-def _steady() -> Iterator[None]:
+def steady() -> Iterator[None]:
     """The same scatter every time: seaborn draws it from numpy's global state, put back after."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002

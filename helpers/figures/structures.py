@@ -7,6 +7,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from helpers import figures
+from helpers.figures import statistics
 from helpers.studies import Study
 
 ORDER = ("IoU", "recall", "precision", "Dice")
@@ -30,9 +31,9 @@ def scores(
             x=order, y=rows["estimate"].to_numpy(), color=c.colour, alpha=0.55, width=0.7, ax=ax
         )
         each = dots[dots["class"] == c.name].melt(value_vars=order)
-        seaborn.stripplot(
-            each, x="variable", y="value", order=order, color="#333333", alpha=0.35, size=2.5, ax=ax
-        )
+        style = {"color": "#333333", "alpha": 0.35, "size": 2.5}
+        with statistics.steady():
+            seaborn.stripplot(each, x="variable", y="value", order=order, ax=ax, **style)
         error = [rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]]
         ax.errorbar(
             order, rows["estimate"], yerr=error, fmt="none", color="black", capsize=3, lw=1.2

@@ -37,8 +37,10 @@ __all__ = [
     "StudyError",
     "doubts",
     "files_of",
+    "frame_count",
     "kind",
     "locate",
+    "marked",
     "one_picture",
     "open_mask",
     "open_picture",
@@ -58,6 +60,9 @@ SUFFIXES = {
     "DICOM": (".dcm", ".dicom", ".ima", ""),
     "NIfTI": (".nii", ".nii.gz"),
     "NRRD": (".nrrd",),
+    "MetaImage": (".mha",),
+    "GIF": (".gif",),
+    "WebP": (".webp",),
     "video": (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".m4v"),
     "JSON": (".json",),
     "CSV": (".csv",),
@@ -88,14 +93,15 @@ class Mask:
 
 
 def locate(path: Path | str) -> tuple[Path, str | None]:
-    """'scan.dcm#3' → (Path('scan.dcm'), '3'); no '#', or a file whose name really holds it → (path,
-    None).
+    """'scan.dcm#3' → (Path('scan.dcm'), '3'), 'all.json#P1/a.png' → (Path('all.json'), 'P1/a.png');
+    no '#', or a file whose name really holds it → (path, None).
     """
-    path = Path(path)
-    if "#" in path.name and not path.exists():
-        stem, _, part = path.name.partition("#")
-        return path.with_name(stem), part
-    return path, None
+    path, text = Path(path), str(path)
+    if "#" not in text or path.exists():
+        return path, None
+    marks = [m.start() for m in re.finditer("#", text)]
+    own = [k for k in marks if Path(text[:k]).is_file()] or marks[-1:]
+    return Path(text[: own[0]]), text[own[0] + 1 :]
 
 
 def files_of(path: Path | str) -> list[Path]:
@@ -181,6 +187,12 @@ def _sniff(head: bytes, end: str) -> str | None:
         return "NIfTI"
     if head.startswith(b"NRRD000"):
         return "NRRD"
+    if head.startswith((b"ObjectType", b"NDims")) and end == ".mha":
+        return "MetaImage"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WebP"
     if head[4:8] == b"ftyp" or head.startswith((b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11")):
         return "video"
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
@@ -203,7 +215,8 @@ def open_picture(path: Path | str) -> Picture:
         )
     if found == "video":
         return Picture(videos.read_video(path)[0], None)
-    readers = {"DICOM": dicom.read, "NIfTI": pictures.read_nifti, "NRRD": pictures.read_nrrd}
+    readers = {"DICOM": dicom.read, "NIfTI": pictures.read_nifti}
+    readers |= dict.fromkeys(("NRRD", "MetaImage"), pictures.read_itk)
     return Picture(*readers.get(found, pictures.read_raster)(path))
 
 
@@ -223,8 +236,8 @@ def one_picture(path: Path | str, frame: int | None = None) -> Picture:
     count = len(picture.pixels)
     if frame is None and count > 1:
         raise StudyError(
-            f"{file}: holds {count} frames; outline them in a NIfTI stack of {count} slices, or"
-            f" name one of them as '{file.name}#0' … '{file.name}#{count - 1}'"
+            f"{file}: holds {count} frames, its mask does not; outline them in a stack of {count}"
+            " slices (NIfTI, TIFF), or save the outlined frames as pictures of their own"
         )
     if not 0 <= (frame or 0) < count:
         raise StudyError(f"{file}: has no frame {frame}; it holds {count}, counted from 0")
@@ -247,6 +260,27 @@ def _frame_number(path: Path | str, part: str) -> int:
     if not part.isdecimal():
         raise StudyError(f"{path}: '#{part}' names no frame; write a whole number, counted from 0")
     return int(part)
+
+
+def frame_count(path: Path | str) -> int:
+    """How many frames a picture or a mask holds, without decoding them where that is possible."""
+    path, found = Path(path), kind(path)
+    if found == "DICOM":
+        return int(dicom.header(path).get("NumberOfFrames", 1) or 1)
+    if found == "video":
+        return len(videos.read_video(path)[0])
+    return len(marked(path)) if found in ("NIfTI", "NRRD", "MetaImage", "TIFF") else 1
+
+
+def marked(path: Path | str) -> list[bool]:
+    """Whether a stack (NIfTI, NRRD, MetaImage, TIFF) holds something on each of its slices."""
+    path, found = Path(path), kind(path)
+    if found == "NIfTI":
+        values, _ = pictures.open_nifti(path)
+        return [bool(values.any())] if values.ndim == 2 else [bool(v.any()) for v in values.T]
+    if found == "TIFF":
+        return [bool(np.asarray(frame).any()) for frame in pictures.open_raster(path)[0]]
+    return [bool(v.any()) for v in pictures.open_itk(path)[0]]
 
 
 def spacing_at(
@@ -289,10 +323,10 @@ def open_mask(
     ignored: label names (annotations, ITK-SNAP, segmentations) and values that are read as
     background. shape: (rows, columns) it must have. PNG, TIFF, BMP: the values are class indices (0
     and 255 also do for one structure), or the colours are the declared ones. NIfTI: the values are
-    indices, or what the ITK-SNAP label description beside it calls them. DICOM segmentations and
-    .seg.nrrd: segments by name. Labelme, COCO and VIA: areas by name, see
-    ``helpers.readers.labels``. Several files that are united: ``helpers.readers.united``. Anything
-    undeclared is an error that lists what was found.
+    indices, or what the ITK-SNAP label description beside it calls them; NRRD and MetaImage without
+    named segments likewise. DICOM segmentations and .seg.nrrd: segments by name. Labelme, COCO and
+    VIA: areas by name, see ``helpers.readers.labels``. Several files that are united:
+    ``helpers.readers.united``. Anything undeclared is an error that lists what was found.
     """
     if united.parts(path):
         mask, notes, share = united.read(path, open_mask, classes, ignored, shape)
@@ -305,19 +339,22 @@ def open_mask(
         mask = labels.from_table(file, part, classes, ignored, shape, notes)
     elif found == "DICOM":
         mask = segments.from_dicom(file, part, classes, ignored)
-    elif found == "NRRD":
-        mask = segments.from_nrrd(file, part, classes, ignored)
+    elif found in ("NRRD", "MetaImage"):
+        mask = segments.from_itk(file, part, classes, ignored)
     elif found == "NIfTI":
         mask = labels.from_labels(file, _slice(path, file, part, shape, notes), classes, ignored)
-    elif found in ("PNG", "TIFF", "BMP"):
+    elif found in ("PNG", "TIFF", "BMP", "GIF"):
         frames, _ = pictures.open_raster(file)
         mask = labels.from_raster(file, _one(path, frames, part), classes, ignored)
     else:
         advice = (
-            "its losses smear the labels; export PNG" if found == "JPEG" else "export PNG or NIfTI"
+            "its losses smear the labels; export PNG"
+            if found in ("JPEG", "WebP")
+            else "export PNG or NIfTI"
         )
         raise StudyError(f"{file}: a mask cannot be {found}: {advice}")
-    labels.check_shape(file, mask.shape, shape)
+    turn = "if it lies on its side, write in the form change: [transpose]; else export it again"
+    labels.check_shape(file, mask.shape, shape, turn)
     return Mask(mask, tuple(notes))
 
 

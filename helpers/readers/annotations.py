@@ -8,15 +8,17 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
 
 from helpers.errors import StudyError
 from helpers.readers.plausible import check_size
-from helpers.readers.polygons import circle, ellipse
+from helpers.readers.polygons import circle, ellipse, fill
 from helpers.studies import Class
 
 #: shapes of four or more corners, whatever a tool calls them
@@ -156,6 +158,7 @@ def coco(
     check_size(path, *size)
     _check_links(path, content)
     own = [a for a in content["annotations"] if str(a.get("image_id")) == str(image.get("id"))]
+    _check_crowds(path, own)
     shapes = []
     for number, entry in enumerate(own, 1):
         label = categories.get(str(entry.get("category_id")))
@@ -182,7 +185,7 @@ def _image(path: Path, images: list, part: str) -> Any:
 
 
 def _base(name: object) -> str:
-    return PurePosixPath(str(name).replace("\\", "/")).name
+    return PurePosixPath(unquote(str(name)).replace("\\", "/")).name
 
 
 def _check_links(path: Path, content: Any) -> None:
@@ -196,6 +199,20 @@ def _check_links(path: Path, content: Any) -> None:
         raise StudyError(
             f"{path}: {len(lost)} of {len(content['annotations'])} annotations belong to no image"
             f" of the file (image_id {', '.join(named[:5])}); export it again"
+        )
+
+
+def _check_crowds(path: Path, own: list[dict]) -> None:
+    """Beside single outlines of a category, iscrowd marks an area that nobody outlined and that
+    does not count; alone it is how tools write a mask.
+    """
+    kinds = {}
+    for entry in own:
+        kinds.setdefault(str(entry.get("category_id")), set()).add(bool(entry.get("iscrowd")))
+    if any(len(found) > 1 for found in kinds.values()):
+        raise StudyError(
+            f"{path}: an area is marked iscrowd, that is as one which does not count, beside single"
+            " outlines of its category; set its iscrowd to 0 if it is an outline, else delete it"
         )
 
 
@@ -214,14 +231,28 @@ def _segmentation(
     except (TypeError, ValueError):
         outlines = []
     if not outlines:
-        raise StudyError(f"{path}: annotation {number} has no outline of x, y pairs; draw it again")
+        raise StudyError(
+            f"{path}: annotation {number} has no outline of x, y pairs, such as a box alone; draw"
+            " the structure's border"
+        )
     good = [ring for ring in outlines if not is_speck(ring)]
+    if nested(good, size):
+        raise StudyError(
+            f"{path}: annotation {number}: one of its rings lies inside another, as a hole does,"
+            " but COCO unites rings; export run lengths (RLE) or a PNG, or delete the inner ring"
+        )
     if good and len(good) < len(outlines) and notes is not None:
         notes.append(
             f"annotation {number}: {len(outlines) - len(good)} of its {len(outlines)} rings are"
             f" specks under {SPECK:g} px² and were left out"
         )
     return good or outlines
+
+
+def nested(rings: list[np.ndarray], size: tuple[int, int]) -> bool:
+    """Whether one of the outlines [(n, 2), …] lies in another."""
+    drawn = [fill(ring, size) for ring in rings] if len(rings) > 1 else []
+    return any(a.any() and not (a & ~b).any() for a, b in permutations(drawn, 2))
 
 
 def is_speck(points: np.ndarray) -> bool:

@@ -198,6 +198,10 @@ def _rgb(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
         stream = decoded(path, data, raw=True)
     if by_header.dtype != np.uint8 or stream.shape != by_header.shape:
         return by_header
+    if (planes := _by_planes(data, stream)) is not None:
+        how = "pixel by pixel" if data.get("PlanarConfiguration") == 1 else "plane by plane"
+        notes.append(f"colours are stored {how}, which the header denies")
+        return planes
     some = stream[:: 1 + len(stream) // 4]  # a few frames of a cine will do
     a, b, c = (some[..., k].astype(np.int16) for k in range(3))
     from_grey = {
@@ -213,6 +217,20 @@ def _rgb(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
         said = data.get("PhotometricInterpretation")
         notes.append(f"colours decoded as {near[:3]}: the header says {said}, the stream does not")
     return found if by_hand else by_header
+
+
+def _by_planes(data: Dataset, stream: np.ndarray) -> np.ndarray | None:
+    """Frames (frames, rows, columns, 3) whose colours are stored by plane where the header says by
+    pixel, or the reverse, else None: only then all three are the same, as in grey ultrasound.
+    """
+    if data.file_meta.TransferSyntaxUID.is_encapsulated or np.ptp(stream, -1).mean() < 1:
+        return None
+    count, rows, columns, _ = stream.shape
+    if data.get("PlanarConfiguration") == 1:
+        other = np.moveaxis(stream, -1, 1).reshape(count, rows, columns, 3)
+    else:
+        other = np.moveaxis(stream.reshape(count, 3, rows, columns), 1, -1)
+    return np.ascontiguousarray(other) if not np.ptp(other, -1).any() else None
 
 
 def _grey(path: Path, frames: np.ndarray) -> np.ndarray:
@@ -246,7 +264,8 @@ def _monochrome(path: Path, data: Dataset, frames: np.ndarray, notes: list[str])
             f"{path}: has 1 bit a pixel, that is a mask and not an image; export the image in 8"
             " bits"
         )
-    if bits <= 8 and frames.min() >= 0:
+    scaled = (float(data.get("RescaleSlope") or 1), float(data.get("RescaleIntercept") or 0))
+    if bits <= 8 and frames.min() >= 0 and scaled == (1, 0):
         grey = frames.astype(np.uint8)
     else:
         grey = _to_eight_bits(path, data, frames, bits, notes)
@@ -336,7 +355,12 @@ def spacing(
     if known:
         return known.pop()
     pair = data.get("PixelSpacing")
-    return (float(pair[0]), float(pair[1])) if pair is not None and min(pair) > 0 else None
+    if pair is None or min(pair) <= 0:
+        return None
+    if list(pair) == [1, 1]:
+        notes.append("PixelSpacing of 1 × 1 mm, as programs write that know none: spacing unknown")
+        return None
+    return float(pair[0]), float(pair[1])
 
 
 def _within(region: tuple, rows: np.ndarray, columns: np.ndarray) -> float:

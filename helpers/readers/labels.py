@@ -7,6 +7,7 @@ pixels is said in ``helpers.readers.polygons``.
 
 import csv
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ from helpers.readers.plausible import check_length
 from helpers.readers.polygons import check_outline, fill
 from helpers.studies import Class
 
+#: a line of a label description of ITK-SNAP
+DESCRIPTION = re.compile(rb'(?m)^\s*\d+(\s+[\d.]+){6}\s+".+"\s*$')
+
 
 def _listed(found: dict, limit: int = 8) -> str:
     items = [f"{name} ({count} px)" for name, count in sorted(found.items(), key=lambda kv: -kv[1])]
@@ -34,8 +38,16 @@ def _declared(classes: Sequence[Class]) -> str:
     return f"{known}; declare what was found under classes, or its label under ignored"
 
 
-def _rgb(colour: str) -> int:
-    return int(colour[1:], 16)
+def _colours(classes: Sequence[Class]) -> tuple[dict[int, int], bool]:
+    """({colour: class index}, whether the colours of masks are among the labels)."""
+    known = {int(c.colour[1:], 16): c.index for c in classes}
+    told = {
+        int(label[1:], 16): c.index
+        for c in classes
+        for label in getattr(c, "labels", ())
+        if re.fullmatch("#[0-9a-fA-F]{6}", str(label))
+    }
+    return known | told, bool(told)
 
 
 def _hex(value: int) -> str:
@@ -78,6 +90,8 @@ def from_raster(
     """
     if picture.mode in ("RGB", "RGBA", "LA"):
         return _by_colour(path, np.asarray(picture), classes, ignored)
+    if picture.mode == "F":
+        return from_labels(path, np.asarray(picture), classes, ignored)
     if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I"):
         raise StudyError(
             f"{path}: a mask of type {picture.mode!r}; export class indices (8 bit) or the declared"
@@ -129,15 +143,14 @@ def _by_palette(
     ignored: Sequence[str] = (),
 ) -> np.ndarray:
     palette = np.asarray(picture.getpalette("RGB") or [], np.int64).reshape(-1, 3) @ [65536, 256, 1]
-    known = {_rgb(c.colour): c.index for c in classes}
+    known, told = _colours(classes)
     used = sorted(_histogram(values))
     coloured = all(v < len(palette) and int(palette[v]) in known for v in used)
     if not coloured:
         return _by_index(path, values, classes, ignored)
     by_colour = {v: known[int(palette[v])] for v in used}
-    if {c.index for c in classes}.issuperset(used) and any(
-        v != index for v, index in by_colour.items()
-    ):
+    as_indices = {c.index for c in classes}.issuperset(used)
+    if as_indices and not told and any(v != index for v, index in by_colour.items()):
         raise StudyError(
             f"{path}: its palette's colours and its indices name different classes; export indices"
             " in grey"
@@ -156,10 +169,10 @@ def _by_colour(
         if not np.isin(pixels[..., -1], (0, 255)).all():
             raise StudyError(f"{path}: half-transparent pixels; export the mask without smoothing")
         hidden = pixels[..., -1] == 0
-    background = [_rgb(classes[0].colour) >> s & 255 for s in (16, 8, 0)]
+    background = list(bytes.fromhex(classes[0].colour[1:]))
     colours = pixels[..., :3] if pixels.shape[2] > 2 else np.repeat(pixels[..., :1], 3, 2)
     values = np.where(hidden[..., None], background, colours).astype(np.int64) @ [65536, 256, 1]
-    known = {_rgb(c.colour): c.index for c in classes}
+    known, _ = _colours(classes)
     undeclared = {_hex(v): n for v, n in _histogram(values).items() if v not in known}
     if undeclared and (colours == colours[..., :1]).all():
         mask = _by_index(
@@ -195,21 +208,19 @@ def descriptions(path: Path | str) -> dict[int, str] | None:
     """The ITK-SNAP label description beside a mask as {value: label}, or None.
 
     Looked for as <stem>.txt, <stem>.label, <stem>_labels.txt, labels.txt, labels.label, in this
-    order. A line: value, red, green, blue, alpha, visible, mesh, "label".
+    order, else as the only file of the folder that reads so. A line: value, red, green, blue,
+    alpha, visible, mesh, "label".
     """
     path = Path(path)
     stem = path.name.removesuffix(".gz").removesuffix(".nii")
-    for name in (
-        f"{stem}.txt",
-        f"{stem}.label",
-        f"{stem}_labels.txt",
-        "labels.txt",
-        "labels.label",
-    ):
-        if (beside := path.with_name(name)).is_file():
-            break
-    else:
-        return None
+    usual = (f"{stem}.txt", f"{stem}.label", f"{stem}_labels.txt", "labels.txt", "labels.label")
+    beside = next((p for name in usual if (p := path.with_name(name)).is_file()), None)
+    if beside is None:
+        others = [*path.parent.glob("*.txt"), *path.parent.glob("*.label")]
+        described = [p for p in others if DESCRIPTION.search(p.read_bytes()[:4096])]
+        if len(described) != 1:
+            return None
+        beside = described[0]
     table = {}
     for number, line in enumerate(beside.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -240,12 +251,12 @@ def from_labels(
         )
     if (values != np.round(values)).any():
         raise StudyError(
-            f"{path}: has fractions such as {values[values != np.round(values)][0]:g}; a mask holds"
-            " whole labels"
+            f"{path}: has fractions such as {values[values != np.round(values)][0]:g}, as"
+            " probabilities do; a mask holds whole numbers: export it thresholded"
         )
     values = values.astype(np.int64)
     if (described := descriptions(path)) is None:
-        return _by_index(path, values, classes)
+        return _by_index(path, values, classes, ignored)
     table, found = names(classes, ignored), _histogram(values)
     known = {v: table[label.lower()] for v, label in described.items() if label.lower() in table}
     known[0] = 0  # 'Clear Label'
@@ -287,6 +298,9 @@ def areas(
             area = None if wrong else np.any([fill(points, size) for points in outlines], 0)
         painted.append((table.get(str(label).lower(), 0), area))
     raise_all(problems, path)
+    empty = sum(index > 0 and not area.any() for index, area in painted)
+    if empty and notes is not None:
+        notes.append(f"{empty} outlines are so small that they hold no pixel")
     painted = _cut(path, painted, holes, notes)
     mask = np.zeros(size, np.uint8)
     for index, area in sorted(painted, key=lambda pair: pair[0]):
@@ -403,13 +417,20 @@ def from_table(
     return areas(path, shapes, size, classes, ignored, notes)
 
 
-def check_shape(path: Path, size: tuple[int, int], shape: tuple[int, int] | None) -> None:
-    """StudyError where a mask of ``size`` does not fit an image of ``shape`` (None: fits all)."""
+def check_shape(
+    path: Path,
+    size: tuple[int, int],
+    shape: tuple[int, int] | None,
+    turn: str = "correct them in the file, or export it again",
+) -> None:
+    """StudyError where a mask of ``size`` does not fit an image of ``shape`` (None: fits all);
+    turn: what to do where height and width are exchanged.
+    """
     if shape is None or tuple(size) == tuple(shape):
         return
     advice = "export it at the size of the image"
     if tuple(size) == tuple(shape)[::-1]:
-        advice = "height and width are exchanged: correct them in the file, or export it again"
+        advice = f"height and width are exchanged: {turn}"
     raise StudyError(
         f"{path}: the mask has {size[0]} rows × {size[1]} columns, its image "
         f"{shape[0]} × {shape[1]}; {advice}"

@@ -1,5 +1,5 @@
-"""Raster files (PNG, JPEG, TIFF, BMP), NIfTI and NRRD, decoded to grey uint8; what is unclear is
-refused, never guessed.
+"""Raster files (PNG, JPEG, TIFF, BMP, GIF, WebP), NIfTI, NRRD and MetaImage, decoded to grey uint8;
+what is unclear is refused, never guessed.
 """
 
 import struct
@@ -71,7 +71,7 @@ def open_raster(path: Path) -> tuple[list[Image.Image], tuple[str, ...]]:
 
 
 def read_raster(path: Path) -> tuple[np.ndarray, None, tuple[str, ...]]:
-    """(uint8 (frames, rows, columns), None, notes) of a PNG, JPEG, TIFF or BMP file."""
+    """(uint8 (frames, rows, columns), None, notes) of a raster file."""
     frames, notes = open_raster(path)
     if len({f.size for f in frames}) > 1:
         raise StudyError(
@@ -196,9 +196,9 @@ def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tupl
     return np.ascontiguousarray(_as_uint8(path, values).transpose(2, 1, 0)), spacing, ()
 
 
-def open_nrrd(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[str, str]]:
+def open_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[str, str]]:
     """(values (slices, rows, columns[, layers]), spacing (row, column) in mm or None, header
-    {key: text}) of a NRRD file.
+    {key: text}) of a NRRD or MetaImage file.
     """
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
@@ -223,9 +223,9 @@ def open_nrrd(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[
     return values, spacing, {k: image.GetMetaData(k) for k in image.GetMetaDataKeys()}
 
 
-def read_nrrd(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tuple[str, ...]]:
-    """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a NRRD file of grey values."""
-    values, spacing, _ = open_nrrd(path)
+def read_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tuple[str, ...]]:
+    """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a NRRD or MetaImage file."""
+    values, spacing, _ = open_itk(path)
     if values.ndim != 3:
         raise StudyError(f"{path}: has {values.ndim} axes {values.shape}; a stack has three")
     return _as_uint8(path, values), spacing, ()

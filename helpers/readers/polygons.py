@@ -82,6 +82,10 @@ def check_outline(points: np.ndarray, shape: tuple[int, int]) -> str | None:
         return f"an outline of {len(points):,} points, more than {MOST_POINTS:,}"
     if not np.isfinite(points).all():
         return "a point is NaN or infinite"
+    if (points >= 0).all() and (points <= 1).all():
+        return (
+            "all its points lie between 0 and 1, as fractions of the picture do; pixels are needed"
+        )
     rows, columns = shape
     slack = 1 + 0.02 * max(shape)  # drawing tools let the pen slip a little over the border
     if (

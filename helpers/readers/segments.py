@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from helpers.errors import StudyError
 from helpers.readers import dicom, pictures
-from helpers.readers.labels import areas
+from helpers.readers.labels import areas, from_labels
 from helpers.studies import Class
 
 
@@ -79,13 +79,13 @@ def _one(path: Path, found: dict, part: str | None) -> list[tuple[str, np.ndarra
     return next(iter(found.values()), [])
 
 
-def from_nrrd(
+def from_itk(
     path: Path, part: str | None, classes: Sequence[Class], ignored: Sequence[str] = ()
 ) -> np.ndarray:
     """The mask of a 3D Slicer segmentation, uint8 (rows, columns), through the names of its
-    segments.
+    segments; of a NRRD or MetaImage file that names none, by its values.
     """
-    values, _, header = pictures.open_nrrd(path)
+    values, _, header = pictures.open_itk(path)
     if values.ndim == 3:
         values = values[..., None]
     number = int(part) if part and part.isdecimal() else 0
@@ -93,6 +93,8 @@ def from_nrrd(
         raise StudyError(
             f"{path}: holds {len(values)} slices; name the one of the picture, as '{path}#0'"
         )
+    if not any(key.endswith("_Name") for key in header) and values.shape[-1] == 1:
+        return from_labels(path, values[number, ..., 0], classes, ignored)
     pixels, shapes, known = values[number], [], np.zeros(values.shape[1:], bool)
     for key, name in header.items():
         if key.startswith("Segment") and key.endswith("_Name"):

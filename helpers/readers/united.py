@@ -1,8 +1,9 @@
-"""Several files that together are the mask of one picture, named in one cell of a manifest.
+"""Several files that together are the mask of one picture, named in one cell of a manifest, and
+masks that are changed on reading.
 
 ``masks/{p1_mask.png|p1_mask_1.png}``: parts of one mask, both in the folder ``masks``.
 ``{nerve/p1.png=nerve|vessel/p1.png=vessel}``: every file is one structure, whatever value it is
-drawn in.
+drawn in. ``masks/{p1.png}+transpose+fill``: a file, changed in this order.
 """
 
 import re
@@ -12,15 +13,45 @@ from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from scipy import ndimage
 
 from helpers.errors import StudyError
 from helpers.readers import labels
 from helpers.studies import Class
 
-CELL = re.compile(r"^(?P<folder>(?:.*/)?)\{(?P<parts>[^{}]+)\}$")
+CELL = re.compile(r"^(?P<folder>(?:.*/)?)\{(?P<parts>[^{}]+)\}(?P<changes>(?:\+\w+)*)$")
 PART = re.compile(r"^(?P<file>.+?)(?:=(?P<name>[^{}|=/\\.]+))?$")
 #: share of the smaller part from which two parts are two drawings of one thing
 SAME = 0.5
+
+
+def filled(mask: np.ndarray) -> np.ndarray:
+    """Class indices uint8 (rows, columns) in which every outline is an area: what each structure
+    encloses becomes its own where nothing is marked.
+    """
+    result = mask.copy()
+    for index in np.unique(mask[mask > 0]):
+        result[ndimage.binary_fill_holes(mask == index) & (mask == 0)] = index
+    return result
+
+
+#: what can be done to a mask that was drawn or saved otherwise than its picture
+CHANGES: dict[str, Callable] = {
+    "fill": filled,
+    "transpose": np.transpose,
+    "mirror": np.fliplr,
+    "upside_down": np.flipud,
+    "half_turn": lambda mask: mask[::-1, ::-1],
+    "invert": lambda mask: (mask == 0).astype(np.uint8),
+}
+
+
+def changed(cell: str, changes: Sequence[str]) -> str:
+    """A cell of a manifest with names of CHANGES put to it."""
+    whole = cell if CELL.match(cell) else written([(cell, None)])
+    if whole is None:
+        raise StudyError(f"{cell}: its name holds one of {{}}|=\\, rename it to have it changed")
+    return "+".join([whole, *changes])
 
 
 def written(parts: list[tuple[str, str | None]]) -> str | None:
@@ -59,13 +90,16 @@ def read(
     shape: tuple[int, ...] | None = None,
 ) -> tuple[np.ndarray, list[str], float]:
     """(class indices uint8 (rows, columns), notes, the largest share of a part that another
-    structure covers) of united files.
+    structure covers) of united files, changed as the cell says.
 
     open_one: ``open_mask``, for one of them. Where two structures overlap, the class with the
     higher index lies on top, and the note says how much. StudyError where parts of one structure
     overlap so much that they are two drawings of it.
     """
     named, drawn, notes = labels.names(classes), [], []
+    changes = _changes(path, classes)
+    if shape is not None and "transpose" in changes:
+        shape = shape[::-1]
     for file, name in parts(path):
         index = named.get(str(name).lower(), 0)
         if name and not index:
@@ -81,7 +115,20 @@ def read(
     united = np.zeros(mask.pixels.shape, np.uint8)
     for _, index, area in sorted(drawn, key=lambda item: item[1]):
         united[area] = index
-    return united, [*notes, *more], share
+    for change in changes:
+        united = CHANGES[change](united)
+    return np.ascontiguousarray(united), [*notes, *more], share
+
+
+def _changes(path: Path | str, classes: Sequence[Class]) -> list[str]:
+    """The names of CHANGES in a cell."""
+    cell = CELL.match(Path(path).as_posix())
+    found = cell["changes"].split("+")[1:] if cell else []
+    if unknown := sorted(set(found) - CHANGES.keys()):
+        raise StudyError(f"{path}: {unknown[0]!r} is none of the changes {', '.join(CHANGES)}")
+    if "invert" in found and len(classes) != 2:
+        raise StudyError(f"{path}: only a mask of one structure can be inverted")
+    return found
 
 
 def _only(classes: Sequence[Class], index: int) -> tuple[Class, Class]:

@@ -2,6 +2,7 @@
 uint8.
 """
 
+import functools
 import tempfile
 from pathlib import Path
 
@@ -18,9 +19,17 @@ FRAME_RATE = 25.0
 def read_video(path: Path, named: Path | None = None) -> tuple[np.ndarray, float]:
     """(uint8 grey (frames, rows, columns), frames a second) of a video file.
 
-    named: what to call the file in an error, where it is a copy of a stream.
+    named: what to call the file in an error, where it is a copy of a stream. The last one stays in
+    memory, because the frames of a cine are read one after the other.
     """
-    named = named or path
+    try:
+        return _decoded(Path(path), Path(path).stat().st_mtime_ns, Path(named or path))
+    except OSError:
+        raise StudyError(f"{named or path}: no such file; check the path") from None
+
+
+@functools.lru_cache(maxsize=1)
+def _decoded(path: Path, _changed: int, named: Path) -> tuple[np.ndarray, float]:
     try:
         # '-fps_mode passthrough': each frame once, as recorded, none doubled to fill a clock
         reader = imageio_ffmpeg.read_frames(

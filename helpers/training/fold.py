@@ -127,14 +127,7 @@ def count(
         part, reference = arrays.frame(position), arrays.masks[position]
         table = metrics.rows(prediction[part], reference[part], study.classes, sides[position])
         split = image["split"] if fold == "main" else "test"
-        first = {
-            "study": study.name,
-            "model": model,
-            "fold": fold,
-            "seed": seed,
-            "split": split,
-            "patient_id": image["patient_id"],
-            "image_id": image["image_id"],
-        }
+        first = {"study": study.name, "model": model, "fold": fold, "seed": seed, "split": split}
+        first |= {name: image[name] for name in ("patient_id", "image_id")}
         tables.append(pd.DataFrame({**first, **table}))
     return pd.concat(tables, ignore_index=True)

@@ -139,7 +139,7 @@ def _examiner(
         torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
     )
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
-    outside = None
+    outside = None  # pixels beside an image that keeps its shape: neither learned from nor counted
     if arrays.padded:
         outside = torch.from_numpy(~arrays.inside(np.arange(len(arrays.index)))).to(device)
     right = []  # accuracy of each output of the latest batch; the last is the network's own
@@ -147,8 +147,7 @@ def _examiner(
     def watched(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         hits = logits.detach().argmax(1) == target
         if outside is not None:
-            hits = hits[target != BESIDE]
-            logits, target = _settled(logits, target)
+            hits = hits[target != losses.IGNORED]
         right.append(hits.float().mean())
         return criterion(logits, target)
 
@@ -158,7 +157,7 @@ def _examiner(
         at = torch.from_numpy(positions).to(device)
         x, y = images[at][:, None], masks[at].long()
         if outside is not None:
-            y = y.masked_fill(outside[at], BESIDE)
+            y = y.masked_fill(outside[at], losses.IGNORED)
         if draw is not None and spec["augmentation"]:
             x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
         right.clear()
@@ -167,18 +166,6 @@ def _examiner(
         return loss, right[-1]
 
     return examine
-
-
-BESIDE = -1  #: label of pixels that lie beside an image that keeps its shape
-
-
-def _settled(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and target in which pixels beside the image are background for certain: they have no
-    gradient, nothing to lose, and no part in the overlap of a structure.
-    """
-    sure = torch.full_like(logits[:1, :, :1, :1], -30)
-    sure[:, 0] = 0
-    return torch.where((target == BESIDE)[:, None], sure, logits), target.clamp(min=0)
 
 
 def _validate(

@@ -107,8 +107,7 @@ def bce(
 ) -> torch.Tensor:
     """Binary cross-entropy of each foreground class's sigmoid, mean over classes and pixels.
 
-    The sigmoid is that of logit_class − logit_background; with one foreground class this equals
-    ``cross_entropy``. weights: multiply each class's positive pixels.
+    With one foreground class it equals ``cross_entropy``. weights: of the classes' positive pixels.
     """
     positive = None if weights is None else weights[1:, None, None]
     valid, labels = _valid(target)

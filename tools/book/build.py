@@ -140,17 +140,22 @@ def write_source(study: studies.Study, notebooks: list[Path], source: Path) -> l
     (source / "plan.md").write_text(plan.page(study), encoding="utf-8")
     (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
     (source / "card.md").write_text(claim.card(study), encoding="utf-8")
-    contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"
     front = next((p for p in made if p.name == "index"), None)
+    write_index(study, names, front, source)
+    return ["index", *names]
+
+
+def write_index(
+    study: studies.Study, names: list[str], front: pages.Page | None, source: Path
+) -> None:
+    """Write the page that a book opens with: ``front``, or the study's title without one."""
+    contents = "```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```"
     if front is None:
-        (source / "index.md").write_text(
-            f"# {escaped(study.title)}\n\n{escaped(study.question)}\n\n{contents}\n",
-            encoding="utf-8",
-        )
+        words = f"# {escaped(titled(study))}\n\n{escaped(study.question)}\n\n{contents}\n"
+        (source / "index.md").write_text(words, encoding="utf-8")
     else:
         front.notebook.cells.append(new_markdown_cell(contents, id="contents"))
         nbformat.write(front.notebook, source / "index.ipynb")
-    return ["index", *names]
 
 
 def _training_title(path: Path) -> str:
@@ -163,13 +168,17 @@ def _training_title(path: Path) -> str:
     return f"{model_label(path.parent.parent.name)}, {where}, seed {seed}"
 
 
+def titled(study: studies.Study) -> str:
+    """A study's title without markup: the theme writes it raw in one place, escaped in another."""
+    return study.title.replace("<", "‹").replace(">", "›")
+
+
 def run_sphinx(study: studies.Study, source: Path, out: Path, doctrees: Path) -> None:
     """Build the HTML; StudyError with Sphinx's own lines when it warns or fails."""
     from sphinx.application import Sphinx  # slow to import
     from sphinx.util.docutils import docutils_namespace
 
-    # the theme writes a title raw in one place and escaped in another: no markup may be in it
-    title = study.title.replace("<", "‹").replace(">", "›")
+    title = titled(study)
     options = {"project": title, "html_title": title}
     if study.synthetic:
         options["html_theme_options.announcement"] = (

@@ -5,36 +5,47 @@ outside the ultrasound, a drawn line in place of an area, and an outline that fo
 the picture better when it is turned or mirrored.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from helpers.analyses import measures
+from helpers.readers import united
 from helpers.studies import Class
 
 if TYPE_CHECKING:  # which asks this module
     from tools.intake.check import Record
 
 OUTSIDE = 0.2  # share of an outlined area on black beside the ultrasound
+MOST = 0.5  # share of the picture from which a structure in its four corners is its background
+WALL = 0.15  # a ring is thin whose wall is a smaller part of the side of the square of its area
 THIN = 0.1  # a line loses more than 90 % of its area when one pixel is taken from its border
 BETTER = 1.2  # times the edge strength of the given outline, in the median of the set
 ALIKE = 0.7  # share of the pictures that must agree on it
 ALONE = 1.8  # times the edge strength, for one picture
-TURNS: dict[str, Callable] = {
-    "mirrored left to right": np.fliplr,
-    "turned upside down": np.flipud,
-    "turned by half a circle": lambda mask: mask[::-1, ::-1],
-    "with rows and columns exchanged": np.transpose,
+WORDS = {
+    "mirror": "mirrored left to right",
+    "upside_down": "turned upside down",
+    "half_turn": "turned by half a circle",
+    "transpose": "with rows and columns exchanged",
 }
+TURNS = {name: united.CHANGES[name] for name in WORDS}
 
 
-def is_line(area: np.ndarray) -> bool:
-    """Whether an area, bool (rows, columns), is a thin line: of a ring, only the outline is
-    marked.
-    """
-    return area.sum() >= 12 and ndimage.binary_erosion(area).sum() < THIN * area.sum()
+def thin(area: np.ndarray) -> str:
+    """Why perhaps only the outline of an area, bool (rows, columns), is marked: words, or ''."""
+    if area.sum() < 12:
+        return ""
+    filled = ndimage.binary_fill_holes(area)
+    ring = filled.sum() > 1.5 * area.sum()
+    if ndimage.binary_erosion(area).sum() < THIN * area.sum():
+        return f"{'a ring' if ring else 'a line'} of one or two pixels"
+    wide = 2 * ndimage.distance_transform_edt(area).max()
+    if ring and wide < WALL * np.sqrt(filled.sum()):
+        return f"a ring of {wide:.0f} pixels around something that is not marked"
+    return ""
 
 
 def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> list[str]:
@@ -50,12 +61,15 @@ def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> li
         )
     for c in classes[1:]:
         area = mask == c.index
-        if is_line(area):
-            filled = ndimage.binary_fill_holes(area)
-            what = "a ring" if filled.sum() > 1.5 * area.sum() else "a line"
+        if area.mean() > MOST and area[[0, 0, -1, -1], [0, -1, 0, -1]].all():
             found.append(
-                f"{c.title} is {what} of one or two pixels, not an area: is only the outline"
-                " marked? Fill it before training (ImageJ: Process, Binary, Fill Holes)"
+                f"{c.title} covers {area.mean():.0%} of the picture, with its four corners: are"
+                " black and white exchanged? Then write in the form change: [invert]"
+            )
+        elif what := thin(area):
+            found.append(
+                f"{c.title} is {what}, not an area: is only the outline marked? Then write in the"
+                " form change: [fill]"
             )
     return found
 
@@ -102,4 +116,4 @@ def of_one(record: "Record") -> str | None:
     name, ratio = max(record.turned.items(), key=lambda item: item[1], default=("", 0))
     if ratio < ALONE:
         return None
-    return f"its outline follows the picture's edges {ratio:.1f} times better {name}"
+    return f"its outline follows the picture's edges {ratio:.1f} times better {WORDS[name]}"

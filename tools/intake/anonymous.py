@@ -23,6 +23,7 @@ from PIL import Image
 from helpers import readers, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.files import write_csv
+from helpers.readers import united
 from tools.intake import check, deidentify, find, form, ledger, make, page, pairing, patients, text
 
 COLUMNS = ("patient_id", "age_years", "sex", "height_cm", "weight_kg", "excluded")
@@ -198,7 +199,8 @@ def _masks(
     size = readers.open_picture(data / pair.image).pixels.shape[1:]
 
     def read(name: str) -> np.ndarray:
-        return readers.read_mask(data / name, classes, ignored=said.ignored, shape=size)
+        cell = united.changed(name, said.change) if said.change else name
+        return readers.read_mask(data / cell, classes, ignored=said.ignored, shape=size)
 
     if drawn := pairing.stack(pair, data):
         return {"masks": np.stack([read(f"{pair.mask}#{k}") for k in range(len(drawn))])}

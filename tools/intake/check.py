@@ -29,6 +29,7 @@ TURNED = (
     "the picture was turned as its file says (EXIF); many drawing tools do not turn it: does the"
     " outline fit?"
 )
+SIDE = (8, 400)  # mm of tissue along the longer side of an ultrasound picture
 THUMBNAIL = 256  # px, longer side, for the page
 
 
@@ -79,7 +80,17 @@ def refusal(file: str, error: Exception, data: Path | str) -> Refused:
 def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) -> Record:
     picture = readers.one_picture(data / pair.image)
     pixels, spacing = picture.pixels[0], picture.spacing_mm
-    read = readers.open_mask(data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape)
+    try:
+        read = readers.open_mask(
+            data / pair.mask, classes, ignored=form.ignored, shape=pixels.shape
+        )
+    except StudyError as error:
+        if pictures.ROTATED not in picture.notes or "exchanged" not in str(error):
+            raise
+        raise StudyError(
+            f"{pair.mask}: fits the picture before it was turned as its EXIF entry says; save the"
+            " picture as it was drawn on, without that entry"
+        ) from None
     mask = read.pixels
     if read.covered > united.SAME and not form.classes:
         raise StudyError(
@@ -98,6 +109,9 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
     mm = None
+    if spacing is not None and not all(1e-4 <= side <= 10 for side in spacing):
+        notes.append(f"says that a pixel is {max(spacing):g} mm long: spacing unknown")
+        spacing = None
     if spacing is not None:
         mm = float(np.sqrt(spacing[0] * spacing[1]))
         if abs(spacing[0] / spacing[1] - 1) > 0.01:
@@ -171,8 +185,9 @@ def exclude(records: list[Record], form: Form) -> dict:
 def turned_words(turn: str, ratio: float) -> str:
     """What a set says whose outlines fit its pictures better turned, in words for a clinician."""
     return (
-        f"the outlines of this set follow the pictures' edges {ratio:.1f} times better {turn}:"
-        " were the masks saved that way? Then save them as the pictures are, and run this again"
+        f"the outlines of this set follow the pictures' edges {ratio:.1f} times better"
+        f" {agreement.WORDS[turn]}: were the masks saved that way? Then write in the form change:"
+        f" [{turn}], and run this again"
     )
 
 
@@ -205,6 +220,9 @@ def suspicious(
         if not any(r.areas):
             found.append((3, r, None, "nothing is outlined"))
         found += [(-1, r, None, reason) for reason in r.doubts]
+        if r.spacing_mm and not SIDE[0] <= (long := r.spacing_mm * max(r.size)) <= SIDE[1]:
+            told = f"its longer side would be {long:.3g} mm of tissue: is the spacing in mm?"
+            found.append((-1, r, None, told))
         if fits := agreement.of_one(r):
             found.append((2, r, None, fits))
     if of_set := agreement.of_the_set(records):

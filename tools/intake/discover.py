@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,22 @@ from helpers.errors import StudyError
 from helpers.readers import annotations, dicom, labels, pictures, united
 from helpers.studies import Class
 from tools.intake import form as forms
-from tools.intake import layouts
+from tools.intake import layouts, palettes
 from tools.intake.pairing import Pair
 
 MOST = 20  # classes; more are values of something else
 FEW = 0.2  # share of the masks from which what they hold is no slip
-FIRST_LINES = re.compile(r"(?m)^Segment\d+_Name:=(.*)$")
+
+
+class Many(Exception):
+    """A file of more colours than a mask has, or of fractions."""
 
 
 @dataclass
 class Found:
     """Label names as written, values above 0, and colours other than black, that masks of so many
-    pictures hold; odd: a file of more values than classes can be.
+    pictures hold; odd: a file of more values than classes can be; together: whether one file holds
+    several values.
     """
 
     names: set = field(default_factory=set)
@@ -35,6 +39,7 @@ class Found:
     colours: set = field(default_factory=set)
     odd: str = ""
     pictures: int = 1
+    together: bool = False
 
 
 def look(pairs: list[Pair], data: Path | str) -> Found:
@@ -47,6 +52,8 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
         one = Found(pictures=number)
         try:
             _one(path, one)
+        except Many:
+            one = Found(odd=path.relative_to(data).as_posix(), pictures=number)
         except (StudyError, OSError, AttributeError, LookupError, TypeError, ValueError):
             continue
         if len(one.values) > MOST:
@@ -56,7 +63,10 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
     for holds in (lambda f: f.names, lambda f: f.values, lambda f: 255 in f.values):
         if sum(f.pictures for f in each if holds(f)) < rare:
             each = [f for f in each if not holds(f)]
-    found = Found(odd=next((f.odd for f in each if f.odd), ""))
+    found = Found(
+        odd=next((f.odd for f in each if f.odd), ""),
+        together=any(len(f.values) > 1 for f in each),
+    )
     for kind in ("names", "values", "colours"):
         setattr(found, kind, set().union(*(getattr(f, kind) for f in each)))
     return found
@@ -77,9 +87,11 @@ def _one(path: Path, found: Found) -> None:
         else:
             values = np.unique(pictures.open_nifti(path)[0])
             found.values |= {int(v) for v in values if np.isfinite(v)} - {0}
-    elif end == ".nrrd":
-        header = path.read_bytes().split(b"\n\n")[0].decode("utf-8", "replace")
-        found.names |= {name.strip() for name in FIRST_LINES.findall(header.replace("\r", ""))}
+    elif end in (".nrrd", ".mha"):
+        values, _, header = pictures.open_itk(path)
+        found.names |= {n for k, n in header.items() if re.fullmatch(r"Segment\d+_Name", k)}
+        if not found.names:
+            found.values |= {int(v) for v in np.unique(values)} - {0}
     elif end in (".dcm", ".dicom", ".ima", ""):
         segments = dicom.header(path).get("SegmentSequence", ())
         found.names |= {str(s.get("SegmentLabel", "")).strip() for s in segments} - {""}
@@ -117,10 +129,17 @@ def _attributes(attributes: dict) -> Iterator[str]:
 
 def _raster(path: Path, found: Found) -> None:
     with Image.open(path) as picture:
-        if picture.mode in ("L", "P", "1", "I;16", "I"):
-            found.values |= {int(v) for v in np.unique(np.asarray(picture))} - {0}
+        if picture.mode in ("L", "P", "1", "I;16", "I", "F"):
+            for number in range(getattr(picture, "n_frames", 1)):
+                picture.seek(number)
+                values = np.unique(np.asarray(picture))
+                if (values != np.round(values)).any():
+                    raise Many
+                found.values |= {int(v) for v in values} - {0}
             return
-        counted: Any = picture.convert("RGB").getcolors(MOST + 1) or ()
+        counted: Any = picture.convert("RGB").getcolors(MOST + 1)
+    if counted is None:
+        raise Many
     colours = {colour for _, colour in counted}
     if all(len(set(colour)) == 1 for colour in colours):
         found.values |= {colour[0] for colour in colours} - {0}
@@ -132,8 +151,16 @@ def classes_of(
     pairs: list[Pair], data: Path, form: forms.Form
 ) -> tuple[tuple[Class, ...], list[str]]:
     """(classes, sentences): the form's, else what the masks hold, named as there."""
+    files = sorted({file for p in pairs for file, _ in _parts(Path(data) / p.mask)})
+    by_colour = palettes.colours(files)
     if form.classes:
+        _check_colours(by_colour, form.classes)
         return form.classes, []
+    if by_colour:
+        known = forms.labels(_of_colours(by_colour, told=True))
+        return known, [
+            "The masks' palettes number the colours differently: the colours were taken as classes."
+        ]
     found = look(pairs, data)
     left_out = {spelled(i) for i in form.ignored}
     spellings = defaultdict(set)
@@ -149,20 +176,25 @@ def classes_of(
     if spellings:
         entries, notes = _of_names(spellings)
     elif found.colours and not values:
-        entries, notes = _of_colours(found.colours), []
-    elif described := nnunet_labels(data):
+        entries, notes = _of_colours(found.colours, names=labelmap(data)), []
+    elif described := nnunet_labels(data, form.ignored):
         entries, notes = described, ["The classes are named as dataset.json names them."]
     else:
-        entries, notes = _of_values(values), []
+        entries, notes = _of_values(values, found.together), []
     if not entries and found.names == set() and _only_tables(pairs):
         entries = [{"name": "structure"}]
     if not entries and found.odd:
         raise StudyError(
-            f"classes: {found.odd} and others hold more than {MOST} grey values, a mask holds one"
-            " for each structure. Edges that were smoothed, or JPEG, do so: export the masks as PNG"
-            " without smoothing"
+            f"classes: {found.odd} and others hold more than {MOST} values or colours, a mask holds"
+            " one for each structure. Smoothed edges, probabilities, JPEG, and pictures with"
+            " outlines drawn into them do so: export the outlined areas alone, without smoothing"
         )
-    if not entries or len(entries) > MOST:
+    if not entries:
+        raise StudyError(
+            f"classes: {pairs[0].mask} and the other masks hold nothing but background; outline the"
+            " structures, or name in a form where their masks lie"
+        )
+    if len(entries) > MOST:
         raise StudyError(
             f"classes: the masks hold {len(entries)} different labels; name the classes in a form,"
             " each with its labels"
@@ -172,7 +204,19 @@ def classes_of(
     return known, [f"No form names the classes; they were taken from the masks: {named}.", *notes]
 
 
-def nnunet_labels(data: Path | str) -> list[dict[str, str]] | None:
+def _check_colours(found: set | None, classes: Sequence[Class]) -> None:
+    """StudyError where the masks' palettes go by colour, and the form does not say which."""
+    declared = {label.lower() for c in classes for label in (c.colour, *c.labels)}
+    hexed = sorted(f"#{bytes(c).hex()}" for c in found or ())
+    if undeclared := [c for c in hexed if c not in declared]:
+        raise StudyError(
+            "classes: the masks' palettes number the colours differently, so that the colour"
+            f" counts: {', '.join(undeclared)}. Write each in the form, such as classes: [{{name:"
+            f' {classes[1].name}, labels: ["{undeclared[0]}"]}}]'
+        )
+
+
+def nnunet_labels(data: Path | str, ignored: Sequence[str] = ()) -> list[dict[str, str]] | None:
     """The classes that nnU-Net's dataset.json names, in the order of their values, or None."""
     path = Path(data) / "dataset.json"
     try:
@@ -184,6 +228,14 @@ def nnunet_labels(data: Path | str) -> list[dict[str, str]] | None:
     pairs = [(k, v) if str(v).isdecimal() else (v, k) for k, v in told.items()]  # both are used
     named = {int(v): str(n) for n, v in pairs if str(v).isdecimal()}
     named.pop(0, None)
+    skipped = {v for v, n in named.items() if n.casefold() == "ignore"}
+    if undecided := skipped - {int(i) for i in ignored if str(i).isdecimal()}:
+        raise StudyError(
+            f"classes: dataset.json calls the value {min(undecided)} 'ignore', which are pixels"
+            " that nobody judged; to read them as background, write in a form ignored:"
+            f' ["{min(undecided)}"]'
+        )
+    named = {v: n for v, n in named.items() if v not in skipped}
     if sorted(named) != list(range(1, len(named) + 1)):
         return None
     safe = {v: re.sub(r"[^A-Za-z0-9_+-]+", "_", n).strip("_") for v, n in named.items()}
@@ -214,9 +266,18 @@ def _of_names(spellings: dict) -> tuple[list[dict], list[str]]:
     return entries, notes
 
 
-def _of_values(values: list[int]) -> list[dict]:
-    if values in ([255], [1]):
-        return [{"name": "structure"}]
+def _of_values(values: list[int], together: bool = True) -> list[dict]:
+    """Class entries of the values above 0; together: whether some mask holds two of them."""
+    if values in ([255], [1], [65535]):
+        return [{"name": "structure"} | ({"labels": ["65535"]} if values == [65535] else {})]
+    if not together and values and max(values) > MOST:
+        listed = ", ".join(map(str, values))
+        labels = ", ".join(f'"{v}"' for v in values)
+        raise StudyError(
+            f"classes: some masks are drawn in one value, others in another ({listed}), and none in"
+            " two. If they mean one structure, write in a form classes: [{name: nerve, labels:"
+            f" [{labels}]}}]; else one class for each value"
+        )
     if 255 in values and max(values[:-1], default=0) <= MOST:
         raise StudyError(
             f"classes: the masks hold the values {', '.join(map(str, values))}; 255 often means 'do"
@@ -230,9 +291,25 @@ def _of_values(values: list[int]) -> list[dict]:
     return [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
 
 
-def _of_colours(colours: set[tuple[int, int, int]]) -> list[dict[str, str]]:
-    hexed = ["{:02x}{:02x}{:02x}".format(*c) for c in sorted(colours)]
-    return [{"name": f"colour_{h}", "title": f"colour #{h}", "colour": f"#{h}"} for h in hexed]
+def _of_colours(
+    colours: set[tuple[int, int, int]], told: bool = False, names: dict[str, str] | None = None
+) -> list[dict]:
+    hexed, names = [bytes(c).hex() for c in sorted(colours)], names or {}
+    return [
+        {"name": f"colour_{h}", "title": f"colour #{h}", "colour": f"#{h}"}
+        | ({"name": names[h]} | {"title": names[h]} if h in names else {})
+        | ({"labels": [f"#{h}"]} if told else {})
+        for h in hexed
+    ]
+
+
+def labelmap(data: Path | str) -> dict[str, str]:
+    """{colour (hex): class} of CVAT's labelmap.txt at the top of the folder; else empty."""
+    path = Path(data) / "labelmap.txt"
+    lines = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    found = re.findall(r"(?m)^([A-Za-z0-9_+-]+):(\d{1,3}),(\d{1,3}),(\d{1,3}):", lines)
+    known = {bytes(map(int, c)).hex(): name for name, *c in found if max(map(int, c)) < 256}
+    return known if len(set(known.values()) - {"background"}) >= len(known) - 1 else {}
 
 
 def _only_tables(pairs: list[Pair]) -> bool:

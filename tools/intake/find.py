@@ -20,24 +20,33 @@ from tools.intake.tables import natural
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".m4v")
 IMAGES = (
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom", ".ima"),
-    *(".nii", ".nii.gz", ".nrrd", ""),
+    *(".nii", ".nii.gz", ".nrrd", ".mha", ".gif", ".webp", *VIDEOS, ""),
 )
-RASTERS = (".png", ".tif", ".tiff", ".bmp")
+RASTERS = (".png", ".tif", ".tiff", ".bmp", ".gif")
 MASKS = (*IMAGES[:-1], ".json", ".csv", ".xml", ".txt")
 MASK_WORD = (
     r"masks?|msk|labels?|lbl|seg|segs|segmentations?|segmentation_?masks?|annotations?|anno|ann|gt"
-    r"|ground[ _-]?truths?|outlines?|contours?|masken?|masques?|mascaras?|m\u00e1scaras?|maschere"
+    r"|segmentation_?class(?:png|raw)?|ground[ _-]?truths?|outlines?|contours?|masken?|masques?"
+    r"|mascaras?|m\u00e1scaras?|maschere"
 )
 MASK_FOLDER = re.compile(
     rf"(?i)^(?:(.*[ _-])?({MASK_WORD})([ _-].*)?|labels(Tr|Ts|Va)|rater.*|senior)$"
 )
 MASK_ENDING = re.compile(rf"(?i)[ _.-]({MASK_WORD})([ _-]?\(?\d{{1,2}}\)?)?$")
-MASK_START = re.compile(rf"(?i)^({MASK_WORD})[ _-]")
+MASK_START = re.compile(rf"(?i)^({MASK_WORD})[ _-]|^task-\d+-annotation-\d+-by-")
 IMAGE_AFFIX = re.compile(r"(?i)^(img|image|im|us)[ _-]|[ _-](img|image|us)$")
 #: folders that tell apart pictures from masks, and nothing else
 IMAGE_FOLDER = re.compile(
     r"(?i)^(images?|imgs?|pictures?|photos?|scans?|bilder|raw|data|jpegimages)$"
 )
+#: folders and endings of what programs draw for people to look at: pictures with outlines in them,
+#: or every shape in a colour of its own
+DERIVED = re.compile(
+    r"(?i)^(.*[ _-])?(overlays?|vis|viz|visuali[sz]ations?|previews?|blend(ed|s)?|thumb(nail)?s?"
+    r"|masks_human|segmentationobject|segmentationclass(visuali[sz]ation|npy))$"
+)
+#: nnU-Net's further channels, which elsewhere are frames
+CHANNEL = re.compile(r"((?:.*/)?images(?:Tr|Ts|Va)/.*)_000[1-9](\.[^/]+)")
 ONE_PICTURE = 12  # files of a folder that may be one picture and its structures
 FEW_VALUES = 8  # a picture of so few grey values is a mask
 
@@ -83,18 +92,48 @@ def pictures_in(
     """
     if form.images:
         found = [f for f in files if any(matches(p, f) is not None for p in form.images)]
-        found = _without_segmentations(found, data)
+        found, notes = _without_derived(_without_segmentations(found, data))
         masks = [f for f in found if masklike(f)]
         if masks and len(masks) < len(found):
             found = [f for f in found if f not in set(masks)]
             return found, [
+                *notes,
                 f"{len(masks)} files match {', '.join(form.images)} but are named as masks, or lie"
-                f" in a folder of masks ({masks[0]}, …): they were not taken as pictures."
+                f" in a folder of masks ({masks[0]}, …): they were not taken as pictures.",
             ]
-        return found, []
+        return found, notes
     found = [f for f in files if readers.suffix(f) in IMAGES and not masklike(f)]
     found = [f for f in found if readers.suffix(f) or _dicom_without_ending(f, data)]
-    return _without_unnamed_masks(_without_segmentations(found, data), data)
+    found, notes = _without_derived(_without_segmentations(found, data))
+    found, more = _without_unnamed_masks(found, data)
+    return found, [*notes, *more]
+
+
+def _without_derived(files: list[str]) -> tuple[list[str], list[str]]:
+    """(files, sentences): without overlays and previews, and without nnU-Net's further channels,
+    where others are left.
+    """
+    there, notes = set(files), []
+    drawn = [f for f in files if derived(f)]
+    if drawn and len(drawn) < len(files):
+        notes.append(
+            f"{len(drawn)} files are called overlays or previews ({drawn[0]}, …): left out."
+        )
+        files = [f for f in files if f not in set(drawn)]
+    more = [f for f in files if (m := CHANNEL.match(f)) and f"{m[1]}_0000{m[2]}" in there]
+    if more:
+        notes.append(
+            f"{len(more)} files are further channels ({more[0]}, …): the first, _0000, was read."
+        )
+    return [f for f in files if f not in set(more)], notes
+
+
+def derived(file: str) -> bool:
+    """Whether a file's folder or ending says that it was drawn for people to look at."""
+    path = PurePosixPath(file)
+    return any(DERIVED.match(p) for p in path.parts[:-1]) or bool(
+        re.search(r"(?i)[ _-](overlay|vis|viz|preview|blend|thumb(nail)?)$", stem(file))
+    )
 
 
 def _without_segmentations(found: list[str], data: Path | None) -> list[str]:

@@ -1,5 +1,6 @@
 """The form: how to read a folder. A few lines of YAML, every one of them optional."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Form:
     columns: tuple = ()
     classes: tuple | None = None
     ignored: tuple = ()
+    change: tuple = ()
     exclude: dict = field(default_factory=dict)
     duplicates: str = "exclude"
     split: dict = field(default_factory=dict)
@@ -43,14 +45,27 @@ def read(path: Path | str | None) -> Form:
     """The form in a YAML file, or the defaults for None; StudyError lists every wrong key."""
     if path is None:
         return Form()
+    if not Path(path).is_file():
+        raise StudyError(
+            f"FORM={path}: no such file; copy tools/intake/form_example.yml and change it to fit"
+            " the folder, or leave FORM out"
+        )
     content = studies.read_yaml(path)
     errors = sorted(
         jsonschema.Draft202012Validator(SCHEMA).iter_errors(content),
         key=lambda e: str(e.absolute_path),
     )
-    raise_all(
-        (f"{'.'.join(map(str, e.absolute_path)) or 'top level'}: {e.message}" for e in errors), path
-    )
+    raise_all(map(_words, errors), path)
+    if pattern := content.get("patient", {}).get("pattern"):
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise StudyError(f"{path}: patient.pattern: {pattern!r}: {error}") from None
+        if not groups:
+            raise StudyError(
+                f"{path}: patient.pattern: {pattern!r} has no brackets; put them round what names"
+                " the patient"
+            )
     masks = content.get("masks", ())
     if isinstance(masks, dict) and content.get("reference") not in masks:
         raise StudyError(f"{path}: reference: must name one of the raters {', '.join(masks)}")
@@ -63,6 +78,19 @@ def read(path: Path | str | None) -> Form:
         raise StudyError(f"{path}: split: policy 'given' and the key 'given' belong together")
     content["masks"] = (masks,) if isinstance(masks, str) else masks
     return Form(**content)
+
+
+def _words(error: jsonschema.ValidationError) -> str:
+    """What is wrong with a form, and what may stand there."""
+    place = ".".join(map(str, error.absolute_path)) or "top level"
+    if error.validator == "additionalProperties":
+        return f"{place}: {error.message}; there are {', '.join(error.schema['properties'])}"
+    if error.validator == "pattern" and error.absolute_path[-1] == "name":
+        return (
+            f"{place}: {error.instance!r}: a name is of letters without accents, digits, _, + and"
+            " -; write what people shall read under title"
+        )
+    return f"{place}: {error.message}"
 
 
 def labels(entries: list[dict]) -> tuple[studies.Class, ...]:

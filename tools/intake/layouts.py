@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from helpers import readers
 from helpers.errors import StudyError
@@ -18,12 +19,24 @@ ADVICE = {
     "Supervisely": "export it as COCO, or as masks in PNG",
     "CVAT": "export it as 'COCO 1.0', or as 'Segmentation mask'",
     "YOLO": "export it as COCO",
+    "YOLO boxes": "boxes are no outlines, draw the structures' borders",
+    "Pascal VOC": "boxes are no outlines, draw the structures' borders",
+    "QuPath": "export the areas as labelled masks in PNG (QuPath: LabeledImageServer)",
+    "ImageJ": "in ImageJ: Edit, Selection, Create Mask, then save it as PNG",
+    "arrays": "save the masks as PNG, a number for each structure",
 }
+#: what writes files of these endings
+ENDINGS = {".geojson": "QuPath", ".roi": "ImageJ"}
+ENDINGS |= dict.fromkeys((".npy", ".npz", ".mat", ".pkl", ".h5", ".hdf5"), "arrays")
+#: how Label Studio calls the masks that were painted in it: the picture's name is not in it
+PAINTED = re.compile(r"task-\d+-annotation-\d+-by-")
 
 
 def tool(path: Path | str) -> str | None:
     """The format of an annotation file: 'Labelme', 'COCO', 'VIA', a key of ADVICE, or None."""
     end = readers.suffix(path)
+    if end in ENDINGS or PAINTED.match(Path(path).name):
+        return ENDINGS.get(end, "Label Studio")
     try:
         if end == ".json":
             return _by_keys(labels.load_json(path)[0])
@@ -36,20 +49,28 @@ def tool(path: Path | str) -> str | None:
         return "VIA"
     if end == ".xml" and "<annotations>" in text:
         return "CVAT"
-    lines = [line.split() for line in text.splitlines()[:3]]
-    numbers = [re.fullmatch(r"\d+( [01]?\.\d+)+", " ".join(line)) for line in lines if line]
-    return "YOLO" if end == ".txt" and numbers and all(numbers) else None
+    if end == ".xml" and "<bndbox>" in text:
+        return "Pascal VOC"
+    lines = [line.split() for line in text.splitlines()[:3] if line.strip()]
+    numbers = [re.fullmatch(r"\d+( [01](\.\d+)?)+", " ".join(line)) for line in lines]
+    if end != ".txt" or not numbers or not all(numbers):
+        return None
+    return "YOLO boxes" if all(len(line) == 5 for line in lines) else "YOLO"
 
 
 def _by_keys(content: list[dict] | dict) -> str | None:
     if isinstance(content, list):
         first = content[0] if content and isinstance(content[0], dict) else {}
-        return "Label Studio" if {"annotations", "data"} <= set(first) else None
+        short = any(  # its JSON-MIN
+            isinstance(v, list) and v and isinstance(v[0], dict) and "original_width" in v[0]
+            for v in first.values()
+        )
+        return "Label Studio" if short or {"annotations", "data"} <= set(first) else None
     if not isinstance(content, dict):
         return None
     if isinstance(content.get("shapes"), list):
         return "Labelme"
-    if {"images", "annotations"} <= set(content):
+    if all(isinstance(content.get(k), list) for k in ("images", "annotations")):
         return "COCO"
     if {"objects", "size"} <= set(content):
         return "Supervisely"
@@ -67,10 +88,10 @@ class Shared:
 
     def __init__(self, files: Sequence[str], data: Path | None) -> None:
         self.known, self.entries, self.hashed = {}, defaultdict(list), defaultdict(list)
-        ends = (".json", ".csv", ".xml", ".txt")
+        ends = (".json", ".csv", ".xml", ".txt", *ENDINGS)
         base = Path(data or "")
         for file in files if data is not None else ():
-            if readers.suffix(file) in ends:
+            if readers.suffix(file) in ends or PAINTED.match(PurePosixPath(file).name):
                 self.known[file] = tool(base / file)
         for file, kind in self.known.items():
             for name in names(base / file) if kind in ("COCO", "VIA") else ():
@@ -82,9 +103,9 @@ class Shared:
         """Whether a file describes many pictures, whatever it is called."""
         return self.known.get(file) in ("COCO", "VIA")
 
-    def holds_none(self, file: str) -> bool:
-        """Whether a file that could hold outlines by its name holds something else."""
-        return file in self.known and self.known[file] is None
+    def readable(self, file: str) -> bool:
+        """Whether a file that could hold outlines by its name does, in a format that is read."""
+        return file not in self.known or self.known[file] not in (None, *ADVICE)
 
     def unread(self, masks: list[str]) -> str:
         """A sentence on a tool whose files are not read, where it wrote one of an image's masks, or
@@ -92,7 +113,7 @@ class Shared:
         """
         for file in masks or self.known:
             if (kind := self.known.get(file)) in ADVICE:
-                return f"its outlines seem to be in {file}, which {kind} wrote; {ADVICE[kind]}"
+                return f"its outlines seem to be in {file} ({kind}), not read here: {ADVICE[kind]}"
         return ""
 
     def of(self, image: str) -> list[str]:
@@ -100,7 +121,7 @@ class Shared:
         found = self._named(image)
         folder = PurePosixPath(image).parent
         near = [e for e in found if PurePosixPath(e[0]).parent == folder]
-        whole = [e for e in found if plain(image).endswith(plain(e[1]))]
+        whole = [e for e in found if plain(image).endswith(_plain(e[1]))]
         return [f"{file}#{name}" for file, name in dict.fromkeys(near or whole or found)]
 
     def _named(self, image: str) -> list[tuple[str, str]]:
@@ -127,9 +148,14 @@ def names(path: Path) -> list[str]:
     if isinstance(content.get("images"), list):
         return [str(i.get("file_name")) for i in content["images"] if isinstance(i, dict)]
     entries = content.get("_via_img_metadata", content)
-    return [str(e["filename"]) for e in entries.values()]
+    return [str(e["filename"]) for e in entries.values() if isinstance(e, dict) and "filename" in e]
 
 
 def _base(name: str) -> str:
     """A picture's name without folders, as names are compared."""
-    return plain(PurePosixPath(str(name).replace("\\", "/")).name)
+    return PurePosixPath(_plain(name)).name
+
+
+def _plain(name: object) -> str:
+    """A path as it is compared, whether it was written for a browser or not."""
+    return plain(unquote(str(name)))

@@ -70,19 +70,19 @@ def _rest(file: str, data: Path, form: Form) -> tuple[str, str]:
         return DESCRIPTION, ""
     if end in TABLES:
         return TABLE, "not read: give it as PATIENTS= if it is the table of patients"
-    if end in (".json", ".xml", ".txt") and (found := layouts.tool(data / file)):
+    if end in (".json", ".xml", ".txt", *layouts.ENDINGS) and (found := layouts.tool(data / file)):
         why = layouts.ADVICE.get(found)
         return (IGNORED, f"{found} is not read; {why}") if why else (REST_MASK, f"{found}")
     if end in find.MASKS and find.masklike(file):
         return REST_MASK, "belongs to no picture that is used"
     if form.images and end in find.IMAGES:
         return IGNORED, f"does not match images: {', '.join(form.images)}"
-    if end in find.VIDEOS:
-        return IGNORED, "a video; name its pictures in the form, or export single frames"
+    if find.derived(file):
+        return IGNORED, "called an overlay or a preview"
     if not end:
         return IGNORED, "no ending, and no DICOM inside"
     if end in find.IMAGES:
-        return REST_MASK, "belongs to no picture that is used"
+        return IGNORED, "not taken as a picture, and a mask of none that is used"
     return IGNORED, f"{end} is neither a picture nor a mask"
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import tempfile
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,6 +36,7 @@ from tools.intake import form as forms
 from tools.intake.discover import classes_of
 from tools.intake.tables import image_table
 
+FEW = 5  # patients in the test set
 NOBODY = (
     "nothing says whose it is, as the other images do; say in the form how to read the patient, or"
     " split by image"
@@ -176,9 +178,11 @@ def make(
             " name of its own, STUDY=mine"
         )
     form = forms.read(form_path)
-    people, assumed = patients.opened(Path(patients_path)) if patients_path else (None, [])
-    mm, mm_file = spacing.told(form, data, form_path)
+    people, assumed = (
+        patients.opened(Path(patients_path), form.columns) if patients_path else (None, [])
+    )
     pairs, refused, notes = found_pairs(data, form)
+    mm, mm_file = spacing.told(form, data, form_path, [p.image for p in pairs])
     assumed += notes
     classes, notes = classes_of(pairs, data, form)
     assumed += notes
@@ -210,7 +214,7 @@ def make(
     authors = splits.by_folder([r.pair.image for r in records]) if not form.split else None
     images, drawn = tables(records, reasons, form, data, previous, authors)
     by_patient = images["patient_id"].notna().any()
-    assumed += sentences(records, by_patient, previous, authors)
+    assumed = few_tested(images) + assumed + sentences(records, by_patient, previous, authors)
     written = {"images.csv": images, "annotations.csv": drawn}
     if people is not None:
         pictured = set(images["patient_id"].dropna())
@@ -218,17 +222,19 @@ def make(
         people, notes = patients.match(people, pictured, used, form.columns)
         written["patients.csv"], assumed = people, assumed + notes
     kept = images[images["split"] != "excluded"]
-    draft, notes = protocols.drafted(
-        len(kept),
-        int(kept["patient_id"].nunique()),
-        min(min(r.size) for r in records),
-        form.split.get("folds", 5),
-    )
-    assumed += notes if not form.study.get("protocols") else []
+    people_kept, folds = int(kept["patient_id"].nunique()), form.split.get("folds", 5)
+    smallest = min(min(r.size) for r in records)
+    draft, notes = protocols.drafted(len(kept), people_kept, smallest, folds)
     shown = [c.name for k, c in enumerate(classes[1:]) if any(r.areas[k] for r in records)]
     if not shown:
         raise StudyError(f"DATA={data}: nothing is outlined in any mask; nothing was written")
     content = study_yml(name, form, classes, by_patient, shown[0], draft, bool(authors))
+    own = folder / "study.yml"
+    planned = studies.read_yaml(own) if own.is_file() else content
+    if quick := planned["protocols"].get("quick"):
+        assumed.append(protocols.told(quick, len(kept), people_kept, folds))
+    if planned is content and "protocols" not in form.study:
+        assumed += notes
     assumed += earlier(folder, content)
     write_manifest(folder, content, {k: v for k, v in written.items() if v is not None})
     others = [p for p in (mm_file, inside(patients_path, data)) if p]
@@ -256,7 +262,9 @@ def found_pairs(
     raise_unusable(data, pairs, refused)
     pairs, more = pairing.frames(pairs, data)
     raise_unusable(data, pairs, refused + more)
-    return pairs, refused + more, notes
+    if form.change:
+        notes = [*notes, f"Every mask was changed as the form says: {', '.join(form.change)}."]
+    return [pairing.changed(p, form.change) for p in pairs], refused + more, notes
 
 
 def with_patients(
@@ -273,12 +281,34 @@ def with_patients(
             notes.append(
                 f"The patient was read from the folders' names ({own[0]}, …): is that right?"
             )
+    if "pattern" in form.patient:
+        notes += _places_of_one(records, form.patient["pattern"])
     named = patients.respelled([r.patient for r in records])
     alias = dict(
         sorted((r.patient, n) for r, n in zip(records, named, strict=True) if r.patient != n)
     )
     notes += [f"Patients {old!r} and {new!r} were taken as one." for old, new in alias.items()]
     return [replace(r, patient=n) for r, n in zip(records, named, strict=True)], notes
+
+
+def _places_of_one(records: list[check.Record], pattern: str) -> list[str]:
+    """Sentences on patients whom a pattern finds behind different folders: one number in two
+    hospitals may be two people.
+    """
+    places = defaultdict(set)
+    for r in records:
+        if found := re.search(pattern, unicodedata.normalize("NFC", r.pair.image)):
+            above = PurePosixPath(r.pair.image[: found.start(1)] + "x").parent
+            places[r.patient].add(" / ".join(p for p in above.parts if not splits.is_split(p)))
+    twice = {p: sorted(where) for p, where in places.items() if len(where) > 1}
+    if not twice:
+        return []
+    one, where = next(iter(twice.items()))
+    return [
+        f"{len(twice)} patients lie in several folders, such as {one!r} in"
+        f" {' and '.join(where[:2])}: is that one person? Else take the folder into the brackets of"
+        " the pattern."
+    ]
 
 
 def apart(
@@ -316,9 +346,9 @@ def raise_unusable(data: Path, usable: Sequence, refused: list[find.Refused]) ->
         )
 
 
-def _perhaps_patients(images: list[str]) -> str:
+def _perhaps_patients(records: list[check.Record]) -> str:
     """The line of a form, where pictures lie in several folders that may be a person each."""
-    places = {PurePosixPath(image).parent for image in images}
+    places = {PurePosixPath(r.pair.image).parent for r in records}
     if len(places) < 2 or len({p.parent for p in places}) > 1:
         return ""
     above, names = next(iter(places)).parent, sorted(p.name for p in places)
@@ -340,7 +370,7 @@ def sentences(
     if not by_patient:
         found.append(
             "No patient is known: images of one person may be in training and test. Name the"
-            f" patient in a form{_perhaps_patients([r.pair.image for r in records])}."
+            f" patient in a form{'' if authors else _perhaps_patients(records)}."
         )
     if not any(r.spacing_mm for r in records):
         found.append("No pixel spacing is known: distances will be in pixels only.")
@@ -370,6 +400,23 @@ def sentences(
             f" ({', '.join(noted[:5])}{', …' if len(noted) > 5 else ''})."
         )
     return found
+
+
+def few_tested(images: pd.DataFrame) -> list[str]:
+    """What follows from a test set of few patients: sentences, the first thing to know."""
+    tested = images.loc[images["split"] == "test", "patient_id"].dropna().nunique()
+    known = images.loc[images["split"] != "excluded", "patient_id"].dropna().nunique()
+    if not 0 < tested < FEW:
+        return []
+    if tested == 1:
+        follows = "no interval and no comparison over patients can be computed from it"
+    else:
+        follows = "intervals over patients will be wide, and differences hardly shown"
+    return [
+        f"The test set holds {tested} of {known} patients: what it says of a network is said of"
+        f" {'this person' if tested == 1 else 'these people'} alone, {follows}. The"
+        " cross-validation (page 8) tests every patient once; better are more patients."
+    ]
 
 
 def earlier(folder: Path, content: dict) -> list[str]:

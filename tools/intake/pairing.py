@@ -2,16 +2,20 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import dicom, pictures
+from helpers.readers import united
 from tools.intake import find, layouts, segmentations, several
 from tools.intake.form import Form
 from tools.intake.patterns import Places, matches, plain, stem
 from tools.intake.tables import natural
+
+STACKS = (".nii", ".nii.gz", ".tif", ".tiff", ".nrrd", ".mha")
+FLAT = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ def pair(
             linked = [shared.linked(m, image) for m in masks]
             others = [i for m in linked for i in serving[m] if i != image]
             why, cell = _refusal(image, linked, tried, others, form, shared), None
-            if not why and (len(linked) > 1 or rules[rater].is_structure(image, linked)):
+            if sum("#" in mask for mask in linked) > 1:  # in two files of many pictures each
+                why = why or _several(linked)
+            elif not why and (len(linked) > 1 or rules[rater].is_structure(image, linked)):
                 cell, rule = rules[rater].unite(image, linked)
                 why = "" if cell else _several(linked)
             if rater == form.reference and why:
@@ -107,7 +113,7 @@ def _by_name(
     """As ``_by_form``, by what the files are called and where they lie."""
     images, by_core, longer = set(chosen), defaultdict(list), defaultdict(list)
     masks = [f for f in files if readers.suffix(f) in find.MASKS and f not in images]
-    masks = [f for f in masks if not shared.is_one(f)]
+    masks = [f for f in masks if not shared.is_one(f) and not find.derived(f)]
     texts = (".txt", ".xml", ".csv")  # label descriptions and tables lie beside masks too
     masks = [f for f in masks if readers.suffix(f) not in texts or shared.known.get(f)]
     cores = {find.core(i) for i in chosen}
@@ -118,7 +124,7 @@ def _by_name(
     found = {}
     for image in chosen:
         own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
-        found[image] = {None: ([m for m in own if not shared.holds_none(m)] or own, "")}
+        found[image] = {None: ([m for m in own if shared.readable(m)] or own, "")}
     bare = [image for image, drawn in found.items() if not drawn[None][0]]
     rest = [f for f in files if f not in images] if bare else ()
     for image, own in segmentations.of(bare, rest, data).items():
@@ -169,6 +175,11 @@ def _refusal(
         return f"no mask {whose}found at {tried}; correct the key masks of the form"
     if told := shared.unread(masks):
         return told
+    if not masks and readers.suffix(image) in find.VIDEOS:
+        return (
+            "a video without masks: outline its frames in a stack of as many slices (NIfTI, TIFF),"
+            " or save the outlined frames as pictures"
+        )
     if not masks:
         return (
             f"no mask found: no other file is called {stem(image)} or {stem(image)}_mask, and"
@@ -181,7 +192,7 @@ def _refusal(
             f" ({min(others, key=natural)}, …); say in the form which is whose, such as"
             f" {several.advice(image, masks)}"
         )
-    if lossy := [m for m in masks if readers.suffix(m) in (".jpg", ".jpeg")]:
+    if lossy := [m for m in masks if "#" not in m and readers.suffix(m) in (".jpg", ".jpeg")]:
         return f"its mask {lossy[0]} is JPEG, whose losses smear the labels; export PNG"
     return ""
 
@@ -231,19 +242,20 @@ def _frames(pair: Pair, data: Path) -> list[Pair]:
     ] or [pair]
 
 
+def changed(pair: Pair, changes: Sequence[str]) -> Pair:
+    """A pair whose masks are changed on reading (``united.CHANGES``)."""
+    if not changes:
+        return pair
+    raters = {rater: united.changed(mask, changes) for rater, mask in pair.raters.items()}
+    return replace(pair, mask=united.changed(pair.mask, changes), raters=raters)
+
+
 def stack(pair: Pair, data: Path | str) -> list[bool]:
     """Whether something is outlined on each frame of a cine whose mask is a stack of as many
     slices: list of bool; empty for every other pair.
     """
     image, mask = Path(data) / pair.image, Path(data) / pair.mask
-    if (
-        pair.raters
-        or readers.suffix(pair.mask) not in (".nii", ".nii.gz")
-        or readers.kind(image) != "DICOM"
-    ):
+    if pair.raters or readers.suffix(pair.mask) not in STACKS or readers.suffix(image) in FLAT:
         return []
-    count = int(dicom.header(image).get("NumberOfFrames", 1) or 1)
-    slices = pictures.open_nifti(mask)[0]
-    if count == 1 or slices.ndim != 3 or slices.shape[2] != count:
-        return []
-    return [bool(slices[..., k].any()) for k in range(count)]
+    drawn = readers.marked(mask) if mask.is_file() else []
+    return drawn if len(drawn) > 1 and readers.frame_count(image) == len(drawn) else []

@@ -58,8 +58,9 @@ def read(path: Path) -> pd.DataFrame:
     return opened(path)[0]
 
 
-def opened(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """(patients.csv as a frame, sentences) from a CSV or an Excel file.
+def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """(patients.csv as a frame, sentences) from a CSV or an Excel file. named: columns that the
+    form keeps.
 
     Columns are known by their usual names in several languages (``variables``). StudyError lists
     every wrong cell with its row (the header is row 1).
@@ -72,8 +73,18 @@ def opened(path: Path) -> tuple[pd.DataFrame, list[str]]:
         raise StudyError(f"{path}: two columns mean {', '.join(doubled)}; keep one")
     frame = frame.map(lambda cell: " ".join(cell.split()))
     frame = frame[(frame != "").any(axis=1)].reset_index(names="row")
-    for name in NUMBERS.keys() & set(frame.columns):
+    if frame["patient_id"].str.fullmatch(r"\d+\.0").all():  # numbers, as some programs save them
+        frame["patient_id"] = frame["patient_id"].str.removesuffix(".0")
+    for name in sorted(NUMBERS.keys() & set(frame.columns)):
+        frame[name] = frame[name].where(~frame[name].str.lower().isin(UNKNOWN.split()), "")
         frame[name] = frame[name].str.replace(UNIT, "", regex=True)
+    if "age_years" in frame:
+        frame["age_years"] = frame["age_years"].map(_years)
+    if "height_cm" in frame and frame["height_cm"].str.fullmatch(r"([0-2][.,]\d+)?").all():
+        frame["height_cm"] = frame["height_cm"].map(_centimetres)
+        notes.append("Heights of the table are metres: they were taken as centimetres times 100.")
+    frame, more = _one_row_each(frame, named)
+    notes += more
     raise_all(_problems(frame), path)
     for name in NUMBERS.keys() & set(frame.columns):
         frame[name] = pd.to_numeric(frame[name].str.replace(",", "."))
@@ -82,6 +93,30 @@ def opened(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if "excluded" not in frame:
         frame["excluded"] = ""
     return frame.drop(columns="row").replace("", None), notes
+
+
+def _years(text: str) -> str:
+    """An age such as '018M' or '7 W' in years (text); others as they are."""
+    found = re.fullmatch(r"0*(\d+)\s*([MWD])", text, re.IGNORECASE)
+    if not found:
+        return text
+    return f"{int(found[1]) / {'m': 12, 'w': 52.18, 'd': 365.25}[found[2].lower()]:.3g}"
+
+
+def _centimetres(text: str) -> str:
+    return f"{float(text.replace(',', '.')) * 100:g}" if text else text
+
+
+def _one_row_each(frame: pd.DataFrame, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """(frame, sentences): rows that say the same of one patient, such as one a picture, are one."""
+    wanted = {variables.spelled(c) for c in named}
+    told = [c for c in frame if c in variables.NAMES or variables.spelled(c) in wanted]
+    told += [c for c in frame if variables.spelled(c) in variables.OTHERS]
+    same = frame.duplicated(subset=list(dict.fromkeys(told)))
+    once = frame[~same | frame.drop(columns="row").duplicated()]  # all the same is a slip
+    if len(once) == len(frame):
+        return frame, []
+    return once, [f"{len(frame) - len(once)} rows repeat what others say of a patient: left out."]
 
 
 def _problems(frame: pd.DataFrame) -> list[str]:

@@ -63,13 +63,7 @@ def drafted(
         "epochs": fit["epochs"],
         "batch": max(2, min(10, learning // 8)),
     }
-    spent = seconds(min(fit["images"], learning), fit["image_size"], fit["epochs"], FOLDS) + PAGES
-    notes = [
-        f"The first study learns at {fit['image_size']} × {fit['image_size']} pixels for"
-        f" {fit['epochs']} epochs, so that it ends within an hour: in about"
-        f" {max(1, round(spent / 60))} minutes on two free cores. Change it with"
-        " SIZE= and EPOCHS= after make study, or under protocols in study.yml."
-    ]
+    notes = []
     if fit["images"] < learning and patients:
         quick["images_per_patient"] = max(1, fit["images"] * images // learning // patients)
         notes.append(
@@ -86,6 +80,28 @@ def drafted(
             " every network from scratch."
         )
     return content, notes
+
+
+def told(quick: dict, images: int, patients: int, folds: int) -> str:
+    """A sentence on the size, length and time of the protocol quick of a study.yml."""
+    looked_at = min(images, quick.get("images_per_patient", images) * (patients or images))
+    learning = max(1, round(looked_at * (folds - 2) / folds))
+    again = quick.get("cross_validation", {})
+    trained = [(m, 1) for m in quick["models"]]
+    trained += [
+        (m, again["folds"]) for m in quick["models"] if m["name"] in again.get("models", ())
+    ]
+    cost = sum(
+        SECONDS.get(m["name"], SECONDS["unet"]) * m.get("epochs", quick["epochs"]) * times
+        for m, times in trained
+    ) * len(quick.get("seeds", [1]))
+    spent = learning * cost * (quick["image_size"] / 96) ** 2 + PAGES
+    return (
+        f"The first study learns at {quick['image_size']} × {quick['image_size']} pixels for"
+        f" {quick['epochs']} epochs, in about {max(1, round(spent / 60))} minutes on two free"
+        " cores. Change it with SIZE= and EPOCHS= after make study, or under protocols in"
+        " study.yml."
+    )
 
 
 def _without_encoder(model: dict) -> dict:

@@ -117,9 +117,11 @@ def advice(image: str, masks: list[str]) -> str:
     shared = [p for p in parts[:-1] if own and p in PurePosixPath(own).parts[:-1]]
     if own and shared and plain(stem(own)) == plain(stem(image)):
         return f'images: ["{_pattern(image, shared[-1])}"] and masks: "{_pattern(own, shared[-1])}"'
+    path = PurePosixPath(image)
     return (
-        'images: ["images/{patient}/{frame}.png"] and masks: "masks/{patient}/{frame}.png", with'
-        " the folders as they are called here"
+        f'images: ["{path.parent}/*{path.suffix}"] if no other folder holds pictures, else images:'
+        ' ["images/{patient}/{frame}.png"] and masks: "masks/{patient}/{frame}.png", with the'
+        " folders as they are called here"
     )
 
 

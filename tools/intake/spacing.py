@@ -1,7 +1,7 @@
 """Millimetres a pixel of pictures that do not say it: one number, or a table."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from helpers.errors import StudyError
@@ -10,16 +10,22 @@ from tools.intake.form import Form
 from tools.intake.patterns import plain, stem
 
 COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel|\bmm\b")
+UNIT = re.compile(r"(?i)(?<![a-zµ])(cm|µm|um)(?![a-z])")
 FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
 
 
 def told(
-    form: Form, data: Path | str, form_path: Path | str | None = None
+    form: Form,
+    data: Path | str,
+    form_path: Path | str | None = None,
+    images: Sequence[str] = (),
 ) -> tuple[Callable, str | None]:
     """A function of an image (path relative to DATA) → mm or None, by the form's spacing_mm, and
     the file in DATA that was read for it, or None.
     """
     value = form.spacing_mm
+    if isinstance(value, str) and re.fullmatch(r"\d*[.,]\d+", value):
+        value = float(value.replace(",", "."))
     if value is None or not isinstance(value, str):
         return (lambda image: value), None
     beside = [Path(data) / value, *([Path(form_path).parent / value] if form_path else [])]
@@ -32,10 +38,11 @@ def told(
             f"{path}: needs a column of picture names (image) and one of millimetres"
             f" (pixel_spacing_mm); it has {', '.join(frame.columns)}"
         )
-    table = {}
+    table, unit = {}, UNIT.search(number[0])
+    scale = {"cm": 10, "µm": 1e-3, "um": 1e-3}[unit[1].lower()] if unit else 1
     for row, image, text in zip(frame.index, frame[name[0]], frame[number[0]], strict=True):
         try:
-            mm = float(text.replace(",", "."))
+            mm = float(text.replace(",", ".")) * scale
         except ValueError:
             mm = 0
         if not 1e-4 <= mm <= 10:
@@ -46,4 +53,9 @@ def told(
         names = (image, PurePosixPath(image).name, stem(image))
         return next((table[plain(n)] for n in names if plain(n) in table), None)
 
+    if images and not any(of(image) for image in images):
+        raise StudyError(
+            f"{path}: names none of the pictures, such as {images[0]}; it names"
+            f" {', '.join(list(table)[:3])}"
+        )
     return of, value if path == beside[0] else None

@@ -12,12 +12,18 @@ from helpers.errors import StudyError
 from tools.intake.patterns import matches
 from tools.intake.tables import sample
 
+SET = r"([ _-]?(set|data(set)?|images?|imgs?|pictures?|frames?|\d+))?"
 #: folders by which authors say which pictures are for what
 FOLDERS = {
-    "train": r"train(ing)?([ _-]?(set|data|images?))?|imagesTr",
-    "val": r"val(id(ation)?)?([ _-]?(set|data|images?))?|dev|imagesVa",
-    "test": r"test(ing)?([ _-]?(set|data|images?))?|imagesTs|holdout",
+    "train": rf"(.*[ _-])?train(ing)?{SET}|imagesTr",
+    "val": rf"(.*[ _-])?val(id(ation)?)?{SET}|dev|imagesVa",
+    "test": rf"(.*[ _-])?test(ing)?{SET}|imagesTs|holdout",
 }
+
+
+def is_split(folder: str) -> bool:
+    """Whether a folder's name says what its pictures are for."""
+    return any(re.fullmatch(p, folder, re.IGNORECASE) for p in FOLDERS.values())
 
 
 def by_folder(images: list[str]) -> dict[str, str] | None:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from helpers.errors import StudyError, raise_all
 from helpers.files import plain_cell
+from tools.intake import variables
 
 #: encodings that are tried where the text is not UTF-8; the first is Excel's in western Europe
 ENCODINGS = ["cp1252", "cp1250", "gb18030", "big5", "shift_jis", "cp949", "cp1251", "mac_roman"]
@@ -31,7 +32,7 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if raw[:4] == b"\xd0\xcf\x11\xe0":
         raise StudyError(f"{path}: is an old spreadsheet (.xls); save it as .xlsx or 'CSV UTF-8'")
     if raw[:4] == b"PK\x03\x04":
-        rows, notes = _excel(path)
+        numbered, notes = _excel(path)
     else:
         text, notes = decoded(raw)
         if "\0" in text:
@@ -39,11 +40,13 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
         if not text.strip():
             raise StudyError(f"{path}: is empty; give one row a patient")
         try:
-            rows = _rows(text)
+            numbered = _filled(_rows(text))
         except csv.Error as error:
             raise StudyError(f"{path}: is no table ({error}); give one row a patient") from None
-    numbered = [(k, r) for k, r in enumerate(rows, 1) if any(cell.strip() for cell in r)]
-    (_, header), *body = numbered
+    start = _header(numbered) or 0
+    if start:
+        notes.append(f"The headings of the table were taken from its row {numbered[start][0]}.")
+    (_, header), *body = numbered[start:]
     ragged = [
         f"row {k}: {len(r)} cells, the header has {len(header)}"
         for k, r in body
@@ -55,6 +58,23 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     frame = pd.DataFrame([[plain_cell(c) for c in r] for _, r in body], columns=header, dtype=str)
     frame.index = [k for k, _ in body]
     return frame, notes
+
+
+def _filled(rows: list[list[str]]) -> list[tuple[int, list[str]]]:
+    """[(row number, cells)] of the rows that hold something."""
+    return [(k, r) for k, r in enumerate(rows, 1) if any(cell.strip() for cell in r)]
+
+
+def _header(numbered: list[tuple[int, list[str]]]) -> int | None:
+    """Place of the first row that names a patient, among the first ten, or None: titles and merged
+    cells may stand above it.
+    """
+    known = (k for k, (_, r) in enumerate(numbered[:10]) if any(_is_patient(c) for c in r))
+    return next((k for k in known if sum(bool(c.strip()) for c in numbered[k][1]) > 1), None)
+
+
+def _is_patient(cell: str) -> bool:
+    return variables.canonical(cell) == "patient_id"
 
 
 def decoded(raw: bytes) -> tuple[str, list[str]]:
@@ -114,7 +134,7 @@ def _rows(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text), delimiter=separator))
 
 
-def _excel(path: Path) -> tuple[list[list[str]], list[str]]:
+def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
     try:
         book = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
     except (
@@ -132,13 +152,14 @@ def _excel(path: Path) -> tuple[list[list[str]], list[str]]:
             filled.append((sheet.title, rows))
     if not filled:
         raise StudyError(f"{path}: is empty; give one row a patient")
-    title, rows = filled[0]
+    named = [sheet for sheet in filled if _header(_filled(sheet[1])) is not None]
+    title, rows = (named or filled)[0]
     width = max(k + 1 for r in rows for k, cell in enumerate(r) if cell)
     rows = [(r + [""] * width)[:width] for r in rows]
     notes = [f"The table was read from the sheet {title!r} of an Excel file."]
-    if len(filled) > 1:
-        notes.append(f"Its other sheets were not read: {', '.join(t for t, _ in filled[1:])}.")
-    return rows, notes
+    if others := [t for t, _ in filled if t != title]:
+        notes.append(f"Its other sheets were not read: {', '.join(others)}.")
+    return _filled(rows), notes
 
 
 def _cell(value: Any) -> str:

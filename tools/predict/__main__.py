@@ -142,7 +142,6 @@ def inputs(path: Path | str) -> tuple[list[Path], list[str]]:
         return [path], []
     there = find.everything(path)
     found, notes = find.pictures_in(there, form.Form(), path)
-    found += [f for f in there if readers.suffix(f) in find.VIDEOS]
     if not found:
         raise StudyError(f"{path}: none of its {len(there)} files is a picture, a DICOM or a video")
     return [path / f for f in sorted(found, key=find.natural)], notes

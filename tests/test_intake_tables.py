@@ -1,0 +1,186 @@
+"""Tables of patients and of spacings as offices hand them over, and what few patients mean."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pytest
+import yaml
+from intake_folder import FORM, empty_root, images, ten_patients, write
+from pictures import grey, labels, save
+
+from helpers import studies
+from helpers.errors import StudyError
+from tools.intake import form, make, patients, protocols
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    return empty_root(tmp_path, monkeypatch)
+
+
+def opened(tmp_path, text, **more):
+    (tmp_path / "p.csv").write_text(text, encoding="utf-8")
+    return patients.opened(tmp_path / "p.csv", **more)
+
+
+@pytest.mark.parametrize(
+    ("written", "years"),
+    [("045Y", 45), ("18 M", 1.5), ("006m", 0.5), ("52W", 0.997), ("61 years", 61), ("52", 52)],
+)
+def test_ages_have_units(tmp_path, written, years):
+    frame, _ = opened(tmp_path, f"id;age\n1;{written}\n")
+    assert frame["age_years"].tolist() == [years]
+
+
+@pytest.mark.parametrize("unknown", ["n/a", "-", "unknown", "NA", ""])
+def test_what_is_unknown_is_empty(tmp_path, unknown):
+    frame, _ = opened(tmp_path, f"id,age,sex\n1,50,F\n2,{unknown},{unknown}\n")
+    assert frame["age_years"].isna().tolist() == frame["sex"].isna().tolist() == [False, True]
+
+
+def test_heights_in_metres_are_said(tmp_path):
+    frame, notes = opened(tmp_path, 'id,height\n1,"1,71"\n2,1.8\n3,\n')
+    assert frame["height_cm"].tolist()[:2] == [171, 180] and "metres" in notes[0]
+    with pytest.raises(StudyError, match="row 3: height_cm '1"):
+        opened(tmp_path, "id,height\n1,171\n2,1.7\n")
+
+
+def test_numbers_of_patients_saved_as_fractions(tmp_path):
+    frame, _ = opened(tmp_path, "id,age\n1.0,50\n2.0,60\n")
+    assert frame["patient_id"].tolist() == ["1", "2"]
+
+
+def test_a_row_a_picture_is_a_row_a_patient_where_they_agree(tmp_path):
+    text = "id,image,age\n1,a.png,50\n1,b.png,50\n2,c.png,60\n"
+    frame, notes = opened(tmp_path, text)
+    assert frame["age_years"].tolist() == [50, 60] and "1 rows repeat" in notes[0]
+    with pytest.raises(StudyError, match="rows 2, 3: patient 1 occurs 2 times"):
+        opened(tmp_path, text.replace("b.png,50", "b.png,51"))
+    with pytest.raises(StudyError, match="rows 2, 3: patient 1 occurs 2 times"):
+        opened(tmp_path, text, named=("image",))
+
+
+def test_titles_above_the_headings_and_other_sheets(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["This file was made in 2024"])
+    sheet = book.create_sheet("Patients")
+    sheet.append(["Patients of the study"])
+    sheet.merge_cells("A1:C1")
+    for row in (["ID", "Age"], [1, 50], [2, 60]):
+        sheet.append(row)
+    book.save(tmp_path / "p.xlsx")
+    frame, notes = patients.opened(tmp_path / "p.xlsx")
+    assert frame["patient_id"].tolist() == ["1", "2"] and frame["age_years"].tolist() == [50, 60]
+    assert "the sheet 'Patients'" in notes[0] and "not read: Sheet" in notes[1]
+    assert "from its row 2" in notes[2]
+
+
+# --- spacing
+
+
+@pytest.mark.parametrize(
+    ("heading", "written", "mm"),
+    [("pixel_spacing_mm", "0,1", 0.1), ("spacing (cm)", "0,01", 0.1), ("spacing µm", "100", 0.1)],
+)
+def test_units_of_a_table_of_spacings(root, tmp_path, heading, written, mm):
+    data = ten_patients(tmp_path / "data")
+    rows = [f"{p}_{k};{written}" for p in range(1, 11) for k in range(2)]
+    (data / "sp.csv").write_text("\n".join([f"image;{heading}", *rows]))
+    make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"}))
+    assert images(root)["pixel_spacing_mm"].astype(float).tolist() == pytest.approx([mm] * 20)
+
+
+def test_a_table_of_spacings_that_names_no_picture(tmp_path):
+    data = ten_patients(tmp_path / "data")
+    (data / "sp.csv").write_text("image,mm\nscan1,0.1\n")
+    with pytest.raises(StudyError, match="names none of the pictures, such as photos"):
+        make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"}))
+
+
+@pytest.mark.parametrize(("mm", "said"), [("0,2", False), (0.0085, True), (9.0, True)])
+def test_a_picture_of_impossible_size_stands_first(tmp_path, mm, said):
+    data = ten_patients(tmp_path / "data")
+    page = make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": mm}))
+    assert ("of tissue: is the spacing in mm?" in page.read_text()) == said
+
+
+# --- forms
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"patient": {"pattern": "([^_+_"}}, "patient.pattern: .* unterminated"),
+        ({"patient": {"pattern": "[0-9]+"}}, "has no brackets"),
+        ({"colour": "red"}, "there are title, question"),
+        ({"classes": [{"name": "M. quadratus"}]}, "under title"),
+    ],
+)
+def test_what_is_wrong_with_a_form_is_said(tmp_path, content, words):
+    with pytest.raises(StudyError, match=words):
+        form.read(write(tmp_path / "f.yml", content))
+
+
+def test_a_form_that_is_not_there(tmp_path):
+    with pytest.raises(StudyError, match=r"FORM=.*nope.yml: no such file; copy tools/intake"):
+        form.read(tmp_path / "nope.yml")
+
+
+# --- few patients, and what will run
+
+
+def test_a_test_set_of_one_patient_is_the_first_thing_said(tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    for k in range(5):
+        save(data / f"{k}_a.png", grey(seed=k))
+        save(data / f"{k}_a_mask.png", labels())
+    page = make.make("mine", data, write(tmp_path / "f.yml", {"patient": {"pattern": "([0-9]+)_"}}))
+    said = "The test set holds 1 of 5 patients: what it says of a network is said of this person"
+    text = page.read_text()
+    assert text[text.index("<li>") :].startswith(f"<li>{said}")
+    assert said in capsys.readouterr().out
+
+
+def test_one_number_in_two_hospitals_is_asked_about(tmp_path, capsys):
+    data = tmp_path / "data"
+    for place in ("a/train", "b/train", "a/test"):
+        (data / place / "7").mkdir(parents=True)
+        for k in range(2):
+            save(data / place / "7" / f"{k}.png", grey(seed=hash(place) % 99 + k))
+            save(data / place / "7" / f"{k}_mask.png", labels())
+    told = {"patient": {"pattern": "([0-9]+)/[0-9]"}, "split": {"policy": "image k-fold"}}
+    make.make("mine", data, write(tmp_path / "f.yml", told))
+    assert "such as '7' in a and b: is that one person?" in capsys.readouterr().out
+
+
+def test_the_estimate_follows_the_study_that_will_run(tmp_path, capsys):
+    data = ten_patients(tmp_path / "data")
+    make.make("mine", data, write(tmp_path / "f.yml", FORM))
+    assert "64 × 64 pixels for 20 epochs" in capsys.readouterr().out
+    path = studies.ROOT / "data_manifest" / "mine" / "study.yml"
+    content = yaml.safe_load(path.read_text())
+    content["protocols"]["quick"] |= {"epochs": 3, "image_size": 96}
+    path.write_text(yaml.safe_dump(content))
+    make.make("mine", data, write(tmp_path / "f.yml", FORM))
+    said = capsys.readouterr().out
+    assert "96 × 96 pixels for 3 epochs" in said and "for 20 epochs" not in said
+
+
+def test_the_estimate_of_the_drafted_protocol_is_that_it_was_fitted_by():
+    quick = protocols.drafted(450, 0, 128, 5, cores=2)[0]["protocols"]["quick"]
+    spent = protocols.seconds(270, quick["image_size"], quick["epochs"], 5) + protocols.PAGES
+    assert f"in about {round(spent / 60)} minutes" in protocols.told(quick, 450, 0, 5)
+    assert np.isclose(spent, protocols.BUDGET + protocols.PAGES, rtol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"), [([], 2), (["STUDY=no_such_study"], 0), (["STUDY=../x"], 2)]
+)
+def test_make_clean_removes_only_what_is_named(asked, code):
+    told = ["make", "-s", "clean", "PYTHON=.venv/bin/python", *asked]
+    done = subprocess.run(told, cwd=Path(make.__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == code
+    assert ("error: " in done.stderr) == bool(code)
