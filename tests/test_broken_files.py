@@ -69,7 +69,7 @@ def _(folder):
 @broken(
     "text with an image's name",
     "{path}: is no PNG file: it starts with b'patient '; give PNG, JPEG, TIFF, BMP, DICOM, NIfTI,"
-    " NRRD, video, JSON, or leave it out",
+    " NRRD, MetaImage, GIF, WebP, video, JSON, or leave it out",
 )
 def _(folder):
     (folder / "a.png").write_text("patient 7, see the other folder")
@@ -79,7 +79,7 @@ def _(folder):
 @broken(
     "text with a scanner's name",
     "{path}: is no DICOM file: it starts with b'patient '; give PNG, JPEG, TIFF, BMP, DICOM, NIfTI,"
-    " NRRD, video, JSON, or leave it out",
+    " NRRD, MetaImage, GIF, WebP, video, JSON, or leave it out",
 )
 def _(folder):
     (folder / "a.dcm").write_text("patient 7")
@@ -88,12 +88,12 @@ def _(folder):
 
 @broken(
     "unknown kind",
-    "{path}: is no known image or mask file: it starts with b'GIF89a\\x01\\x00'; give PNG, JPEG,"
-    " TIFF, BMP, DICOM, NIfTI, NRRD, video, JSON, or leave it out",
+    "{path}: is no known image or mask file: it starts with b'8BPS\\x00\\x01\\x00\\x00'; give PNG,"
+    " JPEG, TIFF, BMP, DICOM, NIfTI, NRRD, MetaImage, GIF, WebP, video, JSON, or leave it out",
 )
 def _(folder):
-    (folder / "a.gif").write_bytes(b"GIF89a\x01\0\x01\0")
-    return folder / "a.gif"
+    (folder / "a.psd").write_bytes(b"8BPS\0\x01\0\0\0\0\0\3")
+    return folder / "a.psd"
 
 
 @broken("misnamed", "{path}: is JPEG inside but named .png; rename it to .jpg")
@@ -188,8 +188,8 @@ def _(folder):
 
 @broken(
     "cine without a frame",
-    "{path}: holds 3 frames; outline them in a NIfTI stack "
-    "of 3 slices, or name one of them as 'a.dcm#0' … 'a.dcm#2'",
+    "{path}: holds 3 frames, its mask does not; outline them in a stack of 3 slices (NIfTI, TIFF),"
+    " or save the outlined frames as pictures of their own",
 )
 def _(folder):
     return dicom(folder / "a.dcm", np.stack([grey()] * 3))
@@ -358,11 +358,14 @@ def _(folder):
 
 @broken(
     "mask of fractions in a TIFF",
-    "{path}: a mask of type 'F'; export class indices (8 bit) or the declared colours",
+    "{path}: has fractions such as 1.5, as probabilities do; a mask holds whole numbers: export it"
+    " thresholded",
     mask=True,
 )
 def _(folder):
-    return save(folder / "a.tif", labels().astype(np.float32))
+    values = labels().astype(np.float32)
+    values[3, 4] = 1.5
+    return save(folder / "a.tif", values)
 
 
 @broken(
@@ -395,7 +398,7 @@ def _(folder):
 @broken(
     "mask turned by a quarter",
     "{path}: the mask has 60 rows × 40 columns, its image 40 × 60; height and width are exchanged:"
-    " correct them in the file, or export it again",
+    " if it lies on its side, write in the form change: [transpose]; else export it again",
     mask=True,
     shape=(40, 60),
 )
@@ -429,7 +432,10 @@ def _(folder):
 
 
 @broken(
-    "interpolated mask", "{path}: has fractions such as 1.5; a mask holds whole labels", mask=True
+    "interpolated mask",
+    "{path}: has fractions such as 1.5, as probabilities do; a mask holds whole numbers: export it"
+    " thresholded",
+    mask=True,
 )
 def _(folder):
     values = labels().astype(np.float32)
@@ -661,7 +667,8 @@ def _(folder):
 
 @broken(
     "COCO annotation without an outline",
-    "{path}: annotation 1 has no outline of x, y pairs; draw it again",
+    "{path}: annotation 1 has no outline of x, y pairs, such as a box alone; draw the"
+    " structure's border",
     mask=True,
 )
 def _(folder):
