@@ -82,6 +82,13 @@ def picture(study: studies.Study, arrays: "Arrays", position: int, path: Path) -
     return image.size
 
 
+def _stretched(mask: np.ndarray, side: int) -> np.ndarray:
+    """The part of an array that is the image, over the whole square that the viewer lays on it."""
+    from helpers import datasets
+
+    return datasets.resize_mask(np.asarray(mask), side)
+
+
 def encode(mask: np.ndarray) -> str:
     """Class indices uint8 (H, W) as runs in reading order: a letter for the class, then its
     length; 'a120b7a3'.
@@ -108,8 +115,10 @@ def write(study: studies.Study, out: Path) -> None:
     for position in positions:
         name = arrays.index["image_id"].iloc[position]
         sizes.append(picture(study, arrays, position, folder / f"{name}.webp"))
-        layers = {"reference": encode(arrays.masks[position])}
-        layers |= {model: encode(masks[position]) for model, masks in drawn.items()}
+        layers = {
+            layer: encode(_stretched(masks[position][arrays.frame(position)], masks.shape[-1]))
+            for layer, masks in {"reference": arrays.masks, **drawn}.items()
+        }
         text = f"caseLoaded({json.dumps(name)}, {json.dumps(layers)});\n"
         (folder / f"{name}.js").write_text(text, encoding="utf-8")
     index = arrays.index.iloc[positions]
@@ -132,10 +141,13 @@ def write(study: studies.Study, out: Path) -> None:
         "synthetic": study.synthetic,
     }
     content["cases"] = _facts(study, index, _scores(study, content["unit"], list(drawn)))
-    for case, row, size in zip(content["cases"], index.to_dict("records"), sizes, strict=True):
+    for case, row, size, place in zip(
+        content["cases"], index.to_dict("records"), sizes, index.index, strict=True
+    ):
         case["shape"] = [size[1], size[0]]
         if fullsize.scale_known(row):
-            wide = fullsize.extent(pd.Series(row), arrays.masks.shape[-1], case["shape"])[1]
+            part = arrays.masks[place][arrays.frame(place)].shape
+            wide = fullsize.extent(pd.Series(row), part, case["shape"])[1]
             case["mm"] = round(float(wide), 2)
     (folder / "index.js").write_text(
         f"window.STUDY_CASES = {json.dumps(content)};\n", encoding="utf-8"
