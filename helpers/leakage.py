@@ -109,7 +109,7 @@ def near_duplicates(images: np.ndarray, index: pd.DataFrame, threshold: int = TH
     across = int(evidence["counts"].sum())
     one = evidence["split"].eq("test") ^ evidence["other_split"].eq("test")
     test = int((evidence["counts"] & one).sum())
-    found = f"{across} pairs of different splits within {threshold} of {alike.BITS} bits"
+    found = f"{across} pairs of different splits that look alike"
     found += f", {test} with a test image"
     if left_out:
         found += f"; {left_out} more within one split are not listed"

@@ -337,7 +337,7 @@ def _meaning_problems(content: dict) -> Iterator[str]:
             yield from _range_problems(f"protocols.{name}", part)
         folds = protocol.get("cross_validation", {"models": []})["models"]
         for key, wanted in (
-            ("headline", [content["headline"]]),
+            ("headline", [protocol.get("headline", content["headline"])]),
             ("cross_validation.models", folds),
         ):
             if missing := [m for m in wanted if m not in models]:

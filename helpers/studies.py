@@ -37,6 +37,7 @@ NOT_TRAINING = (
     "cross_validation",
     "seeds",
     "describe",
+    "headline",
     "time_limit_min",
     "images_per_patient",
     "max_patients",
@@ -178,6 +179,7 @@ def load(name: str, protocol: str = "quick") -> Study:
     if base not in content["protocols"]:
         raise StudyError(f"{path}: no protocol {base!r}; it has {', '.join(content['protocols'])}")
     spec = DEFAULTS | content["protocols"][base]
+    content["headline"] = spec.get("headline", content["headline"])
     for change in changes:
         spec = _changed(spec, change, content["headline"])
     training = {k: v for k, v in spec.items() if k not in NOT_TRAINING}

@@ -114,6 +114,7 @@ class Cluster:
     def lose(self, node):
         """End a node and everything on it at once, as a power cut does."""
         mark, found = f"SLURMD_NODENAME={node}\0".encode(), [self.running[node].pid]
+        found += [int(pid) for pid in self._steps(node)]  # before they can tell of their job's end
         for path in Path("/proc").glob("[0-9]*/environ"):
             try:
                 content = path.read_bytes()
@@ -121,15 +122,16 @@ class Cluster:
                 continue
             if mark in content and str(self.place).encode() in content:
                 found.append(int(path.parent.name))
-        found += [int(pid) for pid in self._steps(node)]
         end(found)
 
     def _steps(self, node):
-        """Processes of Slurm that hold a job on a node; their environment is not the job's."""
+        """Processes of Slurm that hold a job on a node; their titles name the job."""
+        jobs = self.ask("squeue", "-h", "-w", node, "-o", "%i").split()
+        titles = tuple(f"slurmstepd: [{number}.".encode() for number in jobs)
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                folder = os.readlink(path.parent / "cwd")
-                if path.read_bytes().startswith(b"slurmstepd") and f"spool-{node}" in folder:
+                about = (path.parent / "environ").read_bytes()
+                if path.read_bytes().startswith(titles) and str(self.place).encode() in about:
                     yield path.parent.name
             except OSError:
                 continue

@@ -57,7 +57,8 @@ def fabricate(base, name, monkeypatch):
     np.save(cache / "masks.npy", masks)
     files.write_csv(index, cache / "index.csv")
     known = {p.name: files.sha256(p) for p in sorted(cache.iterdir())}
-    files.write_json({"images": len(index), "passed": True, "sha256": known}, cache / "check.json")
+    check = {"images": len(index), "passed": True, "data": f"runs/{name}/data", "sha256": known}
+    files.write_json(check, cache / "check.json")
     arrays = datasets.Arrays(images, masks, index)
     tables = [_training(study, arrays, *training, rng) for training in study.trainings()]
     files.write_csv(pd.concat(tables), study.run / "results" / "per_image.csv")

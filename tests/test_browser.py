@@ -13,10 +13,11 @@ import zipfile
 import pytest
 from report_run import COHORT, FRONT, built
 
-from helpers import studies
+from helpers import files, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from tools.book import readers
+from tools.book.build import build
 from tools.book.pack import BROWSERS
 from tools.book.readers import PAGE
 
@@ -117,7 +118,8 @@ def test_next_leads_through_the_whole_book(page, book):
         with page.expect_navigation():
             page.locator("a.right-next").click()
         seen.append(page.url.rsplit("/", 1)[1].split("#")[0])
-    assert sorted(seen) == sorted(set(names(book)) - {"search.html", PAGE})
+    trained = {name for name in names(book) if name.startswith("train_")}
+    assert sorted(seen) == sorted(set(names(book)) - {"search.html", PAGE} - trained)
     with page.expect_navigation():
         page.locator("a.left-prev").click()
     assert page.url.endswith(seen[-2])
@@ -133,8 +135,11 @@ def test_code_is_one_click_away(page, book):
     page.goto((book / "01_cohort.html").as_uri())
     code = page.locator("div.highlight").first
     assert not code.is_visible()
-    page.get_by_text("Show the code").first.click()
+    assert not page.get_by_text("Show the code").first.is_visible()
+    page.get_by_role("button", name="Show all code of this page").click()
     assert code.is_visible()
+    page.get_by_role("button", name="Hide all code of this page").click()
+    assert not code.is_visible()
 
 
 @pytest.fixture
@@ -231,6 +236,19 @@ def test_cases_are_filtered_and_stepped_through_within_the_filter(page, book):
     name = patient.inner_text().split()[0]
     patient.click()
     assert set(page.locator("td[data-key=patient]").all_inner_texts()) == {name}
+
+
+def test_a_subgroup_s_link_shows_just_its_images(page, book, study):
+    people = studies.patients(study).set_index("patient_id")["age_years"]
+    page.goto((book / "cases.html").as_uri() + "#where=age,52,")
+    page.wait_for_selector(".cases-list tbody tr")
+    assert "Only Age 52 or more" in page.locator("#cases").inner_text()
+    shown = page.locator(".cases-list td[data-key=patient]").all_inner_texts()
+    assert shown and (people[sorted(set(shown))] >= 52).all()
+    tested = set(studies.images(study).query("split == 'test'")["patient_id"])
+    assert set(shown) == {name for name in tested if people[name] >= 52}
+    page.get_by_role("button", name="Show all").click()
+    assert page.locator(".cases-list tbody tr").count() > len(shown)
 
 
 def test_nothing_serious_for_those_who_cannot_see(page, book):
@@ -332,3 +350,46 @@ def test_the_page_alone_is_packed_for_readers(study, book):
         names = archive.namelist()
     assert "readers/readers.html" in names and "readers/readers/index.js" in names
     assert not [n for n in names if "key" in n or "cases" in n]
+
+
+def test_what_readers_said_is_a_page_of_the_book_and_names_none_of_them(page, book, study):
+    assert "Nobody has yet" in (book / "cases.html").read_text(encoding="utf-8")
+    assert not (book / "judged.html").exists()
+    (path,) = readers.folder(study).glob("key_*.json")
+    key = json.loads(path.read_text(encoding="utf-8"))
+    grades = {"reference": 4, "qvum": 3, "unet": 1}
+    paths = []
+    for reader, worse in (("Dr Anna Able", 0), ("Dr Ben Best", 1)):
+        said = {
+            case: {
+                letter: {"found": 1, "safe": 1, "rank": 5 - grades[name]}
+                | {"acceptable": max(1, grades[name] - worse)}
+                for letter, name in known["letters"].items()
+            }
+            for case, known in key["cases"].items()
+        }
+        for letters in said.values():  # places 1, 2, 3
+            order = sorted(letters, key=lambda letter: letters[letter]["rank"])
+            for place, letter in enumerate(order, 1):
+                letters[letter]["rank"] = place
+        paths.append(book.parent / f"answers_{reader[-1]}.json")
+        content = {"set": key["set"], "reader": reader, "cases": said}
+        paths[-1].write_text(json.dumps(content), encoding="utf-8")
+    readers.main(["--study", "phantom", *map(str, paths)])
+    build(study)
+    page.goto((book / "cases.html").as_uri())
+    page.get_by_role("link", name="what they said").click()
+    text = page.locator("main").inner_text()
+    # one of two readers takes the network's outlines, both take the reference's
+    assert "Acceptable outlines: Q-VUM: 50 %" in text and "reference: 100 %" in text
+    assert "reader 1 – reader 2" in text and "Able" not in text
+    table = files.read_csv(book / "judged" / "acceptability.csv").set_index("outline")
+    assert table["acceptable"].to_dict() == {"reference": 1.0, "qvum": 0.5, "unet": 0.0}
+    assert files.read_csv(book / "judged" / "concordance.csv")["W"].tolist() == [1.0]
+    assert "Able" not in (book / "judged" / "answers.csv").read_text(encoding="utf-8")
+    with zipfile.ZipFile(readers.packed(study)) as archive:
+        assert not [name for name in archive.namelist() if "judged" in name]
+    table = files.read_csv(readers.folder(study) / "answers.csv")
+    files.write_csv(table.assign(set="of an earlier run"), readers.folder(study) / "answers.csv")
+    build(study)
+    assert not (book / "judged.html").exists()

@@ -123,7 +123,7 @@ def test_near_duplicate_in_two_splits(change):
     data.images[10] = change(data.images[2].astype(float), np.random.default_rng(0))
     gate = leakage.near_duplicates(data.images, data.index)
     assert gate.passed is False
-    assert gate.found == "1 pairs of different splits within 40 of 256 bits, 1 with a test image"
+    assert gate.found == "1 pairs of different splits that look alike, 1 with a test image"
     assert gate.evidence.loc[0, ["image_id", "other"]].tolist() == ["i2", "i10"]
 
 

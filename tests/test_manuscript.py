@@ -3,6 +3,8 @@ found.
 """
 
 import shutil
+import subprocess
+import zipfile
 
 import pandas as pd
 import pytest
@@ -188,3 +190,22 @@ def test_pandoc_is_called_with_the_draft(study, tmp_path, monkeypatch):
     program.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     with pytest.raises(StudyError, match=r"did not make .*manuscript.docx: broken"):
         manuscript.to_docx(path)
+
+
+@pytest.mark.skipif(shutil.which("pandoc") is None, reason="pandoc is not installed")
+def test_the_word_file_says_and_links_what_the_draft_does(study):
+    path = manuscript.write(study)
+    made = manuscript.to_docx(path)
+
+    def plain(*given):
+        command = ["pandoc", *given, "--to=plain", "--wrap=none"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    assert plain(str(made)) == plain("--from=commonmark", str(path))
+    with zipfile.ZipFile(made) as archive:
+        found = archive.read("word/_rels/document.xml.rels").decode()
+    links = [
+        f"{name}#cell={row},{column}"
+        for _, name, row, column in manuscript.LINK.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert links and all(f'Target="{link}"' in found for link in links)

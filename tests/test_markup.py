@@ -1,12 +1,13 @@
 """What a page may show: nothing that a cell or a manifest says can run, load or leave the book."""
 
+import html
 from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
 
 from helpers.errors import StudyError
-from tools.book import harden, markup
+from tools.book import filters, harden, markup
 
 pytestmark = pytest.mark.slow
 
@@ -47,14 +48,59 @@ def test_what_a_page_needs_passes_unchanged():
 
 
 def test_markdown_of_a_cell_shows_raw_html_and_links_pages():
-    pages = ["05_comparison", "10_planning"]
-    assert markup.sentences("**a** <b>b</b>, page 5, page 7", pages) == (
+    links = markup.Links(("05_comparison", "10_planning"))
+    assert markup.sentences("**a** <b>b</b>, page 5, page 7. Page 10", links) == (
         '<div class="study-text"><p><strong>a</strong> &lt;b&gt;b&lt;/b&gt;, '
-        '<a href="05_comparison.html">page 5</a>, page 7</p>\n</div>'
+        '<a href="05_comparison.html">page 5</a>, page 7. <a href="10_planning.html">Page 10</a>'
+        "</p>\n</div>"
     )
     assert markup.sentences("# A heading") == (
         '<div class="study-text"><p><strong>A heading</strong></p>\n</div>'
     )
+
+
+def test_tables_and_figures_are_named_by_their_number_and_lead_there():
+    labels = {"tables/areas": ("Table 6.2", "06_cases.html#table-6-2")}
+    links = markup.Links(labels=labels)
+    there = '<a href="06_cases.html#table-6-2">Table 6.2</a>'
+    said = "[a table](../tables/areas.csv), Table 6.2; [lost](../figures/no.svg), Table 9.9"
+    assert markup.sentences(said, links) == (
+        f'<div class="study-text"><p>{there}, {there}; lost, Table 9.9</p>\n</div>'
+    )
+
+
+def test_rows_that_are_a_choice_of_images_lead_to_just_these():
+    rows = [
+        {"variable": "age_years", "group": "≥ 52.5"},
+        {"variable": "age_years", "group": "< 52.5"},
+        {"variable": "bmi_kg_m2", "group": "25 to 30"},
+        {"variable": "scanner", "group": "of no filter"},
+        {"variable": "sex", "group": "female"},
+        {"variable": "device", "group": "A & B"},
+    ]
+    rows = [row | {"model": "unet", "class": "QLM"} for row in rows]
+    cells = "".join(
+        f"<tr><td>{r['variable']}</td><td>{html.escape(r['group'])}</td></tr>" for r in rows
+    )
+    text = f"<table><tr><th>variable</th><th>group</th></tr>{cells}</table>"
+    table = BeautifulSoup(text, "html.parser").table
+    filters.link(table, rows, "subgroups")
+    assert [a["href"] for a in table("a")] == [
+        "cases.html#net=unet&class=QLM&where=age,52.5,",
+        "cases.html#net=unet&class=QLM&where=age,,52.5",
+        "cases.html#net=unet&class=QLM&where=bmi,25,30",
+        "cases.html#net=unet&class=QLM&sex=female",
+        "cases.html#net=unet&class=QLM&device=A%20%26%20B",
+    ]
+    assert [a.text for a in table("a")] == ["≥ 52.5", "< 52.5", "25 to 30", "female", "A & B"]
+    failed = filters.OF["failed_images"][1]
+    row = {"model": "qvum", "class": "EIT", "below": "6"}
+    assert failed(row) == "net=qvum&class=EIT&failed=failed"
+    assert failed(row | {"below": "0"}) is None
+
+
+def test_quotes_of_a_study_are_shown_as_quotes_in_the_book():
+    assert markup.escaped('the paper\'s "A" & <b>') == 'the paper\'s "A" &amp; &lt;b&gt;'
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "*a* [b](c) `d` # e ![f](g) {toctree} | 1_2"])
@@ -106,18 +152,3 @@ def test_a_fold_of_a_sentence_folds():
     shown = markup.sentences("\n\n".join([*lines, "  </details>"]))
     assert '<details class="study-finding"><summary>Why</summary>' in shown
     assert "&lt;" not in shown and shown.count("</details>") == 1
-
-
-def test_a_page_says_which_networks_are_reconstructions(tmp_path):
-    from pathlib import Path
-
-    from helpers.models import catalogue
-    from tools.book import pages
-
-    (tmp_path / "images.csv").write_text("image_id\n", encoding="utf-8")
-    models = ({"name": "unet"}, {"name": "dmrnet_r"})
-    study = SimpleNamespace(root=tmp_path, models=models)
-    record = {"notebook": "05_comparison.ipynb", "files": []}
-    text = pages.origin(study, record, Path("05_comparison.ipynb"))
-    known = catalogue.entry("dmrnet_r")
-    assert text.count("study-note") == 1 and f"{known.label} ({known.source}): " in text

@@ -13,7 +13,7 @@ from conftest import REPOSITORY
 
 from helpers import pages, studies
 from helpers.errors import NotComputable, StudyError
-from helpers.pages import Page
+from helpers.pages import Page, train
 
 matplotlib.use("Agg")
 
@@ -110,3 +110,11 @@ def test_rows_are_those_of_the_split(root):
     assert set(page.rows["split"]) == {"test"} and page.unit == "patient"
     with pytest.raises(StudyError, match="no results for split 'val'"):
         _ = Page("phantom", "quick", "val").rows
+
+
+def test_settings_of_a_training_are_said_in_words():
+    change = {"rotation_deg": [-15, 15], "shift": 0.05, "scale": [0.8, 1.25]}
+    said = "turned by −15° to 15°, shifted by up to 5 %, 0.8 to 1.25 times as large"
+    assert train.words(change) == said and train.words({}) == "none"
+    assert train.words({"name": "adam", "lr": 0.001}) == "adam (learning rate 0.001)"
+    assert train.words({"name": "one_cycle"}) == "one cycle" and train.words("none") == "none"

@@ -19,10 +19,14 @@ def gates(*passed):
 
 def test_in_words():
     summary = {"images": 10, "patients": 4, "different_sizes": 1}
-    text = images.in_words(summary, gates(True, True))
-    assert text == "**10 images** of 4 patients of one size. Of 2 checks 2 passed and none failed. "
+    phantom = study()
+    text = images.in_words(summary, gates(True, True), phantom)
+    assert text.startswith(
+        "**10 images** of 4 patients of one size. Of 2 checks 2 passed and none failed. \n\n"
+        f"The structures: {phantom.foreground[0].title}"
+    )
     text = images.in_words(
-        summary | {"patients": None, "different_sizes": 3}, gates(True, False, None)
+        summary | {"patients": None, "different_sizes": 3}, gates(True, False, None), phantom
     )
     assert "of an unknown number of patients in 3 different sizes" in text
     assert "**1 failed** (gate 1); 1 could not be made (gate 2)." in text
@@ -43,6 +47,8 @@ def test_structures_that_no_image_of_a_split_shows():
     assert images.nowhere(classes(nerve=(0.1, 0.2))) == ""
     table = images.class_table(found)
     assert len(table) == 3 and table["area_percent"].tolist() == [10, 10, 20]
+    later = images.class_table(found.replace({"split": {"train": "test", "test": "train"}}))
+    assert later["split"].tolist() == ["train", "test", "test"]
     with pytest.raises(NotComputable, match="No image shows any structure"):
         images.class_table(classes(nerve=(0.0, 0.0)))
 

@@ -128,4 +128,4 @@ def test_plan_and_run_stand_side_by_side(tmp_path, monkeypatch):
     text = page.page(declare(made, test="sign_flip"))
     assert "<td>Test</td><td>patient t</td><td>sign flip</td>" in text
     assert "<td>statistics, test</td><td>patient_t</td><td>sign_flip</td>" in text
-    assert "<td>Networks</td><td>Q-VUM, U-Net</td><td>Q-VUM, U-Net</td>" in text
+    assert "<td>Networks</td><td>Q-VUM, U-Net</td><td>the same</td>" in text

@@ -266,7 +266,8 @@ def test_real_results_far_from_the_printed_ones_are_not():
 
 def test_another_network_or_protocol_is_named_not_judged():
     images, run = femoral_run(model="qvum")
-    table = papers.compare(FEMORAL, HUANG, run, images, draws=100).set_index("metric")
+    study = dataclasses.replace(FEMORAL, headline="qvum")
+    table = papers.compare(study, HUANG, run, images, draws=100).set_index("metric")
     row = table.loc["IoU_sum_test"]
     assert (row["our_model"], row["verdict"]) == ("qvum", NOT_COMPARABLE) and row["why"].startswith(
         "another network"
@@ -332,10 +333,10 @@ def test_words(femoral, phantom):
     assert "Q-VUM · all 4 classes · mIoU" in set(shown["what"])
     assert shown.set_index("what")["ours"]["input size"] == str(PHANTOM.spec["image_size"])
     text = words.findings(QVUM)
-    assert text.count("- **") == (QVUM.own["grade"] != "holds").sum()
+    assert text.count("study-finding") == (QVUM.own["grade"] != "holds").sum()
     assert "### Cannot be true as printed (6)" in text
     odd = dataclasses.replace(QVUM, checks=QVUM.checks.head(1).assign(sentence="<b>A</b> is <0.05"))
-    assert "**&lt;b&gt;A&lt;/b&gt; is &lt;0.05**" in words.findings(odd)
+    assert "- &lt;b&gt;A&lt;/b&gt; is &lt;0.05\n" in words.findings(odd)
     held = dataclasses.replace(QVUM, checks=QVUM.checks[QVUM.checks["grade"] == "holds"])
     assert words.findings(held) == "*No finding: every check holds.*"
 

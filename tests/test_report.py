@@ -7,7 +7,9 @@ import json
 import re
 import shutil
 import zipfile
+from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,6 +127,15 @@ def test_encoded_outlines_come_back():
     assert (again.reshape(7, 5) == mask).all()
 
 
+def test_an_outline_lies_over_its_part_of_a_padded_square():
+    masks = np.zeros((1, 4, 4), np.uint8)
+    masks[0, 1:3, 2:] = 3  # of a picture twice as wide as high, in the middle of its square
+    arrays = SimpleNamespace(frame=lambda position: np.s_[1:3, 0:4])
+    assert cases.shown(arrays, masks, 0).tolist() == [[0, 0, 3, 3]] * 4
+    arrays = SimpleNamespace(frame=lambda position: np.s_[:, :])
+    assert (cases.shown(arrays, masks, 0) == masks[0]).all()
+
+
 def test_case_browser_holds_every_test_image(study, book):
     text = (book / "cases" / "index.js").read_text(encoding="utf-8")
     content = json.loads(text.removeprefix("window.STUDY_CASES = ").rstrip(";\n"))
@@ -152,6 +163,28 @@ def test_checklist_says_missing(study, book):
     assert met + text.count(">MISSING<") == 44
     for link in re.findall(r'<td><a href="([^"#]+)', text):
         assert (book / link).is_file(), link
+
+
+def test_the_card_repeats_the_front_page_and_shows_quotes_as_quotes(study, book):
+    front = pages.make(study.run / "notebooks" / "00_summary.ipynb", study, "index")
+    said = pages.below(front, ("A section",))
+    assert list(said) == ["A section"] and "Dice <strong>0.33</strong>" in said["A section"]
+    assert pages.below(front, ("Another",)) == {}
+    text = claim.card(study, said)
+    assert "## A section" in text and said["A section"] in text
+    assert "&amp;#x27;" not in (book / "card.html").read_text(encoding="utf-8")
+
+
+def test_a_stand_in_is_named_where_it_is_shown_and_no_table_says_so():
+    study = SimpleNamespace(models=({"name": "unet"}, {"name": "bpsegsys_r"}))
+
+    def page(text):
+        shown = nbformat.v4.new_output("display_data", {"text/html": text})
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[shown])])
+
+    assert "BPSegSys-R (" in pages.stand_ins(study, page("<p>BPSegSys-R: 0.7</p>"))
+    assert pages.stand_ins(study, page("<p>U-Net: 0.7</p>")) == ""
+    assert pages.stand_ins(study, page("BPSegSys-R is a stand-in: of the original …")) == ""
 
 
 def test_one_altered_byte_is_found_and_named(study, book):
@@ -301,7 +334,7 @@ def test_the_columns_of_the_counts_are_all_explained(study):
 
 def test_ids_of_images_lead_to_their_case():
     ids = frozenset({"P1_03", "17"})
-    assert markup.sentences("Worst: P1_03, not P1_031 or 17.", (), ids) == (
+    assert markup.sentences("Worst: P1_03, not P1_031 or 17.", markup.Links(ids=ids)) == (
         '<div class="study-text"><p>Worst: <a href="cases.html#case=P1_03">P1_03</a>, not P1_031 or'
         " 17.</p>\n</div>"
     )

@@ -224,6 +224,22 @@ def test_yaml_that_says_two_things_or_no_number_is_refused(small, line, message)
         studies.load("small")
 
 
+def test_a_protocol_may_be_about_another_network(small):
+    path = small / "data_manifest/small/study.yml"
+    text = path.read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
+    content["protocols"]["quick"]["headline"] = "femoral_unet"
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    study = studies.load("small", "quick")
+    assert study.headline == "femoral_unet"
+    assert "headline" not in study.training("femoral_unet", "main")
+    assert studies.load("small", "quick,models=femoral_unet").headline == "femoral_unet"
+    content["protocols"]["quick"]["headline"] = "nobody"
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    with pytest.raises(StudyError, match="headline names \\['nobody'\\]"):
+        studies.load("small", "quick")
+
+
 def test_changes_from_the_command_line_are_in_the_protocol(small):
     study = studies.load("small", "quick,size=32,epochs=2,models=qvum+femoral_unet")
     assert study.spec["image_size"] == 32 and {m["epochs"] for m in study.models} == {2}

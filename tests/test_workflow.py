@@ -342,3 +342,12 @@ def test_nobody_verifies_beside_a_run_and_any_number_beside_each_other(tmp_path)
     one.close()
     other.close()
     settings.only_one(study).close()
+
+
+def test_pages_that_share_a_job_wait_for_none_that_waits_for_them():
+    group = {page: settings.group(page, ABOUT[page]) for page in PAGES}
+    measuring = [p for p in PAGES if ABOUT[p].get("threads") == "all"]
+    assert measuring and all(list(group.values()).count(group[p]) == 1 for p in measuring)
+    before = {(group[r], group[p]) for p in PAGES for r in ABOUT[p].get("reads", ())}
+    assert {first for first, second in before if first != second}.isdisjoint({"reading"})
+    assert {second for _, second in before} <= {"reading"}

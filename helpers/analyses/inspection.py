@@ -24,7 +24,7 @@ REFERENCE = "reference"
 GRADES = (1, 2, 3, 4)  # not at all, after large changes, after small changes, as it is
 ENOUGH = 3  # grade from which on an outline is acceptable
 QUESTIONS = {"found": (0, 1), "safe": (0, 1), "acceptable": GRADES}
-COLUMNS = ["reader", "image_id", "unit", "outline", *QUESTIONS, "rank"]
+COLUMNS = ["reader", "image_id", "unit", "outline", *QUESTIONS, "rank", "set"]
 
 
 def answers(given: dict) -> pd.DataFrame:
@@ -46,7 +46,11 @@ def answers(given: dict) -> pd.DataFrame:
                     problems.append(f"{name}: there is no outline {letter} of case {case}")
                     continue
                 problems += [f"{name}, {case} {letter}: {p}" for p in _wrong(said, known)]
-                who = {"reader": reader.strip(), "image_id": known["image_id"]}
+                who = {
+                    "reader": reader.strip(),
+                    "image_id": known["image_id"],
+                    "set": key.get("set"),
+                }
                 who["unit"] = known["patient_id"] or known["image_id"]
                 rows.append(who | {"outline": known["letters"][letter]} | said)
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
@@ -100,6 +104,13 @@ def against_reference(table: pd.DataFrame, draws: int, seed: int) -> pd.DataFram
         )
     out = pd.DataFrame(found)
     return out.assign(p_adjusted=adjusted(out["p"]))
+
+
+def by_patient(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of acceptable answers, a row a unit (lowest mean first), a column an outline."""
+    shares = table.assign(share=_acceptable(table)).pivot_table("share", "unit", "outline")
+    order = shares.mean(axis=1).sort_values(kind="stable").index
+    return shares.loc[order].reset_index().rename_axis(columns=None)
 
 
 def kappa(confusion: np.ndarray) -> Any:

@@ -133,16 +133,19 @@ def save_table(
     note: str = "",
     digits: int = 3,
     columns: Sequence[str] | None = None,
+    only: pd.Series | None = None,
 ) -> Styler:
     """Write runs/<study>/tables/<name>.csv with every digit; its reading form (``tables``).
 
     note: printed under the table (definitions, policy, assumptions), before what all rows share and
     a footnote for each network that is a reconstruction. Bounds stand in one column; P values as
-    journals print them. columns: those to show, in order (None: all); the file has every one.
+    journals print them. columns: those to show, in order (None: all); only: which rows, boolean
+    (None: all); the file has every one.
     """
     path = study.run / "tables" / f"{name}.csv"
     write_csv(frame, path)
     made(path)
+    frame = frame if only is None else frame[only]
     frame = frame if columns is None else frame[columns]
     shown, shared = tables.readable(frame.rename(columns=str).reset_index(drop=True), digits, note)
     styler = (

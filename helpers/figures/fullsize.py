@@ -32,25 +32,43 @@ def cases(
 
     chosen: heading → image_id; drawn: uint8 (N, H, W) of the network, in the order of ``arrays``.
     """
-    side = width / 2
+    ids = arrays.index["image_id"].to_numpy()
+    places = {heading: int(np.flatnonzero(ids == name)[0]) for heading, name in chosen.items()}
+    sizes = [_size(arrays, place, image(study, arrays, place)) for place in places.values()]
+    heights = [width / 2 * high / wide + 0.35 for high, wide in sizes]
     fig, axes = plt.subplots(
-        len(chosen), 2, figsize=(width, (side + 0.35) * len(chosen)), squeeze=False
+        *(len(chosen), 2), figsize=(width, sum(heights)), squeeze=False, height_ratios=heights
     )
-    for (plain, outlined), (heading, image_id) in zip(axes, chosen.items(), strict=True):
-        place = int(np.flatnonzero(arrays.index["image_id"] == image_id)[0])
-        row, pixels = arrays.index.iloc[place], image(study, arrays, place)
-        part = arrays.frame(place)
-        size = extent(row, arrays.masks[place][part].shape, pixels.shape)
-        for ax in (plain, outlined):
-            ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, size[1], size[0], 0))
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+    for (plain, beside), (heading, place) in zip(axes, places.items(), strict=True):
+        size = show(plain, study, arrays, place)
+        outlined(beside, study, arrays, place, drawn)
         plain.set_title(heading, fontsize=8)
-        _outlines(outlined, study, arrays.masks[place][part], size, reference=True)
-        _outlines(outlined, study, drawn[place][part], size)
-        if scale_known(row):
+        if scale_known(arrays.index.iloc[place]):
             _bar(plain, size)
     return fig
+
+
+def show(ax: Axes, study: studies.Study, arrays: "Arrays", place: int) -> tuple[float, ...]:
+    """Draw an image as its file has it; returns its height and width (:func:`extent`)."""
+    pixels = image(study, arrays, place)
+    size = _size(arrays, place, pixels)
+    ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, size[1], size[0], 0))
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    return size
+
+
+def outlined(
+    ax: Axes, study: studies.Study, arrays: "Arrays", place: int, drawn: np.ndarray
+) -> None:
+    """Draw an image with the reference in white and the network's outline in its classes' colours.
+
+    drawn: uint8 (N, H, W) of the network, in the order of ``arrays``.
+    """
+    size = show(ax, study, arrays, place)
+    part = arrays.frame(place)
+    _outlines(ax, study, arrays.masks[place][part], size, reference=True)
+    _outlines(ax, study, drawn[place][part], size)
 
 
 def image(study: studies.Study, arrays: "Arrays", place: int) -> np.ndarray:
@@ -65,6 +83,11 @@ def image(study: studies.Study, arrays: "Arrays", place: int) -> np.ndarray:
         if Path(path).is_file()
         else arrays.images[place][arrays.frame(place)]
     )
+
+
+def _size(arrays: "Arrays", place: int, pixels: np.ndarray) -> tuple[float, ...]:
+    sides = arrays.masks[place][arrays.frame(place)].shape
+    return extent(arrays.index.iloc[place], sides, pixels.shape)
 
 
 def scale_known(row: pd.Series) -> bool:

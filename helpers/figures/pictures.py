@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers import figures
+from helpers.figures import fullsize
 from helpers.studies import Study
 
 if TYPE_CHECKING:  # datasets bring the readers of every image format
@@ -76,12 +77,7 @@ def contours(
     for ax in axes.flat:
         ax.axis("off")
     for ax, image_id in zip(axes.flat, image_ids, strict=False):
-        place = _position(arrays, image_id)
-        ax.imshow(arrays.images[place], cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
-        for c in study.foreground:
-            for mask, colour in ((arrays.masks[place], "white"), (masks[place], c.colour)):
-                if (mask == c.index).any():
-                    ax.contour(mask == c.index, levels=[0.5], colors=[colour], linewidths=1.1)
+        fullsize.outlined(ax, study, arrays, _position(arrays, image_id), masks)
         ax.set_title(
             f"{image_id}: Dice {dice[image_id]:.2f}", loc="center", fontsize=7, fontweight="normal"
         )

@@ -31,7 +31,12 @@ def flow_chart(flow: pd.DataFrame) -> Figure:
     """Who was assessed, excluded and why, included, and where they went; of ``stats.flow``."""
     rows = {stage: part for stage, part in flow.groupby("stage", sort=False)}
     reasons = rows.get("excluded", flow.iloc[:0])
-    fig, axes = plt.subplots(figsize=(WIDTH, 3.4 + 0.13 * len(reasons)))
+    lines = [
+        textwrap.fill(f"· {int(r['patients'])} {r['reason']}", 30, subsequent_indent="   ")
+        for _, r in reasons.iterrows()
+    ]
+    height = 3.4 + 0.13 * "".join(f"{line}\n" for line in lines).count("\n")
+    fig, axes = plt.subplots(figsize=(4.4, height))
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.axis("off")
     box = {"boxstyle": "square,pad=0.5", "facecolor": "white", "edgecolor": GREY}
@@ -48,19 +53,18 @@ def flow_chart(flow: pd.DataFrame) -> Figure:
 
     top = "assessed" if "assessed" in rows else "included"
     if top == "assessed":
-        arrow((0.3, 0.9), (0.3, 0.46))
-        put(0.3, 0.9, _text(rows["assessed"].iloc[0], "Assessed"))
+        arrow((0.2, 0.92), (0.2, 0.44))
+        put(0.2, 0.92, _text(rows["assessed"].iloc[0], "Assessed"))
     if len(reasons):
-        lines = [f"Excluded: {counted(reasons['patients'].sum(), 'patient')}"]
-        lines += [f"· {int(r['patients'])} {r['reason']}" for _, r in reasons.iterrows()]
-        arrow((0.3, 0.68), (0.5, 0.68))
-        put(0.5, 0.68, "\n".join(lines), ha="left")
+        lines.insert(0, f"Excluded: {counted(reasons['patients'].sum(), 'patient')}")
+        arrow((0.2, 0.68), (0.42, 0.68))
+        put(0.42, 0.68, "\n".join(lines), ha="left")
     titles = {"train": "Training", "val": "Validation", "test": "Test", "external": "Other data"}
     splits = [s for s in titles if s in rows]
-    for x, split in zip(np.linspace(0.15, 0.85, len(splits)), splits, strict=True):
-        arrow((0.3, 0.4), (x, 0.1))
+    for x, split in zip(np.linspace(0.13, 0.87, len(splits)), splits, strict=True):
+        arrow((0.2, 0.38), (x, 0.1))
         put(x, 0.1, _text(rows[split].iloc[0], titles[split]))
-    put(0.3, 0.4, _text(rows["included"].iloc[0], "Included"))
+    put(0.2, 0.38, _text(rows["included"].iloc[0], "Included"))
     return fig
 
 

@@ -163,6 +163,15 @@ def devices(images: pd.DataFrame) -> pd.DataFrame:
     return counts.rename_axis("device").reset_index(name="images")
 
 
+def devices_in_words(table: pd.DataFrame) -> str:
+    """Which machines the images come from, Markdown. table: of :func:`devices`."""
+    named = [f"{row.device} ({row.images} images)" for row in table.itertuples()]
+    if list(table["device"]) == ["not recorded"]:
+        return "The ultrasound device is not recorded for any image."
+    one = " **One device: nothing here says how the network does on another.**"
+    return f"Ultrasound device: {'; '.join(named)}.{one if len(table) == 1 else ''}"
+
+
 def printed(study: studies.Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The Table 1 that the paper prints (``stats.printed_table1``); NotComputable for none."""
     path = study.root / "published.yml"

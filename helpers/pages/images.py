@@ -17,26 +17,28 @@ if TYPE_CHECKING:  # gates look for alike images: results alone need no hashes
 SPLITS = ("train", "val", "test", "external")
 NEAR = "near-duplicate images"
 CLASSES = (
-    "Medians over the images that show the structure; x and y are shares of width and height from"
-    " the top left; pieces: mean number of separate areas."
+    "Medians over the images that show the structure; its centre, as shares of width from the left"
+    " and of height from the top; pieces: mean number of separate areas."
 )
 SIZES = (
     "Medians of sizes, means of grey levels; pixel (mm) is the side of an evaluated pixel; a dash"
     " stands for what is not known."
 )
 GATES = (
-    "Near-duplicates: perceptual hashes of 256 bits that differ in at most {threshold}; between two"
-    " known patients only if the fine detail agrees as well."
+    "Near-duplicates: each picture is boiled down to 256 answers yes or no (is this spot brighter"
+    " than its neighbour?, a perceptual hash); pictures that differ in at most {threshold} of these"
+    " bits look alike. Between two known patients only if the fine detail agrees as well."
 )
 AGREEMENT = (
     "Dice and boundary distances are means over images, Fleiss' kappa is over all pixels; 95 %"
     " intervals from resampled patients (bootstrap-t for the means, percentile for kappa), from"
     " five patients on. A structure that neither draws is left out, one that only one draws has"
-    " Dice 0 and no distance."
+    " Dice 0 and no distance. κ (kappa): agreement beyond chance, 1 is full. Every pair of raters,"
+    " and each rater against the reference: in the file."
 )
 
 
-def in_words(summary: dict, gates: "list[Gate]") -> str:
+def in_words(summary: dict, gates: "list[Gate]", study: Study) -> str:
     """What there is and which checks failed, of ``fingerprint.summary`` and ``leakage.run``."""
     people = summary["patients"]
     who = counted(people, "patient") if people else "an unknown number of patients"
@@ -55,7 +57,7 @@ def in_words(summary: dict, gates: "list[Gate]") -> str:
         text += (
             "Figures on the other pages may therefore be better than they would be on new patients."
         )
-    return text
+    return text + f"\n\nThe structures: {'; '.join(c.title for c in study.foreground)}."
 
 
 def class_table(per_class: pd.DataFrame) -> pd.DataFrame:
@@ -66,11 +68,16 @@ def class_table(per_class: pd.DataFrame) -> pd.DataFrame:
     table = shown.groupby(["split", "class"], sort=False).agg(
         images=("area", "size"),
         area_percent=("area", lambda a: 100 * a.median()),
-        x=("x", "median"),
-        y=("y", "median"),
+        from_left=("x", "median"),
+        from_top=("y", "median"),
         pieces=("parts", "mean"),
     )
-    return table.reset_index()
+    return _in_order(table.reset_index())
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with column split in the order of SPLITS, else as they were."""
+    return rows.sort_values("split", key=lambda names: names.map(SPLITS.index), kind="stable")
 
 
 def nowhere(per_class: pd.DataFrame) -> str:
@@ -96,7 +103,7 @@ def split_table(per_image: pd.DataFrame) -> pd.DataFrame:
         grey_mean=("grey_mean", "mean"),
         grey_sd=("grey_sd", "mean"),
     )
-    rows = rows.reset_index().sort_values("split", key=lambda names: names.map(SPLITS.index))
+    rows = _in_order(rows.reset_index())
     rows["patients"] = rows["patients"].mask(rows["patients"] == 0).astype("Int64")
     return rows
 
@@ -139,6 +146,14 @@ def agreement_columns(agreement: pd.DataFrame) -> list[str]:
     distance = "hd95_mm" if agreement["hd95_mm"].notna().any() else "hd95_px"
     values = [f"{v}{end}" for v in ("Dice", distance, "kappa") for end in ("", "_low", "_high")]
     return ["comparison", "class", *values]
+
+
+def agreement_told(agreement: pd.DataFrame) -> pd.Series:
+    """Which rows of the table of agreement are shown: all raters with each other, and what most of
+    them drew against the reference.
+    """
+    together = agreement["kind"] == "between raters"
+    return together | agreement["comparison"].str.startswith("majority")
 
 
 def agreement_in_words(agreement: pd.DataFrame, study: Study) -> str:

@@ -77,6 +77,7 @@ def in_words(table: pd.DataFrame, compared: pd.DataFrame, target: str) -> str:
         + ")"
         for r in own.itertuples()
     ]
+    parts = [part.replace("-", "−") for part in parts]  # a true minus sign
     _, unit, left = one_unit(compared)
     said = (
         f"On the network's outlines of {target.replace('_', ' ')}, measures differ from those on"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:  # datasets bring the readers of every image format
 
 HELPS, LITTLE = 0.5, 0.2  # share of the possible gain from which doubt helps, helps a little
 SURE = 0.02  # mean difference of what is said and what is true from which it is too sure
-CALIBRATION = f"Pixels with a probability below {reliability.LOWEST} are left out."
 ROBUSTNESS = (
     f"Gain: an image of {reliability.DYNAMIC_RANGE_DB} dB dynamic range. Depth: the probe stays at"
     " the top centre."

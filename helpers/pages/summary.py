@@ -102,6 +102,15 @@ def _interval(settings: dict, unit: str) -> str:
     return f"95 % interval by {settings['interval'].replace('_', '-')}, whole {unit}s resampled"
 
 
+def numbers_note(settings: dict, unit: str) -> str:
+    """What stands under the table of numbers: how its intervals were made, and what they mean."""
+    return (
+        f"Of means and pooled values, {_interval(settings, unit)}; of a share of images, by"
+        " Wilson's formula; of a difference, that of the declared test. How each was made: in the"
+        f" file. {stats.caveat(unit)}"
+    )
+
+
 def _over(row: pd.Series, unit: str, how: str) -> str:
     return f"mean over {tables.counted(row['n_units'], unit)}, {how}"
 
@@ -412,8 +421,8 @@ def _folds(study: studies.Study, folds: pd.DataFrame | None) -> Iterator[str]:
         here, others = part.loc[own, "pooled_IoU"], part.loc[~own, "pooled_IoU"]
         if len(here) and cross_validation.place(here.iloc[0], others) == "above":
             yield (
-                f"**The test set may be a lucky one**: pooled IoU of the"
-                f" {_short(study, study.target)} is {here.iloc[0]:.2f} there, above all"
+                f"**The test set may be a lucky one**: the overlap (pooled IoU, see *The numbers*)"
+                f" of the {_short(study, study.target)} is {here.iloc[0]:.2f} there, above all"
                 f" {len(others)} folds of the cross-validation ({others.min():.2f} to"
                 f" {others.max():.2f}, {model_label(model)}; page 8)."
             )
@@ -561,14 +570,18 @@ def made(study: studies.Study, rows: pd.DataFrame, record: dict, when: str) -> s
         text = f"After: {study.citation.strip()}\n\n"
     return (
         f"{text}Study “{study.name}”, protocol “{study.protocol}”, code {record['code']}, {when}."
-        f" {tables.counted(rows['image_id'].nunique(), 'test image')},"
-        f" {tables.counted(rows['model'].nunique(), 'network')}. Every"
+        f" {tables.counted(rows['image_id'].nunique(), 'test image')}, {_networks(rows)}. Every"
         " number on this page is read from `results/per_image.csv` when it is made (sha256"
         f" {results[:16]}…); list of images sha256 {record['manifest_sha256'][:16]}…"
     )
 
 
 # --- pictures ------------------------------------------------------------------------------------
+
+
+def _networks(rows: pd.DataFrame) -> str:
+    count = rows["model"].nunique()
+    return f"{count} network{'s' if count > 1 else ''}"
 
 
 def cases(

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from helpers import figures, files, metrics
+from helpers.figures import tables
 from helpers.studies import Study
 
 if TYPE_CHECKING:  # datasets bring the readers of every image format
     from helpers.datasets import Arrays
 
+#: settings that are a change of a picture, in words
+CHANGES = {
+    "scale": "{0:g} to {1:g} times as large",
+    "rotation_deg": "turned by {0:g}° to {1:g}°",
+    "shift": "shifted by up to {0:.0%}",
+    "flip_horizontal": "mirrored in {0:.0%}",
+    "gamma": "gamma {0:g} to {1:g}",
+}
 COLUMNS = ["split", "class", "IoU", "Dice", "precision", "recall"]
 
 
@@ -50,6 +59,24 @@ def pooled(counts: pd.DataFrame) -> pd.DataFrame:
     return metrics.pooled(own, ["split", "class"])[COLUMNS]
 
 
+def words(value: object) -> str:
+    """A setting as a page says it: a name, and what belongs to it in brackets."""
+    if not isinstance(value, dict):
+        return tables.words(str(value))
+    known = [_part(k, v) for k, v in value.items() if k != "name"]
+    said = ", ".join(known).replace("-", "−").replace("%", " %") or "none"
+    if "name" not in value:
+        return said
+    return tables.words(value["name"]) + (f" ({said})" if known else "")
+
+
+def _part(key: str, value: object) -> str:
+    if key in CHANGES:
+        return CHANGES[key].format(*(value if isinstance(value, list) else [value]))
+    value = tables.words(value) if isinstance(value, str) else value
+    return f"{'learning rate' if key == 'lr' else tables.words(key)} {value}"
+
+
 def procedure(study: Study, spec: dict, fold: str, seed: int, arrays: "Arrays") -> pd.DataFrame:
     """The training procedure (setting, value, meaning): what papers keep in a supplement."""
     sizes = {split: len(arrays.rows(fold, split)) for split in ("train", "val", "test")}
@@ -58,13 +85,6 @@ def procedure(study: Study, spec: dict, fold: str, seed: int, arrays: "Arrays") 
         if spec["class_weights"]
         else "all 1"
     )
-
-    def words(value: object) -> str:
-        return (
-            ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
-            if isinstance(value, dict)
-            else str(value)
-        )
 
     rows = [
         (

@@ -33,9 +33,7 @@ def beside(table: pd.DataFrame) -> Figure:
     if rows.empty:
         raise NotComputable("This run measures none of the printed numbers")
     if (rows["verdict"] == "not comparable").all():
-        raise NotComputable(
-            f"No figure: no printed number can be compared with this run{reason(table)}"
-        )
+        raise NotComputable(f"No printed number can be compared with this run{reason(table)}")
     fig, axes = plt.subplots(figsize=(figures.PAGE, 0.9 + 0.2 * len(rows)))
     for y, row in enumerate(rows.itertuples()):
         colour = figures.model_colour(row.our_model)

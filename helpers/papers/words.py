@@ -133,7 +133,7 @@ def findings(paper: Paper) -> str:
             lines += [f"### {HEADINGS[grade]} ({len(rows)})", ""]
         for row in rows.itertuples():
             lines += [
-                f"- **{escape(row.sentence, quote=False)}**",
+                f"- {escape(row.sentence, quote=False)}",
                 "",
                 '  <details class="study-finding"><summary>Printed, and why perhaps</summary>',
                 "",

@@ -149,12 +149,13 @@ def pages(folder: Path | str) -> dict[str, dict]:
 
     run: "a training" or "by hand" (not a page of the workflow); needs: "images" (no results);
     reads: notebooks whose numbers it shows; without: keys of study.yml that it does not use, such
-    as "statistics" or "statistics.test"; threads: "all" where it measures the machine.
+    as "statistics" or "statistics.test"; threads: "all" where it measures the machine; from: what
+    its tables are made from, where that is not per_image.csv.
     """
     found = {}
     for path in sorted(Path(folder).glob("*.ipynb")):
         said = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("study", {})
-        if unknown := set(said) - {"run", "needs", "reads", "without", "threads"}:
+        if unknown := set(said) - {"run", "needs", "reads", "without", "threads", "from"}:
             raise StudyError(f"{path}: metadata.study holds {', '.join(sorted(unknown))}")
         found[path.stem] = said
     for name, said in found.items():

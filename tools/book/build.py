@@ -18,12 +18,19 @@ from helpers import runs, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from helpers.workflow import results
-from tools.book import cases, claim, crate, pack, pages, plan, readers, trail
+from tools.book import cases, claim, crate, judged, markup, pack, pages, plan, readers, trail
 from tools.book.harden import harden
 from tools.book.markup import escaped
 
 ASSETS = Path(__file__).parent / "book"
 SUMMARY = "00_summary"
+#: parts of the front page that the model card repeats
+CARD = (
+    "The answer",
+    "What should worry you",
+    "Is it better than the others?",
+    "What it does not show",
+)
 BESIDE = ("book.zip", "book.pdf", "seal.sha256")
 
 
@@ -89,6 +96,8 @@ def make(study: studies.Study, out: Path) -> list[str]:
     if cases.available(study):
         cases.write(study, out)
         readers.write(study, out, ASSETS)
+        if (said := judged.answers(study)) is not None:
+            judged.write(study, said, out)
     (out / "manifest").mkdir()
     shutil.copy(study.root / "study.yml", out / "manifest" / "study.yml")
     if (study.run / "results").is_dir():
@@ -109,14 +118,14 @@ def write_source(study: studies.Study, notebooks: list[Path], source: Path) -> l
     in reading order.
     """
     names = [p.stem for p in notebooks]
-    ids = cases.ids(study) if cases.available(study) else ()
+    ids = cases.ids(study) if cases.available(study) else frozenset()
+    links = markup.Links(names, ids, pages.labels(notebooks))
     made = [
-        pages.make(p, study, "index" if p.stem == SUMMARY else p.stem, names=names, ids=ids)
+        pages.make(p, study, "index" if p.stem == SUMMARY else p.stem, links=links)
         for p in notebooks
     ]
     learned = [
-        pages.make(p, study, pages.slug(p), _training_title(p), names, ids)
-        for p in trainings(study)
+        pages.make(p, study, pages.slug(p), _training_title(p), links) for p in trainings(study)
     ]
     for page in [p for p in made if p.name != "index"] + learned:
         nbformat.write(page.notebook, source / f"{page.name}.ipynb")
@@ -132,15 +141,24 @@ def write_source(study: studies.Study, notebooks: list[Path], source: Path) -> l
         (source / "training.md").write_text(text, encoding="utf-8")
         names = [n for n in names if n < "03"] + ["training"] + [n for n in names if n > "03"]
     if cases.available(study):
-        (source / "cases.md").write_text(cases.PAGE, encoding="utf-8")
+        said = judged.answers(study)
+        told = cases.UNJUDGED if said is None else cases.JUDGED
+        (source / "cases.md").write_text(cases.PAGE + told, encoding="utf-8")
         names.append("cases")
+        if said is not None:
+            (source / f"{judged.NAME}.md").write_text(judged.page(study, said), encoding="utf-8")
+            names.append(judged.NAME)
+    front = next((p for p in made if p.name == "index"), None)
     names += ["plan", "claim", "card", "data", "definitions"]
-    (source / "data.md").write_text(trail.data(study, pages.makers(notebooks)), encoding="utf-8")
-    (source / "definitions.md").write_text(trail.definitions(), encoding="utf-8")
+    (source / "data.md").write_text(
+        trail.data(study, pages.makers([*notebooks, *trainings(study)])), encoding="utf-8"
+    )
+    (source / "definitions.md").write_text(trail.definitions(links), encoding="utf-8")
     (source / "plan.md").write_text(plan.page(study), encoding="utf-8")
     (source / "claim.md").write_text(claim.checklist(study, {"index", *names}), encoding="utf-8")
-    (source / "card.md").write_text(claim.card(study), encoding="utf-8")
-    front = next((p for p in made if p.name == "index"), None)
+    (source / "card.md").write_text(
+        claim.card(study, pages.below(front, CARD) if front else {}), encoding="utf-8"
+    )
     write_index(study, names, front, source)
     return ["index", *names]
 

@@ -34,8 +34,7 @@ html_theme.sidebar_secondary.remove: true
 Each image that the networks were examined on, with the outline taken as true (the *reference*) and each network's own.
 Drag the slider to compare two outlines; click a column to sort, for example the worst Dice first. *Dice*: 1 means the
 two outlines are the same, 0 that they share nothing. *HD95*: how far apart the outlines are at their worst, leaving
-out the extreme 5 %. To judge the outlines without knowing whose they are:
-<a href="readers.html">the blinded reading</a>.
+out the extreme 5 %.
 
 <noscript><p>This page needs JavaScript, which this browser has switched off. The other pages do not.</p></noscript>
 <div id="cases" class="cases"></div>
@@ -44,6 +43,17 @@ out the extreme 5 %. To judge the outlines without knowing whose they are:
 <script src="_static/outline.js"></script>
 <script src="_static/cases.js"></script>
 """
+
+
+#: the last sentence of the page
+UNJUDGED = (
+    '\nTo judge the outlines without knowing whose they are: <a href="readers.html">the blinded'
+    " reading</a>. Nobody has yet.\n"
+)
+JUDGED = (
+    '\nReaders judged the outlines without knowing whose they are: <a href="judged.html">what they'
+    ' said</a>, and <a href="readers.html">the blinded reading</a> itself.\n'
+)
 
 
 def available(study: studies.Study) -> bool:
@@ -82,13 +92,6 @@ def picture(study: studies.Study, arrays: "Arrays", position: int, path: Path) -
     return image.size
 
 
-def _stretched(mask: np.ndarray, side: int) -> np.ndarray:
-    """The part of an array that is the image, over the whole square that the viewer lays on it."""
-    from helpers import datasets
-
-    return datasets.resize_mask(np.asarray(mask), side)
-
-
 def encode(mask: np.ndarray) -> str:
     """Class indices uint8 (H, W) as runs in reading order: a letter for the class, then its
     length; 'a120b7a3'.
@@ -115,10 +118,8 @@ def write(study: studies.Study, out: Path) -> None:
     for position in positions:
         name = arrays.index["image_id"].iloc[position]
         sizes.append(picture(study, arrays, position, folder / f"{name}.webp"))
-        layers = {
-            layer: encode(_stretched(masks[position][arrays.frame(position)], masks.shape[-1]))
-            for layer, masks in {"reference": arrays.masks, **drawn}.items()
-        }
+        layers = {"reference": encode(shown(arrays, arrays.masks, position))}
+        layers |= {model: encode(shown(arrays, masks, position)) for model, masks in drawn.items()}
         text = f"caseLoaded({json.dumps(name)}, {json.dumps(layers)});\n"
         (folder / f"{name}.js").write_text(text, encoding="utf-8")
     index = arrays.index.iloc[positions]
@@ -141,17 +142,24 @@ def write(study: studies.Study, out: Path) -> None:
         "synthetic": study.synthetic,
     }
     content["cases"] = _facts(study, index, _scores(study, content["unit"], list(drawn)))
-    for case, row, size, place in zip(
-        content["cases"], index.to_dict("records"), sizes, index.index, strict=True
-    ):
+    rows = zip(content["cases"], index.to_dict("records"), sizes, positions, strict=True)
+    for case, row, size, position in rows:
         case["shape"] = [size[1], size[0]]
         if fullsize.scale_known(row):
-            part = arrays.masks[place][arrays.frame(place)].shape
-            wide = fullsize.extent(pd.Series(row), part, case["shape"])[1]
+            sides = arrays.masks[position][arrays.frame(position)].shape
+            wide = fullsize.extent(pd.Series(row), sides, case["shape"])[1]
             case["mm"] = round(float(wide), 2)
     (folder / "index.js").write_text(
         f"window.STUDY_CASES = {json.dumps(content)};\n", encoding="utf-8"
     )
+
+
+def shown(arrays: "Arrays", masks: np.ndarray, position: int) -> np.ndarray:
+    """What lies over the picture of one image: its part of the square, stretched to the square."""
+    part = masks[position][arrays.frame(position)]
+    if part.shape == masks.shape[1:]:
+        return part
+    return np.asarray(Image.fromarray(part).resize(masks.shape[:0:-1], Image.Resampling.NEAREST))
 
 
 def _scores(study: studies.Study, unit: str, models: list[str]) -> dict:
@@ -201,7 +209,7 @@ def _facts(study: studies.Study, index: pd.DataFrame, scores: dict) -> list[dict
             "patient": row["patient_id"],
             "sex": person.get("sex"),
             "age": person.get("age_years"),
-            "bmi": round(bmi, 1),
+            "bmi": bmi,  # whole, so that a cut takes the same people as the tables do
             "device": row["device"],
             "depth": person.get("depth_cm"),
         }

@@ -10,7 +10,6 @@ from typing import Any
 
 from helpers import files, runs, studies
 from helpers.figures import model_label
-from helpers.workflow.headline import numbers
 from tools.book.markup import escaped
 
 ITEMS = studies.read_yaml(Path(__file__).with_name("claim.yml"))
@@ -95,8 +94,12 @@ def _rows(record: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
             )
 
 
-def card(study: studies.Study) -> str:
-    """The model card as Markdown: use, data, each network's record and the hash of its weights."""
+def card(study: studies.Study, front: dict[str, str]) -> str:
+    """The model card as Markdown: use, data, what the front page says, each network's record and
+    the hash of its weights.
+
+    front: heading → what the front page says below it, as HTML.
+    """
     kind = "Synthetic images." if study.synthetic else "Real images."
     asked, note, citation = map(
         escaped, (study.question or study.title, study.note, study.citation or "none")
@@ -110,14 +113,9 @@ def card(study: studies.Study) -> str:
         f' {citation}\n\nThe protocol of this run: <a href="manifest/study.yml"'
         " download>study.yml</a>.\n"
     )
-    headline = study.run / "tables" / "headline.csv"
-    if headline.is_file():
-        lines = "".join(
-            f"- {escaped(row['what'])}: {escaped(numbers(row))}\n"
-            for row in files.read_rows(headline)
-        )
-        text += f"\n## How well it does\n\n{lines}"
-    text += "\n## Networks\n"
+    for heading, said in front.items():
+        text += f"\n## {heading}\n\n{said}\n"
+    text += "\n## The networks and the records of their training\n"
     for model, fold, seed in study.trainings():
         folder = runs.folder(study, model, fold, seed)
         if fold == "main" and (folder / "weights.json").is_file():

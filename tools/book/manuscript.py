@@ -121,7 +121,9 @@ def _cohort(study: studies.Study) -> str:
     lines = []
     for i, row in enumerate(flow.rows):
         counts = [
-            f"{flow.say(i, kind, 'n')} {kind}" for kind in ("patients", "images") if row.get(kind)
+            f"{flow.say(i, kind, 'n')} {kind.removesuffix('s' * (float(row[kind]) == 1))}"
+            for kind in ("patients", "images")
+            if row.get(kind)
         ]
         if counts and row["stage"] not in SPLITS:  # they have a part of their own
             reason = f": {flow.say(i, 'reason')}" if row["reason"] else ""
@@ -155,7 +157,7 @@ def _networks(study: studies.Study) -> str:
     lines = [f"- **All networks.** {_settings(next(iter(tables.values())), same)}."]
     for model, table in tables.items():
         own = _settings(table, {row["setting"] for row in table.rows} - same)
-        lines.append(f"- **{escaped(model_label(model))}.** {own or 'Nothing else'}.")
+        lines.append(f"- **{escaped(model_label(model))}.** {own or 'As all'}.")
     return "### Networks and their training\n\n" + "\n".join(lines)
 
 

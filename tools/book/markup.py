@@ -6,7 +6,8 @@ written, markup is cleaned by nh3 against a list of what may stay, and scripts a
 
 import html
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,9 +17,10 @@ from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 
 from helpers import files
-from helpers.studies import Study
+from tools.book import filters
+from tools.book.filters import ANCHOR
 
-TALL = 30  # rows; a longer table is folded
+TALL = 40  # rows; a longer table is folded
 WIDE = 400  # points; a wider figure keeps its size on a phone and scrolls
 #: characters of a cell from which on words would stand one below the other
 LONG, MID = 40, 16
@@ -38,12 +40,61 @@ _FOLD = re.compile(
     r"<p>&lt;details class=&quot;study-finding&quot;&gt;&lt;summary&gt;([^<>]*)&lt;/summary&gt;</p>"
 )
 _FOLDED = "<p>&lt;/details&gt;</p>"
-_PAGE = re.compile(r"\bpage (\d{1,2})\b")
+_PAGE = re.compile(r"\b[Pp]age (\d{1,2})\b")
+#: what a page calls a table or figure by: its file, seen from the executed notebook; its number
+_NAMED = re.compile(
+    r"\[(?P<said>[^\]]+)\]\(\.\./(?P<file>(?:tables|figures)/\w+)\.\w+\)"
+    r"|\b(?P<number>(?:Table|Figure) \d+\.\d+)\b"
+)
+
+
+@dataclass(frozen=True)
+class Links:
+    """What the words of a page lead to. pages: names of the book's pages, as '05_comparison'; ids:
+    of the images in the case browser; labels: 'tables/areas' → ('Table 6.2', its address).
+    """
+
+    pages: Sequence[str] = ()
+    ids: frozenset = frozenset()
+    labels: dict = field(default_factory=dict)
+
+    def page(self, text: str, form: str) -> str:
+        """The text with every "page 5" as a link to that page, where the book has it.
+
+        form: of a link, with {text} and {link}.
+        """
+        names = {int(m[0]): name for name in self.pages if (m := re.match(r"\d+", name))}
+
+        def link(match: re.Match) -> str:
+            name = names.get(int(match[1]))
+            return form.format(text=match[0], link=f"{name}.html") if name else match[0]
+
+        return _PAGE.sub(link, text)
+
+    def numbered(self, text: str, form: str) -> str:
+        """The text with every table and figure that it names as a link under its number.
+
+        A page names it by its file, ``[the table](../tables/areas.csv)``, of which the words alone
+        stay where the book lacks it, or by its number, "Table 6.1".
+        """
+        known = dict(self.labels.values())
+
+        def link(match: re.Match) -> str:
+            number = match["number"]
+            label, address = self.labels.get(match["file"], (number, known.get(number)))
+            if address:
+                return form.format(text=label, link=address)
+            return match["said"] or match[0]
+
+        return _NAMED.sub(link, text)
+
+
+NOTHING = Links()
 
 
 def escaped(value: str) -> str:
     """Any text as Markdown that shows just that text: no markup, no HTML."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~$^-])", r"\\\1", html.escape(str(value)))
+    return re.sub(r"([\\`*_{}\[\]()#+!|~$^-])", r"\\\1", html.escape(str(value), quote=False))
 
 
 def clean(text: str) -> str:
@@ -69,31 +120,16 @@ def _inside(tag: str, name: str, value: str) -> str | None:
     return None if value.startswith(("//", "/", "\\")) or ":" in value.split("#")[0] else value
 
 
-def sentences(text: str, pages: Collection[str] = (), ids: Collection[str] = ()) -> str:
+def sentences(text: str, links: Links = NOTHING) -> str:
     """Markdown as clean HTML: raw HTML in it is shown, not obeyed; headings belong to the
-    notebook; "page 5" leads there where the book has it.
-
-    pages: names of the book's pages, as '05_comparison'; ids: of the images in the case browser.
+    notebook; pages, tables, figures and images that it names are links (``Links``).
     """
+    text = links.numbered(text, "[{text}]({link})")
     text = re.sub(r"^#+ (.*)$", r"**\1**", text, flags=re.MULTILINE)
     fold = r'<details class="study-finding"><summary>\1</summary>'
     text = _FOLD.sub(fold, _MARKDOWN.render(text)).replace(_FOLDED, "</details>")
-    text = linked(clean(text), pages, '<a href="{name}.html">{text}</a>')
-    return f'<div class="study-text">{with_cases(text, ids)}</div>'
-
-
-def linked(text: str, pages: Collection[str], form: str) -> str:
-    """The text with every "page 5" as a link to that page, where the book has it.
-
-    form: of a link, with {text} and {name}.
-    """
-    names = {int(m[0]): name for name in pages if (m := re.match(r"\d+", name))}
-
-    def link(match: re.Match) -> str:
-        name = names.get(int(match[1]))
-        return form.format(text=match[0], name=name) if name else match[0]
-
-    return _PAGE.sub(link, text)
+    text = links.page(clean(text), ANCHOR)
+    return f'<div class="study-text">{with_cases(text, links.ids)}</div>'
 
 
 class Numbers:
@@ -115,22 +151,15 @@ class Numbers:
         return label, label.lower().replace(" ", "-").replace(".", "-")
 
 
-def tables(
-    text: str,
-    study: Study,
-    section: str,
-    notebook: str,
-    numbers: Numbers,
-    ids: Collection[str] = (),
-) -> str:
+def tables(text: str, section: str, about: Any) -> str:
     """Every table of clean HTML in a frame that scrolls, with its number, a link to its CSV where
-    it is one of the study's, and every image's id as a link to its case.
+    it is one of the study's, and what its cells name as links.
 
-    ids: of the images that the case browser shows.
+    about: study, numbers, links, and from what and by what it was made (made, HTML).
     """
     soup = BeautifulSoup(text, "html.parser")
     for table in soup.find_all("table"):
-        framed = _framed(table, study, section, notebook, numbers, ids)
+        framed = _framed(table, section, about)
         table.replace_with(BeautifulSoup(framed, "html.parser"))
     return str(soup)
 
@@ -156,7 +185,7 @@ def case_link(image_id: str) -> str:
     return f"cases.html#case={quote(image_id)}"
 
 
-def with_cases(text: str, ids: Collection[str]) -> str:
+def with_cases(text: str, ids: Iterable[str]) -> str:
     """Clean HTML with every image's id between its words as a link to its case.
 
     Only ids of a letter and a digit or more: a bare number may be anything.
@@ -175,36 +204,40 @@ def with_cases(text: str, ids: Collection[str]) -> str:
     return str(soup)
 
 
-def _framed(
-    table: Any, study: Study, section: str, notebook: str, numbers: Numbers, ids: Collection[str]
-) -> Any:
-    label, anchor = numbers.next("Table")
+def _framed(table: Any, section: str, about: Any) -> str:
+    label, anchor = about.numbers.next("Table")
+    links = about.links
+    name = re.sub(r"[^A-Za-z0-9_.+-]", "", table.get("data-table", ""))
+    file = about.study.run / "tables" / f"{name}.csv"
+    file = file if name and file.is_file() else None
+    if file and links.ids and name in filters.OF:
+        filters.link(table, files.read_rows(file), name)
     for cell in table.find_all("td"):
         words = cell.get_text().strip()
-        if words in ids and not cell.find(True) and not words.isdecimal():
-            cell.clear()
-            cell.append(BeautifulSoup(f'<a href="{case_link(words)}">{words}</a>', "html.parser"))
+        if not cell.find(True):
+            shown = links.page(html.escape(words), ANCHOR)
+            if words in links.ids and not words.isdecimal():
+                shown = ANCHOR.format(link=case_link(words), text=words)
+            if "<a " in shown:
+                filters.fill(cell, shown)
         if words in UNKNOWN:
             cell.string = words = "–"
         kind = "long" if len(words) >= LONG else "mid" if len(words) >= MID else None
         if kind and not cell.find(True):
             cell["class"] = [*cell.get("class", []), f"study-{kind}"]
-    name = re.sub(r"[^A-Za-z0-9_.+-]", "", table.get("data-table", ""))
-    links = ""
-    if name and (study.run / "tables" / f"{name}.csv").is_file():
-        digest = files.sha256(study.run / "tables" / f"{name}.csv")[:12]
-        links = (
+    below = ""
+    if file:
+        digest = files.sha256(file)[:12]
+        below = (
             f'<p class="study-files"><a href="tables/{name}.csv" download>CSV of this table</a>'
-            f' (sha256 <a href="data.html#{name}">{digest}…</a>) · made from'
-            ' <a href="data.html#per-image">per_image.csv</a> by'
-            f' <a href="#origin">{html.escape(notebook)}</a> ·'
+            f' (sha256 <a href="data.html#{name}">{digest}…</a>) · {about.made} ·'
             ' <a href="definitions.html">definitions</a></p>'
         )
     caption = table.caption.extract() if table.caption else None
     said = caption.decode_contents() if caption else ""
     if said or label:  # below the frame, as wide as the page and not as the table
         label = f'<strong id="{anchor}">{label}.</strong> ' if label else ""
-        links = f'<p class="study-caption">{label}{said}</p>{links}'
+        below = f'<p class="study-caption">{label}{said}</p>{below}'
     title = html.escape(f"Table: {section}" + (f", {name.replace('_', ' ')}" if name else ""))
     frame = (
         f'<div class="study-scroll" tabindex="0" role="region" aria-label="{title}">{table}</div>'
@@ -216,19 +249,20 @@ def _framed(
             f'<details class="study-rows"><summary>Table of {rows} rows{file}</summary>'
             f"{frame}</details>"
         )
-    return frame + links
+    return frame + below
 
 
-def figure(folder: Path, name: str, section: str, notebook: str, numbers: Numbers) -> str:
+def figure(folder: Path, name: str, section: str, about: Any) -> str:
     """HTML of a saved figure: the SVG, a text for those who cannot see it, its downloads and the
-    notebook. folder: runs/<study>/figures.
+    notebook. folder: runs/<study>/figures; about: numbers, and from what and by what
+    it was made (made, HTML).
     """
     svg = (folder / f"{name}.svg").read_text(encoding="utf-8")
     words = [html.unescape(t).strip() for t in re.findall(r"<text\b[^>]*>([^<]*)</text>", svg)]
     titles = [w for w in dict.fromkeys(words) if len(w) > 12][:3]
     size = re.search(r'<svg\b[^>]*?\bwidth="([\d.]+)pt"', svg)
     wide = " study-wide" if size and float(size[1]) > WIDE else ""
-    label, anchor = numbers.next("Figure")
+    label, anchor = about.numbers.next("Figure")
     label = f'<strong id="{anchor}">{label}.</strong> ' if label else ""
     alt = html.escape(". ".join([section, *titles]), quote=True)
     return (
@@ -236,5 +270,5 @@ def figure(folder: Path, name: str, section: str, notebook: str, numbers: Number
         f'<img src="figures/{name}.svg" alt="{alt}"></a>'
         f'<figcaption class="study-files">{label}<a href="figures/{name}.png" download>PNG</a> '
         f'<a href="figures/{name}.svg" download>SVG</a> · '
-        f'made by <a href="#origin">{html.escape(notebook)}</a></figcaption></figure>'
+        f"{about.made}</figcaption></figure>"
     )

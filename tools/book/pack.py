@@ -28,6 +28,7 @@ INPUTS = (
     "results/*.csv",
     "results/plan.json",
     "readers/key_*.json",
+    "readers/answers.csv",
     "tables/*.csv",
     "cache/*",
     "notebooks/*.ipynb",

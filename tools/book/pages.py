@@ -6,18 +6,20 @@ import html
 import json
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from bs4 import BeautifulSoup
 from nbformat.v4 import new_markdown_cell, new_output
 
 from helpers import files, studies
 from helpers.errors import StudyError
 from helpers.models import catalogue
 from tools.book import markup
+from tools.book.filters import ANCHOR
 
 #: a line break that does not end a block of HTML in Markdown, as an empty line would
 NEWLINE = "&#10;"
@@ -70,7 +72,7 @@ def makers(paths: Sequence[Path]) -> dict[str, str]:
     notebooks.
     """
     return {
-        Path(name).stem: "index" if path.stem == "00_summary" else path.stem
+        Path(name).stem: _page(path)
         for path in paths
         for name in read(path)[1]["files"]
         if name.endswith(".csv") and Path(name).parent.name == "tables"
@@ -82,14 +84,12 @@ def make(
     study: studies.Study,
     name: str,
     title: str | None = None,
-    names: Sequence[str] = (),
-    ids: Collection[str] = (),
+    links: markup.Links = markup.NOTHING,
 ) -> Page:
     """The Page of an executed notebook.
 
-    title: replaces the notebook's first heading where given; names: of the book's pages, and ids:
-    of the images in its case browser, which sentences and tables link to. StudyError for a picture
-    without a saved figure.
+    title: replaces the notebook's first heading where given; links: what sentences and tables lead
+    to. StudyError for a picture without a saved figure.
     """
     notebook, record = read(path)
     heading = _first_heading(notebook, path)
@@ -99,26 +99,25 @@ def make(
         )
     first = re.search(r"^# (.*)$", heading.source, re.MULTILINE)
     assert first  # it was found by it
-    title = first[1].strip()
-    section, numbers = title, markup.Numbers(name)
+    section = title = first[1].strip()
+    about = _About(path, study, _made(notebook, record), markup.Numbers(name), links)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             section = (re.findall(r"^#+ (.*)$", cell.source, re.MULTILINE) or [section])[-1].strip()
-            cell.source = markup.linked(cell.source, names, "[{text}]({name}.ipynb)")
+            cell.source = links.page(links.numbered(cell.source, ANCHOR), ANCHOR)
         elif cell.cell_type == "code":
             cell.metadata["tags"] = [
                 *(t for t in cell.metadata.get("tags", []) if "-" not in t),
                 "remove-input" if name == "index" else "hide-input",
             ]
             cell.outputs = [
-                shown
-                for out in _joined(cell.outputs)
-                if (shown := _output(out, study, section, record, (names, ids, numbers)))
+                shown for out in _joined(cell.outputs) if (shown := _output(out, section, about))
             ]
     notebook.cells = _folded(notebook.cells)
     if name == "index":  # a clinician's page: its code in one fold at the foot
         notebook.cells.append(new_markdown_cell(_code(notebook.cells), id="code"))
-    notebook.cells.append(new_markdown_cell(origin(study, record, path), id="provenance"))
+    notes = stand_ins(study, notebook)
+    notebook.cells.append(new_markdown_cell(notes + origin(study, record, path), id="provenance"))
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -126,6 +125,58 @@ def make(
         }
     )
     return Page(name, title, notebook)
+
+
+def below(page: Page, headings: Sequence[str]) -> dict[str, str]:
+    """What a page says in sentences below each of some headings: heading → HTML."""
+    found: dict[str, str] = {}
+    here = None
+    for cell in page.notebook.cells:
+        if cell.cell_type == "markdown" and (own := re.search(r"^## (.*)$", cell.source, re.M)):
+            here = own[1] if own[1] in headings else None
+        shown = [out.get("data", {}).get("text/html", "") for out in cell.get("outputs", ())]
+        said = [text for text in shown if text.startswith('<div class="study-text">')]
+        if here and said:
+            found[here] = found.get(here, "") + "".join(said)
+    return found
+
+
+def labels(paths: Sequence[Path]) -> dict[str, tuple[str, str]]:
+    """'tables/areas' → ('Table 6.2', its address in the book), of every numbered table and figure
+    of the executed notebooks.
+    """
+    found = {}
+    for path in paths:
+        name = _page(path)
+        numbers = markup.Numbers(name)
+        outputs = [out for cell in read(path)[0].cells for out in cell.get("outputs", ())]
+        for output in outputs:
+            data = output.get("data", {})
+            shown = [("Figure", f"figures/{_figure(output)}")] if _figure(output) else []
+            if "text/html" in data:
+                tables = BeautifulSoup(markup.clean(data["text/html"]), "html.parser")
+                shown = [("Table", f"tables/{t.get('data-table')}") for t in tables("table")]
+            for kind, file in shown:
+                label, anchor = numbers.next(kind)
+                if label:
+                    found[file] = (label, f"{name}.html#{anchor}")
+    return found
+
+
+def _figure(output: Any) -> str | None:
+    """The name under which an output was saved as a figure, or None."""
+    return output.get("metadata", {}).get("study", {}).get("figure")
+
+
+def _made(notebook: Any, record: dict) -> str:
+    """From what and by which notebook a page's tables and figures were made, as HTML.
+
+    What a page is made from stands in its metadata where that is not per_image.csv.
+    """
+    said = notebook.metadata.get("study", {})
+    source = said.get("from", said.get("run", "").removeprefix("a "))
+    source = html.escape(source) if source else '<a href="data.html#per-image">per_image.csv</a>'
+    return f'made from {source} by <a href="#origin">{html.escape(record["notebook"])}</a>'
 
 
 def _first_heading(notebook: Any, path: Path) -> Any:
@@ -171,12 +222,19 @@ def _joined(outputs: list) -> list:
     return joined
 
 
-def _output(output: Any, study: studies.Study, section: str, record: dict, links: Any) -> Any:
-    """The output as the page shows it, or None for an empty one. Scripts never pass.
+@dataclass(frozen=True)
+class _About:
+    """What every output of a page is shown with. made: from what and by which notebook, as HTML."""
 
-    links: names of pages, ids of images, and the page's ``markup.Numbers``.
-    """
-    notebook, (names, ids, numbers) = record["notebook"], links
+    path: Path
+    study: studies.Study
+    made: str
+    numbers: markup.Numbers
+    links: markup.Links
+
+
+def _output(output: Any, section: str, about: _About) -> Any:
+    """The output as the page shows it, or None for an empty one. Scripts never pass."""
     if output.output_type == "stream":
         log = html.escape(output.text)
         return (
@@ -188,23 +246,23 @@ def _output(output: Any, study: studies.Study, section: str, record: dict, links
             else None
         )
     if output.output_type == "error":
-        raise StudyError(f"{notebook}: holds an error ({output.ename}); run `make study` again")
+        raise StudyError(f"{about.path}: holds an error ({output.ename}); run `make study` again")
     kind = next((k for k in SHOWN if k in output.data), None)
     if kind is None:
         return None
     data = output.data[kind]
     if kind == "image/png":
-        figure = output.get("metadata", {}).get("study", {}).get("figure")
-        folder = study.run / "figures"
+        figure = _figure(output)
+        folder = about.study.run / "figures"
         missing = [s for s in ("svg", "png") if not (folder / f"{figure}.{s}").is_file()]
         if not figure or missing:
             lost = f"{figure}.{missing[0]} is missing" if figure else "was not saved under a name"
-            raise StudyError(f"{notebook}, section “{section}”: a figure {lost}; run it again")
-        return _html(markup.figure(folder, figure, section, notebook, numbers))
+            raise StudyError(f"{about.path}, section “{section}”: a figure {lost}; run it again")
+        return _html(markup.figure(folder, figure, section, about))
     if kind == "text/html":
-        return _html(markup.tables(markup.clean(data), study, section, notebook, numbers, ids))
+        return _html(markup.tables(markup.clean(data), section, about))
     if kind == "text/markdown":
-        return _html(markup.sentences(data, names, ids))
+        return _html(markup.sentences(data, about.links))
     return new_output("display_data", {kind: data})
 
 
@@ -231,15 +289,33 @@ def origin(study: studies.Study, record: dict, path: Path) -> str:
     ]
     made = "".join(f"<li>{_file(study, name)}</li>" for name in record["files"])
     body = "".join(f"<tr><th scope='row'>{k}</th><td>{v}</td></tr>" for k, v in rows)
-    rebuilt = [e for m in study.models if (e := catalogue.entry(m["name"])).is_reconstruction]
-    notes = "".join(
-        f"<p class='study-note'>{html.escape(f'{e.label} ({e.source}): {e.note}')}</p>"
-        for e in rebuilt
-    )
     return (
-        f'{notes}<details class="study-origin" id="origin"><summary>Where this page came'
+        f'<details class="study-origin" id="origin"><summary>Where this page came'
         f" from</summary>\n<table>{body}</table>\n<p>Files made:</p><ul>{made}</ul></details>"
     )
+
+
+def stand_ins(study: studies.Study, notebook: Any) -> str:
+    """A note for each network that is a reconstruction and that the page shows without saying so
+    under a table, as HTML.
+    """
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
+    shown = " ".join(out.get("data", {}).get("text/html", "") for out in outputs)
+    pictures = re.findall(r'src="(figures/[\w.-]+\.svg)"', shown)
+    shown += "".join((study.run / name).read_text(encoding="utf-8") for name in pictures)
+    rebuilt = [e for m in study.models if (e := catalogue.entry(m["name"])).is_reconstruction]
+    return "".join(
+        f"<p class='study-note'>{html.escape(f'{e.label} ({e.source}): {e.note}')}</p>\n\n"
+        for e in rebuilt
+        if e.label in shown and f"{e.label} is a stand-in" not in shown
+    )
+
+
+def _page(path: Path) -> str:
+    """The name of an executed notebook's page in the book."""
+    if path.stem == "03_train":
+        return slug(path)
+    return "index" if path.stem == "00_summary" else path.stem
 
 
 def slug(path: Path) -> str:

@@ -18,7 +18,10 @@ def page(study: Study) -> str:
     parts = ["# The plan and what came of it", verdict(state)]
     if state.sealed:
         planned, run = _planned(state.sealed["plan"], study), _run(study)
-        rows = [(name, planned[name], run[name]) for name in planned]
+        rows = [
+            (name, said, "the same" if run[name] == said else run[name])
+            for name, said in planned.items()
+        ]
         parts += [
             "## Planned and run",
             grid(("Setting", "As sealed", "As run"), rows, "Plan and run"),
@@ -59,11 +62,11 @@ def _planned(sealed: dict, study: Study) -> dict:
     folds = protocol.get("cross_validation", {})
     return {
         "Question": sealed.get("question", ""),
-        "Network examined": model_label(sealed["headline"]),
+        "Network examined": model_label(protocol.get("headline", sealed["headline"])),
         "Metric": f"{declared['metric']} of {declared['class']}",
         "Test": words(declared["test"]),
         "Interval": words(declared["interval"]),
-        "Adjusted by": declared.get("multiplicity", "holm"),
+        "Adjusted by": words(declared.get("multiplicity", "holm")),
         "Margin of equivalence": declared.get("margin", "by the raters"),
         "Protocol": name if protocol else f"{name} is not in the sealed plan",
         "Networks": _labels(m["name"] for m in protocol.get("models", ())),
@@ -93,7 +96,7 @@ def _run(study: Study) -> dict:
         "Metric": f"{settings['metric']} of {settings['class']}",
         "Test": words(settings["test"]),
         "Interval": words(settings["interval"]),
-        "Adjusted by": settings.get("multiplicity", "holm"),
+        "Adjusted by": words(settings.get("multiplicity", "holm")),
         "Margin of equivalence": settings.get("margin", "by the raters"),
         "Protocol": study.protocol,
         "Networks": _labels(main["model"].unique()),
@@ -108,9 +111,9 @@ def _run(study: Study) -> dict:
         tests = files.read_csv(compared).set_index("role")
         first = tests.loc[["declared"]].iloc[0]
         found["Metric"] = f"{first['metric']} of {first['class']}"
-        found["Test"] = f"{first['test']} over {first['n']} {first['unit']}s"
+        found["Test"] += f": {first['test']} over {first['n']} {first['unit']}s"
         if "declared interval" in tests.index:
-            found["Interval"] = tests.loc[["declared interval"]].iloc[0]["test"]
+            found["Interval"] += f": {tests.loc[['declared interval']].iloc[0]['test']}"
     return found
 
 

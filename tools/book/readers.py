@@ -23,7 +23,7 @@ import pandas as pd
 from helpers import files, studies
 from helpers.analyses import inspection
 from helpers.errors import NotComputable, StudyError, command
-from helpers.figures import model_label
+from helpers.figures import tables
 from helpers.figures.tables import readable
 from tools.book import cases
 
@@ -36,6 +36,7 @@ TITLES = {
     "agreement_of_readers": "Do two readers grade alike? Weighted kappa, quadratic weights",
     "places": "Which is better? Mean place, 1 is the best",
     "concordance": "Do readers order outlines alike? Kendall's W",
+    "by_patient": "In which patients? Share of acceptable outlines",
 }
 
 
@@ -52,14 +53,9 @@ def write(study: studies.Study, out: Path, assets: Path) -> None:
     """
     from helpers import datasets  # only where there are images
 
-    arrays, drawn = datasets.load(study), cases.predictions(study)
+    arrays = datasets.load(study)
     positions = arrays.rows("main", "test")
-    index = arrays.index.iloc[positions]
-    layers = {
-        row["image_id"]: {REFERENCE: cases.encode(arrays.masks[k])}
-        | {name: cases.encode(masks[k]) for name, masks in drawn.items()}
-        for k, row in zip(positions, index.to_dict("records"), strict=True)
-    }
+    index, layers = arrays.index.iloc[positions], _layers(study, arrays)
     key = _key(study, index, layers)
     place = out / "readers"
     place.mkdir(parents=True)
@@ -91,9 +87,30 @@ def write(study: studies.Study, out: Path, assets: Path) -> None:
     (out / PAGE).write_text(page, encoding="utf-8")
 
 
+def _layers(study: studies.Study, arrays: Any) -> dict:
+    """image_id → outline → its runs, of every test image."""
+    drawn, positions = cases.predictions(study), arrays.rows("main", "test")
+    return {
+        name: {REFERENCE: cases.encode(cases.shown(arrays, arrays.masks, k))}
+        | {model: cases.encode(cases.shown(arrays, masks, k)) for model, masks in drawn.items()}
+        for k, name in zip(positions, arrays.index["image_id"].iloc[positions], strict=True)
+    }
+
+
+def _set(layers: dict) -> str:
+    return hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def current(study: studies.Study) -> str:
+    """The name of the set of outlines that this run shows to readers."""
+    from helpers import datasets
+
+    return _set(_layers(study, datasets.load(study)))
+
+
 def _key(study: studies.Study, index: pd.DataFrame, layers: dict) -> dict:
     """The key of just these outlines: the one that is there, else a new one by chance."""
-    digest = hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest()[:16]
+    digest = _set(layers)
     path = folder(study) / f"key_{digest}.json"
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
@@ -148,6 +165,7 @@ def judged(study: studies.Study, table: pd.DataFrame) -> dict:
         "agreement_of_readers": _ask(inspection.agreement, table, **options),
         "places": order,
         "concordance": together,
+        "by_patient": inspection.by_patient(table),
     }
 
 
@@ -173,14 +191,15 @@ def report(study: studies.Study, paths: Sequence[Path | str]) -> None:
             continue
         files.write_csv(found, path)
         if "outline" in found:
-            found = found.assign(outline=found["outline"].map(_label))
-        shown, same = readable(found)
+            found = found.assign(outline=found["outline"].map(label))
+        shown, same = readable(found.rename(columns=label))
         print(shown.to_string(index=False) + (f"\n{same}" if same else ""))
-    print(f"\ntables: {folder(study)}")
+    print(f"\ntables: {folder(study)}; a page of the report: make book STUDY={study.name}")
 
 
-def _label(name: str) -> str:
-    return name if name == REFERENCE else model_label(name)
+def label(name: str) -> str:
+    """An outline's name in words; any other word as it is."""
+    return tables.network(name)
 
 
 def packed(study: studies.Study) -> Path:

@@ -11,7 +11,8 @@ import pandas as pd
 from helpers import files, provenance
 from helpers.figures.tables import words
 from helpers.studies import Study
-from tools.book.markup import grid
+from tools.book.filters import ANCHOR
+from tools.book.markup import Links, grid
 
 #: what stands in a column of results/per_image.csv
 PER_IMAGE = {
@@ -34,9 +35,10 @@ PER_IMAGE = {
 }
 
 
-def definitions() -> str:
-    """The page of definitions: CORRECTNESS.md under a short title."""
+def definitions(links: Links) -> str:
+    """The page of definitions: CORRECTNESS.md under a short title, its pages as links."""
     text = (provenance.REPOSITORY / "CORRECTNESS.md").read_text(encoding="utf-8")
+    text = links.page(text, ANCHOR)
     title, _, rest = text.partition("\n")
     return f"# Definitions\n\n**{title.removeprefix('# ')}**\n{rest}"
 
@@ -69,8 +71,8 @@ def data(study: Study, makers: dict[str, str]) -> str:
         text += (
             f'<p id="{html.escape(path.stem)}">'
             f'<a href="tables/{path.name}" download>{path.name}</a>'
-            f"{shown}<br>columns: {html.escape(columns)}<br>sha256"
-            f" <code>{files.sha256(path)}</code></p>\n"
+            f"{shown}</p>\n<details class='study-finding'><summary>columns and sha256</summary>"
+            f"{html.escape(columns)}<br><code>{files.sha256(path)}</code></details>\n"
         )
     return text
 

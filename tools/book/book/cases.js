@@ -8,7 +8,7 @@
   const label = Object.fromEntries(views);
   const WRONG = [["Outlined, but should not be", "#E69F00"], ["Missed", "#56B4E9"], ["Wrong structure", "#CC79A7"]];
   const state = { case: null, net: data.headline, class: data.target, sort: "dice", down: 0, left: "reference",
-    right: data.headline, wipe: 50, contour: 1, error: 0, safe: 0, find: "", patient: "" };
+    right: data.headline, wipe: 50, contour: 1, error: 0, safe: 0, find: "", patient: "", where: "" };
   const WEAK = 0.5, BANDS = { bmi: [18.5, 25, 30], age: [40, 60] };
   const depths = [...new Set(data.cases.map((c) => c.depth).filter((d) => d !== undefined))].sort((a, b) => a - b);
   if (depths.length > 3) BANDS.depth = [depths[Math.floor(depths.length / 3)], depths[Math.floor(2 * depths.length / 3)]];
@@ -21,6 +21,12 @@
     if (!cuts) return String(v);
     const at = cuts.filter((cut) => v >= cut).length;
     return at === 0 ? `below ${cuts[0]}` : at === cuts.length ? `${cuts[at - 1]} or more` : `${cuts[at - 1]} to below ${cuts[at]}`;
+  }
+  // "age,40,60": from 40 to below 60, a group of a table that links here; unknown values are in none
+  const WHERE = /^(age|bmi),([\d.]*),([\d.]*)$/;
+  function within(c) {
+    const [, key, least, below] = WHERE.exec(state.where) ?? [];
+    return !key || (c[key] >= Number(least) && c[key] < (below ? Number(below) : Infinity));
   }
   const filters = Object.keys(NAMES).filter((key) => key === "failed" || new Set(data.cases.map((c) => group(c, key))).size > 1);
   for (const key of filters) state[key] = "";
@@ -67,7 +73,7 @@
   }));
   const find = make("input", { type: "search", name: "find", placeholder: "image, patient, device …",
     oninput: (e) => set({ find: e.target.value }) });
-  const count = make("span", { role: "status" }), strip = make("div", { class: "cases-strip", role: "group", "aria-label": "Patients" });
+  const count = make("span", { role: "status" }), chosen = make("strong"), strip = make("div", { class: "cases-strip", role: "group", "aria-label": "Patients" });
   const order = (text) => (text.startsWith("below") ? -1 : Number.parseFloat(text) || 1e9);
   const list = make("div", { class: "cases-list", tabindex: 0, role: "region", "aria-label": "List of cases" },
     make("table", {}, make("thead", {}, head), body));
@@ -75,7 +81,7 @@
   function shownCases() {
     const wanted = state.find.toLowerCase();
     const kept = data.cases.filter((c) => filters.every((key) => !state[key] || group(c, key) === state[key])
-      && (!state.patient || c.patient === state.patient)).filter((c) => !wanted || [c.id, c.patient, c.sex, c.device].some((v) => String(v ?? "").toLowerCase().includes(wanted)));
+      && within(c) && (!state.patient || c.patient === state.patient)).filter((c) => !wanted || [c.id, c.patient, c.sex, c.device].some((v) => String(v ?? "").toLowerCase().includes(wanted)));
     const side = state.down ? -1 : 1;
     return kept.sort((a, b) => {
       const [x, y] = [value(a, state.sort), value(b, state.sort)];
@@ -114,7 +120,7 @@
       make("label", {}, "Find ", find), count),
     make("div", { class: "cases-row" }, ...filters.map((key) => choice(key, NAMES[key], [["", "all"],
       ...(key === "failed" ? ["failed", "not failed", "no score"] : [...new Set(data.cases.map((c) => group(c, key)))]).sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1)).map((v) => [v, v])], key)),
-      make("button", { type: "button", name: "all", onclick: () => set({ ...Object.fromEntries(filters.map((k) => [k, ""])), patient: "", find: "" }) }, "Show all")),
+      make("button", { type: "button", name: "all", onclick: () => set({ ...Object.fromEntries(filters.map((k) => [k, ""])), patient: "", find: "", where: "" }) }, "Show all"), chosen),
     strip, list), view);
 
   window.caseLoaded = (id, found) => {
@@ -170,7 +176,7 @@
     const c = byId.get(state.case);
     title.textContent = `Image ${c.id}`;
     facts.textContent = [c.patient && `patient ${c.patient}`, c.sex, c.age !== undefined && `${c.age} years`,
-      c.bmi !== undefined && `BMI ${c.bmi}`, c.depth !== undefined && `depth ${c.depth} cm`, c.device].filter(Boolean).join(" · ") || "Nothing is known about the patient.";
+      c.bmi !== undefined && `BMI ${c.bmi.toFixed(1)}`, c.depth !== undefined && `depth ${c.depth} cm`, c.device].filter(Boolean).join(" · ") || "Nothing is known about the patient.";
     if (image.dataset.id !== c.id) {
       image.dataset.id = c.id;
       image.src = `cases/${c.id}.webp`;
@@ -204,7 +210,7 @@
 
   // ---- state, address, keys
   function address() {
-    const kept = ["case", "net", "class", "left", "right", "contour", "error", "safe", "patient", ...filters].map((k) => [k, state[k]]);
+    const kept = ["case", "net", "class", "left", "right", "contour", "error", "safe", "patient", "where", ...filters].map((k) => [k, state[k]]);
     return `#${new URLSearchParams(kept)}`;
   }
   function step(by) {
@@ -218,13 +224,15 @@
     const cases = shownCases();
     if (!state.case) state.case = cases[0].id;
     if (cases.length && !cases.some((c) => c.id === state.case) && !change.case) state.case = cases[0].id;
-    if (Object.keys(change).some((k) => ["net", "class", "sort", "down", "find", "case", "patient", ...filters].includes(k)) || !body.children.length) {
+    if (Object.keys(change).some((k) => ["net", "class", "sort", "down", "find", "case", "patient", "where", ...filters].includes(k)) || !body.children.length) {
       for (const [id, row] of rows) {
         row.classList.toggle("chosen", id === state.case);
         for (const cell of row.querySelectorAll("[data-key]")) cell.textContent = words(value(byId.get(id), cell.dataset.key), cell.dataset.key);
       }
       drawStrip();
       body.replaceChildren(...cases.map((c) => rows.get(c.id)));
+      const [, key, least, below] = WHERE.exec(state.where) ?? [];
+      chosen.textContent = key ? `Only ${NAMES[key]} ${[least && `${least} or more`, below && `below ${below}`].filter(Boolean).join(", ")}` : "";
       count.textContent = cases.length === data.cases.length ? `${cases.length} cases` : `${cases.length} of ${data.cases.length} cases`;
       for (const [key, th] of heads) th.setAttribute("aria-sort", key !== state.sort ? "none" : state.down ? "descending" : "ascending");
     }
@@ -241,7 +249,7 @@
     const change = {};
     for (const [key, text] of Object.entries(given)) {
       if (NUMBERS.includes(key)) change[key] = Number(text) || 0;
-      else if (known[key]?.has(text)) change[key] = text;
+      else if (known[key]?.has(text) || (key === "where" && (!text || WHERE.test(text)))) change[key] = text;
       else if (key === "patient" || filters.includes(key)) change[key] = data.cases.some((c) => (key === "patient" ? c.patient : group(c, key)) === text) || key === "failed" ? text : "";
     }
     const right = change.right ?? change.net ?? state.right;

@@ -3,6 +3,7 @@
 Nothing here asks another address for anything.
 """
 
+import html
 import re
 
 from sphinx.application import Sphinx
@@ -54,6 +55,22 @@ class Numbers(SearchEnglish):
         return [*named, *re.findall(r"\d+\.\d+", text), *super().split(text)]
 
 
+def in_order(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Lead from chapter to chapter; the pages of single trainings are beside the way."""
+    chapters = ["index", *app.env.toctree_includes.get("index", ())]
+    if page in chapters:
+        at = chapters.index(page)
+        for key, place in (("prev", at - 1), ("next", at + 1)):
+            there = 0 <= place < len(chapters)
+            context[key] = _step(app, chapters[place], page) if there else None
+
+
+def _step(app: Sphinx, name: str, page: str) -> dict:
+    link = app.builder.get_relative_uri(page, name)
+    return {"link": link, "title": html.escape(app.env.titles[name].astext())}
+
+
 def setup(app: Sphinx) -> None:
-    """Have Sphinx index with it."""
+    """Have Sphinx index numbers, and step through the chapters."""
     app.add_search_language(Numbers)
+    app.connect("html-page-context", in_order)

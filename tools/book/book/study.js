@@ -24,9 +24,11 @@ document.addEventListener("DOMContentLoaded", () => {
   const say = () => { button.textContent = codes.every((d) => d.open) ? "Hide all code of this page" : "Show all code of this page"; };
   button.addEventListener("click", () => {
     const show = !codes.every((d) => d.open);
+    document.body.classList.toggle("study-quiet", !show);
     for (const d of codes) d.open = show;
     say();
   });
   say();
+  document.body.classList.add("study-quiet");
   origin.before(button);
 });
