@@ -2,6 +2,9 @@
 
 import fcntl
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -122,3 +125,26 @@ def test_two_runs_of_one_page_do_not_share_its_files(tmp_path):
     assert not output.exists()
     notebook.run(source, output, {}, 1)
     assert sorted(p.name for p in output.parent.iterdir()) == ["a.ipynb", "a.json"]
+
+
+def test_pages_run_at_once_from_a_folder_each_and_none_hears_another(tmp_path):
+    source = write(tmp_path / "a.ipynb", "import time\ntime.sleep(1)\nprint(f'said {number}')")
+    paths = [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH", "")]
+    running = []
+    for k in range(3):
+        folder = tmp_path / f"folder {min(k, 1)}"  # two of them run in one
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "helpers", "notebook", source, folder / f"{k}.ipynb"]
+        running.append(
+            subprocess.Popen(
+                [*command, "-p", "number", str(k), "--minutes", "1"],
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    for k, process in enumerate(running):
+        assert f"said {k}" in process.communicate(timeout=60)[1] and process.returncode == 0
+    left = {p.name.split(".")[0] for p in tmp_path.glob("folder*/*")}
+    assert left == {"0", "1", "2"}

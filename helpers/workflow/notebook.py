@@ -7,6 +7,7 @@ import argparse
 import fcntl
 import logging
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -81,6 +82,7 @@ def _execute(path: Path, part: Path, log: Path, given: dict, minutes: float) -> 
     # a progress bar that no page shows
     os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
     os.environ["STUDY_MADE"] = str(log.resolve())
+    place = tempfile.mkdtemp(prefix="kernel")
     try:
         papermill.execute_notebook(
             str(path),
@@ -92,7 +94,7 @@ def _execute(path: Path, part: Path, log: Path, given: dict, minutes: float) -> 
             kernel_name="python3",
             start_timeout=600,
             cwd=str(provenance.REPOSITORY),
-            config=Config({"KernelManager": {"transport": _transport()}}),
+            config=Config({"KernelManager": _spoken_to(place)}),
             # a slow shutdown is interrupted, and says so as an error
             extra_arguments=["--IPKernelApp.log_level=50"],
         )
@@ -108,13 +110,17 @@ def _execute(path: Path, part: Path, log: Path, given: dict, minutes: float) -> 
         ) from None
     finally:
         os.environ.pop("STUDY_MADE")
+        shutil.rmtree(place, ignore_errors=True)
 
 
-def _transport() -> str:
-    """How a kernel is spoken to: through files, which needs no network and lets no other user in;
-    through ports where their names would be longer than the 107 signs that a system allows.
+def _spoken_to(place: str) -> dict:
+    """How a kernel is spoken to: through files of its own in a folder, which needs no network, lets
+    no other user in, and is no other kernel's, whatever folder each runs in; through ports where
+    their names would be longer than the 107 signs that a system allows.
     """
-    return "ipc" if len(tempfile.gettempdir()) < 80 and hasattr(socket, "AF_UNIX") else "tcp"
+    if len(place) > 90 or not hasattr(socket, "AF_UNIX"):
+        return {"transport": "tcp"}
+    return {"transport": "ipc", "ip": f"{place}/k"}
 
 
 def _finish(part: Path, output: Path, log: Path, record: dict) -> None:
