@@ -13,6 +13,7 @@ import hypothesis
 import pandas as pd
 import pytest
 import yaml
+from xdist.scheduler import LoadScopeScheduling
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OFFLINE = Path(__file__).resolve().parent / "offline"
@@ -121,22 +122,27 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What is run by one worker: a file, one class of test_models, or one test of APART."""
-
-    def group(item):
-        if item.path.stem in APART:
-            return item.name
-        return item.nodeid.split("::")[1] if item.path.stem == "test_models" else item.path.stem
+    """The longest files first, those of APART last."""
 
     def order(item):
         name = item.path.stem
         return LONGEST.index(name) if name in LONGEST else len(LONGEST) + (name in APART)
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
     items.sort(key=order)
+
+
+class Shared(LoadScopeScheduling):
+    """What one worker runs: a file, one class of test_models, or one test of APART."""
+
+    def _split_scope(self, nodeid):
+        path, name = nodeid.split("::")[:2]
+        stem = Path(path).stem
+        return nodeid if stem in APART else name if stem == "test_models" else stem
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Shared(config, log)
 
 
 @pytest.fixture(scope="session")
