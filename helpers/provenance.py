@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -110,14 +111,24 @@ def made(*paths: Path | str) -> None:
 
 
 @cache
+def executed(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a syntax tree, but for what only a type checker reads."""
+    yield node
+    if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+        for child in ast.iter_child_nodes(node):
+            yield from executed(child)
+
+
 def _imports(path: Path) -> list[Path]:
-    """Files of helpers and tools that a file imports by name (paths); lazy imports count too."""
+    """Files of helpers and tools that a file imports by name (paths); lazy imports count too, those
+    for a type checker do not.
+    """
     found, text = [], path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
         lines = "\n".join("".join(source) for source in cells).splitlines()
         text = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
-    for node in ast.walk(ast.parse(text)):
+    for node in executed(ast.parse(text)):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
