@@ -1,6 +1,6 @@
 # Every target is one line that calls Snakemake or one entry point. `make study` does all the set-up.
 STUDY    ?= phantom
-NAMED    := $(filter-out file,$(origin STUDY))
+override NAMED := $(filter-out file,$(origin STUDY))
 PROTOCOL ?= quick
 PROFILE  ?= local
 JOBS     ?= all

@@ -64,8 +64,9 @@ class Page:
 
     @cached_property
     def arrays(self) -> Any:
-        """The cached arrays; a NotComputable where the run was laid out from kept numbers."""
-        if (self.study.run / KEPT).is_file():
+        """The cached arrays; a NotComputable where the run holds numbers alone."""
+        cached = (self.study.run / "cache" / "check.json").is_file()
+        if (self.study.run / KEPT).is_file() or not cached:
             return NotComputable(NEEDS_IMAGES.format(study=self.study.name))
         from helpers import datasets  # readers of every image format, which numbers alone need not
 
