@@ -110,7 +110,6 @@ def made(*paths: Path | str) -> None:
             file.writelines(f"{path}\n" for path in paths)
 
 
-@cache
 def executed(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a syntax tree, but for what only a type checker reads."""
     yield node
@@ -119,6 +118,7 @@ def executed(node: ast.AST) -> Iterator[ast.AST]:
             yield from executed(child)
 
 
+@cache
 def _imports(path: Path) -> list[Path]:
     """Files of helpers and tools that a file imports by name (paths); lazy imports count too, those
     for a type checker do not.
