@@ -50,13 +50,19 @@ def by_patient(rows, model):
     return each.groupby("patient_id")["value"].mean().dropna()
 
 
+def interval(low, high):
+    return f"{low:.3f} to {high:.3f}" if np.isfinite(low) else "no interval"
+
+
 def said(values, lowest=0):
-    """'0.571 (0.430 to 0.710; 11 patients)': mean and t interval, within what the values can be."""
-    n = len(values)
-    half = distributions.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 4 else np.nan
-    mean = values.mean()
-    low, high = max(mean - half, lowest), min(mean + half, 1)
-    return f"{mean:.3f} ({low:.3f} to {high:.3f}; {n} patients)"
+    """'0.571 (0.430 to 0.710; 11 patients)': mean and t interval, within what the values can be;
+    none of fewer than five patients, or where all are alike.
+    """
+    n, mean, spread = len(values), values.mean(), values.std(ddof=1)
+    known = n > 4 and spread > 0
+    half = distributions.t.ppf(0.975, n - 1) * spread / np.sqrt(n) if known else np.nan
+    ends = interval(np.maximum(mean - half, lowest), np.minimum(mean + half, 1))
+    return f"{mean:.3f} ({ends}; {n} patients)"
 
 
 def one_network(rows, model, groups):
@@ -64,7 +70,7 @@ def one_network(rows, model, groups):
     own = rows[rows["model"] == model]
     table = stats.subgroups(own, groups, model, "Dice", NERVE)
     each = [
-        f"{g.group} {g.mean:.3f} ({g.low:.3f} to {g.high:.3f}, n {g.n})" for g in table.itertuples()
+        f"{g.group} {g.mean:.3f} ({interval(g.low, g.high)}, n {g.n})" for g in table.itertuples()
     ]
     seeds = [by_patient(part, model).mean() for _, part in own.groupby("seed")]
     spread = f"{len(seeds)} seeds {min(seeds):.3f} to {max(seeds):.3f}"
