@@ -114,7 +114,7 @@ def test_the_other_rules_stand_beside_the_verdict():
     assert row["zero_difference"] == pytest.approx(row["difference"] * 9 / 12)
     text = comparison.otherwise(row)
     assert text.startswith("With images without a score counted as 0 or as 1 +0.1")
-    assert text.endswith("better") and comparison.aside(row) == f". {text}"
+    assert text.endswith("better") and comparison.aside(row) == f". {text}."
 
 
 def test_a_verdict_that_hangs_on_the_rule_is_none():

@@ -22,7 +22,7 @@ def test_in_words():
     phantom = study()
     text = images.in_words(summary, gates(True, True), phantom)
     assert text.startswith(
-        "**10 images** of 4 patients of one size. Of 2 checks 2 passed and none failed. \n\n"
+        "**10 images** of 4 patients, all of one size. Of 2 checks 2 passed and none failed. \n\n"
         f"The structures: {phantom.foreground[0].title}"
     )
     text = images.in_words(
@@ -85,7 +85,7 @@ def pairs(counts):
 def test_near_duplicates_in_words():
     index = pd.DataFrame({"split": ["train", "test", "test"], "patient_id": [None] * 3})
     text = images.near_in_words(pairs(True), index)
-    assert text.startswith("1 pairs lie across a split; 1 more within one. **1 of 2 test images**")
+    assert text.startswith("1 pair across splits, 1 within one. **1 of 2 test images**")
     assert "lower bound for shared patients" in text
     assert len(images.closest(images.across(pairs(True)))) == 1
     with pytest.raises(NotComputable, match="No pair lies across a split"):

@@ -259,7 +259,7 @@ def test_how_sure_it_is():
         {"class": ["nerve"] * 2, "said": [0.3, 0.9], "true": [0.2, 0.7], "pixels": 10, "ece": 0.15}
     )
     said = reliability.sure_in_words(table)
-    assert said == "Of its pixels it is **too sure of itself** (calibration error 0.15)."
+    assert said == "Of what it says of single pixels it is **too sure** (calibration error 0.15)."
     assert "**too unsure**" in reliability.sure_in_words(table.assign(true=[0.5, 1.0]))
     with pytest.raises(NotComputable, match="no pixel any chance"):
         reliability.sure_in_words(table.iloc[:0])

@@ -249,7 +249,7 @@ def ranking(ranks: pd.DataFrame, pairs: pd.DataFrame) -> Figure:
     )
     c.set_xticks(range(m), names, rotation=90)
     c.set_yticks(range(m), names)
-    c.set_title("green: row beats column\n(adjusted P < 0.05)", fontsize=7)
+    c.set_title("green: row beats column\n(P < 0.05, adjusted over all pairs)", fontsize=7)
     for axes in (a, b, c):
         axes.grid(False)
     return fig

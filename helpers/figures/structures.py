@@ -88,21 +88,21 @@ def failures(study: Study, scored: pd.DataFrame, acceptable: float) -> Figure:
 
 
 def areas(study: Study, areas: pd.DataFrame, limits: pd.DataFrame) -> Figure:
-    """Difference of areas against the reference, a panel a structure; dashed: bias and limits.
+    """Difference of areas against their mean, a panel a structure; dashed: bias and limits.
 
     areas: of ``stats.areas`` with column class; limits: of ``stats.bland_altman`` with class.
     """
     fig, axes = plt.subplots(1, len(study.foreground), figsize=(figures.PAGE, 2.6), squeeze=False)
     for ax, c in zip(axes[0], study.foreground, strict=True):
         own, lines = areas[areas["class"] == c.name], limits[limits["class"] == c.name]
-        ax.plot(own["reference"], own["difference"], ".", color=c.colour, markersize=3)
+        ax.plot(own["mean"], own["difference"], ".", color=c.colour, markersize=3)
         for value in lines[["bias", "limit_low", "limit_high"]].to_numpy(float).ravel():
             ax.axhline(value, color="#444444", ls="--", lw=1)
         ax.axhline(0, color="#999999", lw=0.8)
         unit = own["unit"].iloc[0] if len(own) else "nowhere and never drawn"
         ax.set(
             title=c.name.replace("_", " "),
-            xlabel=f"area in the reference ({unit})",
+            xlabel=f"area, mean of both outlines ({unit})",
             ylabel=f"drawn minus reference ({unit})",
         )
     return fig

@@ -24,9 +24,12 @@ FAILED = (
 AGREEMENT = (
     "Bias: the average of network minus reference. SD: how much that varies between patients, and"
     " between the images of one. Limits of agreement: 95 % of single images lie between. Slope:"
-    " how the difference changes with size; 0 not at all, −1 as if everybody had the same."
+    " of the difference on the mean of both outlines; 0 where it does not change with size, −2 if"
+    " everybody were drawn alike."
 )
-FLAT = -0.5  # a slope of difference on size below it: small ones drawn too large, large too small
+#: a slope of the difference on the mean of both below which sizes are drawn less than half as
+#: different as they are: if drawn = a + b × reference, the slope is 2 (b − 1) / (b + 1)
+FLAT = -2 / 3
 
 
 def each(study: Study, function: Callable, *given: Any, **options: Any) -> pd.DataFrame:

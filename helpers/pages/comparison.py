@@ -90,7 +90,8 @@ def size(row: dict, many: int) -> str:
 def aside(row: dict) -> str:
     """A sentence where verdict and interval differ, or the rule for absent structures matters."""
     parts = filter(None, [row["differ"], beside(row), otherwise(row)])
-    return "".join(f". {text}" for text in parts)
+    text = "".join(f". {part}" for part in parts)
+    return f"{text}." if text else ""
 
 
 def beside(row: dict) -> str:

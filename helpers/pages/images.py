@@ -34,7 +34,7 @@ AGREEMENT = (
     " intervals from resampled patients (bootstrap-t for the means, percentile for kappa), from"
     " five patients on. A structure that neither draws is left out, one that only one draws has"
     " Dice 0 and no distance. κ (kappa): agreement beyond chance, 1 is full. Every pair of raters,"
-    " and each rater against the reference: in the file."
+    " and each rater against the reference."
 )
 
 
@@ -43,11 +43,11 @@ def in_words(summary: dict, gates: "list[Gate]", study: Study) -> str:
     people = summary["patients"]
     who = counted(people, "patient") if people else "an unknown number of patients"
     sizes = summary["different_sizes"]
-    size = f"in {sizes} different sizes" if sizes > 1 else "of one size"
+    size = f"in {sizes} different sizes" if sizes > 1 else "all of one size"
     by = {how: [g.name for g in gates if g.passed is how] for how in (True, False, None)}
     failed = f"**{len(by[False])} failed** ({', '.join(by[False])})" if by[False] else "none failed"
     text = (
-        f"**{counted(summary['images'], 'image')}** of {who} {size}. Of {len(gates)} checks"
+        f"**{counted(summary['images'], 'image')}** of {who}, {size}. Of {len(gates)} checks"
         f" {len(by[True])} passed and {failed}"
     )
     if by[None]:
@@ -132,7 +132,7 @@ def near_in_words(pairs: pd.DataFrame, index: pd.DataFrame) -> str:
     close = set(found.loc[found["split"] == "test", "image_id"])
     close |= set(found.loc[found["other_split"] == "test", "other"])
     text = (
-        f"{len(found)} pairs lie across a split; {within} more within one. **{len(close)} of"
+        f"{counted(len(found), 'pair')} across splits, {within} within one. **{len(close)} of"
         f" {int((index['split'] == 'test').sum())} test images** have a near-duplicate among the"
         " images used for learning or tuning. "
     )

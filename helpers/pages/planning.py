@@ -175,7 +175,7 @@ def _with(images: int, unit: str) -> str:
 def needs(needed: pd.DataFrame, unit: str) -> pd.DataFrame:
     """:func:`needed` as a table: a row a goal, difference and plan, a column a number of images."""
     each = needed["images"].map(
-        lambda n: f"patients with {n} image(s) each" if unit == "patient" else "images"
+        lambda n: f"patients{_with(n, unit)}" if unit == "patient" else "images"
     )
     wide = needed.assign(each=each, patients=needed["patients"].map(_many)).pivot_table(
         index=["goal", "difference", "plan"],

@@ -89,13 +89,13 @@ def sure_in_words(calibration: pd.DataFrame) -> str:
     pixels = calibration["pixels"]
     gap = ((calibration["said"] - calibration["true"]) * pixels).sum() / pixels.sum()
     sure = (
-        "too sure of itself"
+        "too sure"
         if gap > SURE
         else "too unsure"
         if gap < -SURE
         else "neither too sure nor too unsure"
     )
-    return f"Of its pixels it is **{sure}** (calibration error {_between(ece)})."
+    return f"Of what it says of single pixels it is **{sure}** (calibration error {_between(ece)})."
 
 
 def _between(values: pd.Series) -> str:

@@ -194,8 +194,8 @@ def printed_in_words(table: pd.DataFrame, at: pd.DataFrame, head: str) -> str:
     if "vistr" in both.index:
         text += (
             f" VisTR is printed at {both['paper_ratio']['vistr']:.2f} times the speed of"
-            f" {label(head)}; here it runs at {both['here_ratio']['vistr']:.2f} times, with"
+            f" {label(head)}; timed here it runs at {both['here_ratio']['vistr']:.2f} times. It has"
             f" {at['millions']['vistr']:.1f} million parameters and {at['GMACs']['vistr']:.1f}"
-            " billion multiply-adds."
+            " billion multiply-adds at the printed size."
         )
     return text

@@ -456,7 +456,7 @@ def _robustness(study: studies.Study, robustness: pd.DataFrame | None) -> Iterat
             )
     if parts:
         yield (
-            f"**Other machines**: the Dice of the {_short(study, study.target)} falls under"
+            f"**Other machines**: the pooled Dice of the {_short(study, study.target)} falls under"
             f" {comparison.listed(parts)}, at the strongest change tried (page 12)."
         )
 

@@ -101,8 +101,8 @@ def procedure(study: Study, spec: dict, fold: str, seed: int, arrays: "Arrays") 
         (
             "image size",
             (
-                f"{arrays.images.shape[1]} × {arrays.images.shape[2]} px, {spec['channels']}"
-                " channel(s)"
+                f"{arrays.images.shape[1]} × {arrays.images.shape[2]} px,"
+                f" {tables.counted(spec['channels'], 'channel')}"
             ),
             "a grey image is copied to all channels",
         ),

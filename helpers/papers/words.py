@@ -14,7 +14,7 @@ from helpers.papers import Paper
 from helpers.papers.grades import GRADES
 
 WHY = (
-    "Ours with 95 % interval where it is a metric. Verdicts: “reproduced” needs the paper's images,"
+    "Intervals of ours stand on the page named. Verdicts: “reproduced” needs the paper's images,"
     " network and training; synthetic images show that the study runs, never that a number holds; a"
     " setting, a speed or a P value of other images is shown beside the printed one but not judged."
 )
