@@ -28,7 +28,7 @@ def test_in_words():
     text = images.in_words(
         summary | {"patients": None, "different_sizes": 3}, gates(True, False, None), phantom
     )
-    assert "of an unknown number of patients in 3 different sizes" in text
+    assert "of an unknown number of patients, in 3 different sizes" in text
     assert "**1 failed** (gate 1); 1 could not be made (gate 2)." in text
     assert "may therefore be better than they would be" in text
 
