@@ -44,8 +44,9 @@ class Gate:
 def folds(index: pd.DataFrame) -> dict[str, np.ndarray]:
     """Ways in which the index divides the images: 'main', 'cross-validation' → labels (arrays)."""
     ways = {"main": index["split"].to_numpy(object)}
-    if "cv_fold" in index and (index["cv_fold"] >= 0).all():
-        ways["cross-validation"] = np.array([f"cv{k + 1}" for k in index["cv_fold"]], object)
+    if "cv_fold" in index and (index["cv_fold"] >= 0).any():  # external images lie in no fold
+        names = [f"cv{k + 1}" if k >= 0 else "no fold" for k in index["cv_fold"]]
+        ways["cross-validation"] = np.array(names, object)
     return ways
 
 

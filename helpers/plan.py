@@ -102,8 +102,10 @@ def state(study: studies.Study) -> State:
     why = ""
     if late:
         why = f"the plan was sealed ({sealed['time']}) after the first training had begun"
-    elif changes:
+    elif len(changes) > len(asked := study.protocol.split(",")[1:]):
         why = "the plan was changed after it was sealed"
+    elif asked:
+        why = f"this run was asked for with {', '.join(asked)}, which the sealed plan does not hold"
     return State(sealed, first, changes, why)
 
 

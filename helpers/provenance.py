@@ -113,9 +113,11 @@ def made(*paths: Path | str) -> None:
 def executed(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a syntax tree, but for what only a type checker reads."""
     yield node
-    if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-        for child in ast.iter_child_nodes(node):
-            yield from executed(child)
+    within = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        within = iter(node.orelse)
+    for child in within:
+        yield from executed(child)
 
 
 @cache

@@ -84,6 +84,13 @@ def test_patient_in_two_folds_of_the_cross_validation_only():
     assert gate.evidence["division"].tolist() == ["cross-validation"]
 
 
+def test_an_external_image_does_not_hide_a_patient_in_two_folds():
+    index = arrays(cv_fold=[0, 1, *[k // 4 for k in range(2, 12)]]).index
+    index.loc[index.index[-1], ["cv_fold", "split", "patient_id"]] = [-1, "external", "far away"]
+    gate = leakage.patients_disjoint(index)
+    assert gate.passed is False and "cross-validation" in set(gate.evidence["division"])
+
+
 def test_unknown_patients_do_not_pass():
     assert leakage.patients_disjoint(arrays(patient_id=None).index).passed is None
     some = arrays().index.assign(patient_id=[None, *[f"p{k // 2}" for k in range(1, 12)]])

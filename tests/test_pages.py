@@ -118,3 +118,12 @@ def test_settings_of_a_training_are_said_in_words():
     assert train.words(change) == said and train.words({}) == "none"
     assert train.words({"name": "adam", "lr": 0.001}) == "adam (learning rate 0.001)"
     assert train.words({"name": "one_cycle"}) == "one cycle" and train.words("none") == "none"
+
+
+def test_a_table_shows_the_rows_asked_for_and_its_file_has_all(root, capsys):
+    page = Page("phantom", "quick")
+    frame = pd.DataFrame({"a": ["x", "y", "z"]})
+    page.table("some", frame, only=frame["a"] != "y")
+    assert len(pd.read_csv(studies.ROOT / "runs/phantom/tables/some.csv")) == 3
+    with pytest.raises(TypeError, match="would reach no function"):
+        page.table("some", frame, other=1)

@@ -61,8 +61,9 @@ def test_an_image_moved_to_another_split_is_a_change(study):
 
 def test_a_change_on_the_command_line_is_one(study):
     plan.seal(study)
-    (change,) = plan.state(studies.load("phantom", "quick,epochs=2")).changes
-    assert change == ("protocols, quick, on the command line", None, "epochs=2")
+    found = plan.state(studies.load("phantom", "quick,epochs=2"))
+    assert found.changes == (("protocols, quick, on the command line", None, "epochs=2"),)
+    assert found.why.startswith("this run was asked for with epochs=2") and not found.before
 
 
 def test_a_seal_made_after_a_training_proves_nothing(study):
@@ -129,3 +130,20 @@ def test_plan_and_run_stand_side_by_side(tmp_path, monkeypatch):
     assert "<td>Test</td><td>patient t</td><td>sign flip</td>" in text
     assert "<td>statistics, test</td><td>patient_t</td><td>sign_flip</td>" in text
     assert "<td>Networks</td><td>Q-VUM, U-Net</td><td>the same</td>" in text
+
+
+def test_a_protocol_that_divides_the_patients_anew_was_planned_so(study):
+    frame = studies.images(study)
+    people = frame["patient_id"].unique()[:2]
+    path = study.root / "study.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    divided = content["protocols"]["quick"] | {
+        "split": {"test": [str(people[0])], "val": [str(people[1])]}
+    }
+    content["protocols"]["divided"] = divided
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    study = studies.load("phantom", "divided")
+    plan.seal(study)
+    counts = studies.images(study)["split"].value_counts()
+    told = page._planned(plan.state(study).sealed["plan"], study)["Images (train, val, test)"]
+    assert told == f"{counts['train']}, {counts['val']}, {counts['test']}"

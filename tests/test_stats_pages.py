@@ -14,6 +14,7 @@ import stats_data
 from conftest import REPOSITORY
 
 from helpers import studies
+from helpers.pages import KEPT
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +137,7 @@ def test_page(page, kind, root):
     target.mkdir(parents=True)
     rows = as_in(root / "data_manifest" / study, rows) if study == "phantom" else rows
     rows.assign(study=study).to_csv(target / "per_image.csv", index=False)
+    (root / "runs" / study / KEPT).write_text("{}", encoding="utf-8")  # numbers, no images
     extra = {"simulations": 100} if page == "13_more_statistics" else {}
     run(page, {"study": study} | extra)
     made = sorted((root / "runs" / study).rglob("tables/*.csv"))

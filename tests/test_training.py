@@ -160,6 +160,15 @@ def test_the_mean_of_the_weights_is_validated_and_kept(arrays, phantom, tmp_path
         assert not torch.equal(value, steps[-1][name])
 
 
+def test_a_mirrored_network_is_validated_by_what_it_answers():
+    torch.manual_seed(0)
+    network = models.build("unetpp", 1, 2, mirrored=True).eval()
+    x, y = torch.rand(1, 1, 32, 32), torch.randint(0, 2, (1, 32, 32))
+    loss = torch.nn.functional.cross_entropy
+    with torch.no_grad():
+        assert models.training_loss(network, x, y, loss) == loss(network(x), y)
+
+
 def test_mirrored_networks_answer_alike_for_an_image_and_its_mirror_image():
     torch.manual_seed(0)
     network = models.build("femoral_unet", 1, 2, mirrored=True).eval()

@@ -132,7 +132,8 @@ def convolutions(name: str, channels: int, classes: int, size: int, **options: A
     def note(_layer: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
         rows.append((len(rows) + 1, output.shape[1], output.shape[-1]))
 
-    network = _shapes(name, channels, classes, options)
+    once = {key: value for key, value in options.items() if key != "mirrored"}
+    network = _shapes(name, channels, classes, once)
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
             layer.register_forward_hook(note)

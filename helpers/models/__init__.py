@@ -85,9 +85,11 @@ def training_loss(
 
     images: float N×C×H×W; target: int64 N×H×W; criterion: callable(logits, target) -> scalar, from
     losses.build. U-Net++ averages the criterion over its heads, VisTR adds its detection losses;
-    all others are ``criterion(network(images), target)``. Returns a scalar tensor with gradient.
+    all others are ``criterion(network(images), target)``, and so is what is validated of any that
+    answers by the mean with the mirror image. Returns a scalar tensor with gradient.
     """
-    own = getattr(network, "training_loss", None)
+    answers = getattr(network, "mirrored", False) and not network.training
+    own = None if answers else getattr(network, "training_loss", None)
     return own(images, target, criterion) if own else criterion(network(images), target)
 
 

@@ -64,9 +64,8 @@ class Page:
 
     @cached_property
     def arrays(self) -> Any:
-        """The cached arrays; a NotComputable where the run holds numbers alone."""
-        cached = (self.study.run / "cache" / "check.json").is_file()
-        if (self.study.run / KEPT).is_file() or not cached:
+        """The cached arrays; a NotComputable where the run was laid out from kept numbers."""
+        if (self.study.run / KEPT).is_file():
             return NotComputable(NEEDS_IMAGES.format(study=self.study.name))
         from helpers import datasets  # readers of every image format, which numbers alone need not
 
@@ -133,16 +132,22 @@ class Page:
         note: str = "",
         digits: int = 3,
         columns: list[str] | None = None,
+        only: pd.Series | NotComputable | None = None,
         **options: Any,
     ) -> None:
         """Write and show a table (``figures.save_table``), or say why there is none.
 
-        name: of the CSV; frame: a DataFrame, or a function that gives one (asked as in ``ask``).
+        name: of the CSV; frame: a DataFrame, or a function that gives one of what else is given
+        (asked as in ``ask``).
         """
-        frame = self.ask(frame, *given, **options) if callable(frame) else frame
+        if callable(frame):
+            frame = self.ask(frame, *given, **options)
+        elif given or options:
+            raise TypeError(f"table {name}: {[*given, *options]} would reach no function")
         if isinstance(frame, NotComputable):
             return self._why(frame)
-        display(figures.save_table(frame, self._place, name, note, digits, columns))
+        only = None if isinstance(only, NotComputable) else only
+        display(figures.save_table(frame, self._place, name, note, digits, columns, only))
 
     def figure(self, name: str, draw: Callable, *given: Any, **options: Any) -> None:
         """Write and show the figure that ``draw(*given, **options)`` makes, or say why not."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from helpers import files, plan
+from helpers import files, plan, studies
 from helpers.figures import model_label
 from helpers.figures.tables import words
 from helpers.pages import comparison
@@ -74,9 +74,18 @@ def _planned(sealed: dict, study: Study) -> dict:
         "Folds": _list(f"{folds['folds']} of {model_label(m)}" for m in folds.get("models", ())),
         "Side of an image": f"{protocol.get('image_size', '–')} px",
         "Epochs": _list([protocol.get("epochs", "")]),
-        "Images (train, val, test)": _list(sealed["images"][s] for s in SPLITS)
-        + (f"; {k} of each patient" if (k := protocol.get("images_per_patient")) else ""),
+        "Images (train, val, test)": _images(sealed, protocol, study),
     }
+
+
+def _images(sealed: dict, protocol: dict, study: Study) -> str:
+    """Images of each split as planned: by images.csv, or as the protocol divides its patients."""
+    if "split" in protocol:
+        counts = studies.images(study)["split"].value_counts()
+        return _list(int(counts.get(s, 0)) for s in SPLITS)
+    told = _list(sealed["images"][s] for s in SPLITS)
+    each = protocol.get("images_per_patient")
+    return f"{told}; {each} of each patient" if each else told
 
 
 def _run(study: Study) -> dict:

@@ -163,12 +163,13 @@ def learned(study: studies.Study) -> Iterator[str]:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             same = files.sha256(place / "weights.safetensors") == record["sha256"]
-            wanted = study.training(*training[:2])
+            kept, wanted = (
+                studies.DEFAULTS | s for s in (record["training"], study.training(*training[:2]))
+            )
             if (record["model"], record["fold"], record["seed"]) != training:
                 yield f"{path}: is the record of another training"
-            elif record["training"] != wanted:
-                keys = sorted(k for k in wanted if record["training"].get(k) != wanted[k])
-                yield f"{path}: was learned with another {', '.join(keys) or 'setting'}"
+            elif others := [k for k in wanted if kept.get(k) != wanted[k]]:
+                yield f"{path}: was learned with another {', '.join(sorted(others))}"
             elif not same:
                 yield f"{place / 'weights.safetensors'}: are not the weights of {path}"
         except (OSError, ValueError, KeyError, TypeError) as error:
