@@ -735,6 +735,8 @@ ONE = {"entries": [e("IoU", "0.7")]}
 IOU = {"metric": "IoU"}
 BAD = [
     ({"entries": []}, "entries: must be a list"),
+    ({"entriez": []}, "key entriez is unknown; entries: must be a list"),
+    (None, "is empty; examples/audit_example.yml"),
     ({**ONE, "claim": []}, "claim: unknown key"),
     ({"entries": [{"metric": "IoU"}]}, r"entries\[0\] \(IoU\).value: missing"),
     (

@@ -245,3 +245,17 @@ def test_an_empty_file_percentages_and_words_are_named(tmp_path):
     path.write_text("case;algorithm;Dice\n1;a;0,5\n1;b;good\n")
     with pytest.raises(StudyError, match=r"Dice in line 3 is no number: 'good'"):
         read.tables([path])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("", "has no row below its heading"),
+        ("c1,a,3\nc1,b,inf\n", "HD95 in line 3 is infinite"),
+    ],
+)
+def test_a_table_without_rows_or_without_an_end_is_refused(tmp_path, rows, message):
+    path = tmp_path / "t.csv"
+    path.write_text(f"case,algorithm,HD95\n{rows}", encoding="utf-8")
+    with pytest.raises(StudyError, match=message):
+        read.tables([path])

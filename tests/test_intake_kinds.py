@@ -878,3 +878,16 @@ def test_what_an_earlier_intake_left_fits_or_is_said(root, tmp_path):
     assert kept.read_text(encoding="utf-8") == text
     shown = page.read_text(encoding="utf-8")
     assert "nerve, muscle, artery" in shown and "plexus, muscle, artery" in shown
+
+
+def test_a_class_that_no_picture_shows_and_what_was_refused_are_said_at_once(
+    root, data, tmp_path, capsys
+):
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"masks/p{k}_nerve.png" for k in range(6)], lambda k: part(1))
+    put(data, [f"masks/p{k}_muscle.png" for k in range(6)], lambda k: part(1) * 0)
+    (data / "p5.png").write_bytes((data / "p5.png").read_bytes()[:60])
+    text = make("mine", data, write(tmp_path / "f.yml", NERVE)).read_text()
+    said = capsys.readouterr().out
+    assert "No picture shows muscle" in said and "No picture shows muscle" in text
+    assert "refused: p5.png: " in said

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from report_run import root_of
@@ -209,3 +210,12 @@ def test_the_word_file_says_and_links_what_the_draft_does(study):
         for _, name, row, column in manuscript.LINK.findall(path.read_text(encoding="utf-8"))
     ]
     assert links and all(f'Target="{link}"' in found for link in links)
+
+
+def test_a_structure_without_a_number_is_said_to_have_none(study):
+    path = manuscript.place(study) / "book" / "tables" / "headline.csv"
+    table = files.read_csv(path)
+    table.loc[0, ["value", "low", "high"]] = np.nan
+    files.write_csv(table, path)
+    text = manuscript.draft(study)
+    assert ": no number; " in text and not list(manuscript.problems(study, text))

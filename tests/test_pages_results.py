@@ -242,7 +242,7 @@ def test_rightly_empty_images_are_no_errors():
     text = reliability.doubt_in_words(curve, len(ids), 0.8, own)
     assert "On 8 test images (4 more show no nerve, and none was drawn" in text
     assert curve["risk"].iloc[-1] == pytest.approx(1 - (8 / 9 + 0.25) / 2)
-    with pytest.raises(NotComputable, match="Fewer than two test images have a Dice of nerve"):
+    with pytest.raises(NotComputable, match="Fewer than five test images have a Dice of nerve"):
         reliability.scored(np.zeros(12), ids, dice.iloc[:1], own)
     assert curves.risk_coverage(curve, "qvum").axes
 

@@ -262,3 +262,21 @@ def test_command_line(model, tmp_path, capsys):
                 str(tmp_path / "o"),
             ]
         )
+
+
+@pytest.mark.parametrize(
+    ("images", "out", "message"),
+    [
+        ("", "new", "IMAGES is missing: give an image or a folder"),
+        (".", ".", "holds the images; give another folder"),
+        (".", "a.txt", "a.txt: is a file; OUT names the folder"),
+    ],
+)
+def test_where_to_read_and_write_is_asked_for_first(
+    model, tmp_path, monkeypatch, images, out, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(StudyError, match=message):
+        predict.run(model, images, out)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

@@ -53,7 +53,7 @@ def in_words(summary: dict, gates: "list[Gate]", study: Study) -> str:
     if by[None]:
         text += f"; {len(by[None])} could not be made ({', '.join(by[None])})"
     text += ". "
-    if by[False]:
+    if set(by[False]) - {"classes present"}:  # all others look for what flatters
         text += (
             "Figures on the other pages may therefore be better than they would be on new patients."
         )

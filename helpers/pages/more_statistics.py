@@ -284,8 +284,10 @@ def where_empty(policies: pd.DataFrame) -> pd.DataFrame:
 def groups(study: studies.Study, rows: pd.DataFrame) -> pd.DataFrame:
     """Subgroups of the patients that were tested (``stats.memberships``)."""
     patients = studies.patients(study)
-    if patients is None or not stats.has_patients(rows):
-        raise NotComputable("Without patients there are no subgroups to compare")
+    if not stats.has_patients(rows):
+        raise NotComputable("Patients are unknown: there are no subgroups to compare")
+    if patients is None:
+        raise NotComputable("Nothing is known of the patients (no patients.csv): no subgroups")
     found = stats.memberships(patients[patients["patient_id"].isin(rows["patient_id"])])
     if found.empty:
         raise NotComputable("The patients tested are alike in all that is known of them")

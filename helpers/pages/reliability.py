@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from helpers import figures
+from helpers import figures, stats
 from helpers.analyses import reliability
 from helpers.errors import NotComputable
 from helpers.studies import Study
@@ -40,9 +40,9 @@ def scored(sure: np.ndarray, ids: list[str], dice: pd.Series, study: Study) -> p
     """
     known = dice.reindex(ids).to_numpy(float)
     keep = ~np.isnan(known)
-    if keep.sum() < 2:
+    if keep.sum() < stats.MIN_UNITS:
         raise NotComputable(
-            f"Fewer than two test images have a Dice of {study.target.replace('_', ' ')}, so"
+            f"Fewer than five test images have a Dice of {study.target.replace('_', ' ')}, so"
             " nothing can be said about which to leave to a human"
         )
     return pd.DataFrame({"confidence": np.asarray(sure)[keep], "dice": known[keep]})

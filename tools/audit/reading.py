@@ -81,13 +81,17 @@ def read(path: Path | str) -> Paper:
     """Read a file of printed numbers -> Paper. StudyError lists every problem with its key."""
     path = Path(path)
     content = _content(path)
+    if content is None:
+        raise StudyError(f"{path}: is empty; examples/audit_example.yml is one to start from")
     if (
         not isinstance(content, dict)
         or not isinstance(content.get("entries"), list)
         or not content["entries"]
     ):
+        keys = set(map(str, content)) if isinstance(content, dict) else set()
+        other = "".join(f"key {k} is unknown; " for k in sorted(keys - set(SCHEMA["properties"])))
         raise StudyError(
-            f"{path}: entries: must be a list with at least one printed number; see AUDIT.md"
+            f"{path}: {other}entries: must be a list with at least one printed number; see AUDIT.md"
         )
     validator = jsonschema.Draft202012Validator(SCHEMA)
     problems = [

@@ -199,7 +199,7 @@ def _tests(study: studies.Study) -> str:
 def _headline(study: studies.Study) -> str:
     table = Table(study, "headline")
     lines = [
-        f"- {table.say(i, 'what')}: {table.interval(i)}"
+        f"- {table.say(i, 'what')}: {table.interval(i) if row['value'] else 'no number'}"
         f"{' ' + escaped(row['unit']) if row['unit'] else ''}; {table.say(i, 'how')}"
         for i, row in enumerate(table.rows)
         if " minus " not in row["what"]  # a comparison, which has a part of its own

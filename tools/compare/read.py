@@ -192,6 +192,15 @@ def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
         raise StudyError(
             f"{file}: {column} in line {line} is no number: {values[column].iloc[line - 2]!r}"
         )
+    if not len(numbers):
+        raise StudyError(f"{file}: has no row below its heading; a row is a case of an algorithm")
+    if (endless := np.isinf(numbers.to_numpy(float))).any():
+        line, column = (int(k[0]) for k in np.nonzero(endless))
+        raise StudyError(
+            f"{file}: {numbers.columns[column]} in line {line + 2} is infinite (nothing"
+            " outlined?); leave the cell empty to leave the case out, or write the largest distance"
+            " there can be"
+        )
     for column in set(metrics.RATIOS) & set(numbers):
         if (out := ~numbers[column].between(0, 1) & numbers[column].notna()).any():
             line = int(np.flatnonzero(out)[0]) + 2

@@ -504,6 +504,11 @@ def write_page(
     groups = [(s, used[used["split"] == s]) for s in ("train", "val", "test", "external")]
     rows = [(s, int(g["patient_id"].nunique()) or "unknown", len(g)) for s, g in groups if len(g)]
     suspects = check.suspicious(records, classes)
+    unseen = [c for c in classes[1:] if not any(r.areas[c.index - 1] > 0 for r in records)]
+    assumed = [
+        *(f"No picture shows {c.title}: is it outlined under another name?" for c in unseen),
+        *assumed,
+    ]
     shown = [records[k] for k in np.random.default_rng(1).permutation(len(records))[:48]]
     named = sum(find.IDENTIFIED in r.notes for r in records)
     first = (
@@ -517,6 +522,13 @@ def write_page(
     )
     for what, count in summary[: 1 + len(ledger.summary(roles))]:
         print(f"{what}: {count}", flush=True)
+    for one in refused[:5]:
+        print(f"refused: {one.file}: {one.reason}", flush=True)
+    if len(refused) > 5:
+        print(f"… and {len(refused) - 5} more, all on the page", flush=True)
+    if suspects:
+        odd = len({record.pair.image_id for record, *_ in suspects})
+        print(f"LOOK FIRST: {odd} of {len(records)} pictures stand out, on top of the page")
     for sentence in assumed:
         print(sentence, flush=True)
     text = page.render(

@@ -178,6 +178,12 @@ def run(
     profiles.csv and prediction.json. Returns measures.csv as a DataFrame. Files that cannot be read
     are named in one StudyError after all others were written; every file of a folder is counted.
     """
+    if not str(images):
+        raise StudyError("IMAGES is missing: give an image or a folder of them, IMAGES=/folder")
+    if Path(out).exists() and not Path(out).is_dir():
+        raise StudyError(f"{out}: is a file; OUT names the folder that is written to")
+    if Path(images).is_dir() and Path(images).resolve() == Path(out).resolve():
+        raise StudyError(f"{out}: holds the images; give another folder, OUT=/folder")
     if unknown := sorted(set(formats) - set(FORMATS)):
         raise StudyError(f"--format: {', '.join(unknown)} is none of {', '.join(FORMATS)}")
     predictor, (sources, notes), out = trained.load(model, device), inputs(images), Path(out)
