@@ -45,6 +45,11 @@ def cases(
         plain.set_title(heading, fontsize=8)
         if scale_known(arrays.index.iloc[place]):
             _bar(plain, size)
+    lines = [
+        plt.matplotlib.lines.Line2D([], [], color=c.colour, label=c.name.replace("_", " "))
+        for c in study.foreground
+    ]
+    fig.legend(handles=lines, loc="outside lower center", ncols=len(lines), fontsize=7)
     return fig
 
 
