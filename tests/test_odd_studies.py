@@ -1,8 +1,9 @@
-"""Whatever passes the checks of a manifest ends in a book: every page runs on odd studies, and a
-part that cannot be computed says in one sentence why.
+"""Whatever passes the checks of a manifest ends in a book: every page runs on odd studies, their
+book is made of what the pages show, and a part that cannot be computed says in one sentence why.
 """
 
 import ast
+import base64
 import dataclasses
 import functools
 import re
@@ -15,13 +16,16 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from conftest import REPOSITORY
+from IPython.core.formatters import DisplayFormatter
 from IPython.display import Markdown
 from odd_run import Odd, build
 from scipy import stats
 
-from helpers import figures, pages, studies
+from helpers import figures, pages, plan, provenance, studies
 from helpers.pages import Page, more_statistics
-from helpers.workflow import settings
+from helpers.workflow import notebook, settings
+from tools.book.build import build as build_book
+from tools.book.pages import SHOWN
 
 matplotlib.use("Agg")
 #: page → parameters; page 3 trains and page 11 trains again, which no odd study needs
@@ -118,6 +122,13 @@ SAID = {
     "the numbers of another paper": {"09_published": "Q-VUM"},
 }
 LAST = "_shown"
+#: the files of a figure that no reader looks at
+DOT = {
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>',
+    "png": base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
+    ),
+}
 #: a cell that ends so shows nothing
 KEPT = re.compile(r"^(page\.keep|files\.write_json|runs\.save_result)\(.*\Z", re.MULTILINE)
 NONSENSE = re.compile(
@@ -145,13 +156,16 @@ class Read(dict):
 
 
 def shown_by(page, study, parameters):
-    """What the code cells of a page show, in order, its parameters replaced: what its functions
-    display, and the value of a cell's last expression; None for one that shows nothing.
+    """(the notebook of a page executed without a kernel, its parameters replaced; what its cells
+    show, in order: what its functions display, and the value of a cell's last expression; None for
+    one that shows nothing).
     """
     given, shown, space = {"study": study.name, "protocol": study.protocol} | parameters, [], {}
-    for cell in nbformat.read(REPOSITORY / "notebooks" / f"{page}.ipynb", as_version=4).cells:
+    notebook = nbformat.read(REPOSITORY / "notebooks" / f"{page}.ipynb", as_version=4)
+    for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
+        first = len(shown)
         tree = ast.parse(cell.source)
         if isinstance(tree.body[-1], ast.Expr) and not KEPT.search(cell.source):
             last = tree.body.pop().value
@@ -164,6 +178,28 @@ def shown_by(page, study, parameters):
         elif LAST in space:
             last = space.pop(LAST)
             shown += displayed if displayed and last is None else [*displayed, last]
+        cell.outputs = [output for value in shown[first:] if (output := output_of(value))]
+    return notebook, shown
+
+
+def output_of(value):
+    """The output of a notebook that shows a value; None for what shows nothing."""
+    if value is None:
+        return None
+    data, metadata = DisplayFormatter(active_types=list(SHOWN)).format(value)
+    return nbformat.v4.new_output("display_data", data, metadata=metadata)
+
+
+def executed(page, study, parameters):
+    """What a page shows; it is written, with its record, as ``workflow.notebook.run`` does."""
+    output = study.run / "notebooks" / f"{page}.ipynb"
+    part, log = output.with_suffix(".part"), output.with_suffix(".made")
+    output.parent.mkdir(exist_ok=True)
+    with unittest.mock.patch.dict("os.environ", STUDY_MADE=str(log)):
+        run, shown = shown_by(page, study, parameters)
+    nbformat.write(run, part)
+    record = {"notebook": output.name, "parameters": parameters, "started": provenance.now()}
+    notebook._finish(part, output, log, record)
     return shown
 
 
@@ -174,6 +210,17 @@ def text_of(value):
     if hasattr(value, "to_html"):
         return BeautifulSoup(value.to_html(), "html.parser").get_text(" ", strip=True)
     return "" if value is None else f"figure {value}"
+
+
+@dataclasses.dataclass
+class Dot:
+    """What is shown of a figure that was drawn and kept as one pixel."""
+
+    name: str
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        picture = base64.b64encode(DOT["png"]).decode()
+        return {"image/png": picture, "text/plain": self.name}, {"study": {"figure": self.name}}
 
 
 @pytest.fixture
@@ -187,7 +234,12 @@ def root(request, tmp_path, monkeypatch):
         fig.set_dpi(20)
         fig.canvas.draw()
         plt.close(fig)
-        return name
+        for end, content in DOT.items():
+            path = study.run / "figures" / f"{name}.{end}"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+            provenance.made(path)
+        return Dot(name)
 
     monkeypatch.setattr(studies, "ROOT", tmp_path)
     monkeypatch.setattr(figures, "save", save)
@@ -213,7 +265,7 @@ def noted(monkeypatch):
 def problems(page, study, parameters):
     """(what is wrong with a page of a study, what it says): lists of str."""
     try:
-        shown = shown_by(page, study, parameters)
+        shown = executed(page, study, parameters)
     except Exception as error:
         lines = traceback.extract_tb(error.__traceback__)[:1:-1][:5]
         where = " < ".join(f"{line.filename.split('/')[-1]}:{line.lineno}" for line in lines)
@@ -251,6 +303,8 @@ def test_every_page_of_an_odd_study(kind, root, noted):
                 f"{page}: reads {key}, which it is declared without" for key in hidden(page, noted)
             ]
     assert not found, "\n".join([kind, *found])
+    plan.seal(study)
+    build_book(study)
     for page, sentence in SAID.get(kind, {}).items():
         assert any(re.search(sentence, text) for text in said[page]), (page, sentence)
 

@@ -58,6 +58,8 @@ def model(tmp_path_factory):
         "model": "femoral_unet",
         "training": training,
         "classes": CLASSES,
+        "titles": ["background", "femoral nerve"],
+        "colours": ["#000000", "#ffd500"],
         "normalisation": norm,
     }
     checkpoint.save_weights(network, folder / "weights.safetensors", record)
@@ -105,6 +107,11 @@ def test_mask_reads_back_with_the_class_colours(model, tmp_path):
     classes = trained.load(model).classes
     again = readers.read_mask(tmp_path / "out/scan_mask.png", classes)
     assert np.array_equal(again, np.array(Image.open(tmp_path / "out/scan_mask.png")))
+
+
+def test_classes_are_those_of_the_training_whatever_the_manifest_says_now(model):
+    nerve = trained.load(model).classes[1]
+    assert (nerve.name, nerve.title, nerve.colour) == ("nerve", "femoral nerve", "#ffd500")
 
 
 def test_dicom_gives_areas_in_mm2(model, tmp_path):

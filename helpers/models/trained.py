@@ -13,8 +13,8 @@ from helpers import datasets, files, models, studies
 from helpers.errors import StudyError
 from helpers.models import inference
 
-#: colours for classes of a study whose manifest is not here
-COLOURS = ("#000000", "#e6194b", "#2ca02c", "#f2c700", "#4363d8", "#f58231", "#911eb4", "#46f0f0")
+#: what the record of a trained network must say for it to be used
+NEEDED = {"training", "classes", "titles", "colours", "normalisation", "sha256", "study"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def load(folder: Path | str, device: torch.device | str | None = None) -> Predic
         )
         raise StudyError(f"{folder}: no weights.safetensors with weights.json{hint}")
     record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    if missing := sorted({"training", "classes", "normalisation", "sha256", "study"} - set(record)):
+    if missing := sorted(NEEDED - set(record)):
         raise StudyError(f"{path.with_suffix('.json')}: lacks {', '.join(missing)}; train again")
     if files.sha256(path) != record["sha256"]:
         raise StudyError(
@@ -75,20 +75,12 @@ def load(folder: Path | str, device: torch.device | str | None = None) -> Predic
 
 
 def _classes(record: dict) -> tuple[studies.Class, ...]:
-    """The classes of the study it was trained on; plain colours where its manifest is gone."""
-    try:
-        found = studies.load(record["study"], record["protocol"]).classes
-    except StudyError:
-        found = ()
-    if [c.name for c in found] == record["classes"]:
-        return found
-    return tuple(
-        studies.Class(i, n, n, COLOURS[i % len(COLOURS)], 1.0)
-        for i, n in enumerate(record["classes"])
-    )
+    """The classes as they were at training, whatever became of the study's manifest since."""
+    named = zip(record["classes"], record["titles"], record["colours"], strict=True)
+    return tuple(studies.Class(i, *said, weight=1.0) for i, said in enumerate(named))
 
 
-def segment(predictor: Predictor, frames: np.ndarray, batch: int = 16) -> np.ndarray:
+def segment(predictor: Predictor, frames: np.ndarray) -> np.ndarray:
     """Class of every pixel at the frames' own size: uint8 (frames, rows, columns) to the same.
 
     Each frame is resized to the training size; the logits are enlarged bilinearly before the
@@ -101,9 +93,7 @@ def segment(predictor: Predictor, frames: np.ndarray, batch: int = 16) -> np.nda
     order = inference.clips(
         np.arange(len(small)), ["one"] * len(small), models.clip_length(predictor.network)
     )
-    found = inference.logits(
-        predictor.network, torch.from_numpy(small[order]), predictor.norm, batch
-    )
+    found = inference.logits(predictor.network, torch.from_numpy(small[order]), predictor.norm)
     result = []
     for one in (one for some in found for one in some):  # one at a time: large ones fill the memory
         own = one[None, :, top : top + height, left : left + width]

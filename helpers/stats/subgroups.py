@@ -22,7 +22,7 @@ SUBGROUPS = (
 CUTS = {"age_years": "median", "bmi_kg_m2": [25.0], "sex": None, "device": None}
 
 
-def memberships(patients: pd.DataFrame, cuts: dict = CUTS) -> pd.DataFrame:
+def memberships(patients: pd.DataFrame) -> pd.DataFrame:
     """patient_id, variable, group: text variables as they are, numbers cut ("median" of these
     patients, or at edges).
 
@@ -30,7 +30,7 @@ def memberships(patients: pd.DataFrame, cuts: dict = CUTS) -> pd.DataFrame:
     their variable.
     """
     parts = []
-    for variable, cut in cuts.items():
+    for variable, cut in CUTS.items():
         if variable not in patients:
             continue
         known = patients.dropna(subset=[variable])

@@ -135,19 +135,19 @@ def unscored(frame: pd.DataFrame, metric: str, class_: str) -> pd.DataFrame:
     return out.assign(in_any=lost["image_id"].nunique(), patients=patients).reset_index()
 
 
-def wide(values: pd.DataFrame, unit: str = "patient", *, paired: bool = True) -> pd.DataFrame:
+def wide(values: pd.DataFrame, unit: str = "patient") -> pd.DataFrame:
     """Units (rows) × models (columns). `unit` "patient": mean over the patient's images; "image":
     the image.
 
-    With `paired`, images undefined for any of the models are dropped first (so that every model is
-    compared on the same images) and counted in `.attrs["dropped_images"]`; `.attrs["images"]` holds
-    the number of images kept.
+    Images undefined for any of the models are dropped first (so that every model is compared on the
+    same images) and counted in `.attrs["dropped_images"]`; `.attrs["images"]` holds the number of
+    images kept.
     """
     # pivot_table would lose undefined images unseen
     table = values.pivot(  # noqa: PD010
         index=["patient_id", "image_id"], columns="model", values="value"
     ).sort_index()
-    kept = table.dropna() if paired else table
+    kept = table.dropna()
     if unit == "patient":
         if not has_patients(values):
             raise StudyError(

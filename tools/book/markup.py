@@ -268,6 +268,7 @@ def figure(folder: Path, name: str, section: str, about: Any) -> str:
     return (
         f'<figure class="study-figure{wide}"><a href="figures/{name}.svg">'
         f'<img src="figures/{name}.svg" alt="{alt}"></a>'
-        f'<figcaption>{label}<span class="study-files"><a href="figures/{name}.png" download>PNG</a> '
+        f'<figcaption>{label}<span class="study-files">'
+        f'<a href="figures/{name}.png" download>PNG</a> '
         f'<a href="figures/{name}.svg" download>SVG</a> · {about.made}</span></figcaption></figure>'
     )
