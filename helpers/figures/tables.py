@@ -87,6 +87,8 @@ WORDS = {
     "instead": "other interval",
     "t_low": "interval by t",
 }
+#: under a table that is made for intervals and has none
+NO_INTERVAL = "No interval could be made: too few units, or they do not vary enough."
 
 
 def network(name: str) -> str:
@@ -189,6 +191,18 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
         f"{name} {cell}" for name, cell in alike.items() if len(cell) < 12 or cell not in note
     )
     return pd.DataFrame(shown, index=frame.index), f"In all rows: {said}." if said else ""
+
+
+def kept_promises(note: str, frame: pd.DataFrame) -> str:
+    """The note without its sentences on intervals where the table has none of those it is made for,
+    and then a sentence that there is none, where no column says why.
+    """
+    pairs = [(c, f"{c[:-3]}high") for c in frame if c.endswith("low") and f"{c[:-3]}high" in frame]
+    known = any(frame[list(pair)].notna().any(axis=None) for pair in pairs)
+    if not pairs or known or "nterval" not in note:
+        return note
+    kept = [text for text in re.split(r"(?<=\.) ", note) if "nterval" not in text]
+    return " ".join([*kept, *([] if "note" in frame else [NO_INTERVAL])])
 
 
 def _range(frame: pd.DataFrame, low: str, high: str, digits: int) -> pd.Series:

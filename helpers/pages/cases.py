@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # datasets bring the readers of every image format
 
 FAILED = (
     "Below: images in which the Dice of the structure is under {acceptable}, a link to them;"
-    " their share with its 95 % interval (Wilson). 5th percentile: in 5 of 100 images it is worse."
+    " their share. Interval: 95 %, Wilson. 5th percentile: in 5 of 100 images it is worse."
     " A structure absent from both outlines has no score; drawn where it is not, or missed, it"
     " scores 0."
 )

@@ -21,8 +21,8 @@ from helpers.figures.tables import number, p_text, words
 SAID = {
     "better": "better than",
     "worse": "worse than",
-    "not told apart": "not shown to differ from",
-    stats.UNSETTLED: "not to be judged against",
+    "not shown to differ": "not shown to differ from",
+    stats.UNSETTLED: "not judged against",
     "not tested": "not tested against",
 }
 #: rule for what has no score → how it is said
@@ -224,7 +224,7 @@ def table_note(tests: pd.DataFrame, settings: dict) -> str:
     return (
         f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
         f" network named; {first['test']} over {count(first['n'], first['unit'])}. P adjusted by"
-        f" {settings['multiplicity'].capitalize()}; the verdict is by the adjusted P, the 95 %"
+        f" {settings['multiplicity'].capitalize()}; the verdict is by the adjusted P. The 95 %"
         f" interval ({settings['interval'].replace('_', '-')}) is not adjusted.{rule}"
         f" Images left out because a network has no score: {first['dropped_images']:.0f}"
     )
@@ -289,7 +289,7 @@ def others_note(tests: pd.DataFrame) -> str:
     return (
         f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
         " network named. Joined by =: the same number by algebra. P adjusted over the networks,"
-        " each test by itself; intervals are not adjusted. A bootstrap gives an interval only"
+        " each test by itself. Intervals are not adjusted. A bootstrap gives an interval only"
     )
 
 
@@ -315,7 +315,7 @@ def agreement(tests: pd.DataFrame, others: pd.DataFrame) -> str:
 
 
 def _sign(rows: pd.DataFrame) -> pd.Series:
-    """1 better, −1 worse, 0 not told apart, by the adjusted P."""
+    """1 better, −1 worse, 0 not shown to differ, by the adjusted P."""
     return np.sign(rows["difference"]).where(rows["p_adjusted"] < 0.05, 0)
 
 

@@ -231,7 +231,7 @@ def variation_note(headline: str, metric: str, class_: str) -> str:
     return (
         f"{metric} of {words(class_)}, {model_label(headline)} minus the network named. ICC: the"
         " share of the variance that lies between patients (intraclass correlation), by restricted"
-        " maximum likelihood; its interval by Searle, from the analysis of variance."
+        " maximum likelihood. Its interval: by Searle, from the analysis of variance."
     )
 
 

@@ -608,6 +608,12 @@ def means(
     return each.rename(columns={"model": "name"})[["name", "value"]], means
 
 
+def means_heading(means: pd.DataFrame, unit: str) -> str:
+    """The title of that figure. means: of :func:`means`."""
+    text = f"Each grey point is one {unit}; the diamond is the mean"
+    return f"{text},\nthe bar its 95 % interval" if means["low"].notna().any() else text
+
+
 def scale(settings: dict) -> str:
     """The name of the axis of the declared metric."""
     return f"{settings['metric']} of {tables.words(settings['class'])} (1: perfect)"
