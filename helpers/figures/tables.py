@@ -81,11 +81,39 @@ WORDS = {
     "height_cm": "height (cm)",
     "weight_kg": "weight (kg)",
     "bmi_kg_m2": "BMI (kg/m²)",
-    "holm": "Holm",
     "low": "interval",
     "limit_low": "limits of agreement",
     "instead": "other interval",
     "t_low": "interval by t",
+}
+#: how a value of study.yml is written
+SETTINGS = {
+    "patient_t": "paired t over patients",
+    "patient_wilcoxon": "Wilcoxon signed-rank over patients",
+    "sign_flip": "sign-flip permutation over patients",
+    "mixed": "mixed model on differences over patients",
+    "image_t": "paired t over images",
+    "bootstrap_t": "bootstrap-t",
+    "percentile": "bootstrap, percentile",
+    "bca": "bootstrap, BCa",
+    "holm": "Holm",
+    "fdr": "Benjamini and Hochberg (false discovery rate)",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "sgd": "stochastic gradient descent",
+    "rmsprop": "RMSprop",
+    "one_cycle": "one cycle",
+    "warmup_cosine": "warm-up, then cosine",
+    "ce": "cross-entropy",
+    "bce": "binary cross-entropy",
+    "focal_dice": "focal and Dice",
+    "ce_dice": "cross-entropy and Dice",
+    "bce_dice": "binary cross-entropy and Dice",
+    "logcosh_dice": "log-cosh of the Dice loss",
+    "imagenet": "ImageNet",
+    "train": "training images",
+    "best": "best epoch",
+    "last": "last epoch",
 }
 #: under a table that is made for intervals and has none
 NO_INTERVAL = "No interval could be made: too few units, or they do not vary enough."
@@ -115,6 +143,11 @@ def words(name: str) -> str:
     return WORDS.get(name) or re.sub(
         r"\b(icc|sd)\b", lambda m: m[0].upper(), name.replace("_", " ")
     )
+
+
+def setting(value: object) -> str:
+    """A value of study.yml in words, 'patient_t' → 'paired t over patients'."""
+    return SETTINGS.get(str(value)) or words(str(value))
 
 
 def p_text(p: float) -> str:

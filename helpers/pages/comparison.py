@@ -15,7 +15,7 @@ from helpers import stats
 from helpers.errors import NotComputable
 from helpers.figures import model_label
 from helpers.figures.tables import counted as count
-from helpers.figures.tables import number, p_text, words
+from helpers.figures.tables import number, p_text, setting, words
 
 #: verdict of ``stats.declared`` → how it is said of the headline network
 SAID = {
@@ -169,7 +169,7 @@ def answer(tests: pd.DataFrame, settings: dict, trial: Collection[str] = ()) -> 
     """Page 5 in words: the declared test, then a line a network. tests: of ``stats.declared``."""
     first, many = tests.iloc[0], tested(tests)
     how = (
-        f"P adjusted for {many} comparisons by {settings['multiplicity'].capitalize()}"
+        f"P adjusted for {many} comparisons by {setting(settings['multiplicity'])}"
         if many > 1
         else "one comparison"
     )
@@ -224,8 +224,8 @@ def table_note(tests: pd.DataFrame, settings: dict) -> str:
     return (
         f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
         f" network named; {first['test']} over {count(first['n'], first['unit'])}. P adjusted by"
-        f" {settings['multiplicity'].capitalize()}; the verdict is by the adjusted P. The 95 %"
-        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted.{rule}"
+        f" {setting(settings['multiplicity'])}; the verdict is by the adjusted P. The 95 %"
+        f" interval ({setting(settings['interval'])}) is not adjusted.{rule}"
         f" Images left out because a network has no score: {first['dropped_images']:.0f}"
     )
 

@@ -98,7 +98,7 @@ def headline(
 
 
 def _interval(settings: dict, unit: str) -> str:
-    return f"95 % interval by {settings['interval'].replace('_', '-')}, whole {unit}s resampled"
+    return f"95 % interval by {tables.setting(settings['interval'])}, whole {unit}s resampled"
 
 
 def numbers_note(settings: dict, unit: str) -> str:
