@@ -244,7 +244,7 @@ def agreement(
                 "comparison": comparison,
                 "kind": kind,
                 "class": c.name,
-                "images": int(mine["Dice"].notna().sum()),
+                "images": int(mine.dropna(subset="Dice")["image_id"].nunique()),
                 "units": int(mine.dropna(subset="Dice")["unit"].nunique()),
             }
             extra = _kappas(readings, c.index, draws, seed) if kind == "between raters" else {}

@@ -46,6 +46,9 @@ WORDS = {
     "q1": "1st quartile",
     "q3": "3rd quartile",
     "p5": "5th percentile",
+    "statistic": "F or χ²",
+    "df1": "degrees of freedom, 1",
+    "df2": "degrees of freedom, 2",
     "se": "standard error",
     "smd": "standardised difference",
     "eta2_partial": "partial η²",
@@ -193,7 +196,8 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
         return frame.rename(columns=words), "Nothing to list."
     unit = frame["unit"].iloc[0] if "unit" in frame and len(set(frame["unit"])) == 1 else None
     names = {"n": f"{unit}s", "n_units": f"{unit}s"} if unit in ("patient", "image") else {}
-    shown, used = {}, {"unit"} if names else set()
+    names |= {"statistic": "F"} if "df1" in frame else {}
+    shown, used = {}, {"unit"} if "n" in names else set()
     structures = list(frame.columns[1:]) if frame.columns.name == "class" else []
     for column in frame.columns:
         if column in structures:  # a name, whatever else it may mean
