@@ -30,6 +30,12 @@ def predictions(study: Study, model: str, seed: int) -> np.ndarray:
     return np.load(path, mmap_mode="r")
 
 
+def drawn(study: Study) -> dict[str, np.ndarray]:
+    """network → what it drew in its first training (:func:`predictions`), of all networks."""
+    seed = study.spec["seeds"][0]
+    return {m["name"]: predictions(study, m["name"], seed) for m in study.models}
+
+
 def counts(path: Path | str) -> pd.DataFrame:
     """The rows of a training's counts.csv or of per_image.csv (DataFrame), names as text."""
     texts = ("study", "model", "fold", "split", "patient_id", "image_id", "class")

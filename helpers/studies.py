@@ -5,6 +5,7 @@ protocols), ``images.csv`` (one row an image) and, where they are known, ``patie
 ``annotations.csv``. Everything wrong with them is reported at once, with file, row and key.
 """
 
+import json
 import os
 import re
 import unicodedata
@@ -286,6 +287,13 @@ def patients(study: Study) -> pd.DataFrame | None:
     """patients.csv, excluded people included, or None where the study has none."""
     path = study.root / "patients.csv"
     return read_csv(path, PATIENTS) if path.exists() else None
+
+
+def folder(study: Study) -> Path:
+    """Where the images lie: the folder that they were checked in, else runs/<study>/data."""
+    check = study.run / "cache" / "check.json"
+    data = json.loads(check.read_text(encoding="utf-8")).get("data") if check.is_file() else None
+    return ROOT / data if data else study.run / "data"
 
 
 def annotations(study: Study) -> pd.DataFrame | None:

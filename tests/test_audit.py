@@ -697,6 +697,7 @@ def test_qvum_means_include_the_background_and_claims_are_weighed():
     doubtful = findings("phantom", "chance of a false claim", QUESTION)
     assert sorted(doubtful["metric"]) == ["Dice_mean", "accuracy_pixel", "mPA"]
     assert doubtful["sentence"].str.contains("BPSegSys is as good or better").all()
+    assert doubtful["sentence"].str.contains("22 patients, if .* alike with an ICC of 0.3").all()
     claims = findings("phantom", "claims in the text")
     assert (
         claims.loc[claims["grade"] == QUESTION, "sentence"]

@@ -1,6 +1,7 @@
 """Other teams' tables: read as they are, compared as R does, refused in one sentence."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,39 @@ def test_the_whole_page(theirs, tmp_path, capsys):
     assert {p.stem for p in (tmp_path / "out").glob("*.csv")} == {
         *("comparison", "ranking", "planning_needed", "cases", "better_p", "equivalence")
     }
+
+
+def test_a_difference_alike_in_every_case_is_ranked_by_a_test_that_says_so(tmp_path):
+    rows = [
+        (a, c, at + k / 99) for a, at in (("a", 0.8), ("b", 0.7)) for k, c in enumerate(cases())
+    ]
+    pd.DataFrame(rows, columns=["model", "case", "Dice"]).to_csv(tmp_path / "t.csv", index=False)
+    frame = read.tables([tmp_path / "t.csv"])
+    printed = " ".join(report.make(frame, report.Asked(), tmp_path / "out"))
+    page = (tmp_path / "out/comparison.html").read_text(encoding="utf-8")
+    assert "a is not tested against b" in printed and "a against 1 other</h1>" in page
+    assert "No other test can be made: no variation between the units." in page
+    assert report.SIGNS.strip() in page and "above." not in page
+    assert set(re.findall(r"Every digit: (\w+)\.csv", page)) <= {
+        path.stem for path in (tmp_path / "out").glob("*.csv")
+    }
+
+
+def test_distances_keep_their_sign_and_what_is_left_out_is_said(tmp_path):
+    rows = [(a, c, at + k * k / 9) for a, at in (("a", 2), ("b", 5)) for k, c in enumerate(cases())]
+    rows = [(a, c, v + (c > "case_04") * (a == "b")) for a, c, v in rows]
+    rows[3] = ("a", rows[3][1], None)
+    pd.DataFrame(rows, columns=["model", "case", "HD95"]).to_csv(tmp_path / "t.csv", index=False)
+    frame = read.tables([tmp_path / "t.csv"])
+    first = report.make(frame, report.Asked(), tmp_path / "out")[0]
+    assert first.startswith("7 cases compared; left out, without a score of every algorithm: 1.")
+    assert "a positive one favours a" in first
+    ranks = pd.read_csv(tmp_path / "out/ranking.csv").set_index(["scheme", "algorithm"])["score"]
+    both = frame.pivot_table("HD95", "case", "algorithm").dropna().mean()
+    assert ranks["aggregate then rank"].to_dict() == pytest.approx(both.to_dict())
+    assert (pd.read_csv(tmp_path / "out/cases.csv")["value"].dropna() > 0).all()
+    page = (tmp_path / "out/comparison.html").read_text(encoding="utf-8")
+    assert "difference of <strong>0.5</strong>" in page and "of <strong>0.01<" not in page
 
 
 def test_names_of_a_table_cannot_write_markup(theirs, tmp_path):

@@ -71,6 +71,18 @@ def test_bounds_that_are_all_unknown():
     assert tables.readable(frame)[0]["Dice"].tolist() == ["0.500", "0.600"]
 
 
+def test_a_caption_promises_no_interval_where_there_is_none(study):
+    rows = pd.DataFrame({"Dice": [0.7, 0.8], "low": [np.nan, 0.6], "high": [np.nan, 0.9]})
+    note = "By patient. 95 % intervals: bootstrap-t (whole patients). Absent: left out"
+    assert figures.save_table(rows, study, "t", note).caption == f"{note}."
+    none = figures.save_table(rows.head(1), study, "t", note).caption
+    assert none == f"By patient. Absent: left out. {tables.NO_INTERVAL}"
+    told = rows.head(1).assign(note="fewer than 5 units: no interval")
+    assert figures.save_table(told, study, "t", note).caption == "By patient. Absent: left out."
+    without = "No bounds in this table: differences and intervals stand in the file."
+    assert tables.kept_promises(without, rows[["Dice"]]) == without
+
+
 def test_the_file_keeps_every_column_and_digit(study):
     text = figures.save_table(compared(), study, "compared", note="Policy.").to_html()
     caption = text.split("<caption>")[1].split("</caption>")[0]

@@ -116,7 +116,7 @@ def test_settings_of_a_training_are_said_in_words():
     change = {"rotation_deg": [-15, 15], "shift": 0.05, "scale": [0.8, 1.25]}
     said = "turned by −15° to 15°, shifted by up to 5 %, 0.8 to 1.25 times as large"
     assert train.words(change) == said and train.words({}) == "none"
-    assert train.words({"name": "adam", "lr": 0.001}) == "adam (learning rate 0.001)"
+    assert train.words({"name": "adam", "lr": 0.001}) == "Adam (learning rate 0.001)"
     assert train.words({"name": "one_cycle"}) == "one cycle" and train.words("none") == "none"
 
 

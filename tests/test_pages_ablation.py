@@ -20,8 +20,8 @@ def effects(**changed):
     [
         ({}, "*class weights* **helps**: Dice of QLM +0.050 (+0.010 to +0.090, P = 0.020)"),
         ({"difference": -0.05}, "**does harm**: Dice of QLM −0.050"),
-        ({"p_adjusted": 0.3}, "shows no effect that chance would not give"),
-        ({"p_adjusted": float("nan"), "low": float("nan")}, "cannot be judged"),
+        ({"p_adjusted": 0.3}, "is not shown to make a difference"),
+        ({"p_adjusted": float("nan"), "low": float("nan")}, "is not tested"),
     ],
 )
 def test_what_a_choice_brings(changed, said):

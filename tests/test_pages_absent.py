@@ -128,12 +128,12 @@ def test_a_verdict_that_hangs_on_the_rule_is_none():
     )
     tests = compared(rows)
     row = tests.iloc[0]
-    assert (row["zero_verdict"], row["one_verdict"]) == ("not told apart", "better")
+    assert (row["zero_verdict"], row["one_verdict"]) == ("not shown to differ", "better")
     assert (row["verdict"], row["unsettled"]) == (stats.UNSETTLED, "one")
     answer = comparison.answer(tests, SETTINGS)
-    assert "Q-VUM is not to be judged against U-Net" in answer and "better than" not in answer
+    assert "Q-VUM is not judged against U-Net" in answer and "better than" not in answer
     assert "the answer hangs on that rule, so it is no verdict" in answer
-    assert comparison.finding(tests) == "not to be judged against U-Net"
+    assert comparison.finding(tests) == "not judged against U-Net"
 
 
 def test_where_every_image_has_a_score_there_is_no_other_rule():

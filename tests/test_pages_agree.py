@@ -92,7 +92,7 @@ def test_the_adjusted_p_decides_where_the_interval_alone_would_not_agree():
     odd = tests[tests["differ"] != ""]
     row = odd.iloc[0]
     front = summary.rivals(tests, summary.headline(study, rows, tests))
-    assert row["verdict"] == "not told apart" and (row["low"] > 0 or row["high"] < 0)
+    assert row["verdict"] == "not shown to differ" and (row["low"] > 0 or row["high"] < 0)
     assert front.count("the adjusted P value decides") == len(odd)
     assert "the adjusted P value decides" in comparison.answer(tests, study.statistics)
 

@@ -45,7 +45,7 @@ def test_raw_and_adjusted_p_stand_side_by_side(rows):
 
 
 def _tests(**verdicts):
-    p = {"better": 0.01, "not told apart": 0.4, "not tested": float("nan")}
+    p = {"better": 0.01, "not shown to differ": 0.4, "not tested": float("nan")}
     return pd.DataFrame(
         [
             {"model": m, "verdict": v, "difference": 0.1, "p_adjusted": p[v]}
@@ -79,7 +79,9 @@ def test_a_test_that_was_asked_for_by_hand_is_not_called_declared(rows):
 
 
 def test_findings_in_one_phrase():
-    tests = _tests(unet="better", vistr="better", unetpp="not told apart", bpsegsys_r="not tested")
+    tests = _tests(
+        unet="better", vistr="better", unetpp="not shown to differ", bpsegsys_r="not tested"
+    )
     assert comparison.finding(tests) == (
         "better than U-Net and VisTR; not shown to differ from U-Net++;"
         " not tested against BPSegSys-R"

@@ -259,9 +259,3 @@ def test_points_and_means_of_the_figure_are_those_of_the_table(study):
     assert list(means["name"]) == ["qvum", "unet"] and len(points) == 16
     mean = points[points["name"] == "qvum"]["value"].mean()
     assert means["value"].iloc[0] == pytest.approx(mean)
-
-
-def test_little_is_on_the_front_page_what_it_is_on_page_12():
-    from helpers.pages import reliability  # imports torch
-
-    assert summary.LITTLE == reliability.LITTLE

@@ -127,9 +127,13 @@ def test_plan_and_run_stand_side_by_side(tmp_path, monkeypatch):
     for name in ("qvum", "unet"):
         files.write_json({}, made.run / "train" / name / "main_11" / "03_train.json")
     text = page.page(declare(made, test="sign_flip"))
-    assert "<td>Test</td><td>patient t</td><td>sign flip</td>" in text
+    assert "<td>Test</td><td>paired t over patients</td>" in text
+    assert "<td>sign-flip permutation over patients</td>" in text
     assert "<td>statistics, test</td><td>patient_t</td><td>sign_flip</td>" in text
     assert "<td>Networks</td><td>Q-VUM, U-Net</td><td>the same</td>" in text
+    images = studies.images(made)["split"].value_counts()  # the protocol takes two of each patient
+    counts = f"{images['train']}, {images['val']}, {images['test']}"
+    assert f"<td>Images (train, val, test)</td><td>{counts}</td><td>the same</td>" in text
 
 
 def test_a_protocol_that_divides_the_patients_anew_was_planned_so(study):

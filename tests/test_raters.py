@@ -128,6 +128,7 @@ def test_table_of_agreement():
     )
     assert row["majority – reference", "Dice"] == 1
     total = row["all pairs of raters"]
+    assert total["images"] == 12  # of which three pairs each have a Dice
     assert np.isnan(total["Dice_low"]) and total["units"] == 6  # five of the six are alike
     assert total["kappa_low"] <= total["kappa"] <= total["kappa_high"]
     assert table["kappa"].notna().sum() == 1
@@ -143,9 +144,9 @@ def test_intervals_resample_patients_not_images():
     """The same images of one patient again and again add no certainty."""
     r = readings(12)
     once = people.agreement(r, CLASSES[:2], draws=500).iloc[0]
-    again = people.Readings(
-        r.names, np.repeat(r.masks, 4, axis=1), r.index.loc[np.repeat(range(12), 4)]
-    )
+    index = r.index.loc[np.repeat(range(12), 4)]
+    index = index.assign(image_id=[f"i{k}" for k in range(48)])
+    again = people.Readings(r.names, np.repeat(r.masks, 4, axis=1), index)
     four = people.agreement(again, CLASSES[:2], draws=500).iloc[0]
     assert four["kappa"] == pytest.approx(once["kappa"])
     assert (
@@ -178,7 +179,7 @@ def test_reading_masks_of_raters(folder):
     found = people.read(mine, arrays, data=data)
     assert found.names == ("A", "B", "reference") and found.masks.shape == (3, 4, 40, 40)
     assert set(np.unique(found.masks[0])) == {0, 1, 2, 3} and not found.masks[2].any()
-    assert people.folder(mine) == mine.run / "data"
+    assert studies.folder(mine) == mine.run / "data"
 
 
 def test_what_the_form_ignores_is_ignored_in_raters_masks_too(folder):

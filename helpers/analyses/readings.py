@@ -8,7 +8,6 @@ all agree, so agreement with it is not independent.
 """
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,17 +43,6 @@ class Readings:
     index: pd.DataFrame
 
 
-def folder(study: studies.Study) -> Path:
-    """Where the raters' masks lie: the folder that the images were checked in, else
-    runs/<study>/data.
-    """
-    check = study.run / "cache" / "check.json"
-    recorded = (
-        json.loads(check.read_text(encoding="utf-8")).get("data") if check.is_file() else None
-    )
-    return studies.ROOT / recorded if recorded else study.run / "data"
-
-
 def read(
     study: studies.Study,
     arrays: datasets.Arrays,
@@ -70,7 +58,7 @@ def read(
     table = studies.annotations(study)
     if table is None:
         raise NotComputable(ONE_OUTLINE)
-    data = Path(data) if data else folder(study)
+    data = Path(data) if data else studies.folder(study)
     index = arrays.index[arrays.index["split"] == split] if split else arrays.index
     table = table[table["image_id"].isin(index["image_id"])]
     doubled = table[table.duplicated(["image_id", "rater"])]
@@ -256,7 +244,7 @@ def agreement(
                 "comparison": comparison,
                 "kind": kind,
                 "class": c.name,
-                "images": int(mine["Dice"].notna().sum()),
+                "images": int(mine.dropna(subset="Dice")["image_id"].nunique()),
                 "units": int(mine.dropna(subset="Dice")["unit"].nunique()),
             }
             extra = _kappas(readings, c.index, draws, seed) if kind == "between raters" else {}

@@ -138,22 +138,22 @@ def save_table(
     """Write runs/<study>/tables/<name>.csv with every digit; its reading form (``tables``).
 
     note: printed under the table (definitions, policy, assumptions), before what all rows share and
-    a footnote for each network that is a reconstruction. Bounds stand in one column; P values as
-    journals print them. columns: those to show, in order (None: all); only: which rows, boolean
-    (None: all); the file has every one.
+    a footnote for each network that is a reconstruction; sentences on intervals fall away where
+    there are none. Bounds stand in one column; P values as journals print them. columns: those to
+    show, in order (None: all); only: which rows, boolean (None: all); the file has every one.
     """
     path = study.run / "tables" / f"{name}.csv"
     write_csv(frame, path)
     made(path)
     frame = frame if only is None else frame[only]
-    frame = frame if columns is None else frame[columns]
-    shown, shared = tables.readable(frame.rename(columns=str).reset_index(drop=True), digits, note)
+    frame = (frame if columns is None else frame[columns]).rename(columns=str)
+    shown, shared = tables.readable(frame.reset_index(drop=True), digits, note)
     styler = (
         shown.style.format(escape="html")
         .hide(axis="index")
         .set_table_attributes(f'class="study-table" data-table="{name}"')
     )
-    note = note and note.rstrip(".") + "."
+    note = tables.kept_promises(note and note.rstrip(".") + ".", frame)
     caption = " ".join(filter(None, [note, shared, *tables.stand_ins(frame)]))
     return styler.set_caption(html.escape(caption, quote=False)) if caption else styler
 

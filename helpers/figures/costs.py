@@ -1,6 +1,7 @@
 """Figures of networks: their layers, their cost and their speed."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
@@ -63,19 +64,23 @@ def speed(live: pd.DataFrame, sums: pd.Series) -> Figure:
     left.set_yticks(range(len(live)), [figures.model_label(name) for name in live.index])
     left.set(xlabel="ms an image (median, quartiles)", ylabel="", title="Time for one image")
     seaborn.scatterplot(table, x="arithmetic", y="ms_median", ax=right, **options)
-    for row in table.itertuples():
+    lowest, highest = -np.inf, live["ms_median"].max()
+    for row in table.sort_values("ms_median").itertuples():  # names stand apart, at the right edge
+        lowest = max(row.ms_median, lowest + highest / 12)
         right.annotate(
             figures.model_label(row.model),
             (row.arithmetic, row.ms_median),
-            textcoords="offset points",
-            xytext=(4, 4),
+            (1.02, lowest),
+            textcoords=("axes fraction", "data"),
+            arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5},
             fontsize=7,
+            va="center",
         )
     right.set(
         xlabel="multiply-adds an image, billion",
         ylabel="ms an image",
         title="Does arithmetic explain it?",
-        ylim=(0, None),
     )
-    right.margins(x=0.25, y=0.15)
+    right.margins(x=0.1)
+    right.set_ylim(0, 1.1 * max(lowest, highest))
     return fig

@@ -2,8 +2,6 @@
 known.
 """
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -78,15 +76,11 @@ def outlined(
 
 def image(study: studies.Study, arrays: "Arrays", place: int) -> np.ndarray:
     """The image as its file has it; as the networks saw it where the file is no longer there."""
-    check = study.run / "cache" / "check.json"
-    data = json.loads(check.read_text(encoding="utf-8")).get("data") if check.is_file() else None
-    path = studies.ROOT / (data or study.run / "data") / arrays.index["image"].iloc[place]
+    path = studies.folder(study) / arrays.index["image"].iloc[place]
     from helpers import readers  # every image format: a page without images must not need them
 
     return (
-        readers.read_image(path)[0]
-        if Path(path).is_file()
-        else arrays.images[place][arrays.frame(place)]
+        readers.read_image(path)[0] if path.is_file() else arrays.images[place][arrays.frame(place)]
     )
 
 

@@ -46,6 +46,9 @@ WORDS = {
     "q1": "1st quartile",
     "q3": "3rd quartile",
     "p5": "5th percentile",
+    "statistic": "F or χ²",
+    "df1": "degrees of freedom, 1",
+    "df2": "degrees of freedom, 2",
     "se": "standard error",
     "smd": "standardised difference",
     "eta2_partial": "partial η²",
@@ -81,12 +84,42 @@ WORDS = {
     "height_cm": "height (cm)",
     "weight_kg": "weight (kg)",
     "bmi_kg_m2": "BMI (kg/m²)",
-    "holm": "Holm",
     "low": "interval",
     "limit_low": "limits of agreement",
     "instead": "other interval",
     "t_low": "interval by t",
 }
+#: how a value of study.yml is written
+SETTINGS = {
+    "patient_t": "paired t over patients",
+    "patient_wilcoxon": "Wilcoxon signed-rank over patients",
+    "sign_flip": "sign-flip permutation over patients",
+    "mixed": "mixed model on differences over patients",
+    "image_t": "paired t over images",
+    "bootstrap_t": "bootstrap-t",
+    "percentile": "bootstrap, percentile",
+    "bca": "bootstrap, BCa",
+    "holm": "Holm",
+    "fdr": "Benjamini and Hochberg (false discovery rate)",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "sgd": "stochastic gradient descent",
+    "rmsprop": "RMSprop",
+    "one_cycle": "one cycle",
+    "warmup_cosine": "warm-up, then cosine",
+    "ce": "cross-entropy",
+    "bce": "binary cross-entropy",
+    "focal_dice": "focal and Dice",
+    "ce_dice": "cross-entropy and Dice",
+    "bce_dice": "binary cross-entropy and Dice",
+    "logcosh_dice": "log-cosh of the Dice loss",
+    "imagenet": "ImageNet",
+    "train": "training images",
+    "best": "best epoch",
+    "last": "last epoch",
+}
+#: under a table that is made for intervals and has none
+NO_INTERVAL = "No interval could be made: too few units, or they do not vary enough."
 
 
 def network(name: str) -> str:
@@ -113,6 +146,11 @@ def words(name: str) -> str:
     return WORDS.get(name) or re.sub(
         r"\b(icc|sd)\b", lambda m: m[0].upper(), name.replace("_", " ")
     )
+
+
+def setting(value: object) -> str:
+    """A value of study.yml in words, 'patient_t' → 'paired t over patients'."""
+    return SETTINGS.get(str(value)) or words(str(value))
 
 
 def p_text(p: float) -> str:
@@ -158,7 +196,8 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
         return frame.rename(columns=words), "Nothing to list."
     unit = frame["unit"].iloc[0] if "unit" in frame and len(set(frame["unit"])) == 1 else None
     names = {"n": f"{unit}s", "n_units": f"{unit}s"} if unit in ("patient", "image") else {}
-    shown, used = {}, {"unit"} if names else set()
+    names |= {"statistic": "F"} if "df1" in frame else {}
+    shown, used = {}, {"unit"} if "n" in names else set()
     structures = list(frame.columns[1:]) if frame.columns.name == "class" else []
     for column in frame.columns:
         if column in structures:  # a name, whatever else it may mean
@@ -189,6 +228,18 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
         f"{name} {cell}" for name, cell in alike.items() if len(cell) < 12 or cell not in note
     )
     return pd.DataFrame(shown, index=frame.index), f"In all rows: {said}." if said else ""
+
+
+def kept_promises(note: str, frame: pd.DataFrame) -> str:
+    """The note without its sentences on intervals where the table has none of those it is made for,
+    and then a sentence that there is none, where no column says why.
+    """
+    pairs = [(c, f"{c[:-3]}high") for c in frame if c.endswith("low") and f"{c[:-3]}high" in frame]
+    known = any(frame[list(pair)].notna().any(axis=None) for pair in pairs)
+    if not pairs or known or "nterval" not in note:
+        return note
+    kept = [text for text in re.split(r"(?<=\.) ", note) if "nterval" not in text]
+    return " ".join([*kept, *([] if "note" in frame else [NO_INTERVAL])])
 
 
 def _range(frame: pd.DataFrame, low: str, high: str, digits: int) -> pd.Series:

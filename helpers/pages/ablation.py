@@ -15,9 +15,9 @@ from helpers.studies import Study
 SAID = {
     "better": "**helps**",
     "worse": "**does harm**",
-    "not told apart": "shows no effect that chance would not give",
-    "not tested": "cannot be judged: alike everywhere, or too few to test",
-    stats.UNSETTLED: "cannot be judged: the answer hangs on how absent structures are counted",
+    "not shown to differ": "is not shown to make a difference",
+    "not tested": "is not tested: alike everywhere, or too few",
+    stats.UNSETTLED: "is not judged: the answer hangs on how absent structures are counted",
 }
 
 

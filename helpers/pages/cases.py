@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from helpers import figures, runs, stats
+from helpers import figures, stats
 from helpers.errors import NotComputable
 from helpers.figures import tables
 from helpers.pages import absent
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # datasets bring the readers of every image format
 
 FAILED = (
     "Below: images in which the Dice of the structure is under {acceptable}, a link to them;"
-    " their share with its 95 % interval (Wilson). 5th percentile: in 5 of 100 images it is worse."
+    " their share. Interval: 95 %, Wilson. 5th percentile: in 5 of 100 images it is worse."
     " A structure absent from both outlines has no score; drawn where it is not, or missed, it"
     " scores 0."
 )
@@ -92,12 +92,6 @@ def failures_in_words(
         text += f"; {name} {absent.drawn(where)}" if where.drawn_where_none else ""
         listed.append(text)
     return f"Outlines with a Dice below {acceptable}: **{'; '.join(listed)}**."
-
-
-def predictions(study: Study) -> dict[str, np.ndarray]:
-    """What each network drew on every image in its first training: name → uint8 (N, H, W)."""
-    seed = study.spec["seeds"][0]
-    return {m["name"]: runs.predictions(study, m["name"], seed) for m in study.models}
 
 
 def panels(

@@ -15,14 +15,14 @@ from helpers import stats
 from helpers.errors import NotComputable
 from helpers.figures import model_label
 from helpers.figures.tables import counted as count
-from helpers.figures.tables import number, p_text, words
+from helpers.figures.tables import number, p_text, setting, words
 
 #: verdict of ``stats.declared`` → how it is said of the headline network
 SAID = {
     "better": "better than",
     "worse": "worse than",
-    "not told apart": "not shown to differ from",
-    stats.UNSETTLED: "not to be judged against",
+    "not shown to differ": "not shown to differ from",
+    stats.UNSETTLED: "not judged against",
     "not tested": "not tested against",
 }
 #: rule for what has no score → how it is said
@@ -169,7 +169,7 @@ def answer(tests: pd.DataFrame, settings: dict, trial: Collection[str] = ()) -> 
     """Page 5 in words: the declared test, then a line a network. tests: of ``stats.declared``."""
     first, many = tests.iloc[0], tested(tests)
     how = (
-        f"P adjusted for {many} comparisons by {settings['multiplicity'].capitalize()}"
+        f"P adjusted for {many} comparisons by {setting(settings['multiplicity'])}"
         if many > 1
         else "one comparison"
     )
@@ -224,8 +224,8 @@ def table_note(tests: pd.DataFrame, settings: dict) -> str:
     return (
         f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
         f" network named; {first['test']} over {count(first['n'], first['unit'])}. P adjusted by"
-        f" {settings['multiplicity'].capitalize()}; the verdict is by the adjusted P, the 95 %"
-        f" interval ({settings['interval'].replace('_', '-')}) is not adjusted.{rule}"
+        f" {setting(settings['multiplicity'])}; the verdict is by the adjusted P. The 95 %"
+        f" interval ({setting(settings['interval'])}) is not adjusted.{rule}"
         f" Images left out because a network has no score: {first['dropped_images']:.0f}"
     )
 
@@ -289,7 +289,7 @@ def others_note(tests: pd.DataFrame) -> str:
     return (
         f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
         " network named. Joined by =: the same number by algebra. P adjusted over the networks,"
-        " each test by itself; intervals are not adjusted. A bootstrap gives an interval only"
+        " each test by itself. Intervals are not adjusted. A bootstrap gives an interval only"
     )
 
 
@@ -315,7 +315,7 @@ def agreement(tests: pd.DataFrame, others: pd.DataFrame) -> str:
 
 
 def _sign(rows: pd.DataFrame) -> pd.Series:
-    """1 better, −1 worse, 0 not told apart, by the adjusted P."""
+    """1 better, −1 worse, 0 not shown to differ, by the adjusted P."""
     return np.sign(rows["difference"]).where(rows["p_adjusted"] < 0.05, 0)
 
 

@@ -12,6 +12,9 @@ from helpers.studies import Study
 
 FOUND = 0.5  # an image counts as found when its IoU is above this (Huang 2019)
 OWN = "the study's test set"
+TWIN = (
+    " (= test set)"  # after the name of a fold that holds the very images of the study's test set
+)
 NONE = (
     "No cross-validation has been run for this study, so nothing here says whether another split"
     " would have given another answer. Declare `cross_validation` in study.yml and run the study"
@@ -30,12 +33,20 @@ LUCKY = {"within": "No", "above": "It may be", "below": "No, rather an unlucky o
 def held_out(every: pd.DataFrame) -> pd.DataFrame:
     """The images held out in each fold, folds in words; NotComputable where there are none.
 
-    every: rows of per_image.csv.
+    every: rows of per_image.csv. A fold of just the study's own test images is named so (TWIN).
     """
     rows = stats.folds(every)
     if rows.empty:
         raise NotComputable(NONE)
-    return rows.assign(fold=rows["fold"].str.replace("cv", "fold "))
+    main = every[(every["fold"] == "main") & (every["split"] == "test")]
+    held = rows.groupby("fold")["image_id"].agg(set)
+    twin = held.map(lambda ids: TWIN if ids == set(main["image_id"]) else "")
+    return rows.assign(fold=rows["fold"].str.replace("cv", "fold ") + rows["fold"].map(twin))
+
+
+def others(folds: pd.DataFrame) -> pd.DataFrame:
+    """The rows of folds that hold other images than the study's test set. folds: column fold."""
+    return folds[(folds["fold"] != OWN) & ~folds["fold"].str.endswith(TWIN)]
 
 
 def own_split(every: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
@@ -122,14 +133,14 @@ def _lucky(study: Study, model: str, per_fold: pd.DataFrame, own: pd.DataFrame, 
     # where no image shows it, an IoU of 0 says that it was drawn, not how well
     iou, here = (
         table.loc[(table["model"] == model) & (table["shown"] > 0), "pooled_IoU"]
-        for table in (per_fold, own)
+        for table in (others(per_fold), own)
     )
     here = here.iloc[0] if len(here) else float("nan")
     where = place(here, iou)
     if not where:
         return (
             f"**Is the study's split a lucky one? It cannot be said of {model_label(model)}**: the"
-            f" {title} is not to be scored in the study's test set or in the folds."
+            f" {title} is not to be scored in the study's test set or in folds of other images."
         )
     lucky = "Yes, it shares patients" if leak and where == "above" else LUCKY[where]
     text = (
@@ -144,6 +155,9 @@ def _lucky(study: Study, model: str, per_fold: pd.DataFrame, own: pd.DataFrame, 
             " learned from other images of the people in the test. The folds are nearer to what a"
             " new patient gets."
         )
+    twins = per_fold.loc[per_fold["fold"].str.endswith(TWIN), "fold"].unique()
+    if len(twins):
+        text += f" Left out: {', '.join(twins)}, the very same images."
     usual = study.training(model, "main")
     changed = [f"{k} {v}" for k, v in study.training(model, "cv1").items() if v != usual.get(k)]
     if changed:

@@ -30,7 +30,7 @@ GATES = (
     " bits look alike. Between two known patients only if the fine detail agrees as well."
 )
 AGREEMENT = (
-    "Dice and boundary distances are means over images, Fleiss' kappa is over all pixels; 95 %"
+    "Dice and boundary distances are means over images, Fleiss' kappa is over all pixels. 95 %"
     " intervals from resampled patients (bootstrap-t for the means, percentile for kappa), from"
     " five patients on. A structure that neither draws is left out, one that only one draws has"
     " Dice 0 and no distance. κ (kappa): agreement beyond chance, 1 is full. Every pair of raters,"

@@ -11,7 +11,7 @@ import pandas as pd
 from helpers import figures, stats, studies
 from helpers.errors import NotComputable
 from helpers.figures import model_label
-from helpers.figures.tables import counted, words
+from helpers.figures.tables import counted, kept_promises, words
 from helpers.pages import comparison
 from helpers.stats.design.false_alarms import Design
 
@@ -37,13 +37,13 @@ LUCK = (
 )
 OMNIBUS = "By {unit}. Effect: partial η², Kendall's W (0 none, 1 largest)."
 BY_STRUCTURE = (
-    "Dice, mean over {unit}s (macro), 95 % interval. all: with background; foreground: without."
-    " Further metrics, and pooled values (micro): the file intervals.csv."
+    "Dice, mean over {unit}s (macro). 95 % intervals in brackets. all: with background; foreground:"
+    " without. Further metrics, and pooled values (micro): the file intervals.csv."
 )
 PAPER = stats.LABEL.capitalize()
 AS_PRINTED = (
-    f"{PAPER}, but for the interval of the pooled value, which resamples {{unit}}s. Means over all"
-    " classes, background included."
+    f"{PAPER}. Means over all classes, background included. The interval of the pooled value"
+    " resamples {unit}s instead."
 )
 ANOVA = f"{PAPER}. One-way analysis of variance between networks."
 TUKEY = f"{PAPER}. P of Tukey's test; differences and intervals: the file table3_tukey.csv."
@@ -52,7 +52,7 @@ ICC = (
     " same."
 )
 FAILURES = (
-    "Below: images with a {what} under 0.5. Wilson 95 % interval of their share, images as units."
+    "Below: images with a {what} under 0.5. Interval of their share: Wilson, 95 %, by images."
     " {rule}"
 )
 POLICIES = "Mean {what} under each rule for an image in which it is absent from both outlines."
@@ -184,6 +184,11 @@ def dice_by_structure(scores: pd.DataFrame, unit: str) -> pd.DataFrame:
     cells = [figures.interval_text(r.estimate, r.low, r.high, 2) for r in shown.itertuples()]
     shown = shown.assign(cell=cells, network=shown["model"].map(model_label))
     return _crossed(shown, "network", "class", "cell")
+
+
+def by_structure_note(scores: pd.DataFrame, unit: str) -> str:
+    """What stands under :func:`dice_by_structure`."""
+    return kept_promises(BY_STRUCTURE.format(unit=unit), scores)
 
 
 def table3(printed: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

@@ -81,9 +81,8 @@ def chosen(
     """
     if sd_between or sd_within:
         return Spread(sd_between**2, sd_within**2)
-    give = "Give `sd_between` and `sd_within` from another study above"
     if isinstance(fitted, NotComputable):
-        return NotComputable(f"No plan can be made from these results: {fitted}. {give}")
+        return NotComputable(f"No plan can be made from these results: {fitted}")
     known = fitted.dropna(subset=["between"])
     if comparator and comparator not in set(known["model"]):
         names = ", ".join(known["model"]) or "none"
@@ -93,7 +92,7 @@ def chosen(
         return NotComputable(
             f"No plan can be made from these results: at least {stats.MIN_UNITS} patients (images"
             " where patients are unknown) and some variation are needed to see how much a"
-            f" difference varies. {give}"
+            " difference varies"
         )
     row = used.iloc[0]
     known = row["between"], row["residual"], row["model"], not comparator
@@ -232,7 +231,7 @@ def variation_note(headline: str, metric: str, class_: str) -> str:
     return (
         f"{metric} of {words(class_)}, {model_label(headline)} minus the network named. ICC: the"
         " share of the variance that lies between patients (intraclass correlation), by restricted"
-        " maximum likelihood; its interval by Searle, from the analysis of variance."
+        " maximum likelihood. Its interval: by Searle, from the analysis of variance."
     )
 
 

@@ -13,7 +13,6 @@ from helpers.studies import Study
 if TYPE_CHECKING:  # datasets bring the readers of every image format
     from helpers.datasets import Arrays
 
-HELPS, LITTLE = 0.5, 0.2  # share of the possible gain from which doubt helps, helps a little
 SURE = 0.02  # mean difference of what is said and what is true from which it is too sure
 ROBUSTNESS = (
     f"Gain: an image of {reliability.DYNAMIC_RANGE_DB} dB dynamic range. Depth: the probe stays at"
@@ -54,16 +53,15 @@ def doubt_in_words(curve: pd.DataFrame, images: int, keep: float, study: Study) 
     curve: of ``reliability.risk_coverage``; images: how many test images there are; keep: share
     that the network would keep.
     """
-    at = curve.iloc[(curve["coverage"] - keep).abs().argmin()]
-    whole, empty = curve["risk"].iloc[-1], images - len(curve)
-    gained = (whole - at["risk"]) / max(whole - at["best"], 1e-9)
+    whole, at, best, gained = stats.doubt(curve, keep)
+    empty = images - len(curve)
     verdict = (
         "no image is worse than another, so there is nothing for doubt to find"
-        if curve["risk"].max() - curve["best"].min() < 1e-9
+        if np.isnan(gained)
         else "its doubt helps"
-        if gained > HELPS
+        if gained > stats.HELPS
         else "it helps a little"
-        if gained > LITTLE
+        if gained > stats.LITTLE
         else "of little use"
     )
     name = study.target.replace("_", " ")
@@ -76,8 +74,7 @@ def doubt_in_words(curve: pd.DataFrame, images: int, keep: float, study: Study) 
         f"On {len(curve)} test images{left} the mean error (1 − Dice of {name}) of"
         f" {figures.model_label(study.headline)} is **{whole:.3f}**. Leaving the"
         f" {100 * (1 - keep):.0f} % of which it is least sure to a human brings it to"
-        f" **{at['risk']:.3f}**, knowing the worst ones would bring it to"
-        f" {at['best']:.3f}: **{verdict}**."
+        f" **{at:.3f}**, knowing the worst ones would bring it to {best:.3f}: **{verdict}**."
     )
 
 

@@ -33,8 +33,8 @@ FOUND = (
     " the structure, and it was drawn all the same; mean, largest: the size of those."
 )
 DISTANCES = (
-    "Means over images with 95 % intervals (bootstrap-t, whole {unit}s resampled), for the network"
-    " and for people alike. Without distance: one outline or both are empty."
+    "Means over images, for the network and for people alike. 95 % intervals: bootstrap-t, whole"
+    " {unit}s resampled. Without distance: one outline or both are empty."
 )
 NSD = (
     " NSD: share of the outline within {tolerance:.2f} pixels of the other, for every structure"

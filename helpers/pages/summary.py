@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from helpers import files, runs, stats, studies
 from helpers.errors import NotComputable, StudyError
-from helpers.figures import fullsize, model_label, tables
+from helpers.figures import fullsize, interval_text, model_label, tables
 from helpers.pages import absent, comparison, cross_validation
 from helpers.plan import State
 
@@ -25,7 +25,6 @@ COLUMNS = ["what", "value", "low", "high", "unit", "how"]
 SIZE = 5.2  # inches, width of the front page's figures: readable on a phone
 HARDLY = 0.2  # a mean below it: the network hardly learned
 WEAK = 0.5  # a Dice below it: an outline of little use
-KEEP, LITTLE = 0.8, 0.2  # share kept, and of the possible gain that is little: as on page 12
 DROP = 0.05  # a fall of the Dice that is worth a sentence
 MEANS = {
     "mIoU": "the mean IoU of all classes",
@@ -99,7 +98,7 @@ def headline(
 
 
 def _interval(settings: dict, unit: str) -> str:
-    return f"95 % interval by {settings['interval'].replace('_', '-')}, whole {unit}s resampled"
+    return f"95 % interval by {tables.setting(settings['interval'])}, whole {unit}s resampled"
 
 
 def numbers_note(settings: dict, unit: str) -> str:
@@ -225,11 +224,9 @@ def _short(study: studies.Study, class_: str) -> str:
     return _title(study, class_).partition(" (")[0]
 
 
-def _with_interval(row: pd.Series, digits: int = 2) -> str:
-    if pd.isna(row["low"]):
-        return tables.number(row["value"], digits)
-    value, low, high = (tables.number(row[k], digits) for k in ("value", "low", "high"))
-    return f"{value} (95 % interval {low} to {high})"
+def _with_interval(row: pd.Series) -> str:
+    shown = interval_text(row["value"], row["low"], row["high"], 2)
+    return shown.replace("(", "(95 % interval ")
 
 
 def structures(study: studies.Study, rows: pd.DataFrame) -> pd.DataFrame:
@@ -418,7 +415,8 @@ def _folds(study: studies.Study, folds: pd.DataFrame | None) -> Iterator[str]:
         return
     for model, part in folds[folds["shown"] > 0].groupby("model", sort=False):
         own = part["fold"] == cross_validation.OWN
-        here, others = part.loc[own, "pooled_IoU"], part.loc[~own, "pooled_IoU"]
+        here = part.loc[own, "pooled_IoU"]
+        others = cross_validation.others(part)["pooled_IoU"]
         if len(here) and cross_validation.place(here.iloc[0], others) == "above":
             yield (
                 f"**The test set may be a lucky one**: the overlap (pooled IoU, see *The numbers*)"
@@ -465,14 +463,12 @@ def _doubt(curve: pd.DataFrame | None) -> Iterator[str]:
     """curve: mean error of the images kept, by the share kept, and what a perfect doubt leaves."""
     if curve is None or curve.empty:
         return
-    kept = curve.loc[(curve["coverage"] - KEEP).abs().idxmin()]
-    whole = curve.loc[curve["coverage"].idxmax(), "risk"]
-    possible, gained = whole - kept["best"], whole - kept["risk"]
-    if possible > 0 and gained <= LITTLE * possible:
+    whole, kept, best, gained = stats.doubt(curve)
+    if gained <= stats.LITTLE:
         yield (
-            f"**It does not know when it fails**: without the {100 * (1 - KEEP):.0f} % of the"
-            f" images that it is least sure of, the mean error (1 − Dice) is {kept['risk']:.3f}"
-            f" instead of {whole:.3f}; a perfect doubt would leave {kept['best']:.3f} (page 12)."
+            f"**It does not know when it fails**: without the {100 * (1 - stats.KEEP):.0f} % of the"
+            f" images that it is least sure of, the mean error (1 − Dice) is {kept:.3f}"
+            f" instead of {whole:.3f}; a perfect doubt would leave {best:.3f} (page 12)."
         )
 
 
@@ -610,6 +606,12 @@ def means(
     each = each.groupby(["model", f"{unit}_id"], sort=True)["value"].mean().reset_index()
     means = table.iloc[: len(names)].assign(name=names)
     return each.rename(columns={"model": "name"})[["name", "value"]], means
+
+
+def means_heading(means: pd.DataFrame, unit: str) -> str:
+    """The title of that figure. means: of :func:`means`."""
+    text = f"Each grey point is one {unit}; the diamond is the mean"
+    return f"{text},\nthe bar its 95 % interval" if means["low"].notna().any() else text
 
 
 def scale(settings: dict) -> str:

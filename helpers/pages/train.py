@@ -62,18 +62,18 @@ def pooled(counts: pd.DataFrame) -> pd.DataFrame:
 def words(value: object) -> str:
     """A setting as a page says it: a name, and what belongs to it in brackets."""
     if not isinstance(value, dict):
-        return tables.words(str(value))
+        return tables.setting(value)
     known = [_part(k, v) for k, v in value.items() if k != "name"]
     said = ", ".join(known).replace("-", "−").replace("%", " %") or "none"
     if "name" not in value:
         return said
-    return tables.words(value["name"]) + (f" ({said})" if known else "")
+    return tables.setting(value["name"]) + (f" ({said})" if known else "")
 
 
 def _part(key: str, value: object) -> str:
     if key in CHANGES:
         return CHANGES[key].format(*(value if isinstance(value, list) else [value]))
-    value = tables.words(value) if isinstance(value, str) else value
+    value = tables.setting(value) if isinstance(value, str) else value
     return f"{'learning rate' if key == 'lr' else tables.words(key)} {value}"
 
 
@@ -108,13 +108,13 @@ def procedure(study: Study, spec: dict, fold: str, seed: int, arrays: "Arrays") 
         ),
         (
             "intensity",
-            spec["normalise"],
-            "none: 0…1; else minus mean, over SD, of ImageNet or the training images",
+            words(spec["normalise"]),
+            "none: 0…1; else minus mean, over SD, of ImageNet's or the training images",
         ),
         (
             "encoder starts from",
-            spec["encoder_weights"],
-            "imagenet: weights learned on photographs; none: random",
+            words(spec["encoder_weights"]),
+            "ImageNet: weights learned on photographs; none: random",
         ),
         (
             "frozen epochs",
@@ -137,8 +137,8 @@ def procedure(study: Study, spec: dict, fold: str, seed: int, arrays: "Arrays") 
         ),
         (
             "weights kept",
-            spec["checkpoint"],
-            "best: of the lowest validation loss; last: of the last epoch",
+            words(spec["checkpoint"]),
+            "best: of the lowest validation loss",
         ),
         ("seed", seed, "same seed, same machine, same result"),
     ]

@@ -76,7 +76,7 @@ from helpers.stats.ranks import ORDERS, ranking
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.seeds import training_luck
 from helpers.stats.subgroups import SUBGROUPS, memberships, subgroups
-from helpers.stats.telling import case_values, telling
+from helpers.stats.telling import HELPS, KEEP, LITTLE, case_values, doubt, telling
 from helpers.stats.values import (
     ALL,
     FOREGROUND,

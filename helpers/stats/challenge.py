@@ -13,7 +13,7 @@ SCHEMES = {
     "aggregate then rank": "mean over cases, then ranked",
     "rank then aggregate": "ranked in each case, the ranks averaged, then ranked",
     "test then rank": (
-        "share of the others than which it is significantly better (one-sided Wilcoxon signed-rank"
+        "share of the others that it is significantly better than (one-sided Wilcoxon signed-rank"
         " test at 5 %), then ranked"
     ),
 }

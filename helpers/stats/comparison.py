@@ -38,13 +38,13 @@ SENTENCES = {
         "Over images {model} is ahead on {metric}, over patients that may be chance: no claim to"
         " lose."
     ),
-    "not shown by either": "{headline} and {model} cannot be told apart on {metric}.",
+    "not shown by either": "{headline} and {model} are not shown to differ on {metric}.",
     "cannot be tested": "{headline} and {model} cannot be compared on {metric}: {why}.",
 }
 STRUCTURES = {
     "holds": "The structures differ on {metric} between patients too.",
     "does not survive": "That the structures differ on {metric} may be chance, counted by patient.",
-    "not shown by either": "The structures cannot be told apart on {metric}.",
+    "not shown by either": "The structures are not shown to differ on {metric}.",
     "cannot be tested": "The structures cannot be compared on {metric}: {why}.",
 }
 COLUMNS = ["role", "test", *ABOUT, *COUNTED, "difference", "low", "high", "statistic", "df", "p"]
@@ -52,14 +52,14 @@ COLUMNS += ["p_adjusted", "family", "note"]
 
 
 #: of a comparison whose verdict would be another if what has no score were counted
-UNSETTLED = "hangs on absent structures"
+UNSETTLED = "not judged: hangs on absent structures"
 #: rules for what has no score, beside leaving it out
 OTHER_RULES = ("zero", "one")
 
 
 def verdict(row: dict) -> str:
-    """ "better", "worse" or "not told apart" by the adjusted P of a declared test and the sign of
-    its difference; "not tested" where there is no P; UNSETTLED where another rule for absent
+    """ "better", "worse" or "not shown to differ" by the adjusted P of a declared test and the sign
+    of its difference; "not tested" where there is no P; UNSETTLED where another rule for absent
     structures would say otherwise. The one rule, for every page.
 
     row: with difference, p_adjusted and, where it is known, unsettled.
@@ -69,7 +69,7 @@ def verdict(row: dict) -> str:
     if row.get("unsettled"):
         return UNSETTLED
     if row["p_adjusted"] >= ALPHA:
-        return "not told apart"
+        return "not shown to differ"
     return "better" if row["difference"] > 0 else "worse"
 
 
@@ -142,7 +142,7 @@ def _why(row: dict) -> str:
 
 def _differ(row: dict) -> str:
     clear = row["low"] > 0 or row["high"] < 0
-    if row["verdict"] == "not told apart" and clear:
+    if row["verdict"] == "not shown to differ" and clear:
         return "The interval alone would leave out 0; the adjusted P value decides"
     if row["verdict"] in ("better", "worse") and not clear and not np.isnan(row["low"]):
         return "The interval alone would hold 0; the adjusted P value decides"

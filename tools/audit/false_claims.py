@@ -100,7 +100,10 @@ def _compared(
     if not n or n < 3 or first.metric != other.metric or other.n not in (n, None):
         return None
     count = cases(n, patients)
-    who = {"n": n, "patients": say(RULE, "patients", patients=patients) if patients else ""}
+    who = {
+        "n": n,
+        "patients": say(RULE, "patients", patients=patients, icc=ICC) if patients else "",
+    }
     if test := tests.get((_key(first), _key(other))):
         t, way = test
         p = corners(lambda v: probability(sign * way * v, math.sqrt(n), count), t.value)
@@ -127,5 +130,5 @@ def _finding(text: str, first: Entry, p: Interval, entries: list[Entry], basis: 
         f"chance {p}",
         say(RULE, "fails" if doubtful else "holds", **values),
         why(RULE),
-        say(RULE, "tolerance", limit=LIMIT, icc=ICC),
+        say(RULE, "tolerance", limit=LIMIT),
     )

@@ -57,27 +57,15 @@ JUDGED = (
 
 
 def available(study: studies.Study) -> bool:
-    """True when the run has what the browser shows: cached images and the predictions of a
-    network.
-    """
-    return (study.run / "cache" / "index.csv").is_file() and bool(predictions(study))
+    """True when the run has what the browser shows: cached images, and what networks drew."""
+    drawn = any(study.run.glob("train/*/main_*/predictions.npy"))
+    return drawn and (study.run / "cache" / "index.csv").is_file()
 
 
 def ids(study: studies.Study) -> frozenset[str]:
     """The images that the browser shows, a frozenset of image_id."""
     index = files.read_csv(study.run / "cache" / "index.csv", dtype={"image_id": str})
     return frozenset(index.loc[index["split"] == "test", "image_id"])
-
-
-def predictions(study: studies.Study) -> dict[str, np.ndarray]:
-    """Network → what it drew on every image of the study's own split, first seed: uint8 (N, H, W)."""
-    seed = study.spec["seeds"][0]
-    folders = {m["name"]: runs.folder(study, m["name"], "main", seed) for m in study.models}
-    return {
-        name: np.load(place / "predictions.npy", mmap_mode="r")
-        for name, place in folders.items()
-        if (place / "predictions.npy").is_file()
-    }
 
 
 def picture(study: studies.Study, arrays: "Arrays", position: int, path: Path) -> tuple[int, int]:
@@ -113,7 +101,7 @@ def write(study: studies.Study, out: Path) -> None:
 
     folder = out / "cases"
     folder.mkdir(parents=True)
-    arrays, drawn = datasets.load(study), predictions(study)
+    arrays, drawn = datasets.load(study), runs.drawn(study)
     positions, sizes = arrays.rows("main", "test"), []
     for position in positions:
         name = arrays.index["image_id"].iloc[position]

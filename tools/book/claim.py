@@ -10,6 +10,7 @@ from typing import Any
 
 from helpers import files, runs, studies
 from helpers.figures import model_label
+from helpers.figures.tables import setting
 from tools.book.markup import escaped
 
 ITEMS = studies.read_yaml(Path(__file__).with_name("claim.yml"))
@@ -32,15 +33,15 @@ def evidence(study: studies.Study, pages: Collection[str]) -> dict:
         }.items()
         if true
     }
-    starts = {f"{model_label(m['name'])}: {m['encoder_weights']}" for m in study.models}
+    starts = {f"{model_label(m['name'])}: {setting(m['encoder_weights'])}" for m in study.models}
     words = {
-        "test": study.statistics["test"].replace("_", " "),
+        "test": setting(study.statistics["test"]),
         "source": "drawn by a program" if study.synthetic else study.citation or "the owners",
         "assigned": split.get("reason", split["policy"]),
         "unit": split.get("unit", split["policy"]),
         "starts": ", ".join(sorted(starts)),
         "epochs": study.spec["epochs"],
-        "checkpoint": study.spec["checkpoint"],
+        "checkpoint": setting(study.spec["checkpoint"]),
     }
     found = {}
     for number, item in ITEMS.items():

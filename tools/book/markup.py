@@ -265,10 +265,12 @@ def figure(folder: Path, name: str, section: str, about: Any) -> str:
     label, anchor = about.numbers.next("Figure")
     label = f'<strong id="{anchor}">{label}.</strong> ' if label else ""
     alt = html.escape(". ".join([section, *titles]), quote=True)
+    links = " ".join(
+        f'<a href="figures/{name}.{end}" download>{end.upper()}</a>' for end in ("png", "svg")
+    )
     return (
         f'<figure class="study-figure{wide}"><a href="figures/{name}.svg">'
         f'<img src="figures/{name}.svg" alt="{alt}"></a>'
-        f'<figcaption>{label}<span class="study-files">'
-        f'<a href="figures/{name}.png" download>PNG</a> '
-        f'<a href="figures/{name}.svg" download>SVG</a> · {about.made}</span></figcaption></figure>'
+        f'<figcaption>{label}<span class="study-files">{links} · {about.made}</span></figcaption>'
+        "</figure>"
     )

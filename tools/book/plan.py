@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from helpers import files, plan, studies
 from helpers.figures import model_label
-from helpers.figures.tables import words
+from helpers.figures.tables import setting, words
 from helpers.pages import comparison
 from helpers.schemas import SPLITS
 from helpers.studies import Study
@@ -63,10 +63,10 @@ def _planned(sealed: dict, study: Study) -> dict:
     return {
         "Question": sealed.get("question", ""),
         "Network examined": model_label(protocol.get("headline", sealed["headline"])),
-        "Metric": f"{declared['metric']} of {declared['class']}",
-        "Test": words(declared["test"]),
-        "Interval": words(declared["interval"]),
-        "Adjusted by": words(declared.get("multiplicity", "holm")),
+        "Metric": f"{declared['metric']} of {words(declared['class'])}",
+        "Test": setting(declared["test"]),
+        "Interval": setting(declared["interval"]),
+        "Adjusted by": setting(declared["multiplicity"]),
         "Margin of equivalence": declared.get("margin", "by the raters"),
         "Protocol": name if protocol else f"{name} is not in the sealed plan",
         "Networks": _labels(m["name"] for m in protocol.get("models", ())),
@@ -79,13 +79,15 @@ def _planned(sealed: dict, study: Study) -> dict:
 
 
 def _images(sealed: dict, protocol: dict, study: Study) -> str:
-    """Images of each split as planned: by images.csv, or as the protocol divides its patients."""
-    if "split" in protocol:
+    """Images of each split as planned: those that the protocol takes of images.csv; of all, where
+    these are no longer what was sealed.
+    """
+    now = plan.declared(study)
+    name = study.protocol.split(",")[0]
+    if now["images"] == sealed["images"] and now["protocols"].get(name) == protocol:
         counts = studies.images(study)["split"].value_counts()
         return _list(int(counts.get(s, 0)) for s in SPLITS)
-    told = _list(sealed["images"][s] for s in SPLITS)
-    each = protocol.get("images_per_patient")
-    return f"{told}; {each} of each patient" if each else told
+    return f"of {_list(sealed['images'][s] for s in SPLITS)}, as the sealed protocol takes them"
 
 
 def _run(study: Study) -> dict:
@@ -102,10 +104,10 @@ def _run(study: Study) -> dict:
     found = {
         "Question": study.question,
         "Network examined": model_label(study.headline),
-        "Metric": f"{settings['metric']} of {settings['class']}",
-        "Test": words(settings["test"]),
-        "Interval": words(settings["interval"]),
-        "Adjusted by": words(settings.get("multiplicity", "holm")),
+        "Metric": f"{settings['metric']} of {words(settings['class'])}",
+        "Test": setting(settings["test"]),
+        "Interval": setting(settings["interval"]),
+        "Adjusted by": setting(settings["multiplicity"]),
         "Margin of equivalence": settings.get("margin", "by the raters"),
         "Protocol": study.protocol,
         "Networks": _labels(main["model"].unique()),
@@ -119,10 +121,11 @@ def _run(study: Study) -> dict:
     if compared.is_file():
         tests = files.read_csv(compared).set_index("role")
         first = tests.loc[["declared"]].iloc[0]
-        found["Metric"] = f"{first['metric']} of {first['class']}"
-        found["Test"] += f": {first['test']} over {first['n']} {first['unit']}s"
+        found["Metric"] = f"{first['metric']} of {words(first['class'])}"
+        found["Test"] = f"{first['test']} over {first['unit']}s"
         if "declared interval" in tests.index:
-            found["Interval"] += f": {tests.loc[['declared interval']].iloc[0]['test']}"
+            drawn = tests.loc[["declared interval"]].iloc[0]["test"]
+            found["Interval"] = drawn.removeprefix("cluster ")
     return found
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import files, studies
+from helpers import files, runs, studies
 from helpers.analyses import inspection
 from helpers.errors import NotComputable, StudyError, command
 from helpers.figures import tables
@@ -89,7 +89,7 @@ def write(study: studies.Study, out: Path, assets: Path) -> None:
 
 def _layers(study: studies.Study, arrays: Any) -> dict:
     """image_id → outline → its runs, of every test image."""
-    drawn, positions = cases.predictions(study), arrays.rows("main", "test")
+    drawn, positions = runs.drawn(study), arrays.rows("main", "test")
     return {
         name: {REFERENCE: cases.encode(cases.shown(arrays, arrays.masks, k))}
         | {model: cases.encode(cases.shown(arrays, masks, k)) for model, masks in drawn.items()}

@@ -19,7 +19,6 @@ import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ import pandas as pd
 
 from helpers import datasets, files, metrics, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
-from helpers.workflow import lock, results, settings
+from helpers.workflow import forecast, lock, results, settings
 from tools.book import manuscript, private
 from tools.book.build import folder, make
 from tools.book.pack import input_files
@@ -110,17 +109,11 @@ def recorded(study: studies.Study) -> Iterator[str]:
                 yield f"{studies.ROOT / name}: is not what {record} says was made"
 
 
-def _data(study: studies.Study) -> Path:
-    """The folder that the images were read from."""
-    check = json.loads((study.run / "cache" / "check.json").read_text(encoding="utf-8"))
-    return studies.ROOT / check["data"]
-
-
 def images(study: studies.Study) -> Iterator[str]:
     """Differences between the images and masks that were learned from, their files, and the hashes
     of those in images.csv.
     """
-    data, frame, arrays = _data(study), studies.images(study), datasets.load(study)
+    data, frame, arrays = studies.folder(study), studies.images(study), datasets.load(study)
     if not data.is_dir():
         print(
             f"images: {data} is not on this machine, so the images themselves are not compared",
@@ -145,7 +138,7 @@ def images(study: studies.Study) -> Iterator[str]:
 
 def raters(study: studies.Study) -> Iterator[str]:
     """Differences between the raters' outlines and their hashes in annotations.csv."""
-    data, frame = _data(study), studies.annotations(study)
+    data, frame = studies.folder(study), studies.annotations(study)
     if frame is None or not data.is_dir():
         return
     frame = frame.assign(sha256_mask=frame.get("sha256_mask", np.nan))
@@ -268,7 +261,7 @@ def remade(study: studies.Study) -> Iterator[str]:
         for page, record in records.items()
         if not page.startswith(MEASURED)
     }
-    ordered = sorted(again.items(), key=lambda item: _seconds(records[item[0]]))
+    ordered = sorted(again.items(), key=lambda item: forecast.seconds(records[item[0]]))
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {
             pool.submit(_again, study, page, records[page], own, Path(temporary) / page): page
@@ -284,14 +277,6 @@ def remade(study: studies.Study) -> Iterator[str]:
             yield from problems
 
 
-def _seconds(record: dict) -> float:
-    """How long a page took when it was made; the longest go first."""
-    started, finished = (
-        datetime.strptime(record[k], "%Y-%m-%d %H:%M:%S UTC") for k in ("started", "finished")
-    )
-    return (finished - started).total_seconds()
-
-
 def _again(
     study: studies.Study, page: str, record: dict, own: Any, root: Path
 ) -> tuple[float, list[str]]:
@@ -305,7 +290,9 @@ def _again(
         if (study.run / part).exists():
             shutil.copytree(study.run / part, run / part, copy_function=os.symlink)
     check = json.loads((run / "cache/check.json").read_text(encoding="utf-8"))
-    files.write_json(check | {"data": str(_data(study).resolve())}, run / "cache/check.json")
+    files.write_json(
+        check | {"data": str(studies.folder(study).resolve())}, run / "cache/check.json"
+    )
     for path in (study.run / "tables").glob("*"):
         if os.path.relpath(path, studies.ROOT) not in own:
             (run / "tables" / path.name).symlink_to(path.resolve())

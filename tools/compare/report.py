@@ -1,7 +1,7 @@
 """The comparison of a table of single cases: page 5's and page 10's answers, and the rankings."""
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,12 +15,20 @@ from helpers.pages import comparison, planning
 from helpers.stats import challenge
 from helpers.stats.comparison import TESTS, _differ, verdict
 from helpers.stats.multiplicity import adjust
+from helpers.stats.paired import CONSTANT
 from tools.compare.read import DISTANCES, metric_name
 
 STYLE = (
     "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;margin:1rem 0}td,th{border-top:1px solid #bbb;padding:.2rem"
     " .6rem;text-align:left}caption{caption-side:bottom;text-align:left;color:#444}"
+)
+#: differences of a distance that a next study may have to find, in the table's own unit
+APART = (0.5, 1.0, 2.0)
+#: beside ranks, where a difference is the same in every case
+SIGNS = (
+    " Its test goes by signs and ranks and is made even of a difference that is the same in every"
+    " case; those above are not, since real results vary."
 )
 
 
@@ -37,12 +45,17 @@ class Asked:
     margin: float = 0.0
     multiplicity: str = "holm"
 
+    @property
+    def sign(self) -> float:
+        """-1 for a distance, of which less is better: so many times a value is compared."""
+        return -1.0 if self.metric in DISTANCES else 1.0
+
 
 def values(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
     """(values as ``stats.values`` has them, what is asked for with nothing left open).
 
-    Of a distance the sign is turned: everywhere more is better. StudyError where the table holds
-    several classes and none was named, or not what was.
+    Of a distance the sign is turned: everywhere more is better (``Asked.sign``). StudyError
+    where the table holds several classes and none was named, or not what was.
     """
     known = [c for c in frame if c not in ("case", "patient", "algorithm", "class")]
     metric = metric_name(asked.metric) if asked.metric else _first(known)
@@ -63,7 +76,7 @@ def values(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
     if len(names) < 2:
         raise StudyError(f"only {names[0]} has results: a comparison needs two algorithms")
     rows = frame[frame["class"] == class_]
-    sign = -1.0 if metric in DISTANCES else 1.0
+    asked = replace(asked, headline=headline, metric=metric, class_name=class_)
     out = pd.DataFrame(
         {
             "model": rows["algorithm"],
@@ -71,7 +84,7 @@ def values(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
             "image_id": rows["case"],
             "class": class_,
             "metric": metric,
-            "value": sign * rows[metric].astype(float),
+            "value": asked.sign * rows[metric].astype(float),
         }
     )
     if stats.wide(out, "image").empty:
@@ -84,8 +97,7 @@ def values(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
             f"TEST={test} counts by patient, and no patient is known; give PATIENTS=, a"
             " CSV with columns case and patient, or TEST=image_t"
         )
-    resolved = Asked(headline, metric, class_, test, asked.margin, asked.multiplicity)
-    return out.reset_index(drop=True), resolved
+    return out.reset_index(drop=True), replace(asked, test=test)
 
 
 def _first(known: list[str]) -> str:
@@ -122,7 +134,8 @@ def plan(each: pd.DataFrame, asked: Asked) -> tuple[str, pd.DataFrame]:
     if isinstance(spread, NotComputable):
         return str(spread), pd.DataFrame()
     images = planning.images_each(planning.IMAGES, unit, spread)
-    needed = planning.needed(spread, planning.DIFFERENCES, images, power=planning.POWER)
+    differences = APART if asked.metric in DISTANCES else planning.DIFFERENCES
+    needed = planning.needed(spread, differences, images, power=planning.POWER)
     of = f"{asked.metric} of {asked.class_name}"
     return planning.answer(needed, spread, asked.headline, of, unit), needed
 
@@ -135,20 +148,22 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
     declared = tests[tests["role"] == "declared"]
     settings = {"multiplicity": asked.multiplicity}
     said = comparison.answer(declared, settings).replace(comparison.asked(()), "the test")
-    ranks = challenge.rankings(table)
+    ranks, own = challenge.rankings(table), each.assign(value=asked.sign * each["value"])
+    means = ranks["scheme"] == "aggregate then rank"
+    ranks["score"] = ranks["score"].mask(means, asked.sign * ranks["score"])
     words, needed = plan(each, asked)
-    dropped = f"{table.attrs['images']} cases"
-    if table.attrs["dropped_images"]:
-        dropped += f"; {table.attrs['dropped_images']} without a score for every algorithm left out"
+    name = model_label(asked.headline)
+    about = f"{tables.counted(table.attrs['images'], 'case')} compared"
+    if lost := table.attrs["dropped_images"]:
+        about += f"; left out, without a score of every algorithm: {lost}"
+    about += "."
+    if asked.sign < 0:
+        about += f" Less is better: differences are turned, a positive one favours {name}."
     parts = [
-        f"# {model_label(asked.headline)} against {len(declared)} others\n\n{dropped}."
+        f"# {name} against {tables.counted(len(declared), 'other')}\n\n{about}"
         f" {stats.caveat(unit)}",
-        "Less is better: differences are turned, so that a positive one favours"
-        f" {model_label(asked.headline)}."
-        if asked.metric in DISTANCES
-        else "",
         f"## Is it better?\n\n{said}",
-        _html("comparison_declared", declared[["model", "verdict", *comparison.SHOWN[2:]]]),
+        _html("comparison", declared[["model", "verdict", *comparison.SHOWN[2:]]]),
         f"## Does the answer depend on the test?\n\n{_others(tests)}",
         _html("comparison", tests[["test", "unit", *comparison.SHOWN[1:]]]),
     ]
@@ -160,7 +175,8 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
         )
     schemes = "; ".join(f"{name}: {what}" for name, what in challenge.SCHEMES.items())
     parts += [
-        f"## Ranked\n\nEvery case counts once, by the definitions of challengeR. {schemes}.",
+        f"## Ranked\n\nEvery case counts once, by the definitions of challengeR. {schemes}."
+        + (SIGNS if (declared["note"] == CONSTANT).any() else ""),
         _html("ranking", ranks),
         f"## How many are needed\n\n{words}",
     ]
@@ -168,7 +184,7 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
         ("comparison", tests),
         ("ranking", ranks),
         ("planning_needed", needed),
-        ("cases", each),
+        ("cases", own),
         ("better_p", challenge.better(table).reset_index()),
     ]:
         write_csv(rows, out / f"{name}.csv")
@@ -180,7 +196,7 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
             f"<style>{STYLE}</style></head><body>{body}</body></html>\n",
             encoding="utf-8",
         )
-    return [said.replace("**", ""), "", f"page and tables: {out / 'comparison.html'}"]
+    return [about, said.replace("**", ""), "", f"page and tables: {out / 'comparison.html'}"]
 
 
 def _others(tests: pd.DataFrame) -> str:
