@@ -1,6 +1,7 @@
 """Which images look alike: perceptual hashes of all, and the fine detail of pairs."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import imagehash
@@ -12,8 +13,8 @@ from scipy import ndimage
 SIDE, BITS = 16, 256
 
 
-def hashes(images: np.ndarray) -> np.ndarray:
-    """Perceptual hash (DCT) of every image, uint8 (N, H, W) → bool (N, 256)."""
+def hashes(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Perceptual hash (DCT) of every image, N of uint8 (H, W) → bool (N, 256)."""
     found = np.empty((len(images), BITS), bool)
     for number, image in enumerate(images):
         picture = Image.fromarray(np.asarray(image))
@@ -45,7 +46,7 @@ def pairs_within(bits: np.ndarray, threshold: int) -> tuple[np.ndarray, np.ndarr
     return first[order], second[order], distance[order]
 
 
-def details(images: np.ndarray) -> np.ndarray:
+def details(images: Sequence[np.ndarray]) -> np.ndarray:
     """Fine structure of every image, unit vectors float32 (N, 4096): 64 × 64 px less its blur."""
     small = (Image.fromarray(np.asarray(i)).resize((64, 64), Image.Resampling.BOX) for i in images)
     fine = np.stack([np.asarray(i, np.float32) for i in small])
@@ -54,14 +55,14 @@ def details(images: np.ndarray) -> np.ndarray:
     return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-9)
 
 
-def agreement(images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def agreement(images: Sequence[np.ndarray], first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Correlation of the fine structure of pairs of images, float32; a few thousand at a time."""
     found = np.zeros(len(first), np.float32)
     order = np.lexsort((second, first))  # pairs of one image come together
     for start in range(0, len(order), 2048):
         part = order[start : start + 2048]
         used, where = np.unique(np.concatenate([first[part], second[part]]), return_inverse=True)
-        fine = details(images[used])
+        fine = details([images[k] for k in used])
         one, other = np.split(where, 2)
         found[part] = (fine[one] * fine[other]).sum(1)
     return found

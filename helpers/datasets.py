@@ -63,16 +63,35 @@ class Arrays:
         top, left, height, width = (int(self.index[c].iloc[position]) for c in FRAME)
         return np.s_[top : top + height, left : left + width]
 
-    def inside(self, positions: np.ndarray) -> np.ndarray:
+    def at(self, positions: np.ndarray) -> "Arrays":
+        """The images at some positions alone, read into memory."""
+        index = self.index.iloc[positions].reset_index(drop=True)
+        return Arrays(np.array(self.images[positions]), np.array(self.masks[positions]), index)
+
+    def inside(self, positions: np.ndarray | slice = np.s_[:]) -> np.ndarray:
         """Which pixels are of the image: bool (N, H, W)."""
-        found = np.zeros((len(positions), *self.masks.shape[1:]), bool)
-        for mask, position in zip(found, positions, strict=True):
-            mask[self.frame(position)] = True
+        found = np.zeros(self.masks[positions].shape, bool)
+        for part in framed(found, self.index.iloc[positions]):
+            part[:] = True
         return found
+
+    def shown(self, positions: np.ndarray | slice = np.s_[:]) -> list[np.ndarray]:
+        """The images at some positions, without what lies beside them."""
+        return framed(self.images[positions], self.index.iloc[positions])
 
 
 #: columns of the index that say where in its array an image lies
 FRAME = ["frame_top", "frame_left", "frame_height", "frame_width"]
+
+
+def framed(stack: np.ndarray, index: pd.DataFrame) -> list[np.ndarray]:
+    """Of each array of a stack (N, …, H, W) the part in which the image lies, as views. index: of
+    ``Arrays``, a row an array.
+    """
+    if FRAME[0] not in index:
+        return list(stack)
+    places = index[FRAME].to_numpy(int)
+    return [a[..., y : y + h, x : x + w] for a, (y, x, h, w) in zip(stack, places, strict=True)]
 
 
 def resize_image(pixels: np.ndarray, size: int, aspect: str = "squash") -> np.ndarray:
@@ -191,8 +210,7 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
         )
     if "pixel_spacing_mm" not in index:  # may be left out where nothing is known
         index["pixel_spacing_mm"] = np.nan
-    size, count = study.spec["image_size"], len(index)
-    aspect = study.spec.get("aspect", "squash")
+    size, aspect, count = study.spec["image_size"], study.spec["aspect"], len(index)
     folder = study.run / "cache"
     part = folder.with_name("cache.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -317,7 +335,7 @@ def load(study: studies.Study) -> Arrays:
             f" {study.spec['image_size']}; run `make study STUDY={study.name}"
             f" PROTOCOL={study.protocol}`"
         )
-    if (study.spec.get("aspect") == "keep") != (FRAME[0] in index):
+    if (study.spec["aspect"] == "keep") != (FRAME[0] in index):
         raise StudyError(
             f"{folder}: made by a protocol of another `aspect`; run `make study STUDY={study.name}"
             f" PROTOCOL={study.protocol}`"

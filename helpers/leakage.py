@@ -82,7 +82,9 @@ def identical(index: pd.DataFrame) -> Gate:
     return Gate("identical images", across == 0, found, evidence)
 
 
-def near_duplicates(images: np.ndarray, index: pd.DataFrame, threshold: int = THRESHOLD) -> Gate:
+def near_duplicates(
+    images: Sequence[np.ndarray], index: pd.DataFrame, threshold: int = THRESHOLD
+) -> Gate:
     """No images of different splits look alike: their hashes differ in more than threshold bits.
 
     A pair of two known patients counts only if its fine detail agrees as well (DETAIL): then it is
@@ -151,7 +153,7 @@ def normalisation(records: list[dict], arrays: Any) -> Gate:
             both = record["training"]["checkpoint"] == "last" and fold != "main"
             splits = ["train", "val"] if both else ["train"]
             train = np.sort(np.concatenate([arrays.rows(fold, split) for split in splits]))
-            expected = _mean_and_deviation(arrays.images, train)
+            expected = _mean_and_deviation(arrays.shown(train))
             fits = bool(np.allclose(told, expected, rtol=1e-9, atol=0))
         rows.append((record["model"], fold, norm["kind"], told[0], expected[0], fits))
     evidence = pd.DataFrame(rows, columns=["model", "fold", "kind", "mean", "expected", "fits"])
@@ -163,11 +165,9 @@ def normalisation(records: list[dict], arrays: Any) -> Gate:
     return Gate("normalisation", wrong == 0, found, evidence)
 
 
-def _mean_and_deviation(images: np.ndarray, positions: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of some images' pixels, as shares of 255, by their histogram."""
-    counts = np.zeros(256)
-    for start in range(0, len(positions), 1000):
-        counts += np.bincount(images[positions[start : start + 1000]].ravel(), minlength=256)
+def _mean_and_deviation(images: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Mean and standard deviation of images' pixels, as shares of 255, by their histogram."""
+    counts = np.sum([np.bincount(image.ravel(), minlength=256) for image in images], 0)
     values = np.arange(256) / 255
     mean = np.average(values, weights=counts)
     return mean, np.sqrt(np.average((values - mean) ** 2, weights=counts))
@@ -188,7 +188,7 @@ def run(study: Study, arrays: Any, threshold: int = THRESHOLD) -> list[Gate]:
     """Every gate of a study on its checked images (``helpers.datasets.Arrays``), as a list."""
     return [
         *quick(arrays.index, arrays.masks, study.classes),
-        near_duplicates(arrays.images, arrays.index, threshold),
+        near_duplicates(arrays.shown(), arrays.index, threshold),
         normalisation(records(study), arrays),
     ]
 

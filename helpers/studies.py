@@ -25,6 +25,7 @@ ROOT = Path(os.environ.get("STUDY_ROOT") or Path(__file__).resolve().parent.pare
 NAME = r"\.?[A-Za-z0-9_][A-Za-z0-9_.-]*"
 DEFAULTS = {
     "class_weights": True,
+    "aspect": "squash",
     "normalise": "none",
     "freeze_epochs": 0,
     "checkpoint": "best",
@@ -153,8 +154,7 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
     if key == "aspect":
         if value not in ("squash", "keep"):
             raise StudyError(f"ASPECT={value}: squash or keep, please")
-        spec = {k: v for k, v in spec.items() if k != key}
-        return spec | ({key: value} if value == "keep" else {})
+        return spec | {key: value}
     keys = {"size": ("image_size", 16, 2048), "epochs": ("epochs", 1, 100_000)}
     if key not in keys:
         raise StudyError(

@@ -191,7 +191,7 @@ def test_the_mean_of_training_pixels_is_exact():
     images = np.random.default_rng(0).integers(0, 256, (2100, 8, 8), dtype=np.uint8)
     rows = np.arange(3, 2090)
     values = images[rows] / 255
-    found = leakage._mean_and_deviation(images, rows)
+    found = leakage._mean_and_deviation(images[rows])
     np.testing.assert_allclose(found, (values.mean(), values.std()), rtol=1e-12)
 
 

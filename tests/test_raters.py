@@ -171,6 +171,7 @@ def folder(tmp_path, monkeypatch):
     (root / "annotations.csv").write_text("\n".join(rows) + "\n")
     arrays = Arrays(np.zeros((4, 40, 40), np.uint8), np.zeros((4, 40, 40), np.uint8), index(4))
     mine = SimpleNamespace(root=root, run=tmp_path / "runs" / "mine", ignored=(), classes=CLASSES)
+    mine.spec = {"aspect": "squash"}
     return arrays, mine, tmp_path / "data"
 
 

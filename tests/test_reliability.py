@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from helpers.analyses import reliability
+from helpers.datasets import Arrays
 from helpers.studies import Class
+
+
+def arrays(images, masks):
+    return Arrays(images, masks, pd.DataFrame(index=range(len(images))))
+
 
 CLASSES = (Class(0, "background", "", "#000000", 1.0), Class(1, "nerve", "", "#00ff00", 1.0))
 
@@ -53,19 +59,18 @@ def test_changes_do_what_they_say():
     images = np.zeros((1, 40, 41), np.uint8)
     masks = np.zeros_like(images)
     images[0, 10:20, 15:26], masks[0, 10:20, 15:26] = 100, 1
-    same, reference = reliability.change(images, masks, "depth", 1)
-    assert (same == images).all() and (reference == masks).all()
-    _, reference = reliability.change(images, masks, "depth", 2)
+    same = reliability.change(arrays(images, masks), "depth", 1)
+    assert (same.images == images).all() and (same.masks == masks).all()
+    reference = reliability.change(arrays(images, masks), "depth", 2).masks
     assert reference.sum() == pytest.approx(masks.sum() / 4, rel=0.25)
     assert np.argwhere(reference[0]).mean(0) == pytest.approx(
         [7.2, 20], abs=0.8
     )  # nearer to the probe, still central
-    brighter, _ = reliability.change(images, masks, "gain", 6)
+    brighter = reliability.change(arrays(images, masks), "gain", 6).images
     assert brighter[0, 12, 20] == round(100 + 25.5) and brighter[0, 0, 0] == 0
-    noisy, _ = reliability.change(images, masks, "noise", 0.1)
-    assert (
-        reliability.change(images, masks, "noise", 0.1)[0] == noisy
-    ).all() and noisy.std() > images.std()
+    noisy = reliability.change(arrays(images, masks), "noise", 0.1).images
+    again = reliability.change(arrays(images, masks), "noise", 0.1).images
+    assert (again == noisy).all() and noisy.std() > images.std()
 
 
 def test_robustness_measures_every_change_and_the_plain_images_alike():
@@ -81,8 +86,9 @@ def test_robustness_measures_every_change_and_the_plain_images_alike():
     images[:, 4:12, 8:16] = 120
     masks = (images > 0).astype(np.uint8)
     norm = {"mean": [0.0], "std": [1.0]}
-    drawn = reliability.probabilities(Bright(), images, norm).argmax(1)
-    table = reliability.robustness(Bright(), images, masks, drawn, norm, CLASSES)
+    shown = arrays(images, masks)
+    drawn = reliability.probabilities(Bright(), shown, norm).argmax(1)
+    table = reliability.robustness(Bright(), shown, drawn, norm, CLASSES)
     assert len(table) == sum(map(len, reliability.CHANGES.values()))
     plain = table[(table.level == np.where(table.change == "depth", 1, 0))]
     assert plain.Dice.eq(1).all() and table.Dice.min() < 1
@@ -99,7 +105,8 @@ def test_the_image_as_recorded_is_not_computed_again(monkeypatch):
     images = np.zeros((2, 24, 24), np.uint8)
     images[:, :8], masks = 100, np.zeros_like(images)
     masks[:, :8] = 1
-    table = reliability.robustness(None, images, masks, masks, None, CLASSES, bf16=True)
+    shown = arrays(images, masks)
+    table = reliability.robustness(None, shown, masks, None, CLASSES, bf16=True)
     assert seen == [True] * sum(len(v) - 1 for v in reliability.CHANGES.values())
     plain = table["level"] == table["change"].map(reliability.UNCHANGED)
     assert table.loc[plain, "Dice"].eq(1).all() and table.loc[~plain, "Dice"].eq(0).all()

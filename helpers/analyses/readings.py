@@ -92,8 +92,7 @@ def read(
                     ignored=study.ignored,
                     shape=(row.height_px, row.width_px),
                 )
-                aspect = "keep" if arrays.padded else "squash"
-                masks.append(datasets.resize_mask(mask, size, aspect))
+                masks.append(datasets.resize_mask(mask, size, study.spec["aspect"]))
             except StudyError as error:
                 problems.append(f"{where}: {error}")
     raise_all(problems, study.root / "annotations.csv")
@@ -161,11 +160,11 @@ def kappa_sums(masks: np.ndarray, target: int, index: pd.DataFrame) -> np.ndarra
     masks: uint8 (raters, N, H, W); target: class index against the rest.
     """
     n = len(masks)
-    votes = (masks == target).sum(0).reshape(masks.shape[1], -1).astype(float)
-    agreement = (votes * (votes - 1) + (n - votes) * (n - votes - 1)) / (n * (n - 1))
-    sums = pd.DataFrame(
-        {"pixels": votes.shape[1], "agreement": agreement.sum(1), "votes": votes.sum(1) / n}
-    )
+    rows = []
+    for votes in datasets.framed((masks == target).sum(0).astype(float), index):
+        agreement = (votes * (votes - 1) + (n - votes) * (n - votes - 1)) / (n * (n - 1))
+        rows.append((votes.size, agreement.sum(), votes.sum() / n))
+    sums = pd.DataFrame(rows)
     return (
         sums.groupby(index["patient_id"].fillna(index["image_id"]).to_numpy(object))
         .sum()
@@ -227,15 +226,11 @@ def agreement(
         for (i, j), v in pairs.items()
         if j == last
     ]
+    shown = datasets.framed(readings.masks.swapaxes(0, 1), index)  # of each image all outlines
     for name, rule in (("majority", majority), ("STAPLE", staple)):
-        made = [rule(readings.masks[:-1, k], count) for k in range(len(index))]
-        parts.append(
-            (
-                "consensus to reference",
-                f"{name} – reference",
-                compare(made, readings.masks[-1], classes, index),
-            )
-        )
+        made = [rule(each[:-1], count) for each in shown]
+        values = compare(made, [each[-1] for each in shown], classes, index)
+        parts.append(("consensus to reference", f"{name} – reference", values))
     rows = []
     for kind, comparison, values in parts:
         for c in classes[1:]:

@@ -14,6 +14,7 @@ from scipy import ndimage
 from torch import nn
 
 from helpers import metrics
+from helpers.datasets import Arrays, framed
 from helpers.models import inference
 from helpers.studies import Class
 
@@ -36,13 +37,17 @@ LOWEST = 0.05  # probabilities below are left out of calibration: nearly all are
 
 
 def probabilities(
-    network: nn.Module, images: np.ndarray, norm: dict, batch: int = 16, bf16: bool = False
+    network: nn.Module, arrays: Arrays, norm: dict, batch: int = 16, bf16: bool = False
 ) -> np.ndarray:
-    """Softmax of every pixel, float32 (N, classes, H, W). images: uint8 (N, H, W); norm: as
-    recorded in training; bf16: as results are scored (``inference.has_bf16``).
+    """Softmax of every pixel, float32 (N, classes, H, W); beside an image it is background for
+    certain. norm: as recorded in training; bf16: as results are scored (``inference.has_bf16``).
     """
-    found = inference.logits(network, torch.from_numpy(np.array(images)), norm, batch, bf16)
-    return np.concatenate([logits.float().softmax(1).cpu().numpy() for logits in found])
+    found = inference.logits(network, torch.from_numpy(arrays.images), norm, batch, bf16)
+    chance = np.concatenate([logits.float().softmax(1).cpu().numpy() for logits in found])
+    inside = arrays.inside()
+    chance *= inside[:, None]
+    chance[:, 0] += ~inside
+    return chance
 
 
 def calibration(
@@ -108,32 +113,38 @@ def risk_coverage(scored: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def change(
-    images: np.ndarray, masks: np.ndarray, kind: str, level: float, seed: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """The images (uint8 (N, H, W)) and masks as ``kind`` of ``CHANGES`` at ``level`` would show
-    them.
+def change(arrays: Arrays, kind: str, level: float, seed: int = 1) -> Arrays:
+    """The images and masks as ``kind`` of ``CHANGES`` at ``level`` would show them; what lies
+    beside an image stays black.
     """
+    images, masks = arrays.images.copy(), arrays.masks.copy()
+    draws = np.random.default_rng(seed)
+    parts = (framed(stack, arrays.index) for stack in (images, masks))
+    for image, mask in zip(*parts, strict=True):
+        image[:], mask[:] = _changed(image, mask, kind, level, draws)
+    return Arrays(images, masks, arrays.index)
+
+
+def _changed(
+    image: np.ndarray, mask: np.ndarray, kind: str, level: float, draws: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     if kind == "noise":
-        noise = np.random.default_rng(seed).normal(0, 255 * level, images.shape)
-        return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8), masks
+        return np.clip(np.rint(image + draws.normal(0, 255 * level, image.shape)), 0, 255), mask
     if kind == "gain":
         # what is black stays black: outside the sector there is no echo to amplify
-        lifted = np.where(images > 0, images + 255.0 * level / DYNAMIC_RANGE_DB, 0)
-        return np.clip(np.rint(lifted), 0, 255).astype(np.uint8), masks
-    width = images.shape[2]
-    offset = (0, 0, (1 - level) * (width - 1) / 2)  # the probe stays where it is: top centre
-    matrix = np.array([1, level, level])
-    return tuple(
-        ndimage.affine_transform(a, matrix, offset, order=order, mode="constant")
-        for a, order in ((images, 1), (masks, 0))
+        lifted = np.where(image > 0, image + 255.0 * level / DYNAMIC_RANGE_DB, 0)
+        return np.clip(np.rint(lifted), 0, 255), mask
+    offset = (0, (1 - level) * (image.shape[1] - 1) / 2)  # the probe stays where it is: top centre
+    image, mask = (
+        ndimage.affine_transform(a, [level, level], offset, order=order, mode="constant")
+        for a, order in ((image, 1), (mask, 0))
     )
+    return image, mask
 
 
 def robustness(
     network: nn.Module,
-    images: np.ndarray,
-    masks: np.ndarray,
+    arrays: Arrays,
     drawn: np.ndarray,
     norm: dict,
     classes: Sequence[Class],
@@ -141,8 +152,8 @@ def robustness(
 ) -> pd.DataFrame:
     """Pooled Dice of every class after each change: columns change, level, class, Dice, IoU.
 
-    images, masks: uint8 (N, H, W); drawn: what the network drew on them as recorded, which stands
-    among the levels of every change; norm, bf16: as results were scored.
+    drawn: what the network drew on the images as recorded, uint8 (N, H, W), which stands among the
+    levels of every change; norm, bf16: as results were scored.
     """
 
     def scored(outlines: np.ndarray, reference: np.ndarray) -> pd.DataFrame:
@@ -152,13 +163,14 @@ def robustness(
         table = metrics.scores(table.assign(**{"class": [c.name for c in classes]}))
         return table.iloc[1:][["class", "Dice", "IoU"]]
 
-    plain, rows = scored(drawn, masks), []
+    plain, rows = scored(drawn, arrays.masks), []
     for kind, levels in CHANGES.items():
         for level in levels:
             table = plain
             if level != UNCHANGED[kind]:
-                changed, reference = change(images, masks, kind, level)
-                shown = torch.from_numpy(np.array(changed))
-                table = scored(inference.predict(network, shown, norm, bf16=bf16), reference)
+                changed = change(arrays, kind, level)
+                shown = torch.from_numpy(changed.images)
+                found = inference.predict(network, shown, norm, bf16=bf16)
+                table = scored(found * changed.inside(), changed.masks)
             rows.append(table.assign(change=kind, level=level))
     return pd.concat(rows, ignore_index=True)[["change", "level", "class", "Dice", "IoU"]]

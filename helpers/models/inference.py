@@ -1,6 +1,6 @@
 """From uint8 images to predicted classes: device, precision, normalisation, batches."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ def has_bf16(device: torch.device) -> bool:
     )
 
 
-def normalisation(spec: dict, images: np.ndarray) -> dict:
+def normalisation(spec: dict, images: Sequence[np.ndarray]) -> dict:
     """Mean and standard deviation a channel, and their origin. images: training only, uint8."""
     kind, channels = spec["normalise"], spec["channels"]
     if kind == "none":
@@ -42,7 +42,7 @@ def normalisation(spec: dict, images: np.ndarray) -> dict:
                 f" {channels}"
             )
         return {"kind": kind, "mean": list(IMAGENET[0]), "std": list(IMAGENET[1])}
-    values = np.asarray(images, dtype=np.float64) / 255
+    values = np.concatenate([image.ravel() for image in images]) / 255.0
     return {
         "kind": kind,
         "fitted_on": f"{len(images)} training images",

@@ -87,7 +87,7 @@ def segment(predictor: Predictor, frames: np.ndarray) -> np.ndarray:
     largest is taken, so that outlines are smooth at the original size. A frame of the training size
     gets the outlines that the study scored.
     """
-    aspect = predictor.record["training"].get("aspect", "squash")
+    aspect = (studies.DEFAULTS | predictor.record["training"])["aspect"]
     small = np.stack([datasets.resize_image(f, predictor.size, aspect) for f in frames])
     top, left, height, width = datasets.frame(frames.shape[1:], predictor.size, aspect)
     order = inference.clips(

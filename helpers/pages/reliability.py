@@ -1,6 +1,6 @@
 """Page 12, when can it be trusted: sentences as functions of frames."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,6 @@ from helpers.analyses import reliability
 from helpers.errors import NotComputable
 from helpers.studies import Study
 
-if TYPE_CHECKING:  # datasets bring the readers of every image format
-    from helpers.datasets import Arrays
-
 SURE = 0.02  # mean difference of what is said and what is true from which it is too sure
 ROBUSTNESS = (
     f"Gain: an image of {reliability.DYNAMIC_RANGE_DB} dB dynamic range. Depth: the probe stays at"
@@ -20,19 +17,12 @@ ROBUSTNESS = (
 )
 
 
-def test_images(arrays: "Arrays") -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The test images and masks (uint8 (N, H, W)) and their ids (list)."""
-    rows = arrays.rows("main", "test")
-    ids = arrays.index["image_id"].iloc[rows].tolist()
-    return np.array(arrays.images[rows]), np.array(arrays.masks[rows]), ids
-
-
 def target(study: Study) -> int:
     """Index of the most important structure."""
     return next(c.index for c in study.classes if c.name == study.target)
 
 
-def scored(sure: np.ndarray, ids: list[str], dice: pd.Series, study: Study) -> pd.DataFrame:
+def scored(sure: np.ndarray, ids: Iterable[str], dice: pd.Series, study: Study) -> pd.DataFrame:
     """Certainty and Dice of the images that have one: those rightly empty are no errors.
 
     sure: of ``reliability.confidence``; ids: the images in its order; dice: Series by image_id.

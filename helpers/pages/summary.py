@@ -550,6 +550,7 @@ def limits(study: studies.Study, rows: pd.DataFrame) -> str:
     epochs = " or ".join(map(str, sorted({m["epochs"] for m in study.models})))
     items.append(
         f"Protocol “{study.protocol}”: images of {side} × {side} pixels, {epochs} epochs"
+        + (", images kept in shape, black around" if spec["aspect"] == "keep" else "")
         + (f" ({spec['describe'].rstrip('.')})" if spec.get("describe") else "")
         + "."
     )

@@ -103,6 +103,7 @@ def procedure(study: Study, spec: dict, fold: str, seed: int, arrays: "Arrays") 
             (
                 f"{arrays.images.shape[1]} × {arrays.images.shape[2]} px,"
                 f" {tables.counted(spec['channels'], 'channel')}"
+                + (", shape kept" if arrays.padded else "")
             ),
             "a grey image is copied to all channels",
         ),

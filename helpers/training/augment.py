@@ -1,8 +1,8 @@
 """Random changes to training samples, drawn anew for every sample of a batch.
 
 The Q-VUM paper (Methods, "Data preprocessing") names scaling 0.25…2, distortion, horizontal and
-vertical flips and rotation 0…180°; its public look-alike adds an aspect jitter. Outside the image
-is black and background.
+vertical flips and rotation 0…180°; its public look-alike adds an aspect jitter. What lies outside
+the array is black, and background unless told.
 """
 
 import math
@@ -49,13 +49,18 @@ def matrices(n: int, spec: dict, generator: torch.Generator) -> torch.Tensor:
 
 
 def augment(
-    images: torch.Tensor, masks: torch.Tensor, spec: dict, generator: torch.Generator
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    spec: dict,
+    generator: torch.Generator,
+    beside: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Warp and brighten a batch: float (N, C, H, W) in 0…1 and masks, integer (N, H, W).
 
     spec: as ``matrices``, and distortion d (smooth random displacement, standard deviation d of the
     side), gamma [low, high] (intensity to that power), probability (share of samples that are
     warped, default 1). generator: CPU torch.Generator; the draws do not depend on the device.
+    beside: label of what lies outside the array.
     """
     n, device = len(images), images.device
     theta = matrices(n, spec, generator)
@@ -71,10 +76,14 @@ def augment(
         grid = grid + field.permute(0, 2, 3, 1)
     warped = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     labels = F.grid_sample(
-        masks[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False
+        masks[:, None].float() - beside,  # what lies outside becomes 0
+        grid,
+        mode="nearest",
+        padding_mode="zeros",
+        align_corners=False,
     )
     if "gamma" in spec:
         low, high = (math.log(g) for g in spec["gamma"])
         power = torch.exp(_uniform(n, low, high, generator)).to(device)
         warped = warped.clamp(0, 1) ** power[:, None, None, None]
-    return warped, labels[:, 0].round().to(masks.dtype)
+    return warped, (labels[:, 0] + beside).round().to(masks.dtype)

@@ -105,9 +105,7 @@ def _predict(
     images = torch.from_numpy(np.array(arrays.images[order]))
     found = inference.predict(network, images, norm, batch)
     found = found[np.unique(order, return_index=True)[1]]  # without the repeats of short clips
-    if arrays.padded:
-        found[~arrays.inside(positions)] = 0  # nothing is drawn beside the image
-    return found
+    return found * arrays.inside(positions)  # nothing is drawn beside an image
 
 
 def count(

@@ -47,7 +47,7 @@ def fit(
     """
     device, clip = next(network.parameters()).device, models.clip_length(network)
     epochs, batch = spec["epochs"], max(1, spec["batch"] // clip) * clip  # whole clips
-    norm = inference.normalisation(spec, arrays.images[train])
+    norm = inference.normalisation(spec, arrays.shown(train))
     patients = arrays.index["patient_id"]
     train, val = (inference.clips(p, patients.iloc[p], clip) for p in (train, val))
     examine = _examiner(device, arrays, norm, spec, class_weights)
@@ -139,16 +139,15 @@ def _examiner(
         torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
     )
     criterion = losses.build(spec["loss"], class_weights if spec["class_weights"] else None)
-    outside = None  # pixels beside an image that keeps its shape: neither learned from nor counted
+    outside, beside = None, 0  # pixels beside an image that keeps its shape: not learned from
     if arrays.padded:
-        outside = torch.from_numpy(~arrays.inside(np.arange(len(arrays.index)))).to(device)
+        outside = torch.from_numpy(~arrays.inside()).to(device)
+        beside = losses.IGNORED
     right = []  # accuracy of each output of the latest batch; the last is the network's own
 
     def watched(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         hits = logits.detach().argmax(1) == target
-        if outside is not None:
-            hits = hits[target != losses.IGNORED]
-        right.append(hits.float().mean())
+        right.append(hits.sum() / (target != losses.IGNORED).sum())
         return criterion(logits, target)
 
     def examine(
@@ -157,9 +156,9 @@ def _examiner(
         at = torch.from_numpy(positions).to(device)
         x, y = images[at][:, None], masks[at].long()
         if outside is not None:
-            y = y.masked_fill(outside[at], losses.IGNORED)
+            y = y.masked_fill(outside[at], beside)
         if draw is not None and spec["augmentation"]:
-            x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw)
+            x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw, beside)
         right.clear()
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             loss = models.training_loss(network, inference.prepare(x, norm), y, watched)

@@ -136,11 +136,10 @@ def encoder_files(spec: dict) -> list[str]:
 
 def cache_settings(study: studies.Study) -> str:
     """Everything in study.yml that the cached arrays depend on, as text."""
-    keys = ("image_size", "images_per_patient", "max_patients", "split")
+    keys = ("image_size", "aspect", "images_per_patient", "max_patients", "split")
     folds = study.spec.get("cross_validation", {}).get("folds")
     classes = [[(c.index, c.name, c.colour, c.labels) for c in study.classes], study.ignored]
     sizes = [study.spec.get(k) for k in keys]
-    sizes += ["keep"] if study.spec.get("aspect") == "keep" else []
     return json.dumps([sizes, folds, study.split.get("seed"), classes])
 
 

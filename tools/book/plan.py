@@ -72,10 +72,15 @@ def _planned(sealed: dict, study: Study) -> dict:
         "Networks": _labels(m["name"] for m in protocol.get("models", ())),
         "Seeds": _list(protocol.get("seeds", ())),
         "Folds": _list(f"{folds['folds']} of {model_label(m)}" for m in folds.get("models", ())),
-        "Side of an image": f"{protocol.get('image_size', '–')} px",
+        "Side of an image": _side(protocol),
         "Epochs": _list([protocol.get("epochs", "")]),
         "Images (train, val, test)": _images(sealed, protocol, study),
     }
+
+
+def _side(protocol: dict) -> str:
+    kept = ", shape kept" if (studies.DEFAULTS | protocol)["aspect"] == "keep" else ""
+    return f"{protocol.get('image_size', '–')} px{kept}"
 
 
 def _images(sealed: dict, protocol: dict, study: Study) -> str:
@@ -113,7 +118,7 @@ def _run(study: Study) -> dict:
         "Networks": _labels(main["model"].unique()),
         "Seeds": _list(sorted(main["seed"].unique())),
         "Folds": _list(f"{n} of {model_label(m)}" for m, n in folds.nunique().items()),
-        "Side of an image": f"{study.spec['image_size']} px",
+        "Side of an image": _side(study.spec),
         "Epochs": _list(sorted(epochs)),
         "Images (train, val, test)": _list(counts.get(s, 0) for s in SPLITS),
     }

@@ -123,7 +123,7 @@ def images(study: studies.Study) -> Iterator[str]:
     if frame["image_id"].tolist() != arrays.index["image_id"].tolist():
         yield f"{study.run / 'cache'}: is not of the images of {study.root / 'images.csv'}"
         return
-    size, aspect = study.spec["image_size"], study.spec.get("aspect", "squash")
+    size, aspect = study.spec["image_size"], study.spec["aspect"]
     for row in frame.itertuples():
         image, mask, _, problems = datasets.read_row(row, data, study.classes, study.ignored)
         yield from problems
@@ -220,11 +220,12 @@ def counted(study: studies.Study) -> Iterator[str]:
                 f" {len(ids)} images"
             )
             continue
+        both = (
+            datasets.framed(stack, arrays.index.iloc[positions])
+            for stack in (predictions, arrays.masks[positions])
+        )
         again = np.concatenate(
-            [
-                metrics.counts(p, arrays.masks[i], len(study.classes))
-                for p, i in zip(predictions, positions, strict=True)
-            ]
+            [metrics.counts(p, r, len(study.classes)) for p, r in zip(*both, strict=True)]
         )
         wrong = (counts[metrics.COUNTS].to_numpy() != again).any(axis=1)
         if wrong.any():
