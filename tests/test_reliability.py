@@ -10,8 +10,10 @@ from helpers.datasets import Arrays
 from helpers.studies import Class
 
 
-def arrays(images, masks):
-    return Arrays(images, masks, pd.DataFrame(index=range(len(images))))
+def arrays(images, masks, patients=None):
+    """patients: whose each image is; None: unknown."""
+    owners = patients or [np.nan] * len(images)
+    return Arrays(images, masks, pd.DataFrame({"patient_id": owners}))
 
 
 CLASSES = (Class(0, "background", "", "#000000", 1.0), Class(1, "nerve", "", "#00ff00", 1.0))
@@ -92,6 +94,30 @@ def test_robustness_measures_every_change_and_the_plain_images_alike():
     assert len(table) == sum(map(len, reliability.CHANGES.values()))
     plain = table[(table.level == np.where(table.change == "depth", 1, 0))]
     assert plain.Dice.eq(1).all() and table.Dice.min() < 1
+
+
+def test_a_network_that_reads_clips_sees_those_that_it_was_scored_on():
+    class Clip(torch.nn.Module):
+        """Draws on an image what is bright in the first of its clip of two."""
+
+        clip_length = 2
+
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.tensor(1.0))
+
+        def forward(self, x):
+            first = x[::2].repeat_interleave(2, 0) * self.scale
+            return torch.cat([0.3 + 0 * first, first], 1)
+
+    images, norm = np.zeros((5, 24, 24), np.uint8), {"mean": [0.0], "std": [1.0]}
+    images[:, 4:12, 8:16] = np.array([120, 0, 0, 120, 0])[:, None, None]
+    shown = arrays(images, (images > 0).astype(np.uint8), ["a", "b", "a", "b", "c"])
+    drawn = reliability.probabilities(Clip(), shown, norm).argmax(1)
+    assert drawn.any((1, 2)).tolist() == [True, False, True, False, False]
+    table = reliability.robustness(Clip(), shown, drawn, norm, CLASSES)
+    bright = (table.change == "gain") & (table.level > -12)
+    assert np.allclose(table.loc[bright, "Dice"], 0.5)
 
 
 def test_the_image_as_recorded_is_not_computed_again(monkeypatch):

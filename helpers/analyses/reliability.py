@@ -13,7 +13,7 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from helpers import metrics
+from helpers import metrics, models
 from helpers.datasets import Arrays, framed
 from helpers.models import inference
 from helpers.studies import Class
@@ -42,12 +42,22 @@ def probabilities(
     """Softmax of every pixel, float32 (N, classes, H, W); beside an image it is background for
     certain. norm: as recorded in training; bf16: as results are scored (``inference.has_bf16``).
     """
-    found = inference.logits(network, torch.from_numpy(arrays.images), norm, batch, bf16)
-    chance = np.concatenate([logits.float().softmax(1).cpu().numpy() for logits in found])
+    images, back = _clips(network, arrays)
+    found = inference.logits(network, images, norm, batch, bf16)
+    chance = np.concatenate([logits.float().softmax(1).cpu().numpy() for logits in found])[back]
     inside = arrays.inside()
     chance *= inside[:, None]
     chance[:, 0] += ~inside
     return chance
+
+
+def _clips(network: nn.Module, arrays: Arrays) -> tuple[torch.Tensor, np.ndarray]:
+    """The images in the order in which results were scored, a patient's together where a network
+    reads clips, uint8 (M, H, W); where each of the N images lies among them, int (N,).
+    """
+    patients, clip = arrays.index["patient_id"], models.clip_length(network)
+    order = inference.clips(np.arange(len(patients)), patients, clip)
+    return torch.from_numpy(arrays.images[order]), np.unique(order, return_index=True)[1]
 
 
 def calibration(
@@ -169,8 +179,8 @@ def robustness(
             table = plain
             if level != UNCHANGED[kind]:
                 changed = change(arrays, kind, level)
-                shown = torch.from_numpy(changed.images)
-                found = inference.predict(network, shown, norm, bf16=bf16)
+                shown, back = _clips(network, changed)
+                found = inference.predict(network, shown, norm, bf16=bf16)[back]
                 table = scored(found * changed.inside(), changed.masks)
             rows.append(table.assign(change=kind, level=level))
     return pd.concat(rows, ignore_index=True)[["change", "level", "class", "Dice", "IoU"]]
