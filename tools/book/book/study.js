@@ -12,7 +12,26 @@ document.addEventListener("DOMContentLoaded", () => {
     box.before(hint);
     return [box, hint];
   });
-  const measure = () => { for (const [box, hint] of wide) hint.hidden = box.scrollWidth <= box.clientWidth + 2; };
+  const fits = (box) => box.scrollWidth <= box.clientWidth + 2;
+  // on a phone a table that does not fit is a card for each row: what names the row, then "head value"
+  const name = (table) => {
+    const heads = [...table.querySelectorAll("thead th")].map((th) => th.textContent.trim());
+    const rows = [...table.querySelectorAll("tbody tr")].map((tr) => [...tr.children]);
+    const told = (keys) => new Set(rows.map((cells) => cells.slice(0, keys).map((td) => td.textContent).join("|"))).size;
+    let keys = 1;
+    while (keys < Math.min(3, heads.length - 1) && told(keys) < rows.length && told(keys + 1) > told(keys)) keys += 1;
+    for (const cells of rows) cells.forEach((td, k) => { td.dataset.head = heads[k] || ""; td.classList.toggle("study-key", k < keys); });
+    for (const [role, parts] of [["table", [table]], ["rowgroup", table.tBodies], ["row", table.querySelectorAll("tr")], ["cell", table.querySelectorAll("tbody td")]])
+      for (const part of parts) part.setAttribute("role", role);  // which another display would take away
+  };
+  const measure = () => {
+    for (const [box, hint] of wide) {
+      const table = box.querySelector("table:not(.study-wrap):not(.study-record)");
+      box.classList.remove("study-stacked");
+      if (table && !fits(box) && window.matchMedia("(max-width: 600px)").matches) { name(table); box.classList.add("study-stacked"); }
+      hint.hidden = fits(box);
+    }
+  };
   window.addEventListener("resize", measure);
   window.addEventListener("load", measure);
   measure();
