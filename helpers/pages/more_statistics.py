@@ -63,8 +63,8 @@ EFFECTS = (
     " bootstrap for rank-biserial."
 )
 PAIRS = (
-    "a minus b. P values adjusted over all pairs; Nemenyi's test, the most cautious, does so by"
-    " itself."
+    "First minus second. P values adjusted over all pairs; Nemenyi's test, the most cautious, does"
+    " so by itself."
 )
 WINNERS_NOTE = (
     "Five equal networks, %: how often any of four comparisons with one of them is significant, and"

@@ -20,7 +20,11 @@ document.addEventListener("DOMContentLoaded", () => {
     const told = (keys) => new Set(rows.map((cells) => cells.slice(0, keys).map((td) => td.textContent).join("|"))).size;
     let keys = 1;
     while (keys < Math.min(3, heads.length - 1) && told(keys) < rows.length && told(keys + 1) > told(keys)) keys += 1;
-    for (const cells of rows) cells.forEach((td, k) => { td.dataset.head = heads[k] || ""; td.classList.toggle("study-key", k < keys); });
+    for (const cells of rows) cells.forEach((td, k) => {
+      td.dataset.head = heads[k] || "";
+      td.classList.toggle("study-key", k < keys);
+      td.classList.toggle("study-none", ["", "–"].includes(td.textContent.trim()));
+    });
     for (const [role, parts] of [["table", [table]], ["rowgroup", table.tBodies], ["row", table.querySelectorAll("tr")], ["cell", table.querySelectorAll("tbody td")]])
       for (const part of parts) part.setAttribute("role", role);  // which another display would take away
   };
