@@ -17,12 +17,14 @@ document.addEventListener("DOMContentLoaded", () => {
   const name = (table) => {
     const heads = [...table.querySelectorAll("thead th")].map((th) => th.textContent.trim());
     const rows = [...table.querySelectorAll("tbody tr")].map((tr) => [...tr.children]);
-    const told = (keys) => new Set(rows.map((cells) => cells.slice(0, keys).map((td) => td.textContent).join("|"))).size;
-    let keys = 1;
-    while (keys < Math.min(3, heads.length - 1) && told(keys) < rows.length && told(keys + 1) > told(keys)) keys += 1;
+    const told = (keys) => new Set(rows.map((cells) => keys.map((k) => cells[k].textContent).join("|"))).size;
+    const text = (k) => !rows.some((cells) => /^[\d−<]/.test(cells[k].textContent.trim()));
+    const keys = [0];  // the first column, and further words until no two rows have the same name
+    for (let k = 1; k < heads.length && keys.length < 3 && told(keys) < rows.length; k += 1)
+      if (text(k) && told([...keys, k]) > told(keys)) keys.push(k);
     for (const cells of rows) cells.forEach((td, k) => {
       td.dataset.head = heads[k] || "";
-      td.classList.toggle("study-key", k < keys);
+      td.classList.toggle("study-key", keys.includes(k));
       td.classList.toggle("study-none", ["", "–"].includes(td.textContent.trim()));
     });
     for (const [role, parts] of [["table", [table]], ["rowgroup", table.tBodies], ["row", table.querySelectorAll("tr")], ["cell", table.querySelectorAll("tbody td")]])
