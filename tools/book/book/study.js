@@ -18,7 +18,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const heads = [...table.querySelectorAll("thead th")].map((th) => th.textContent.trim());
     const rows = [...table.querySelectorAll("tbody tr")].map((tr) => [...tr.children]);
     const told = (keys) => new Set(rows.map((cells) => keys.map((k) => cells[k].textContent).join("|"))).size;
-    const text = (k) => !rows.some((cells) => /^[\d−<]/.test(cells[k].textContent.trim()));
+    const text = (k) => rows.filter((cells) => /^[\d−<]/.test(cells[k].textContent.trim())).length < rows.length / 2;
     const keys = [0];  // the first column, and further words until no two rows have the same name
     for (let k = 1; k < heads.length && keys.length < 3 && told(keys) < rows.length; k += 1)
       if (text(k) && told([...keys, k]) > told(keys)) keys.push(k);
@@ -33,8 +33,12 @@ document.addEventListener("DOMContentLoaded", () => {
   const measure = () => {
     for (const [box, hint] of wide) {
       const table = box.querySelector("table:not(.study-wrap):not(.study-record)");
-      box.classList.remove("study-stacked");
-      if (table && !fits(box) && window.matchMedia("(max-width: 600px)").matches) { name(table); box.classList.add("study-stacked"); }
+      box.classList.remove("study-stacked", "study-tight");
+      if (table && !fits(box)) {
+        const phone = window.matchMedia("(max-width: 600px)").matches;
+        if (phone) name(table);
+        box.classList.add(phone ? "study-stacked" : "study-tight");
+      }
       hint.hidden = fits(box);
     }
   };
