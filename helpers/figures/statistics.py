@@ -155,7 +155,7 @@ def strips(
     title: Callable = str,
     xlabel: str = "",
     heading: str = "",
-    width: float = 5.2,
+    width: float = 4.2,
 ) -> Figure:
     """A line a name: every value as a grey point, the mean as a diamond, its interval as a bar.
 

@@ -611,8 +611,8 @@ def means(
 
 def means_heading(means: pd.DataFrame, unit: str) -> str:
     """The title of that figure. means: of :func:`means`."""
-    text = f"Each grey point is one {unit}; the diamond is the mean"
-    return f"{text},\nthe bar its 95 % interval" if means["low"].notna().any() else text
+    text = f"Grey: one {unit} each; diamond: their mean"
+    return f"{text};\nbar: its 95 % interval" if means["low"].notna().any() else text
 
 
 def scale(settings: dict) -> str:
