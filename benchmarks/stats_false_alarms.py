@@ -43,7 +43,7 @@ def main(runs=2000):
             + " |"
         )
     error = 4 * np.sqrt(0.05 * 0.95 / runs)
-    right = all(abs(rates[k]["patient-level paired t"] - 0.05) < error for k in list(DESIGNS)[:5])
+    right = all(abs(rates[k]["paired t, patients"] - 0.05) < error for k in list(DESIGNS)[:5])
     wrong = all(rates[k][stats.ANALYSES[0]] > 0.05 + error for k in list(DESIGNS)[1:])
     return int(not (right and wrong))
 

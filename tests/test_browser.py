@@ -111,6 +111,31 @@ def test_every_page_loads_and_fits(page, book, width):
     assert page.url.endswith("phantom/book/index.html")
 
 
+def test_a_table_too_wide_for_a_phone_is_a_card_a_row(page, book):
+    """Its last columns were off the screen, and a row without its name said nothing."""
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto((book / "index.html").as_uri())
+    page.evaluate("""() => {
+        const heads = ["split", "class", ...Array(9).fill().map((_, k) => `head ${k}`)];
+        const cells = "<td>0.123 (0.1 to 0.2)</td>".repeat(9);
+        const row = (c) => `<tr><td>test</td><td>${c}</td>${cells}</tr>`;
+        document.querySelector(".study-scroll table").innerHTML =
+            `<thead><tr>${heads.map((h) => `<th>${h}</th>`).join("")}</tr></thead>`
+            + `<tbody>${row("EIT")}${row("QLM")}</tbody>`;
+        window.dispatchEvent(new Event("resize"));
+    }""")
+    box = page.locator(".study-scroll").first
+    assert "study-stacked" in box.get_attribute("class")
+    assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 2")
+    assert box.locator("td.study-key").all_inner_texts() == ["test", "EIT", "test", "QLM"]
+    last = box.locator("td").last
+    assert last.evaluate("td => getComputedStyle(td, '::before').content") == '"head 8 "'
+    right = last.evaluate("td => td.getBoundingClientRect().right")
+    assert 0 < right <= 390
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert "study-stacked" not in box.get_attribute("class")
+
+
 def test_next_leads_through_the_whole_book(page, book):
     page.goto((book / "index.html").as_uri())
     seen = ["index.html"]

@@ -110,6 +110,11 @@ def test_cells(values, text):
     assert tables.readable(pd.DataFrame({"x": values}))[0]["x"].tolist() == text
 
 
+def test_numbers_have_true_minus_signs_and_ids_their_hyphens():
+    said = tables.minus("t = -5.12, (-0.3 to -.1); P003-02, 2024-01-02, 10.1007/s10278-024-01267-8")
+    assert said == "t = −5.12, (−0.3 to −.1); P003-02, 2024-01-02, 10.1007/s10278-024-01267-8"
+
+
 def test_a_saved_figure_tells_a_notebook_its_name(study):
     figures.use_style()
     fig, axes = plt.subplots(figsize=(2, 1))

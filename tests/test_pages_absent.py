@@ -84,7 +84,7 @@ def test_every_network_is_said():
     assert "drawn in 3 of the 6 outlines of images that do not show it" in several
     assert "a structure drawn in 1 of the 2" in absent.of_networks(rows, "foreground")
     shown = absent.of_networks(rows[rows["image_id"] < "i04"], "nerve")
-    assert shown == "Every image shows nerve: it can be drawn nowhere by mistake."
+    assert shown == "Every image shows nerve, so it cannot be drawn where there is none."
 
 
 def test_a_comparison_says_whom_it_leaves_out():

@@ -200,7 +200,7 @@ def test_what_should_worry_is_made_of_what_other_pages_found(study):
     said = summary.worries(study, structures, found)
     for part in (
         "in 2 of",
-        "116 mm² too large (95 % interval +40 to +172)",
+        "too large by 116 mm² (95 % interval +40 to +172)",
         "may be a lucky one",
         "agree to a Dice of 0.82",
         "more noise (0.77 to 0.61)",

@@ -21,8 +21,8 @@ DESIGNS = {
 # an independent simulation's rates in %, with the 95 % interval it printed (columns A, C, B, E)
 OTHERS = {
     false_alarms.IMAGE: [(4.4, 5.2), (43.2, 45.1), (60.7, 62.6), (61.2, 63.1)],
-    "patient-level paired t": [(4.4, 5.2), (4.4, 5.2), (4.6, 5.4), (7.3, 8.4)],
-    "patient-level Wilcoxon": [(4.2, 5.0), (4.0, 4.8), (4.1, 4.9), (11.4, 12.6)],
+    "paired t, patients": [(4.4, 5.2), (4.4, 5.2), (4.6, 5.4), (7.3, 8.4)],
+    "Wilcoxon signed-rank, patients": [(4.2, 5.0), (4.0, 4.8), (4.1, 4.9), (11.4, 12.6)],
     "sign-flip permutation": [(4.0, 5.3), (3.5, 4.7), (4.6, 6.0), (7.1, 8.8)],
     "cluster-robust t (CR1)": [(4.4, 5.2), (4.4, 5.2), (4.6, 5.4), (7.3, 8.4)],
     "mixed model on differences, t": [(2.6, 4.1), (3.0, 4.7), (3.9, 5.8), (6.7, 9.1)],
@@ -54,7 +54,7 @@ def test_unequal_numbers_of_images_leave_the_patient_level_test_right():
     ours = stats.false_positives(stats.Design(images=stats.UNEQUAL), 2000, seed=3).set_index(
         "analysis"
     )["rate"]
-    assert ours["patient-level paired t"] == pytest.approx(0.05, abs=0.018)
+    assert ours["paired t, patients"] == pytest.approx(0.05, abs=0.018)
     assert ours[false_alarms.IMAGE] > 0.55
     assert ours["mixed model, patient intercept only"] > 0.5
 
@@ -63,7 +63,7 @@ def test_curve_rises_with_the_icc():
     table = stats.curve(stats.Design(), iccs=(0, 0.1, 0.5), runs=1000)
     image = table[table["analysis"] == false_alarms.IMAGE]["rate"].to_numpy()
     assert (np.diff(image) > 0.1).all()
-    assert table[table["analysis"] == "patient-level paired t"]["rate"].max() < 0.08
+    assert table[table["analysis"] == "paired t, patients"]["rate"].max() < 0.08
 
 
 def test_sufficient_statistics_are_those_of_drawn_images():

@@ -147,7 +147,9 @@ def devices() -> list[tuple[str, str]]:
     found = [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         found.append(("mps", "Apple GPU"))
-    return [*found, ("cpu", f"{provenance.processor()}, {torch.get_num_threads()} thread(s)")]
+    threads = torch.get_num_threads()
+    said = f"{provenance.processor()}, {threads} thread{'s' if threads > 1 else ''}"
+    return [*found, ("cpu", said)]
 
 
 def scored_precision(device: torch.device | str) -> str:

@@ -40,14 +40,14 @@ def cases(
     for (plain, beside), (heading, place) in zip(axes, places.items(), strict=True):
         size = show(plain, study, arrays, place)
         outlined(beside, study, arrays, place, drawn)
-        plain.set_title(heading, fontsize=8)
+        plain.set_title(heading, fontsize=10)
         if scale_known(arrays.index.iloc[place]):
             _bar(plain, size)
     lines = [
         plt.matplotlib.lines.Line2D([], [], color=c.colour, label=c.name.replace("_", " "))
         for c in study.foreground
     ]
-    fig.legend(handles=lines, loc="outside lower center", ncols=len(lines), fontsize=7)
+    fig.legend(handles=lines, loc="outside lower center", ncols=len(lines), fontsize=10)
     return fig
 
 
@@ -131,4 +131,4 @@ def _bar(ax: Axes, size: tuple[float, ...]) -> None:
         return
     cm, at = fitting[0], 0.95 * size[0]
     ax.plot([0.05 * size[1], 0.05 * size[1] + 10 * cm], [at, at], color="white", linewidth=2)
-    ax.text(0.05 * size[1], 0.93 * size[0], f"{cm:g} cm", color="white", fontsize=7)
+    ax.text(0.05 * size[1], 0.93 * size[0], f"{cm:g} cm", color="white", fontsize=9)

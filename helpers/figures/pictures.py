@@ -48,7 +48,7 @@ def grid(
             ax.spines[:].set_visible(False)
             if ax in axes[0]:
                 ax.set_title(title, loc="center", fontsize=8)
-        row[0].set_ylabel(f"{name}\nDice {dice[image_id]:.2f}")
+        row[0].set_ylabel(f"{name}\n{image_id}\nDice {dice[image_id]:.2f}")
     legend(fig, study)
     return fig
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from helpers import figures
-from helpers.figures.tables import counted
+from helpers.figures.tables import counted, words
 
 GREY = "#5b5b5b"
 WIDTH = 6.8  # of a page, in inches
@@ -89,7 +89,13 @@ def forest(
     panels = list(dict.fromkeys(table[panel])) if panel else [""]
     names = list(dict.fromkeys(table[by]))
     height = 0.8 + 0.22 * len(names) + 0.15 * (xlabel.count("\n") + 1) + (0.3 if heading else 0)
-    fig, grid = plt.subplots(1, len(panels), figsize=(width, height), sharey=True, squeeze=False)
+    fig, grid = plt.subplots(
+        *(1, len(panels)),
+        figsize=(width, height),
+        sharey=True,
+        squeeze=False,
+        gridspec_kw={"wspace": 0.08},  # numbers of two panels stand apart
+    )
     for axes, name in zip(grid[0], panels, strict=True):
         part = table[table[panel] == name] if panel else table
         y = [-names.index(value) for value in part[by]]
@@ -102,6 +108,7 @@ def forest(
         axes.set_title(title(name) if panel else "", fontsize=8)
         axes.set_ylim(0.6 - len(names), 0.6)
         axes.locator_params(axis="x", nbins=2 if panel else 5)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
         axes.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_yticks(-np.arange(len(names)), names if panel else [title(n) for n in names])
     fig.supxlabel(xlabel, fontsize=8)
@@ -148,7 +155,7 @@ def strips(
     title: Callable = str,
     xlabel: str = "",
     heading: str = "",
-    width: float = 5.2,
+    width: float = 4.2,
 ) -> Figure:
     """A line a name: every value as a grey point, the mean as a diamond, its interval as a bar.
 
@@ -182,7 +189,9 @@ def steady() -> Iterator[None]:
 
 def tukey(table: pd.DataFrame) -> Figure:
     """Figure 4: Tukey's differences with adjusted 95 % intervals, a panel a metric."""
-    return forest(table.assign(pair=table["a"] + " − " + table["b"]), "pair", "metric")
+    said = "difference, first minus second; Tukey's 95 % intervals; each panel has its own scale"
+    pairs = table.assign(pair=table["a"] + " − " + table["b"])
+    return forest(pairs, "pair", "metric", title=words, xlabel=said)
 
 
 def folds(table: pd.DataFrame, own: pd.DataFrame) -> Figure:

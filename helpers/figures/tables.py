@@ -29,6 +29,10 @@ WORDS = {
     "image_id": "image",
     "patient_id": "patient",
     "n_images": "images",
+    "n_units": "units",
+    "estimand": "averaged",
+    "column": "what",
+    "page": "in full",
     "undefined_images": "images undefined",
     "dropped_images": "images left out",
     "dropped": "left out",
@@ -47,10 +51,14 @@ WORDS = {
     "q3": "3rd quartile",
     "p5": "5th percentile",
     "statistic": "F or χ²",
-    "df1": "degrees of freedom, 1",
-    "df2": "degrees of freedom, 2",
+    "df1": "df above",
+    "df2": "df below",
     "se": "standard error",
     "smd": "standardised difference",
+    "a": "first",
+    "b": "second",
+    "W": "W (Shapiro–Wilk)",
+    "gate": "check",
     "eta2_partial": "partial η²",
     "epsilon": "ε",
     "kappa": "κ",
@@ -173,6 +181,11 @@ def number(value: float, digits: int) -> str:
     return text.replace("-", "" if text.strip("-0.") == "" else "−")
 
 
+def minus(text: str) -> str:
+    """A text with true minus signs before its numbers, 't = -5.12' → 't = −5.12'."""
+    return re.sub(r"(?<![\w.)–-])-(?=\.?\d)", "−", text)
+
+
 def counted(number: float, noun: str) -> str:
     """'1 patient', '21 images'."""
     return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
@@ -215,6 +228,7 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
         elif column.endswith("low") and column[:-3] + "high" in frame:
             cells = _range(frame, column, column[:-3] + "high", digits)
             used.add(column[:-3] + "high")
+            name = WORDS.get(column) or words(column.removesuffix("_low"))
         shown[words(column) if name in shown else name] = cells
     same = [
         name

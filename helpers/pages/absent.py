@@ -71,7 +71,7 @@ def of_networks(rows: pd.DataFrame, class_: str, sides: pd.Series | None = None)
     found = outlines.found(own, sides, by="model")
     if not found["absent"].any():
         what = "every structure" if several else what
-        return f"Every image shows {what}: it can be drawn nowhere by mistake."
+        return f"Every image shows {what}, so it cannot be drawn where there is none."
     lines = [f"- {model_label(row.model)}: {what} {drawn(row)}." for row in found.itertuples()]
     return "\n".join(lines)
 

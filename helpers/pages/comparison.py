@@ -38,7 +38,8 @@ CLAIMS = {
 }
 SHOWN = ["test", "model", "difference", "low", "high", "p", "p_adjusted"]
 CLAIMS_NOTE = (
-    "Overall metrics are means over all structures and the background. By patient: paired t, or"
+    "mIoU, mPA, Dice: means over all structures and the background of IoU, of the share found, of"
+    " Dice. Acc: share of pixels in their right class. By patient: paired t, or"
     " repeated-measures analysis of variance (ANOVA) for structures."
 )
 
@@ -100,7 +101,7 @@ def beside(row: dict) -> str:
         return ""
     return (
         f"Such an interval holds the truth in {100 * row['coverage']:.1f} % of studies like this"
-        f" one; by {row['instead']} it is {signed(row['instead_low'])} to"
+        f" one; another kind ({row['instead']}) gives {signed(row['instead_low'])} to"
         f" {signed(row['instead_high'])}"
     )
 

@@ -4,11 +4,14 @@ sentence, a figure for a page.
 
 import itertools
 
+import numpy as np
 import pandas as pd
 
 from helpers import stats
 from helpers.analyses import measures
 from helpers.errors import NotComputable
+from helpers.figures.tables import number, two_digits
+from helpers.pages.comparison import signed
 
 TITLES = {"area": "area", "thickness": "median thickness", "depth_centre": "depth of the centre"}
 
@@ -50,15 +53,6 @@ def agreement(compared: pd.DataFrame, of: tuple[str, ...] = measures.AGREED) -> 
     return pd.concat(found, ignore_index=True)
 
 
-def _three(value: float) -> str:
-    """Three digits, with a true minus sign."""
-    return f"{value:.3g}".replace("-", "−")
-
-
-def _signed(value: float) -> str:
-    return _three(value) if value < 0 else f"+{_three(value)}"
-
-
 def in_words(table: pd.DataFrame, compared: pd.DataFrame, target: str) -> str:
     """What the table says of the most important structure, Markdown. target: its name."""
     own = table[table["class"] == target]
@@ -68,21 +62,22 @@ def in_words(table: pd.DataFrame, compared: pd.DataFrame, target: str) -> str:
             " measures agree"
         )
     parts = [
-        f"{r.measure} **{_signed(r.bias)} {r.unit}** ("
+        f"{r.measure} **{signed(r.bias, places)} {r.unit}** ("
         + (
             "in every image"
             if pd.isna(r.low)
-            else f"{_three(r.limit_low)} to {_three(r.limit_high)}"
+            else f"{number(r.limit_low, places)} to {number(r.limit_high, places)}"
         )
         + ")"
         for r in own.itertuples()
+        for places in [two_digits(np.nanmax(np.abs([r.bias, r.limit_low, r.limit_high])))]
     ]
-    parts = [part.replace("-", "−") for part in parts]  # a true minus sign
+    centres = own["centre_distance"].iloc[0]
     _, unit, left = one_unit(compared)
     said = (
         f"On the network's outlines of {target.replace('_', ' ')}, measures differ from those on"
         f" the reference by: {'; '.join(parts)}. In brackets are the limits between which 95 % of"
-        f" single images lie; their centres are {own['centre_distance'].iloc[0]:.3g} {unit} apart"
+        f" single images lie; their centres are {number(centres, two_digits(centres))} {unit} apart"
         " in the median. Only images in which both outline the structure can be compared."
     )
     if unit == "px":

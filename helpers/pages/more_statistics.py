@@ -63,13 +63,20 @@ EFFECTS = (
     " bootstrap for rank-biserial."
 )
 PAIRS = (
-    "a minus b. P values adjusted over all pairs; Nemenyi's test, the most cautious, does so by"
-    " itself."
+    "First minus second. P values adjusted over all pairs; Nemenyi's test, the most cautious, does"
+    " so by itself."
 )
 WINNERS_NOTE = (
     "Five equal networks, %: how often any of four comparisons with one of them is significant, and"
-    " how often the best of the five beats all others. Columns: ICC of the differences."
+    " how often the best of the five beats all others, by the ICC of the differences."
 )
+#: words of ``stats.winners`` → as the table has them
+WINNERS_SAID = {
+    "any": "any of four comparisons",
+    "best beats all": "the best beats all others",
+    "none": "not adjusted",
+    "holm": "by Holm",
+}
 
 
 def p_by_test(tests: pd.DataFrame, trial: Collection[str] = ()) -> pd.DataFrame:
@@ -274,6 +281,12 @@ def percent(frame: pd.DataFrame, index: str | list[str], columns: str) -> pd.Dat
     """Rates as per cent, crossed."""
     table = frame.assign(rate=100 * frame["rate"])
     return table.pivot_table(index=index, columns=columns, values="rate", sort=False).reset_index()
+
+
+def winners(found: pd.DataFrame) -> pd.DataFrame:
+    """Rates of ``stats.winners`` in per cent, a row a claim, a column an ICC."""
+    named = found.assign(by=[f"ICC {icc:g}" for icc in found["icc"]])
+    return percent(named.replace(WINNERS_SAID), ["claim", "unit", "adjustment"], "by")
 
 
 def where_empty(policies: pd.DataFrame) -> pd.DataFrame:

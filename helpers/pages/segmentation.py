@@ -9,7 +9,8 @@ from helpers import figures, metrics, runs, stats
 from helpers.analyses import outlines
 from helpers.errors import NotComputable
 from helpers.figures import tables
-from helpers.pages import absent
+from helpers.pages import absent, summary
+from helpers.pages.images import SPLITS
 from helpers.studies import Study
 
 if TYPE_CHECKING:  # datasets bring the readers of every image format
@@ -24,10 +25,16 @@ STRUCTURES = (
 )
 RATES = ["class", "TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR"]
 TABLE2 = (
-    "FPR_union = FP/(TP+FP+FN), FNR_union = FN/(TP+FP+FN): as the Q-VUM paper computes. FPR ="
+    "FPR of union = FP/(TP+FP+FN), FNR of union = FN/(TP+FP+FN): as the Q-VUM paper computes. FPR ="
     " FP/(FP+TN), FNR = FN/(TP+FN): textbook."
 )
-PAIRS = "Difference of Dice, a minus b, over {unit}s."
+ANOVA = (
+    "Dice by {unit}, the structures compared within each. ε: how far from equal the spreads are (1:"
+    " equal), by which P is corrected. Partial η²: share of the variation that the structures"
+    " explain."
+)
+PAIRS = "Difference of Dice, first minus second, over {unit}s."
+PAPER = f"{stats.LABEL.capitalize()}."
 FOUND = (
     "Found: some of it was drawn; missed: nothing of it. Drawn where none: the image does not show"
     " the structure, and it was drawn all the same; mean, largest: the size of those."
@@ -105,11 +112,22 @@ def by_split(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
     """The image scores of the headline network on the target, in the order of the splits."""
     own = rows[(rows["class"] == study.target) & (rows["model"] == study.headline)]
     own = metrics.scores(own)
-    order = {"train": 0, "val": 1, "test": 2}
-    own = own[own["split"].isin(order) & own["IoU"].notna()]
+    own = own[own["split"].isin(SPLITS[:3]) & own["IoU"].notna()]
     if own.empty:
         raise NotComputable(f"No image has an IoU of {_plain(study.target)}: nothing to draw")
-    return own.sort_values("split", key=lambda s: s.map(order), kind="stable")
+    return own.sort_values("split", key=lambda s: s.map(SPLITS.index), kind="stable")
+
+
+def huang(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """``stats.huang`` of the target, the headline network first, splits as they follow in learning.
+
+    rows: of fold main, every split.
+    """
+    table = stats.huang(rows, study.target, by=["model", "split"])
+    names = [*summary.order(study, rows), *SPLITS]
+    return table.sort_values(
+        ["model", "split"], key=lambda c: c.map(names.index), kind="stable", ignore_index=True
+    )
 
 
 def several(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -280,9 +298,10 @@ def worst_confusion(table: pd.DataFrame) -> str:
         wrong = row.drop(name).dropna()
         if len(wrong) and wrong.max() >= 0.05:
             said.append(f"{wrong.max():.0f} % of {_plain(name)} as {_plain(wrong.idxmax())}")
-    return f"Most often drawn as something else: {'; '.join(said)}." if said else ""
+    text = "Most often drawn as something else, or (background) not at all"
+    return f"{text}: {'; '.join(said)}." if said else ""
 
 
 def unlabelled(table: pd.DataFrame) -> pd.DataFrame:
     """A table of the paper's tests without the columns that its caption says anyway."""
-    return table.drop(columns=["label", "note"], errors="ignore")
+    return table.drop(columns=["label", "note", "n_a", "n_b"], errors="ignore")

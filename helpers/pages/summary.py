@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # datasets bring the readers of every image format
     from helpers.datasets import Arrays
 
 COLUMNS = ["what", "value", "low", "high", "unit", "how"]
-SIZE = 5.2  # inches, width of the front page's figures: readable on a phone
+SIZE = 4.2  # inches, width of a figure whose words are readable on a phone
 HARDLY = 0.2  # a mean below it: the network hardly learned
 WEAK = 0.5  # a Dice below it: an outline of little use
 DROP = 0.05  # a fall of the Dice that is worth a sentence
@@ -400,8 +400,8 @@ def _area_bias(study: studies.Study, areas: pd.DataFrame | None) -> Iterator[str
     own = areas[areas["model"] == study.headline] if "model" in areas else areas
     sure = own[(own["low"] > 0) | (own["high"] < 0)]
     parts = [
-        f"the {_short(study, r['class'])} by {tables.number(abs(r['bias']), places)} {r['unit']}"
-        f" too {'large' if r['bias'] > 0 else 'small'} (95 % interval"
+        f"the {_short(study, r['class'])} too {'large' if r['bias'] > 0 else 'small'} by"
+        f" {tables.number(abs(r['bias']), places)} {r['unit']} (95 % interval"
         f" {comparison.signed(r['low'], places)} to {comparison.signed(r['high'], places)})"
         for r in sure.to_dict("records")
         for places in [tables.two_digits(r["bias"])]
@@ -419,7 +419,8 @@ def _folds(study: studies.Study, folds: pd.DataFrame | None) -> Iterator[str]:
         others = cross_validation.others(part)["pooled_IoU"]
         if len(here) and cross_validation.place(here.iloc[0], others) == "above":
             yield (
-                f"**The test set may be a lucky one**: the overlap (pooled IoU, see *The numbers*)"
+                f"**The test set may be a lucky one**: the overlap (pooled IoU: the area that both"
+                " outlines share over the area that either covers)"
                 f" of the {_short(study, study.target)} is {here.iloc[0]:.2f} there, above all"
                 f" {len(others)} folds of the cross-validation ({others.min():.2f} to"
                 f" {others.max():.2f}, {model_label(model)}; page 8)."
@@ -591,7 +592,7 @@ def cases(
         f"{name.capitalize()} case, {told[name]}: Dice {dice[told[name]]:.2f}": told[name]
         for name in ("worst", "typical")
     }
-    return fullsize.cases(study, arrays, chosen, drawn, SIZE)
+    return fullsize.cases(study, arrays, chosen, drawn)
 
 
 def means(
@@ -611,8 +612,8 @@ def means(
 
 def means_heading(means: pd.DataFrame, unit: str) -> str:
     """The title of that figure. means: of :func:`means`."""
-    text = f"Each grey point is one {unit}; the diamond is the mean"
-    return f"{text},\nthe bar its 95 % interval" if means["low"].notna().any() else text
+    text = f"Grey: one {unit} each; diamond: their mean"
+    return f"{text};\nbar: its 95 % interval" if means["low"].notna().any() else text
 
 
 def scale(settings: dict) -> str:

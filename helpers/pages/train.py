@@ -8,6 +8,7 @@ import pandas as pd
 
 from helpers import figures, files, metrics
 from helpers.figures import tables
+from helpers.pages.images import SPLITS
 from helpers.studies import Study
 
 if TYPE_CHECKING:  # datasets bring the readers of every image format
@@ -56,7 +57,8 @@ def in_words(curve: pd.DataFrame, model: str, kept: int) -> str:
 def pooled(counts: pd.DataFrame) -> pd.DataFrame:
     """Scores pooled over all pixels of each split, a row a structure. counts: per-image rows."""
     own = counts[counts["class"] != "background"]
-    return metrics.pooled(own, ["split", "class"])[COLUMNS]
+    table = metrics.pooled(own, ["split", "class"])[COLUMNS]
+    return table.sort_values("split", key=lambda s: s.map(SPLITS.index), kind="stable")
 
 
 def words(value: object) -> str:

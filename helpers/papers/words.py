@@ -10,6 +10,7 @@ import pandas as pd
 
 from helpers import figures
 from helpers.errors import NotComputable
+from helpers.figures.tables import minus
 from helpers.papers import Paper
 from helpers.papers.grades import GRADES
 
@@ -61,7 +62,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         (
             row.table,
             " · ".join(filter(None, (row.model, row.structure, row.quantity))),
-            row.printed,
+            minus(row.printed),
             _ours(row) + _stand_in(row),
             row.verdict,
             row.why,
@@ -102,7 +103,7 @@ def beside(paper: Paper, table: pd.DataFrame) -> pd.DataFrame:
         for row, line in lines.groupby(_line(lines), sort=False):
             names = line["quantity"].str.replace(AGAINST, "", regex=True)
             each = list(zip(names, line.itertuples(), strict=True))
-            printed = ", ".join(f"{name} {n.printed}" for name, n in each)
+            printed = ", ".join(f"{name} {minus(n.printed)}" for name, n in each)
             ours = ", ".join(f"{name} {_ours(n, interval=False)}" for name, n in each)
             ours = ours if line["ours"].notna().any() else "–"
             rows.append((*start, row or "in all", printed, ours, _verdict(line), page))
@@ -142,7 +143,7 @@ def findings(paper: Paper) -> str:
                 "  </details>",
                 "",
             ]
-    return "\n".join(lines) if lines else "*No finding: every check holds.*"
+    return minus("\n".join(lines)) if lines else "*No finding: every check holds.*"
 
 
 def _details(row: Any) -> str:

@@ -40,7 +40,7 @@ SET = {"train": "training set", "val": "validation set"}
 
 def say(rule: str, key: str, **values: Any) -> str:
     """A sentence of a rule, filled with values (text, or anything with a format)."""
-    return SENTENCES[rule][key].format(**values)
+    return re.sub(r"(?<=\d)%", " %", SENTENCES[rule][key].format(**values))
 
 
 def why(rule: str, key: str = "why") -> tuple[str, ...]:

@@ -110,7 +110,8 @@ def card(study: studies.Study, front: dict[str, str]) -> str:
         f" Use\n\nMade to answer: {asked} For research and teaching. **Not"
         " a medical device**: nobody has examined whether a block guided by these outlines is"
         " safer. Not for images of other devices, views or patients than those described under"
-        f" *Who was studied*.\n\n## Data\n\n{kind} {note}\n\nCitation:"
+        ' <a href="index.html#who-was-studied">Who was studied</a>.'
+        f"\n\n## Data\n\n{kind} {note}\n\nCitation:"
         f' {citation}\n\nThe protocol of this run: <a href="manifest/study.yml"'
         " download>study.yml</a>.\n"
     )

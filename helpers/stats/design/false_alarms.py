@@ -19,12 +19,12 @@ from helpers.stats.mixed import reml
 
 #: 636 images of 22 patients, unevenly
 UNEQUAL = (29, 25, 40, 29, 20, 34, 59, 48, 18, 13, 19, 28, 8, 24, 13, 17, 19, 22, 35, 50, 25, 61)
-IMAGE = "image-level paired t (the paper's)"
+IMAGE = "paired t, images (the paper's)"
 RESIDUAL, IMAGE_EFFECT, PATIENT = 0.2, 0.3, 0.5  # f, e, and a + c
 ANALYSES = (
     IMAGE,
-    "patient-level paired t",
-    "patient-level Wilcoxon",
+    "paired t, patients",
+    "Wilcoxon signed-rank, patients",
     "sign-flip permutation",
     "cluster-robust t (CR1)",
     "mixed model on differences, t",
@@ -106,10 +106,10 @@ def p_values(
     if IMAGE in analyses:
         se = np.sqrt((within + about) / (total - 1) / total)
         out[IMAGE] = t(over_images / se, total - 1)
-    if "patient-level paired t" in analyses:
-        out["patient-level paired t"] = t(patient_t, g - 1)
-    if "patient-level Wilcoxon" in analyses:
-        out["patient-level Wilcoxon"] = stats.wilcoxon(d, axis=0, method="exact").pvalue
+    if "paired t, patients" in analyses:
+        out["paired t, patients"] = t(patient_t, g - 1)
+    if "Wilcoxon signed-rank, patients" in analyses:
+        out["Wilcoxon signed-rank, patients"] = stats.wilcoxon(d, axis=0, method="exact").pvalue
     if "sign-flip permutation" in analyses:
         signs = 1 - 2.0 * np.random.default_rng(seed).integers(0, 2, (draws, g))
         hits = (np.abs(signs @ d) >= np.abs(d.sum(0)) * (1 - 1e-12)).sum(0)
@@ -233,7 +233,7 @@ def curve(
     iccs: Sequence[float] = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
     runs: int = 2000,
     seed: int = 1,
-    analyses: Sequence[str] = (IMAGE, "patient-level paired t"),
+    analyses: Sequence[str] = (IMAGE, "paired t, patients"),
     draws: int = 999,
 ) -> pd.DataFrame:
     """:func:`false_positives` over the ICC of the differences, all else equal; one row an ICC and

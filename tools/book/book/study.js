@@ -12,7 +12,36 @@ document.addEventListener("DOMContentLoaded", () => {
     box.before(hint);
     return [box, hint];
   });
-  const measure = () => { for (const [box, hint] of wide) hint.hidden = box.scrollWidth <= box.clientWidth + 2; };
+  const fits = (box) => box.scrollWidth <= box.clientWidth + 2;
+  // on a phone a table that does not fit is a card for each row: what names the row, then "head value"
+  const name = (table) => {
+    const heads = [...table.querySelectorAll("thead th")].map((th) => th.textContent.trim());
+    const rows = [...table.querySelectorAll("tbody tr")].map((tr) => [...tr.children]);
+    const told = (keys) => new Set(rows.map((cells) => keys.map((k) => cells[k].textContent).join("|"))).size;
+    const text = (k) => rows.filter((cells) => /^[\d−<]/.test(cells[k].textContent.trim())).length < rows.length / 2;
+    const keys = [0];  // the first column, and further words until no two rows have the same name
+    for (let k = 1; k < heads.length && keys.length < 3 && told(keys) < rows.length; k += 1)
+      if (text(k) && told([...keys, k]) > told(keys)) keys.push(k);
+    for (const cells of rows) cells.forEach((td, k) => {
+      td.dataset.head = heads[k] || "";
+      td.classList.toggle("study-key", keys.includes(k));
+      td.classList.toggle("study-none", ["", "–"].includes(td.textContent.trim()));
+    });
+    for (const [role, parts] of [["table", [table]], ["rowgroup", table.tBodies], ["row", table.querySelectorAll("tr")], ["cell", table.querySelectorAll("tbody td")]])
+      for (const part of parts) part.setAttribute("role", role);  // which another display would take away
+  };
+  const measure = () => {
+    for (const [box, hint] of wide) {
+      const table = box.querySelector("table:not(.study-wrap):not(.study-record)");
+      box.classList.remove("study-stacked", "study-tight");
+      if (table && !fits(box)) {
+        const phone = window.matchMedia("(max-width: 600px)").matches;
+        if (phone) name(table);
+        box.classList.add(phone ? "study-stacked" : "study-tight");
+      }
+      hint.hidden = fits(box);
+    }
+  };
   window.addEventListener("resize", measure);
   window.addEventListener("load", measure);
   measure();
