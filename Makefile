@@ -18,18 +18,22 @@ $(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
 export $(NAMES)
 unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries anew
 
+# a module, not its script: the first line of a script says where the tree was when it was installed
 override PY    := .venv/bin/python
 override SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
-override SNAKE  = $(SET) .venv/bin/snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
-override LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && { .venv/bin/snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
+override SNAKE  = $(SET) $(PY) -m snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
+override LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && { $(PY) -m snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
 override WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
 .PHONY: oldest env study plan book manuscript analysis compare keep reproduce test test-kill test-cluster check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean
 
-# a bare environment in the folder $(1) that holds uv from the lock
+# a bare environment in the folder $(1) that holds uv from the lock; what was interrupted is made
+# anew, because half a package passes for one
 define bare
 @"$$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "error: Python 3.11 to 3.13 is needed; name one with PYTHON=python3.12")'
+@rm -rf $(1).gone; [ -e $(1)/.ready ] || [ ! -e $(1) ] || mv $(1) $(1).gone; rm -rf $(1).gone
 @$(1)/bin/python -m pip --version > /dev/null 2>&1 || { rm -rf $(1) && "$$PYTHON" -m venv $(1); }
+@rm -f $(1)/.ready
 @awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > $(1)/uv.lock
 @$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)/uv.lock
 @echo "installing the locked packages into $(1)"
@@ -39,7 +43,7 @@ env: .venv/.ready
 .venv/.ready: requirements.lock
 	$(call bare,.venv)
 	@.venv/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements.lock
-	@$(PY) -c 'import os, pathlib, site; pathlib.Path(site.getsitepackages()[0], "study.pth").write_text(os.getcwd())'
+	@$(PY) -c 'import os, pathlib, site; place = site.getsitepackages()[0]; pathlib.Path(place, "study.pth").write_text(os.path.relpath(os.getcwd(), place))'
 	@touch $@
 # what numbers alone need: the dependencies of pyproject.toml without its extras, as the lock has them
 .venv-analysis/.ready: requirements.lock pyproject.toml
@@ -57,8 +61,8 @@ compare: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.compare "$$
 keep: env ; @$(PY) -m helpers keep $(WHO)
 reproduce: env ; @$(PY) -m helpers reproduce $(WHO)
 # types are checked beside the tests, since mypy keeps one core alone busy for half a minute
-test: env ; @$(LINT) && { .venv/bin/mypy & types=$$!; $(PY) -m pytest && wait $$types; }
-check: env ; @$(LINT) && { .venv/bin/mypy & types=$$!; $(PY) -m pytest -m "not slow" --durations=0 --durations-min=2 && wait $$types; }
+test: env ; @$(LINT) && { $(PY) -m mypy & types=$$!; $(PY) -m pytest && wait $$types; }
+check: env ; @$(LINT) && { $(PY) -m mypy & types=$$!; $(PY) -m pytest -m "not slow" --durations=0 --durations-min=2 && wait $$types; }
 oldest: env ; @.venv/bin/uv venv --quiet --clear --python $(PY) .venv-oldest && .venv/bin/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct -r pyproject.toml --extra study --extra test && .venv-oldest/bin/python -m pytest -m "not slow"
 mine: env ; @$(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks

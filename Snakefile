@@ -7,11 +7,13 @@ Names reach the shell quoted (:q), and only such as studies.NAME allows.
 """
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
 
-from helpers import plan, provenance, studies
+from helpers import plan, provenance, schemas, studies
+from helpers.errors import in_a_line
 from helpers.workflow import keep, settings
 
 REPOSITORY = Path(workflow.basedir)
@@ -44,16 +46,18 @@ if workflow.is_main_process and not workflow.non_local_exec:
 PYTHON = sys.executable
 if workflow.is_main_process:
     RUNS = "--dry-run" not in sys.argv  # a plan writes nothing, and says what would be made again
-    settings.refuse(STUDY, RUNS)
-    LOCK = settings.only_one(STUDY) if RUNS else None
-    for line in settings.forget_changed(STUDY, RUNS):
-        print(line, file=sys.stderr)
-    if RUNS:
-        plan.seal(STUDY)  # before the first training; never again once there is one
+    with in_a_line():
+        settings.refuse(STUDY, RUNS)
+        LOCK = settings.only_one(STUDY) if RUNS else None
+        for line in settings.forget_changed(STUDY, RUNS):
+            print(line, file=sys.stderr)
+        if RUNS:
+            plan.seal(STUDY)  # before the first training; never again once there is one
 
 TRAININGS = settings.trainings(STUDY)  # folder → network, fold, seed
 # of these only the counts are shown: kept ones are taken as they are (REPEAT=1 trains them again)
-KEPT = {} if os.environ.get("REPEAT") else keep.reusable(STUDY)
+with in_a_line():
+    KEPT = {} if os.environ.get("REPEAT") else keep.reusable(STUDY)
 TRAIN = [training for training in TRAININGS if training not in KEPT]
 if workflow.is_main_process and KEPT:
     print(
@@ -62,7 +66,11 @@ if workflow.is_main_process and KEPT:
 ABOUT = settings.pages(REPOSITORY / "notebooks")
 PAGES = [page for page, said in ABOUT.items() if "run" not in said]
 PRINTED = ("printed", "audit", "printed_pairs", "printed_items")
-PAPERS = sorted(STUDY.root.parent.glob("*/published.yml"))
+PAPERS = [
+    p
+    for p in sorted(STUDY.root.parent.glob("*/published.yml"))
+    if re.fullmatch(studies.NAME, p.parent.name)
+]
 TRAINED = (
     "03_train.json",
     "counts.csv",
@@ -76,10 +84,8 @@ def code(*files):
 
 def manifest(*suffixes):
     """The study's manifest files with these suffixes; study.yml is not among them, steps take what they use of it."""
-    found = sorted(
-        p.name for p in STUDY.root.iterdir() if p.suffix in suffixes and p.name != "study.yml"
-    )
-    return [f"data_manifest/{NAME}/{name}" for name in found]
+    found = [name for name in sorted([*schemas.TABLES, "published.yml"]) if name.endswith(suffixes)]
+    return [f"data_manifest/{NAME}/{name}" for name in found if (STUDY.root / name).is_file()]
 
 
 wildcard_constraints:

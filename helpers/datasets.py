@@ -3,7 +3,6 @@
 Nothing is cached, and so nothing trains, unless every file of the manifest passed.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -18,8 +17,8 @@ from PIL import Image
 
 from helpers import files, leakage, studies
 from helpers.errors import DISK, StudyError, raise_all
-from helpers.readers import files_of, read_image, read_mask, sha256
-from helpers.schemas import EXTERNAL
+from helpers.readers import files_of, leads_out, read_image, read_mask, sha256
+from helpers.schemas import EXTERNAL, IMAGES
 
 
 @dataclass(frozen=True)
@@ -148,6 +147,15 @@ def assign_folds(frame: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     return unit.map(chosen).to_numpy()
 
 
+def folds(study: studies.Study, frame: pd.DataFrame) -> np.ndarray:
+    """The fold of every row of a study's images, int (N,); −1 where in none."""
+    found = np.full(len(frame), -1)
+    if count := study.spec.get("cross_validation", {}).get("folds"):
+        inside = frame["split"].to_numpy() != EXTERNAL
+        found[inside] = assign_folds(frame[inside], count, study.split.get("seed", 0))
+    return found
+
+
 def problem(data: Path, name: str, expected: Any) -> str | None:
     """Why a file that a manifest names is not to be read, in words, or None: it is not there, a
     link leads out of the folder ``data``, or its digest is not ``expected`` (NaN where unknown).
@@ -157,7 +165,7 @@ def problem(data: Path, name: str, expected: Any) -> str | None:
         parts = files_of(path)
         if not all(part.is_file() for part in parts):
             return f"{path} is missing; restore it, or take the row out of the table"
-        if not all(part.resolve().is_relative_to(data.resolve()) for part in parts):
+        if leads_out(path, data):
             return f"{path} leads out of {data} by a link; copy the file into the folder"
         found = sha256(path)
     except OSError as error:
@@ -245,13 +253,7 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     ]
     if aspect == "keep":
         index[FRAME] = [frame(shape, size, aspect) for shape in shapes]
-    folds = study.spec.get("cross_validation", {}).get("folds")
-    index["cv_fold"] = -1
-    if folds:
-        inside = index["split"] != EXTERNAL
-        index.loc[inside, "cv_fold"] = assign_folds(
-            index[inside], folds, study.split.get("seed", 0)
-        )
+    index["cv_fold"] = folds(study, index)
     for line in leakage.table(leakage.quick(index, arrays[1], study.classes)).itertuples():
         print(f"gate, {line.gate}: {line.result}; {line.found}", flush=True)
     files.write_csv(index, part / "index.csv")
@@ -318,7 +320,7 @@ def load(study: studies.Study) -> Arrays:
         raise StudyError(
             f"{folder}: no checked images yet; run `make study STUDY={study.name}` first"
         )
-    known = json.loads((folder / "check.json").read_text(encoding="utf-8"))["sha256"]
+    known = files.read_json(folder / "check.json")["sha256"]
     for name, digest in known.items():
         if not (folder / name).is_file() or files.known_sha256(folder / name) != digest:
             raise StudyError(
@@ -326,9 +328,8 @@ def load(study: studies.Study) -> Arrays:
                 " which makes it again"
             )
     images, masks = (np.load(folder / name, mmap_mode="r") for name in ("images.npy", "masks.npy"))
-    index = files.read_csv(
-        folder / "index.csv", dtype={"image_id": str, "patient_id": str, "device": str}
-    )
+    texts = dict.fromkeys(set(IMAGES.columns) - {"pixel_spacing_mm"}, str)  # a file may be called 7
+    index = files.read_csv(folder / "index.csv", dtype=texts)
     if images.shape[1] != study.spec["image_size"]:
         raise StudyError(
             f"{folder}: images of {images.shape[1]} px, protocol {study.protocol!r} wants"

@@ -2,11 +2,12 @@
 
 import errno
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 #: what ends a program in one line although no study is wrong: a disk that is full or closed
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class StudyError(ValueError):
@@ -32,17 +33,24 @@ def raise_all(problems: Iterable[str], heading: Path | str) -> None:
         raise StudyError(f"{heading}: {count}\n" + "\n".join(f"  - {line}" for line in shown))
 
 
-def command(main: Callable, arguments: list[str] | None = None) -> None:
-    """Run a program's ``main(arguments)`` and end it as every program here ends.
+@contextmanager
+def in_a_line() -> Iterator[None]:
+    """End the process as every program here ends, where the block cannot go on.
 
     A StudyError is one message on standard error, after "error: ", and exit code 1; so is a disk
     that is full or cannot be written to.
     """
     try:
-        main(arguments)
+        yield
     except StudyError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         if error.errno not in DISK:
             raise
         sys.exit(f"error: {error.filename or 'a file'}: {error.strerror}; free it, and run again")
+
+
+def command(main: Callable, arguments: list[str] | None = None) -> None:
+    """Run a program's ``main(arguments)``, see :func:`in_a_line`."""
+    with in_a_line():
+        main(arguments)

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.errors import StudyError
+
 if TYPE_CHECKING:  # most who write a file need no tables
     import pandas as pd
 
@@ -50,6 +52,16 @@ def whole(path: Path | str) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_json(path: Path | str) -> Any:
+    """What a JSON file holds; StudyError that names it where it cannot be read."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise StudyError(
+            f"{path}: cannot be read ({error}); put the original back, or make it again"
+        ) from None
 
 
 def write_json(value: object, path: Path | str) -> None:
@@ -147,13 +159,13 @@ def changed(record: Path | str, base: Path | str, every_byte: bool = False) -> l
     other the bytes are compared.
     """
     try:
-        content = json.loads(Path(record).read_text(encoding="utf-8"))
+        content = read_json(record)
         digest = content.pop("digest", None)  # records of earlier versions have none
         if digest is not None and digest != _own(content):
             return [os.path.relpath(record, base)]
         known = {name: content["states"][name] for name in content["files"]}
         return [name for name in known if not _as_known(Path(base, name), known[name], every_byte)]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError):
         return [os.path.relpath(record, base)]
 
 

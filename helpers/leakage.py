@@ -6,7 +6,6 @@ evidence. The index is that of ``helpers.datasets.Arrays``: image_id, patient_id
 sha256_image, cv_fold, one row an image.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers import alike
+from helpers import alike, files
 from helpers.errors import raise_all
 from helpers.studies import Class, Study
 
@@ -176,7 +175,7 @@ def _mean_and_deviation(images: Sequence[np.ndarray]) -> tuple[float, float]:
 def records(study: Study) -> list[dict]:
     """What every training of a study wrote about itself (weights.json): list of dict, by path."""
     found = sorted(study.run.rglob("weights.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in found]
+    return [files.read_json(path) for path in found]
 
 
 def quick(index: pd.DataFrame, masks: np.ndarray, classes: Sequence[Class]) -> list[Gate]:

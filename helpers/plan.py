@@ -71,8 +71,7 @@ def seal(study: studies.Study) -> None:
 
     A plan that is sealed again before any training keeps the hashes and times of those before it.
     """
-    place, plan = path(study), declared(study)
-    known = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
+    place, plan, known = path(study), declared(study), _sealed(study)
     begun = any((study.run / "train").glob("*/*/*"))
     if known and (begun or known["plan"] == plan):
         return
@@ -83,21 +82,10 @@ def seal(study: studies.Study) -> None:
 
 def state(study: studies.Study) -> State:
     """The :class:`State` of a study; StudyError for a plan.json that is not what was sealed."""
-    place = path(study)
-    first = _first_training(study)
-    if not place.is_file():
+    sealed, first = _sealed(study), _first_training(study)
+    if sealed is None:
         return State(None, first, (), "no plan was sealed before the first training")
-    try:
-        sealed = json.loads(place.read_text(encoding="utf-8"))
-        whole = sealed["sha256"] == digest({k: v for k, v in sealed.items() if k != "sha256"})
-        late = sealed["trained before"] or bool(first and sealed["time"] > first)
-    except (ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
-        raise StudyError(
-            f"{place}: is not what was sealed; put the original back, or `make clean"
-            f" STUDY={study.name}` and run the study again under a new seal"
-        )
+    late = sealed["trained before"] or bool(first and sealed["time"] > first)
     changes = _changes(sealed["plan"], declared(study), study)
     why = ""
     if late:
@@ -109,9 +97,28 @@ def state(study: studies.Study) -> State:
     return State(sealed, first, changes, why)
 
 
+def _sealed(study: studies.Study) -> dict | None:
+    """plan.json, or None where there is none; StudyError where it is not what was sealed."""
+    place = path(study)
+    if not place.is_file():
+        return None
+    try:
+        sealed = files.read_json(place)
+        content = {k: sealed[k] for k in ("time", "trained before", "earlier", "plan")}
+        whole = sealed == {"sha256": digest(content)} | content
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise StudyError(
+            f"{place}: is not what was sealed; put the original back, or `make clean"
+            f" STUDY={study.name}` and run the study again under a new seal"
+        )
+    return sealed
+
+
 def _first_training(study: studies.Study) -> str | None:
     records = (study.run / "train").glob("*/*/03_train.json")
-    started = [json.loads(r.read_text(encoding="utf-8")).get("started") for r in records]
+    started = [files.read_json(r).get("started") for r in records]
     return min(filter(None, started), default=None)
 
 

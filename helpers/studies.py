@@ -5,7 +5,6 @@ protocols), ``images.csv`` (one row an image) and, where they are known, ``patie
 ``annotations.csv``. Everything wrong with them is reported at once, with file, row and key.
 """
 
-import json
 import os
 import re
 import unicodedata
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import schemas
+from helpers import files, schemas
 from helpers.errors import StudyError, raise_all
 from helpers.schemas import ANNOTATIONS, EXTERNAL, IMAGES, PATIENTS, SPLITS, read_csv, read_yaml
 
@@ -292,7 +291,7 @@ def patients(study: Study) -> pd.DataFrame | None:
 def folder(study: Study) -> Path:
     """Where the images lie: the folder that they were checked in, else runs/<study>/data."""
     check = study.run / "cache" / "check.json"
-    data = json.loads(check.read_text(encoding="utf-8")).get("data") if check.is_file() else None
+    data = files.read_json(check).get("data") if check.is_file() else None
     return ROOT / data if data else study.run / "data"
 
 

@@ -51,6 +51,7 @@ SlurmdParameters=config_overrides
 SlurmdTimeout=15
 KillWait=2
 MessageTimeout=60
+MinJobAge=86400
 MpiDefault=none
 NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=16000
 NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=16000

@@ -152,6 +152,24 @@ def nnunet(folder, shift=0):
     return folder / "summary.json"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"metric_per_case":' + "[" * 100_000,
+        '{"metric_per_case": [{"reference_file": 1, "metrics": {}}]}',
+        '{"metric_per_case": [{"reference_file": "a", "metrics": []}]}',
+        '{"metric_per_case": [{"metrics": {}}]}',
+        '{"metric_per_case": [{"reference_file": "a", "metrics": {"1": {"TP": 1}}}]}',
+        '{"metric_per_case": 1}',
+        "{}",
+    ],
+)
+def test_a_summary_that_is_none_is_one_line(tmp_path, text):
+    (tmp_path / "summary.json").write_text(text)
+    with pytest.raises(StudyError, match=r"summary\.json: (cannot be read|has no 'metric)"):
+        read.tables([tmp_path / "summary.json"])
+
+
 def test_nnunet_s_summaries_are_computed_anew_from_their_counts(tmp_path):
     paths = nnunet(tmp_path / "ours"), f"theirs={nnunet(tmp_path / 'b', 4)}"
     frame = read.tables(paths).set_index(["algorithm", "case"])

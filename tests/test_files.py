@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import pandas as frames
 
 from helpers import files, schemas
+from helpers.errors import StudyError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DANGEROUS = ("=1+1", "+1-1", "-cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1", "'=1", "--")
@@ -79,6 +80,24 @@ def test_a_manifest_may_hold_what_a_spreadsheet_would_run(tmp_path):
     files.write_csv(pd.DataFrame([row]), tmp_path / "patients.csv")
     back = schemas.read_csv(tmp_path / "patients.csv", schemas.PATIENTS)
     assert back["device"].tolist() == ["=HYPERLINK(1)"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff{}", b"[" * 100_000, None])
+def test_json_that_cannot_be_read_is_one_line(tmp_path, content):
+    path = tmp_path / "record.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StudyError, match=r"record\.json: cannot be read .*put the original back"):
+        files.read_json(path)
+
+
+def test_every_json_file_goes_through_the_one_reader():
+    """A second way to read a record would end in a traceback where a byte of it is wrong."""
+    for room in ("helpers", "tools"):
+        for path in (REPOSITORY / room).rglob("*.py"):
+            if path != REPOSITORY / "helpers/files.py":
+                found = re.findall(r"json\.load\(|json\.loads\(.*read_", path.read_text("utf-8"))
+                assert not found, f"{path}: {found}"
 
 
 def test_every_table_goes_through_the_one_reader_and_writer():

@@ -148,6 +148,23 @@ def test_broken_folder(root, folder, tmp_path, kind):
     assert state(tmp_path) == before
 
 
+@pytest.mark.parametrize("room", ["photos", "masks"])
+def test_a_link_out_of_the_folder_is_refused_and_not_shown(root, folder, tmp_path, room):
+    """What lies behind it would stand on the page to check the pictures by."""
+    name = sorted((folder / room).iterdir())[0]
+    (tmp_path / "elsewhere").mkdir()
+    name.rename(tmp_path / "elsewhere" / name.name)
+    name.symlink_to(tmp_path / "elsewhere" / name.name)
+    make("mine", folder, write(tmp_path / "form.yml", FORM))
+    page = (root / "reports/mine/intake.html").read_text(encoding="utf-8")
+    assert "leads out of DATA by a link; copy the file" in page
+    assert len(images(root)) == 19
+    name.unlink()
+    name.symlink_to(sorted((folder / room).iterdir())[-1])  # within the folder
+    make("mine", folder, write(tmp_path / "form.yml", FORM))
+    assert len(images(root)) == 20
+
+
 FORMS = {
     "unknown key": (
         {"image": ["*.png"]},

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from pictures import grey, labels, save
 
 from helpers import studies
 from helpers.errors import StudyError
-from tools.intake import form, make, patients, protocols
+from tools.intake import form, make, patients, protocols, spreadsheet
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +77,35 @@ def test_titles_above_the_headings_and_other_sheets(tmp_path):
     assert frame["patient_id"].tolist() == ["1", "2"] and frame["age_years"].tolist() == [50, 60]
     assert "the sheet 'Patients'" in notes[0] and "not read: Sheet" in notes[1]
     assert "from its row 2" in notes[2]
+
+
+def test_a_sheet_is_as_large_as_its_cells_not_as_it_says(tmp_path):
+    """A sheet whose empty grid was formatted says that it has 17 billion cells."""
+    book = openpyxl.Workbook()
+    for row in (["ID", "Age"], [1, 50], [2, 60]):
+        book.active.append(row)
+    book.save(tmp_path / "small.xlsx")
+    with (
+        zipfile.ZipFile(tmp_path / "small.xlsx") as small,
+        zipfile.ZipFile(tmp_path / "p.xlsx", "w") as large,
+    ):
+        for name in small.namelist():
+            content = small.read(name).replace(b'"A1:B3"', b'"A1:XFD1048576"')
+            large.writestr(name, content)
+        assert b"XFD1048576" in large.read("xl/worksheets/sheet1.xml")
+    frame, _ = patients.opened(tmp_path / "p.xlsx")
+    assert frame["age_years"].tolist() == [50, 60]
+
+
+@pytest.mark.parametrize("limit", ["CELLS", "UNPACKED"])
+def test_a_spreadsheet_larger_than_any_table_of_people_is_refused(tmp_path, monkeypatch, limit):
+    book = openpyxl.Workbook()
+    for k in range(10):
+        book.active.append(["ID" if k == 0 else k, "Age"])
+    book.save(tmp_path / "p.xlsx")
+    monkeypatch.setattr(spreadsheet, limit, 20)
+    with pytest.raises(StudyError, match=r"p\.xlsx: (unpacks to|holds) more than 20 (cells|bytes)"):
+        patients.opened(tmp_path / "p.xlsx")
 
 
 # --- spacing

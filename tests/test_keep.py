@@ -143,6 +143,24 @@ def test_nothing_is_kept_of_a_study_that_has_not_run(study):
         keep.trainings(study)
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"study": "phantom"}', "[" * 100_000])
+@pytest.mark.parametrize("ask", [keep.trainings, keep.reusable])
+def test_a_damaged_record_is_named(study, ask, text):
+    keep.keep(study)
+    shutil.rmtree(study.run)
+    (keep.folder(study) / "train/femoral_unet/cv2_1/weights.json").write_text(text, "utf-8")
+    with pytest.raises(StudyError, match=r"cv2_1/weights\.json: .*put the original back"):
+        ask(study)
+
+
+def test_a_folder_that_is_called_like_no_training_is_named(study):
+    keep.keep(study)
+    place = keep.folder(study) / "train/femoral_unet"
+    shutil.copytree(place / "cv2_1", place / "cv2_1 (copy)")
+    with pytest.raises(StudyError, match=r"cv2_1 \(copy\): is called like no training"):
+        keep.trainings(study)
+
+
 # --- what need not be trained again
 
 

@@ -2,6 +2,8 @@
 ITK-SNAP label.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK
@@ -61,6 +63,16 @@ def test_mask_of_colours(tmp_path, alpha):
             [np.where(labels()[..., None] == 0, 77, colours), (labels() > 0) * 255]
         ).astype(np.uint8)
     assert np.array_equal(readers.read_mask(save(tmp_path / "a.png", colours), CLASSES), labels())
+
+
+@pytest.mark.parametrize("field", ["colour", "labels"])
+def test_a_colour_of_two_classes_is_neither(tmp_path, field):
+    """Else one structure would silently be read as the other."""
+    red = "#ff0000"
+    two = [replace(c, **{field: red if field == "colour" else (red,)}) for c in CLASSES[1:3]]
+    path = save(tmp_path / "a.png", np.uint8([[[255, 0, 0], [0, 0, 0]]]))
+    with pytest.raises(readers.StudyError, match="undeclared colours #ff0000"):
+        readers.read_mask(path, [CLASSES[0], *two, *CLASSES[3:]])
 
 
 def test_palette_colours_in_another_order(tmp_path):

@@ -100,6 +100,16 @@ def test_an_altered_plan_is_refused(study, old, new):
         plan.state(study)
 
 
+@pytest.mark.parametrize("text", ['{"sha256": "', "[]", "{}", "null", "[" * 100_000])
+def test_a_damaged_plan_is_refused_before_anything_runs(study, text):
+    plan.seal(study)
+    plan.path(study).write_text(text, encoding="utf-8")
+    for asked in (plan.seal, plan.state):
+        with pytest.raises(StudyError, match=r"plan\.json: is not what was sealed"):
+            asked(study)
+    assert plan.path(study).read_text(encoding="utf-8") == text
+
+
 def test_the_pages_say_declared_before_any_result_only_when_proven(study):
     assert "no plan was sealed" in summary.declared(plan.state(study))
     assert "no plan was sealed" in page.verdict(plan.state(study))

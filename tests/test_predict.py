@@ -3,6 +3,7 @@ written.
 """
 
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import torch
 from pictures import dicom as write_dicom
 from PIL import Image
 
-from helpers import models, readers
+from helpers import files, models, readers
 from helpers.errors import StudyError
 from helpers.models import inference, trained
 from helpers.readers import videos
@@ -252,6 +253,35 @@ def test_wrong_model_folders_are_explained(model, tmp_path):
         file.write(b"\0\0\0\0")
     with pytest.raises(StudyError, match="sha256 differs"):
         trained.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("weights", "record", "said"),
+    [
+        (None, "[" * 100_000, r"weights\.json: cannot be read"),
+        (None, [], r"weights\.json: lacks classes"),
+        (None, {"training": {}}, "does not fit its record: 'image_size'"),
+        (None, {"training": 3}, "does not fit its record"),
+        (None, {"classes": 3}, "does not fit its record"),
+        (None, {"options": {"width": 50_000}}, "does not fit its record: .* size mismatch"),
+        (b"\xff" * 100, {}, "does not fit its record: .*header"),
+        (pickle.dumps({"a": 1}), {}, "does not fit its record: .*header"),
+    ],
+)
+def test_a_damaged_model_is_one_line(model, tmp_path, weights, record, said):
+    """Those of another size are refused before memory is taken for them."""
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(weights or (model / path.name).read_bytes())
+    if isinstance(record, dict):
+        kept = json.loads((model / "weights.json").read_text())
+        record = {"sha256": files.sha256(path)} | record
+        if "options" in record:
+            record["training"] = kept["training"] | {"options": record.pop("options")}
+        record = kept | record
+    text = record if isinstance(record, str) else json.dumps(record)
+    path.with_suffix(".json").write_text(text)
+    with pytest.raises(StudyError, match=said):
+        trained.load(tmp_path)
 
 
 def test_command_line(model, tmp_path, capsys):

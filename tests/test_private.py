@@ -1,5 +1,6 @@
 """No name, birth date or original id of a key file stands in what may be passed on."""
 
+import gzip
 import zipfile
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ KEY = """original,new
 '=MUELLER^Anna,S000001
 4711-08,S000002
 19500321,S000003
+
 77,S000004
 Jürgens,S000005
 """
@@ -55,13 +57,24 @@ def test_new_ids_and_longer_numbers_name_nobody(study):
         ("data_manifest/x/images.csv", "i1,1950-03-21,a.png"),
         ("reports/x/book/4711-08.html", ""),
         ("runs/x/weights.json", '{"note": "J\\u00fcrgens"}'),
+        ("reports/x/book/link.html", '<a href="J%C3%BCrgens.csv">'),
+        ("reports/x/book/Ju\u0308rgens.csv", ""),
+        ("reports/x/results/quick/train/unet/main_1/counts.csv.gz", "id\n4711-08\n"),
+        ("reports/x/manuscript.docx", "<w:t>Mueller</w:t>"),
     ],
 )
 def test_every_spelling_is_found_and_not_repeated(study, name, text):
-    (studies.ROOT / name).write_text(text, encoding="utf-8")
+    path = studies.ROOT / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    if path.suffix == ".docx":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("word/document.xml", text)
     problems, _ = private.search(study, study.key)
     assert len(problems) == 1 and "holds an entry of the key" in problems[0]
-    assert studies.Path(name).name in problems[0] and "ueller" not in problems[0].lower()
+    assert path.name in problems[0] and "ueller" not in problems[0].lower()
 
 
 def test_the_zip_is_looked_into(study):

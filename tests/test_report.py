@@ -2,6 +2,7 @@
 found.
 """
 
+import contextlib
 import csv
 import json
 import re
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 from report_run import COHORT, FRONT, built, execute, fabricate, notebook
 
-from helpers import datasets, files, stats, studies
+from helpers import datasets, files, runs, stats, studies
 from helpers.errors import StudyError
 from helpers.pages import summary
 from helpers.workflow import headline
@@ -257,7 +258,71 @@ def test_counts_that_predictions_do_not_give_are_found(study):
     np.save(path, predictions)
     found = "".join(verify.counted(study))
     path.write_bytes(kept)
-    assert "counts.csv: row" in found
+    assert "counts.csv: is not what predictions.npy gives" in found
+
+
+@contextlib.contextmanager
+def changed(*paths):
+    """Files that are put back afterwards."""
+    kept = {path: path.read_bytes() for path in paths}
+    try:
+        yield
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("column", "new"),
+    [("hd95_px", 99.5), ("split", "train"), ("patient_id", "x"), ("fold", "cv1"), ("class", "x")],
+)
+def test_every_cell_of_the_counts_is_compared(study, column, new):
+    path = study.run / "train/qvum/main_11/counts.csv"
+    table = runs.counts(path)
+    row = table.index[table["split"] == "test"][0]
+    table[column] = table[column].astype(object)
+    table.loc[row, column] = new
+    with changed(path):
+        files.write_csv(table, path)
+        found = "".join(verify.counted(study))
+    assert "main_11/counts.csv: is not what predictions.npy gives" in found
+
+
+def test_an_image_left_out_of_the_counts_is_found(study):
+    """As if the worst case had been left away, in the outlines and in the counts alike."""
+    place = study.run / "train/qvum/main_11"
+    counts, outlines = runs.counts(place / "counts.csv"), np.load(place / "predictions.npy")
+    with changed(place / "counts.csv", place / "predictions.npy"):
+        last = counts["image_id"].iloc[-1]
+        files.write_csv(counts[counts["image_id"] != last], place / "counts.csv")
+        np.save(place / "predictions.npy", outlines[:-1])
+        found = "".join(verify.counted(study))
+    assert f"has {len(outlines) - 1} outlines, fold main has {len(outlines)} images" in found
+
+
+@pytest.mark.parametrize(("column", "new"), [("split", "train"), ("cv_fold", 1), ("device", "x")])
+def test_the_list_that_was_learned_from_is_that_of_the_manifest(study, column, new):
+    """Although its hash was written anew: a test image may have been learned from."""
+    assert list(verify.images(study)) == []
+    path, check = study.run / "cache/index.csv", study.run / "cache/check.json"
+    index = files.read_csv(path, dtype={"device": str})
+    index.loc[index.index[index["split"] == "test"][0], column] = new
+    with changed(path, check):
+        files.write_csv(index, path)
+        about = files.read_json(check)
+        about["sha256"]["index.csv"] = files.sha256(path)
+        files.write_json(about, check)
+        assert "index.csv: says other than" in "".join(verify.images(study))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("0.3333333333", "0.3333333334", True), ("0.33", "0.34", False), ("007", "7", False)],
+)
+def test_only_the_last_digits_of_a_fraction_may_differ(tmp_path, one, other, same):
+    for name, cell in (("a.csv", one), ("b.csv", other)):
+        (tmp_path / name).write_text(f"x,y\n1,{cell}\n")
+    assert verify._equal(tmp_path / "a.csv", tmp_path / "b.csv") is same
 
 
 def test_tables_that_no_page_gives_are_found(study, capsys):

@@ -107,6 +107,21 @@ def test_something_else_is_refused(tmp_path):
         sbom.advisories(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("kind", ["deep", "no json", "large", "cut"])
+def test_advisories_that_cannot_be_read_are_one_line(tmp_path, monkeypatch, kind):
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        text = {"deep": "[" * 100_000, "no json": "{"}.get(kind, " " * 10_000)
+        archive.writestr("X-1.json", text)
+    if kind == "large":
+        monkeypatch.setattr(sbom, "LARGEST", 9_999)
+    if kind == "cut":
+        content = path.read_bytes()
+        path.write_bytes(content[:32] + bytes(8) + content[40:])
+    with pytest.raises(StudyError, match=r"all\.zip: (cannot be read|holds more than 9,999 bytes)"):
+        sbom.advisories(path)
+
+
 def test_no_pickle_is_read_or_written():
     """Beside the linter's rule S301: no way by which a library would unpickle for us."""
     text = (provenance.REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")

@@ -67,6 +67,11 @@ def root(tmp_path):
         hashes = [files.sha256(data / name) for name in names]
         split = ("train", "val", "test")[k // 2 % 3]
         rows.append([f"i{k}", person, *names, split, *hashes, HOSTILE[k % 11]])
+    # neighbours of the manifest that no step reads
+    (root / "data_manifest/{evil}").mkdir()
+    for name in ("{evil}/published.yml", "odd/{x}.csv", "odd/.part-1-a.csv"):
+        (root / "data_manifest" / name).write_text("papers: {}\n", encoding="utf-8")
+    (root / "data_manifest/odd/folder.csv").mkdir()
     columns = ["image_id", "patient_id", "image", "mask", "split", "sha256_image", "sha256_mask"]
     table = pd.DataFrame(rows, columns=[*columns, "device"]).assign(pixel_spacing_mm="")
     files.write_csv(table, folder / "images.csv")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from helpers import datasets, errors, files, provenance, studies
 from helpers.errors import StudyError
+from tools.book import verify
 
 
 @pytest.fixture
@@ -114,6 +115,18 @@ def test_columns_of_which_nothing_is_known_may_be_left_out(small):
     assert index["pixel_mm"].isna().all() and len(datasets.load(studies.load("small")).index) == 6
 
 
+def test_a_file_may_be_called_like_a_number(small):
+    """As a scanner calls its DICOM: 00000007, without an ending."""
+    names = [f"{number:08d}" for number in range(6)]
+    for number, name in enumerate(names):
+        (small / f"data/i{number}.png").rename(small / "data" / name)
+        edit_csv(small, number, "image", name)
+    build(small)
+    study = studies.load("small")
+    assert datasets.load(study).index["image"].tolist() == names
+    assert list(verify.images(study)) == []
+
+
 def test_external_images_are_in_no_fold(small):
     edit_csv(small, 5, "split", "external")
     edit_csv(small, 5, "patient_id", "p9")
@@ -161,6 +174,13 @@ def test_external_images_are_in_no_fold(small):
         (
             lambda c: c["protocols"]["quick"]["loss"].update(name="dise"),
             "quick.loss.name: 'dise' is not one of",
+        ),
+        *(
+            (
+                lambda c, name=name: c["protocols"].update({name: c["protocols"]["quick"]}),
+                "protocols: .* (does not match|is not of type 'string')",
+            )
+            for name in ("..", "a/../../b", "$(touch x)", "", "a,size=96", 1)
         ),
     ],
 )

@@ -118,3 +118,9 @@ def test_a_socket_that_another_user_could_have_put_there_is_not_asked(tmp_path):
         assert warm._connect(folder / "warm") is None
         folder.chmod(0o700)
         warm._connect(folder / "warm").close()
+
+
+def test_no_server_is_started_whose_socket_no_system_could_name(tmp_path, monkeypatch):
+    """It would import everything and end; every page would wait for that, and start cold."""
+    monkeypatch.setattr(warm.subprocess, "Popen", lambda *a, **o: pytest.fail("started"))
+    assert warm._connect(tmp_path / ("ä" * 60) / "warm") is None

@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import types
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY, workflow
+from conftest import REPOSITORY, shrink, workflow
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
@@ -334,6 +335,17 @@ def test_a_second_run_of_a_study_ends_in_one_line_that_names_the_first(tmp_path)
         settings.only_one(study)
     held.close()
     settings.only_one(study).close()
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="no folder closed to root here")
+def test_a_lock_that_may_not_be_written_is_one_line(tmp_path):
+    """As that of another user: whoever ran the study here before."""
+    lock = shrink(tmp_path) / "runs/phantom/.lock"
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to("/sys/kernel/lock")
+    done = workflow(tmp_path)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert f"error: {lock}: Permission denied; free it" in done.stderr
 
 
 def test_nobody_verifies_beside_a_run_and_any_number_beside_each_other(tmp_path):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from helpers import runs, stats
+from helpers import files, runs, stats
 from helpers.errors import StudyError
 from helpers.models import catalogue
 from helpers.studies import Study
@@ -167,7 +167,7 @@ def _same(folder: Path, spec: dict) -> bool:
     path = folder / "weights.json"
     if not path.is_file() or not (folder / "counts.csv").is_file():
         return False
-    return json.loads(path.read_text(encoding="utf-8"))["training"] == json.loads(json.dumps(spec))
+    return files.read_json(path)["training"] == json.loads(json.dumps(spec))
 
 
 def effects(study: Study, counts: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:

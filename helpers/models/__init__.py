@@ -60,7 +60,12 @@ def build(
         )
     module = importlib.import_module(f"helpers.models.{found.module}")
     signature = inspect.signature(module.Model).parameters.values()
-    known = [p.name for p in signature if p.kind is p.KEYWORD_ONLY]
+    known = {p.name: p.default for p in signature if p.kind is p.KEYWORD_ONLY}
+    for key, value in options.items():  # "no" would count as true, true as 1
+        usual = (known | {"mirrored": False}).get(key)
+        numbers = isinstance(usual, float) and type(value) is int
+        if usual is not None and type(value) is not type(usual) and not numbers:
+            raise StudyError(f"{name}: option {key} is like {usual!r}, not {value!r}")
     mirrored = options.pop("mirrored", False)
     if found.module == "zoo":
         options["architecture"] = name[4:]

@@ -1,12 +1,12 @@
 """A trained network ready for images: loaded, checked against its record, run at their own size."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from helpers import datasets, files, models, studies
@@ -53,25 +53,28 @@ def load(folder: Path | str, device: torch.device | str | None = None) -> Predic
             else "; a finished training has them, see `make study`"
         )
         raise StudyError(f"{folder}: no weights.safetensors with weights.json{hint}")
-    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    if missing := sorted(NEEDED - set(record)):
+    record = files.read_json(path.with_suffix(".json"))
+    if missing := sorted(NEEDED - set(record if isinstance(record, dict) else ())):
         raise StudyError(f"{path.with_suffix('.json')}: lacks {', '.join(missing)}; train again")
     if files.sha256(path) != record["sha256"]:
         raise StudyError(
             f"{path}: is not the file that weights.json describes (sha256 differs); train again"
         )
     spec, device = record["training"], torch.device(device) if device else inference.best_device()
-    network = models.build(
-        spec["name"], spec["channels"], len(record["classes"]), **spec["options"]
-    )
     try:
-        network.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        raise StudyError(
-            f"{path}: does not fit {spec['name']}: {' '.join(str(error).split())[:200]}"
-        ) from None
+        tensors, size = load_file(path), spec["image_size"]
+        about = spec["name"], spec["channels"], len(record["classes"])
+        with torch.device("meta"):  # no memory is taken for a network that they do not fit
+            models.build(*about, **spec["options"]).load_state_dict(tensors, assign=True)
+        network = models.build(*about, **spec["options"])
+        network.load_state_dict(tensors)
+    except StudyError:
+        raise
+    except (RuntimeError, SafetensorError, LookupError, TypeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise StudyError(f"{path}: does not fit its record: {said}") from None
     network = network.to(device).to(memory_format=torch.channels_last).eval()
-    return Predictor(network, _classes(record), spec["image_size"], record["normalisation"], record)
+    return Predictor(network, _classes(record), size, record["normalisation"], record)
 
 
 def _classes(record: dict) -> tuple[studies.Class, ...]:

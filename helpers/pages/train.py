@@ -1,6 +1,5 @@
 """Page 3, how a network learns: sentences and tables as functions of frames."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ def history(folder: Path) -> pd.DataFrame:
 
 def kept_epoch(folder: Path) -> int:
     """The epoch (from 1) whose weights were kept, as the training's record says."""
-    return json.loads((folder / "weights.json").read_text(encoding="utf-8"))["kept_epoch"]
+    return files.read_json(folder / "weights.json")["kept_epoch"]
 
 
 def in_words(curve: pd.DataFrame, model: str, kept: int) -> str:

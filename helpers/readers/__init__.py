@@ -39,6 +39,7 @@ __all__ = [
     "files_of",
     "frame_count",
     "kind",
+    "leads_out",
     "locate",
     "marked",
     "one_picture",
@@ -107,6 +108,13 @@ def locate(path: Path | str) -> tuple[Path, str | None]:
 def files_of(path: Path | str) -> list[Path]:
     """The files that a cell of a manifest names: one, or several that are united."""
     return [file for file, _ in united.parts(path)] or [locate(path)[0]]
+
+
+def leads_out(path: Path | str, data: Path) -> bool:
+    """Whether a file that a cell of a manifest names lies outside the folder ``data``, behind its
+    links.
+    """
+    return not all(part.resolve().is_relative_to(data.resolve()) for part in files_of(path))
 
 
 def sha256(path: Path | str) -> str:

@@ -39,15 +39,23 @@ def _declared(classes: Sequence[Class]) -> str:
 
 
 def _colours(classes: Sequence[Class]) -> tuple[dict[int, int], bool]:
-    """({colour: class index}, whether the colours of masks are among the labels)."""
-    known = {int(c.colour[1:], 16): c.index for c in classes}
-    told = {
-        int(label[1:], 16): c.index
+    """({colour: class index}, whether the colours of masks are among the labels). A colour that
+    two classes share stands for neither.
+    """
+    own = [(c.colour, c.index) for c in classes]
+    told = [
+        (label, c.index)
         for c in classes
-        for label in getattr(c, "labels", ())
-        if re.fullmatch("#[0-9a-fA-F]{6}", str(label))
-    }
-    return known | told, bool(told)
+        for label in map(str, getattr(c, "labels", ()))
+        if re.fullmatch("#[0-9a-fA-F]{6}", label)
+    ]
+    known = {}
+    for pairs in (own, told):
+        found: dict[int, set[int]] = {}
+        for colour, index in pairs:
+            found.setdefault(int(colour[1:], 16), set()).add(index)
+        known |= {colour: min(some) for colour, some in found.items() if len(some) == 1}
+    return known, bool(told)
 
 
 def _hex(value: int) -> str:

@@ -1,7 +1,6 @@
 """Weights and training states on disk: safetensors and JSON, never pickle, never half a file."""
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ def load_state(
     if not path.is_file():
         return None
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = files.read_json(path)
         if state["key"] != key:
             raise ValueError("of other images, settings or code")
         digest, kept = state.pop("digest"), state["files"].values()

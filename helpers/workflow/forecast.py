@@ -5,13 +5,13 @@ image in one epoch, by network. Where a network was never trained, the median of
 stands in, and is named.
 """
 
-import json
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 
-from helpers import runs, studies
+from helpers import files, runs, studies
+from helpers.errors import StudyError
 from helpers.workflow import asked, keep, settings
 
 #: trainings that run beside each other on one machine (Snakefile, rule train)
@@ -92,8 +92,8 @@ def lines(study: studies.Study) -> list[str]:
 
 def _json(path: Path) -> dict:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = files.read_json(path)
+    except StudyError:
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -18,6 +18,8 @@ from helpers.workflow import asked, settings
 
 #: what is kept of a training: compressed tables, and the record of what it was trained with
 TABLES, RECORD = ("counts.csv", "history.csv"), "weights.json"
+#: keys of the record that are compared with the study
+COMPARED = {"study", "model", "fold", "training", "classes", "manifest_sha256"}
 #: what is kept of pages: what others read of those that need images, and the telling tables
 PAGES = (
     *("results/agreement.csv", "results/speed.csv"),
@@ -73,13 +75,13 @@ def keep(study: studies.Study) -> tuple[list[Path], list[str]]:
     """
     place, written, left, newest = folder(study), [], [], ""
     for path in sorted(study.run.glob(f"train/*/*/{RECORD}")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        about = record(path.parent) or {}
         if not (path.parent / TABLES[0]).is_file():
             continue  # still being written
-        if other := differs(record, study):
+        if other := differs(about, study):
             left.append(f"{path.parent.relative_to(study.run)}: has another {', '.join(other)}")
             continue
-        newest = max(newest, record["finished"])
+        newest = max(newest, about["finished"])
         written += _training(path.parent, place / path.parent.relative_to(study.run))
     if not written:
         raise StudyError(
@@ -89,14 +91,14 @@ def keep(study: studies.Study) -> tuple[list[Path], list[str]]:
         )
     pages = settings.pages(studies.ROOT / "notebooks")
     for path in sorted(study.run.glob("notebooks/*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        own = [name for name in PAGES if f"runs/{study.name}/{name}" in record["files"]]
-        about, images = record["parameters"], pages.get(path.stem, {}).get("needs") == "images"
+        page = files.read_json(path)
+        own = [name for name in PAGES if f"runs/{study.name}/{name}" in page["files"]]
+        about, images = page["parameters"], pages.get(path.stem, {}).get("needs") == "images"
         if not own:
             continue
         if about.get("protocol") != study.protocol:
             left.append(f"{path.stem}: was made under protocol {about.get('protocol')!r}")
-        elif record["finished"] < newest and not images:
+        elif page["finished"] < newest and not images:
             left.append(f"{path.stem}: is older than a training; run `make study` to its end")
         else:
             written += [_copied(study.run / name, place / name) for name in own]
@@ -127,6 +129,8 @@ def trainings(study: studies.Study) -> dict[tuple[str, str, int], Path]:
     found = {}
     for path in sorted(place.glob(f"train/*/*/{TABLES[0]}.gz")):
         fold, _, seed = path.parent.name.rpartition("_")
+        if not seed.isdecimal():
+            raise StudyError(f"{path.parent}: is called like no training; remove this folder")
         found[path.parent.parent.name, fold, int(seed)] = path.parent
     if not found:
         others = sorted(p.parent.name for p in place.parent.glob("*/train"))
@@ -147,7 +151,14 @@ def trainings(study: studies.Study) -> dict[tuple[str, str, int], Path]:
 def record(path: Path | str) -> dict | None:
     """The record of a kept training (dict), or None where it was not kept."""
     found = Path(path) / RECORD
-    return json.loads(found.read_text(encoding="utf-8")) if found.is_file() else None
+    if not found.is_file():
+        return None
+    content = files.read_json(found)
+    if not (isinstance(content, dict) and content.keys() >= COMPARED):
+        raise StudyError(
+            f"{found}: is not the record of a training; put the original back, or remove its folder"
+        )
+    return content
 
 
 def counts(path: Path | str) -> pd.DataFrame:

@@ -38,8 +38,12 @@ def _build(spec: dict, classes: int) -> None:
     except Exception as error:
         said = " ".join(str(error).split())[:200]
         raise StudyError(f"{name}: cannot be built with options {options} ({said})") from None
-    if (count := sum(p.numel() for p in network.parameters())) > LARGEST:
-        raise StudyError(f"{name}: options {options} make a network of {count:,} weights")
+    sizes = [p.numel() for p in network.parameters()]
+    if not all(sizes) or sum(sizes) > LARGEST:
+        layer = "" if all(sizes) else ", some layers without any"
+        raise StudyError(
+            f"{name}: options {options} make a network of {sum(sizes):,} weights{layer}"
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,6 +1,5 @@
 """Did I reproduce it? A fresh run's trainings held against the kept ones, number by number."""
 
-import json
 import sys
 from collections.abc import Sequence
 
@@ -52,9 +51,9 @@ def fresh(study: studies.Study) -> dict[tuple[str, str, int], pd.DataFrame]:
     """(network's folder, fold, seed) → counts of every finished training with these settings."""
     found = {}
     for path in sorted(study.run.glob(f"train/*/*/{keep.RECORD}")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if (path.parent / "counts.csv").is_file() and not keep.differs(record, study):
-            key = path.parent.parent.name, record["fold"], record["seed"]
+        about = keep.record(path.parent) or {}
+        if (path.parent / "counts.csv").is_file() and not keep.differs(about, study):
+            key = path.parent.parent.name, about["fold"], about["seed"]
             found[key] = files.read_csv(path.parent / "counts.csv", dtype=keep.TEXT)
     if not found:
         raise StudyError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from helpers import files, provenance, runs, studies
-from helpers.errors import StudyError
+from helpers.errors import StudyError, in_a_line
 from helpers.models import catalogue
 from helpers.workflow import lock
 
@@ -33,7 +33,7 @@ def begin(name: str, protocol: str, data: str) -> tuple[studies.Study, str, bool
 
     What is wrong with the request ends the workflow in one line, before a file is touched.
     """
-    try:
+    with in_a_line():
         study = studies.load(name, protocol)
         folder = data or f"runs/{name}/data"
         drawn = bool(study.generator) and not data
@@ -45,8 +45,6 @@ def begin(name: str, protocol: str, data: str) -> tuple[studies.Study, str, bool
                 f" that holds them, make study STUDY={name} DATA=/folder{get}"
             )
         studies.images(study)
-    except StudyError as error:
-        sys.exit(f"error: {error}")
     return study, folder, drawn
 
 
@@ -153,7 +151,7 @@ def pages(folder: Path | str) -> dict[str, dict]:
     """
     found = {}
     for path in sorted(Path(folder).glob("*.ipynb")):
-        said = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("study", {})
+        said = files.read_json(path)["metadata"].get("study", {})
         if unknown := set(said) - {"run", "needs", "reads", "without", "threads", "from"}:
             raise StudyError(f"{path}: metadata.study holds {', '.join(sorted(unknown))}")
         found[path.stem] = said

@@ -30,6 +30,7 @@ LIBRARIES = (
     *("IPython", "ipykernel.kernelapp", "papermill"),
 )
 IDLE = 20.0  # seconds without a fork after which the server ends
+LONGEST = 103  # bytes of a socket's name that every system allows
 START = 120.0  # seconds that it may take to start on a busy machine
 
 
@@ -62,6 +63,8 @@ def _connect(path: Path) -> socket.socket | None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     about = path.parent.stat()
     if about.st_uid != os.getuid() or about.st_mode & 0o022:  # another could answer
+        return None
+    if len(os.fsencode(path)) > LONGEST:
         return None
     until = time.monotonic() + START
     with open(path.with_suffix(".lock"), "w") as lock:

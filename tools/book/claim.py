@@ -3,7 +3,6 @@ says MISSING. The items and what meets them stand in claim.yml.
 """
 
 import html
-import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -121,7 +120,7 @@ def card(study: studies.Study, front: dict[str, str]) -> str:
     for model, fold, seed in study.trainings():
         folder = runs.folder(study, model, fold, seed)
         if fold == "main" and (folder / "weights.json").is_file():
-            record = json.loads((folder / "weights.json").read_text(encoding="utf-8"))
+            record = files.read_json(folder / "weights.json")
             weights = folder / "weights.safetensors"
             known = files.sha256(weights) if weights.is_file() else "not here: numbers alone"
             rows = [*_rows(record), ("weights.safetensors sha256", known)]

@@ -3,7 +3,6 @@ where it came from.
 """
 
 import html
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -49,7 +48,7 @@ def read(path: Path | str) -> tuple[Any, dict]:
             raise StudyError(
                 f"{needed}: no such file; run `make study` to execute the notebooks first"
             )
-    return nbformat.read(path, as_version=4), json.loads(record.read_text(encoding="utf-8"))
+    return nbformat.read(path, as_version=4), files.read_json(record)
 
 
 def made_twice(paths: Sequence[Path]) -> list[str]:

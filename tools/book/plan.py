@@ -1,6 +1,5 @@
 """The page that sets the sealed plan beside what was run and what came out."""
 
-import json
 from collections.abc import Iterable
 
 from helpers import files, plan, studies
@@ -101,7 +100,7 @@ def _run(study: Study) -> dict:
     main = rows[rows["fold"] == "main"]
     folds = rows[rows["fold"].str.fullmatch(r"cv\d+")].groupby("model", sort=False)["fold"]
     epochs = {
-        json.loads(path.read_text(encoding="utf-8"))["training"]["epochs"]
+        files.read_json(path)["training"]["epochs"]
         for path in study.run.glob("train/*/main_*/weights.json")
     }
     counts = main.groupby("split")["image_id"].nunique()

@@ -3,13 +3,16 @@ file are looked for in every text that belongs to a study.
 """
 
 import csv
+import gzip
 import html
 import io
 import re
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 from helpers import files, studies
 from helpers.errors import StudyError
@@ -27,6 +30,7 @@ TEXTS = (
     ".yml",
     ".log",
     ".sha256",
+    ".xml",
 )
 SHORTEST = 4  # a shorter id or name stands in every text by chance
 DATES = ("%Y%m%d", "%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y")
@@ -42,11 +46,11 @@ def needles(key: Path | str) -> tuple[set[str], int]:
     """
     try:
         with open(key, newline="", encoding="utf-8-sig") as file:
-            header, *rows = [[files.plain_cell(c) for c in row] for row in csv.reader(file)]
+            header, *rows = [[files.plain_cell(c) for c in row] for row in csv.reader(file) if row]
     except (OSError, ValueError, csv.Error) as error:
         raise StudyError(f"{key}: cannot be read as a key file ({error})") from None
     kept = [k for k, name in enumerate(header) if name.strip().lower() not in OWN]
-    new = {c.casefold() for r in rows for k, c in enumerate(r) if k not in kept}
+    new = {_plain(c) for r in rows for k, c in enumerate(r) if k not in kept}
     cells = {row[k].strip() for row in rows if row[0] != "# secret" for k in kept if k < len(row)}
     found = set()
     for cell in cells - {""}:
@@ -57,7 +61,7 @@ def needles(key: Path | str) -> tuple[set[str], int]:
             except ValueError:
                 continue
             found |= {day.strftime(other) for other in DATES}
-    found = {text.strip("=+-@.'\"()").casefold() for text in found}
+    found = {_plain(text.strip("=+-@.'\"()")) for text in found}
     found = {text for text in found if len(text) >= SHORTEST}
     return found - new, sum(len(cell) < SHORTEST for cell in cells - {""})
 
@@ -79,8 +83,12 @@ def search(study: studies.Study, key: Path | str) -> tuple[list[str], str]:
     problems, texts, others = [], 0, 0
     for path in places(study):
         problems += _in(path.name, f"{path}: its name", wanted)
-        if path.suffix == ".zip":
+        if path.suffix in (".zip", ".docx"):
             problems += _in_zip(path, wanted)
+        elif path.suffix == ".gz":
+            texts += 1
+            content = gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
+            problems += _in(content, str(path), wanted)
         elif path.suffix in TEXTS:
             texts += 1
             problems += _in(path.read_text(encoding="utf-8", errors="replace"), str(path), wanted)
@@ -94,16 +102,22 @@ def search(study: studies.Study, key: Path | str) -> tuple[list[str], str]:
 
 def _in(text: str, where: str, wanted: set[str]) -> Iterator[str]:
     """A line for each needle that stands in a text by itself, not within a longer word or
-    number; signs may be escaped as HTML and JSON do.
+    number; signs may be escaped as HTML, JSON and addresses do, accents stand apart as in the
+    names of files on a Mac.
     """
     text = re.sub(r"\\u([0-9a-f]{4})", lambda m: chr(int(m[1], 16)), text)
-    text = html.unescape(text).casefold()
+    text = _plain(unquote(html.unescape(text)))
     for needle in sorted(wanted):
         if needle in text:
             alone = re.search(rf"(?<![\w.]){re.escape(needle)}(?!\w|\.\d)", text)
             if alone:
                 line = text.count("\n", 0, alone.start()) + 1
                 yield f"{where}, line {line}: holds an entry of the key ({len(needle)} signs)"
+
+
+def _plain(text: str) -> str:
+    """A text without what is written now one way, now another."""
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _in_zip(path: Path, wanted: set[str]) -> Iterator[str]:

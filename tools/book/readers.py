@@ -113,7 +113,7 @@ def _key(study: studies.Study, index: pd.DataFrame, layers: dict) -> dict:
     digest = _set(layers)
     path = folder(study) / f"key_{digest}.json"
     if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
+        return files.read_json(path)
     chance = secrets.SystemRandom()
     rows = index[["image_id", "patient_id"]].astype(object).where(index.notna(), None)
     rows = rows.iloc[chance.sample(range(len(rows)), len(rows))]
@@ -136,14 +136,14 @@ def read(study: studies.Study, paths: Sequence[Path | str]) -> pd.DataFrame:
     known = {
         key["set"]: key
         for path in folder(study).glob("key_*.json")
-        if (key := json.loads(path.read_text(encoding="utf-8")))
+        if (key := files.read_json(path))
     }
     given = {}
     for path in paths:
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = files.read_json(path)
             reader, set_ = content["reader"], content["set"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"{path}: is no file that the reading page saved ({error})") from None
         if set_ not in known:
             raise StudyError(

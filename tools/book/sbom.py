@@ -10,6 +10,7 @@ import json
 import re
 import uuid
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from packaging.version import InvalidVersion, Version
 from helpers import __version__, files, provenance
 from helpers.errors import StudyError, command, raise_all
 
+#: bytes of advisories, unpacked; all that are known for Python are a twentieth
+LARGEST = 2_000_000_000
 LOCK = provenance.REPOSITORY / "requirements.lock"
 
 
@@ -81,12 +84,16 @@ def advisories(path: Path | str) -> list[dict]:
             texts = [p.read_text(encoding="utf-8") for p in sorted(path.rglob("*.json"))]
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                names = [n for n in archive.namelist() if n.endswith(".json")]
-                texts = [archive.read(n).decode() for n in names]
+                entries = [e for e in archive.infolist() if e.filename.endswith(".json")]
+                if sum(e.file_size for e in entries) > LARGEST:
+                    raise StudyError(f"{path}: holds more than {LARGEST:,} bytes of advisories")
+                texts = [archive.read(e).decode() for e in entries]
         else:
             texts = [path.read_text(encoding="utf-8")]
         contents = [json.loads(text) for text in texts]
-    except (OSError, ValueError) as error:
+    except StudyError:
+        raise
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise StudyError(f"{path}: cannot be read as OSV advisories ({error})") from None
     records = [r for content in contents for r in (content if type(content) is list else [content])]
     if not records or not all(isinstance(r, dict) and "affected" in r for r in records):

@@ -5,7 +5,6 @@ panoptica's table, a file an algorithm. What is wrong with a file is one error t
 """
 
 import csv
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import metrics
+from helpers import files, metrics
 from helpers.errors import StudyError, raise_all
 
 COLUMNS = ["case", "patient", "algorithm", "class"]
@@ -77,7 +76,9 @@ def _one(path: str) -> pd.DataFrame:
         if file.suffix == ".json":
             return _nnunet(file, name)
         frame = pd.read_csv(file, sep=None, engine="python", dtype=object, keep_default_na=True)
-    except (ValueError, UnicodeDecodeError, csv.Error, pd.errors.ParserError) as error:
+    except StudyError:
+        raise
+    except (ValueError, TypeError, AttributeError, LookupError, csv.Error) as error:
         raise StudyError(f"{file}: cannot be read as a table: {error}") from None
     columns = [str(c).strip() for c in frame.columns]
     frame.columns = columns
@@ -90,7 +91,7 @@ def _one(path: str) -> pd.DataFrame:
 
 
 def _nnunet(file: Path, name: str) -> pd.DataFrame:
-    content = json.loads(file.read_text(encoding="utf-8"))
+    content = files.read_json(file)
     if not isinstance(content, dict) or "metric_per_case" not in content:
         raise StudyError(f"{file}: has no 'metric_per_case', so it is no summary.json of nnU-Net")
     rows = []

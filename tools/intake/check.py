@@ -78,6 +78,9 @@ def refusal(file: str, error: Exception, data: Path | str) -> Refused:
 
 
 def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) -> Record:
+    for name in (pair.image, pair.mask, *pair.raters.values()):
+        if readers.leads_out(data / name, data):
+            raise StudyError(f"{name}: leads out of DATA by a link; copy the file into the folder")
     picture = readers.one_picture(data / pair.image)
     pixels, spacing = picture.pixels[0], picture.spacing_mm
     try:

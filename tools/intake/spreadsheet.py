@@ -20,6 +20,8 @@ from tools.intake import variables
 ENCODINGS = ["cp1252", "cp1250", "gb18030", "big5", "shift_jis", "cp949", "cp1251", "mac_roman"]
 EUROPEAN = ("cp1252", "cp1250", "mac_roman")
 SPOKEN = {"cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows-1251"}
+#: what a table of people may hold: cells, and bytes once an Excel file is unpacked
+CELLS, UNPACKED = 2_000_000, 500_000_000
 WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -136,7 +138,12 @@ def _rows(text: str) -> list[list[str]]:
 
 def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
     try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(part.file_size for part in archive.infolist()) > UNPACKED:
+                raise StudyError(f"{path}: unpacks to more than {UNPACKED:,} bytes; save its table")
         book = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
+    except StudyError:
+        raise
     except (
         zipfile.BadZipFile,
         KeyError,
@@ -145,9 +152,15 @@ def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
         openpyxl.utils.exceptions.InvalidFileException,
     ) as error:
         raise StudyError(f"{path}: is no readable .xlsx ({error}); save it again") from None
-    filled = []
+    filled, left = [], CELLS
     for sheet in book.worksheets:
-        rows = [[_cell(v) for v in row] for row in sheet.iter_rows(values_only=True)]
+        sheet.reset_dimensions()  # what a sheet says of its size may be the whole grid
+        rows = []
+        for row in sheet.iter_rows(values_only=True):
+            left -= 1 + len(row)
+            if left < 0:
+                raise StudyError(f"{path}: holds more than {CELLS:,} cells; save the table alone")
+            rows.append([_cell(value) for value in row])
         if any(any(r) for r in rows):
             filled.append((sheet.title, rows))
     if not filled:
