@@ -211,9 +211,11 @@ def load(name: str, protocol: str = "quick") -> Study:
 
 
 def _labels(one: Class) -> list:
-    """What a mask file may call a class: its names, and its index unless other values are given."""
+    """What a mask file may call a class: its names, its colour, and its index unless other values
+    are given.
+    """
     values = any(str(label).isdecimal() for label in one.labels)
-    return [one.name, one.title, *one.labels, *([] if values else [one.index])]
+    return [one.name, one.title, one.colour, *one.labels, *([] if values else [one.index])]
 
 
 def _divided(frame: pd.DataFrame, split: dict, path: Path) -> pd.DataFrame:
