@@ -153,7 +153,7 @@ FORMS = {
         {"image": ["*.png"]},
         "top level: Additional properties are not allowed ('image' was unexpected); there are"
         " title, question, citation, images, masks, reference, patient, device, spacing_mm,"
-        " columns, classes, ignored, change, exclude, duplicates, split, study",
+        " columns, classes, ignored, change, frames_from, exclude, duplicates, split, study",
     ),
     "wrong type": ({"images": "*.png"}, "images: '*.png' is not of type 'array'"),
     "two ways to a patient": (

@@ -105,7 +105,12 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
     if spacing is None and mask.any():
         spacing, told = readers.spacing_at(data / pair.image, mask > 0)
         notes += told
-    turned_by_camera = [TURNED] if pictures.ROTATED in picture.notes and mask.any() else []
+    odd = [TURNED] if pictures.ROTATED in picture.notes and mask.any() else []
+    if mask.any() and not form.change:
+        stored = [
+            agreement.mirrored(data / pair.image, f) for f in readers.files_of(data / pair.mask)
+        ]
+        odd += [words for words in dict.fromkeys(stored) if words]
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
     mm = None
@@ -132,7 +137,7 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
         hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest(),
         _named(data / pair.mask),
         tuple(notes),
-        tuple(turned_by_camera + readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
+        tuple(odd + readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
         agreement.turned(pixels, mask),
     )
 
@@ -227,6 +232,8 @@ def suspicious(
             found.append((2, r, None, fits))
     if of_set := agreement.of_the_set(records):
         found += [(-2, r, None, turned_words(*of_set)) for r in records[:6]]
+    if in_order := agreement.of_the_order(records):
+        found += [(-2, r, None, in_order) for r in records[:6]]
     for k, c in enumerate(classes[1:]):
         shown = [r for r in records if r.areas[k] > 0]
         logs = np.log([r.areas[k] for r in shown])

@@ -15,8 +15,8 @@ from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import annotations, dicom, labels, pictures, united
 from helpers.studies import Class
+from tools.intake import find, layouts, palettes
 from tools.intake import form as forms
-from tools.intake import layouts, palettes
 from tools.intake.pairing import Pair
 
 MOST = 20  # classes; more are values of something else
@@ -74,7 +74,7 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
 
 def _parts(path: Path | str) -> list[tuple[Path, str | None]]:
     """[(file, the structure that all of it is, or None)] of a mask."""
-    return united.parts(path) or [(readers.locate(path)[0], None)]
+    return [(readers.locate(f)[0], n) for f, n in united.parts(path) or [(Path(path), None)]]
 
 
 def _one(path: Path, found: Found) -> None:
@@ -82,16 +82,21 @@ def _one(path: Path, found: Found) -> None:
     if end in (".json", ".csv"):
         found.names |= _annotated(path)
     elif end in (".nii", ".nii.gz"):
+        values = np.unique(pictures.open_nifti(path)[0])
+        numbers = {int(v) for v in values if np.isfinite(v)} - {0}
         if described := labels.descriptions(path):
-            found.names |= {name for value, name in described.items() if value}
+            found.names |= {name for value, name in described.items() if value in numbers}
         else:
-            values = np.unique(pictures.open_nifti(path)[0])
-            found.values |= {int(v) for v in values if np.isfinite(v)} - {0}
-    elif end in (".nrrd", ".mha"):
+            found.values |= numbers
+    elif end in find.VOLUMES:  # NRRD, MetaImage
         values, _, header = pictures.open_itk(path)
-        found.names |= {n for k, n in header.items() if re.fullmatch(r"Segment\d+_Name", k)}
-        if not found.names:
-            found.values |= {int(v) for v in np.unique(values)} - {0}
+        numbers = {int(v) for v in np.unique(values)} - {0}
+        named = {k: n for k, n in header.items() if re.fullmatch(r"Segment\d+_Name", k)}
+        for key, name in named.items():
+            if int(header.get(key.replace("_Name", "_LabelValue"), 1)) in numbers:
+                found.names.add(name)
+        if not named:
+            found.values |= numbers
     elif end in (".dcm", ".dicom", ".ima", ""):
         segments = dicom.header(path).get("SegmentSequence", ())
         found.names |= {str(s.get("SegmentLabel", "")).strip() for s in segments} - {""}
@@ -101,10 +106,12 @@ def _one(path: Path, found: Found) -> None:
 
 def _annotated(path: Path) -> set[str]:
     """The labels that outlines of a file really have: a category that no outline uses is none."""
-    if readers.suffix(path) == ".csv":
-        return set()  # VIA: the structure is named by the form, or is the only one
-    content = labels.load_json(path)[0]
-    kind = layouts.tool(path)
+    kind, table = layouts.tool(path), readers.suffix(path) == ".csv"
+    content: Any = {}
+    if table and kind == "VIA":
+        content = annotations.via_table(path.read_text(encoding="utf-8-sig"))
+    elif not table:
+        content = labels.load_json(path)[0]
     if kind == "Labelme":
         return {str(s.get("label")) for s in content["shapes"]}
     if kind == "COCO":
@@ -163,6 +170,7 @@ def classes_of(
         ]
     found = look(pairs, data)
     left_out = {spelled(i) for i in form.ignored}
+    found.colours = {c for c in found.colours if f"#{bytes(c).hex()}" not in left_out}
     spellings = defaultdict(set)
     for name in found.names:
         if spelled(name) not in left_out and not annotations.is_hole(name):
@@ -200,7 +208,7 @@ def classes_of(
             " each with its labels"
         )
     known = forms.labels(entries)
-    named = ", ".join(c.name for c in known[1:])
+    named = ", ".join(c.name if c.title.isascii() else f"{c.name} ({c.title})" for c in known[1:])
     return known, [f"No form names the classes; they were taken from the masks: {named}.", *notes]
 
 
@@ -268,8 +276,10 @@ def _of_names(spellings: dict) -> tuple[list[dict], list[str]]:
 
 def _of_values(values: list[int], together: bool = True) -> list[dict]:
     """Class entries of the values above 0; together: whether some mask holds two of them."""
-    if values in ([255], [1], [65535]):
-        return [{"name": "structure"} | ({"labels": ["65535"]} if values == [65535] else {})]
+    if values in ([255], [1]):
+        return [{"name": "structure"}]
+    if len(values) == 1 and values[0] > MOST:
+        return [{"name": "structure", "labels": [str(values[0])]}]
     if not together and values and max(values) > MOST:
         listed = ", ".join(map(str, values))
         labels = ", ".join(f'"{v}"' for v in values)
@@ -288,7 +298,8 @@ def _of_values(values: list[int], together: bool = True) -> list[dict]:
         )
     if values and max(values) > MOST:
         return [{"name": f"value_{v}", "labels": [str(v)]} for v in values]
-    return [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
+    gaps = values != list(range(1, len(values) + 1))
+    return [{"name": f"class_{v}"} | ({"labels": [str(v)]} if gaps else {}) for v in values]
 
 
 def _of_colours(

@@ -35,6 +35,7 @@ class Form:
     classes: tuple | None = None
     ignored: tuple = ()
     change: tuple = ()
+    frames_from: int | None = None
     exclude: dict = field(default_factory=dict)
     duplicates: str = "exclude"
     split: dict = field(default_factory=dict)

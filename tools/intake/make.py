@@ -260,11 +260,21 @@ def found_pairs(
         )
     pairs, refused = pairing.pair(files, chosen, form, data)
     raise_unusable(data, pairs, refused)
-    pairs, more = pairing.frames(pairs, data)
+    strange = [p for p in pairs if pairing.is_called_otherwise(p)]
+    if strange and not form.masks:
+        notes = [
+            *notes,
+            f"{len(strange)} pictures found their mask by its number or folder, because none is"
+            f" called as they are: {strange[0].image} has {strange[0].mask}. Is that right?",
+        ]
+    pairs, more = pairing.frames(pairs, data, form.frames_from)
     raise_unusable(data, pairs, refused + more)
     if form.change:
         notes = [*notes, f"Every mask was changed as the form says: {', '.join(form.change)}."]
-    return [pairing.changed(p, form.change) for p in pairs], refused + more, notes
+    refused += more
+    pairs, more = pairing.all_changed(pairs, form.change)
+    raise_unusable(data, pairs, refused + more)
+    return pairs, refused + more, notes
 
 
 def with_patients(
@@ -528,7 +538,10 @@ def write_page(
         print(f"… and {len(refused) - 5} more, all on the page", flush=True)
     if suspects:
         odd = len({record.pair.image_id for record, *_ in suspects})
-        print(f"LOOK FIRST: {odd} of {len(records)} pictures stand out, on top of the page")
+        print(
+            f"LOOK FIRST: {odd} of {len(records)} pictures stand out, on top of the page, such as"
+            f" {suspects[0][0].pair.image_id}: {suspects[0][2]}"
+        )
     for sentence in assumed:
         print(sentence, flush=True)
     text = page.render(
