@@ -298,7 +298,11 @@ def study_problems(content: dict) -> list[str]:
 def _schema_problems(content: dict) -> Iterator[str]:
     errors = _Validator(STUDY).iter_errors(content)
     for error in sorted(errors, key=lambda e: [str(p) for p in e.absolute_path]):
-        yield f"{'.'.join(str(p) for p in error.absolute_path) or 'top level'}: {error.message}"
+        hint = ""
+        if error.validator == "type" and files.NUMBER.fullmatch(str(error.instance)):
+            hint = f"; YAML reads it as text, write {float(error.instance)!r}"
+        place = ".".join(str(p) for p in error.absolute_path) or "top level"
+        yield f"{place}: {error.message}{hint}"
 
 
 def _meaning_problems(content: dict) -> Iterator[str]:

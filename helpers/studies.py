@@ -142,8 +142,10 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
     if key == "models":
         wanted, own = value.split("+"), {m["name"]: m for m in spec["models"]}
         if headline not in wanted:
+            asked = value.replace("+", " ")
             raise StudyError(
-                f"MODELS={value.replace('+', ' ')}: keep {headline}, which the study is about"
+                f'MODELS={asked}: keep {headline}, which the study is about, as in MODELS="{headline}'
+                f' {asked}"; helpers/models/catalogue.yml names the networks that there are'
             )
         folds = spec.get("cross_validation", {"models": []})
         folds = folds | {"models": [m for m in folds["models"] if m in wanted]}

@@ -178,7 +178,7 @@ def test_the_estimate_of_the_drafted_protocol_is_that_it_was_fitted_by():
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"), [([], 2), (["STUDY=no_such_study"], 0), (["STUDY=../x"], 2)]
+    ("asked", "code"), [([], 2), (["STUDY=no_such_study"], 2), (["STUDY=../x"], 2)]
 )
 def test_make_clean_removes_only_what_is_named(asked, code):
     told = ["make", "-s", "clean", "PYTHON=.venv/bin/python", *asked]

@@ -135,6 +135,10 @@ def test_external_images_are_in_no_fold(small):
         (lambda c: c.pop("classes"), "'classes' is a required property"),
         (lambda c: c.update(synthetic="yes"), "synthetic: 'yes' is not of type 'boolean'"),
         (
+            lambda c: c["protocols"]["quick"]["optimiser"].update(lr="1e-3"),
+            "lr: '1e-3' is not of type 'number'; YAML reads it as text, write 0.001",
+        ),
+        (
             lambda c: c["classes"][1].update(colour="green"),
             "classes.1.colour: 'green' does not match",
         ),
@@ -252,7 +256,7 @@ def test_changes_from_the_command_line_are_in_the_protocol(small):
     for change, message in [
         ("size=9", "SIZE=9: a whole number from 16"),
         ("epochs=x", "EPOCHS=x"),
-        ("models=unet", "MODELS=unet: keep qvum"),
+        ("models=unet", 'MODELS=unet: keep qvum, .* as in MODELS="qvum unet"; helpers/models/cat'),
         ("models=femoral_unet", "MODELS=femoral_unet: keep qvum"),
         ("lr=3", "'lr=3' is no change"),
     ]:
