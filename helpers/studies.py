@@ -144,8 +144,8 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
         if headline not in wanted:
             asked = value.replace("+", " ")
             raise StudyError(
-                f'MODELS={asked}: keep {headline}, which the study is about, as in MODELS="{headline}'
-                f' {asked}"; helpers/models/catalogue.yml names the networks that there are'
+                f"MODELS={asked}: keep {headline}, which the study is about, as in"
+                f' MODELS="{headline} {asked}"; helpers/models/catalogue.yml names all networks'
             )
         folds = spec.get("cross_validation", {"models": []})
         folds = folds | {"models": [m for m in folds["models"] if m in wanted]}

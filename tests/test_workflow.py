@@ -329,7 +329,9 @@ def test_clean_removes_one_named_study_only(name):
 
 
 def test_clean_says_that_no_study_is_called_so():
-    with pytest.raises(StudyError, match="STUDY=phanton: no study is called so; there are .*phant"):
+    with pytest.raises(
+        StudyError, match=r"STUDY=phanton: no study is called so; there are .*phant"
+    ):
         clean.clean("phanton")
 
 

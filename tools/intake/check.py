@@ -36,9 +36,9 @@ THUMBNAIL = 256  # px, longer side, for the page
 @dataclass(frozen=True)
 class Record:
     """A usable pair. areas: share of each foreground class; picture, drawn: thumbnails uint8;
-    pixels: hash of the grey values; drawn_on: the image that the annotation names, if it names one;
-    notes: what the reader did; doubts: what makes the outlines implausible; turned: how much better
-    they would fit when turned or mirrored.
+    pixels: hash of the grey values; alike: one that mirrored and turned copies have too; drawn_on:
+    the image that the annotation names, if it names one; notes: what the reader did; doubts: what
+    makes the outlines implausible; turned: how much better they would fit when turned or mirrored.
     """
 
     pair: pairing.Pair
@@ -54,6 +54,7 @@ class Record:
     notes: tuple
     doubts: tuple = ()
     turned: dict = field(default_factory=dict, compare=False)
+    alike: str = ""
 
 
 def read(
@@ -134,12 +135,17 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
         tuple(float(a) for a in shares),
         _small(pixels, Image.Resampling.BILINEAR),
         _small(mask, Image.Resampling.NEAREST),
-        hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest(),
+        _hash(pixels),
         _named(data / pair.mask),
         tuple(notes),
         tuple(odd + readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
         agreement.turned(pixels, mask),
+        min(_hash(np.rot90(p, k)) for p in (pixels, pixels.T) for k in range(4)),
     )
+
+
+def _hash(pixels: np.ndarray) -> str:
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
 
 def _small(pixels: np.ndarray, how: Image.Resampling) -> np.ndarray:
@@ -204,7 +210,7 @@ def suspicious(
     """
     found: list[tuple] = []
     by_name = {find.stem(r.pair.image): r for r in records}
-    twins = {}
+    twins, copies = {}, {}
     for r in records:
         if r.drawn_on and r.drawn_on != find.stem(r.pair.image) and r.drawn_on in by_name:
             found.append(
@@ -222,6 +228,9 @@ def suspicious(
             )
             found.append((2 if same else 1, r, other, f"{reason} ({other.pair.image_id})"))
         twins.setdefault(r.pixels, r)
+        turned = copies.setdefault(r.alike, r)
+        if turned.pixels != r.pixels:
+            found.append((1, r, turned, f"a mirrored or turned copy of {turned.pair.image_id}"))
         if not any(r.areas):
             found.append((3, r, None, "nothing is outlined"))
         found += [(-1, r, None, reason) for reason in r.doubts]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from helpers import readers
+from helpers import readers, schemas
 from helpers.errors import StudyError
 from helpers.readers import annotations, dicom, labels, pictures, united
 from helpers.studies import Class
@@ -31,7 +31,7 @@ class Many(Exception):
 class Found:
     """Label names as written, values above 0, and colours other than black, that masks of so many
     pictures hold; odd: a file of more values than classes can be; together: whether one file holds
-    several values.
+    several values; seen: all of these as they are compared, rare ones too.
     """
 
     names: set = field(default_factory=set)
@@ -40,6 +40,7 @@ class Found:
     odd: str = ""
     pictures: int = 1
     together: bool = False
+    seen: set = field(default_factory=set)
 
 
 def look(pairs: list[Pair], data: Path | str) -> Found:
@@ -59,6 +60,8 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
         if len(one.values) > MOST:
             one = Found(odd=path.relative_to(data).as_posix(), pictures=number)
         each.append(one)
+    seen = {spelled(n) for f in each for n in (*f.names, *f.values)}
+    seen |= {f"#{bytes(c).hex()}" for f in each for c in f.colours}
     rare = FEW * sum(f.pictures for f in each)
     for holds in (lambda f: f.names, lambda f: f.values, lambda f: 255 in f.values):
         if sum(f.pictures for f in each if holds(f)) < rare:
@@ -66,6 +69,7 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
     found = Found(
         odd=next((f.odd for f in each if f.odd), ""),
         together=any(len(f.values) > 1 for f in each),
+        seen=seen,
     )
     for kind in ("names", "values", "colours"):
         setattr(found, kind, set().union(*(getattr(f, kind) for f in each)))
@@ -162,13 +166,14 @@ def classes_of(
     by_colour = palettes.colours(files)
     if form.classes:
         _check_colours(by_colour, form.classes)
-        return form.classes, []
+        return form.classes, _unheard(look(pairs, data), form.ignored) if form.ignored else []
     if by_colour:
         known = forms.labels(_of_colours(by_colour, told=True))
         return known, [
             "The masks' palettes number the colours differently: the colours were taken as classes."
         ]
     found = look(pairs, data)
+    unheard = _unheard(found, form.ignored)
     left_out = {spelled(i) for i in form.ignored}
     found.colours = {c for c in found.colours if f"#{bytes(c).hex()}" not in left_out}
     spellings = defaultdict(set)
@@ -207,9 +212,25 @@ def classes_of(
             f"classes: the masks hold {len(entries)} different labels; name the classes in a form,"
             " each with its labels"
         )
+    for entry in entries:
+        if entry["name"].lower() in schemas.RESERVED:  # pages use these words for something else
+            entry |= {"name": f"{entry['name']}_1", "title": entry.get("title", entry["name"])}
     known = forms.labels(entries)
     named = ", ".join(c.name if c.title.isascii() else f"{c.name} ({c.title})" for c in known[1:])
-    return known, [f"No form names the classes; they were taken from the masks: {named}.", *notes]
+    told = f"No form names the classes; they were taken from the masks: {named}."
+    return known, [*unheard, told, *notes]
+
+
+def _unheard(found: Found, ignored: Sequence[str]) -> list[str]:
+    """A sentence on what the form ignores and no mask holds."""
+    lost = [i for i in ignored if spelled(i) not in found.seen]
+    if not lost:
+        return []
+    held = ", ".join(sorted(found.seen)[:MOST]) or "nothing"
+    return [
+        f"The form ignores {', '.join(map(repr, lost))}, which no mask holds (they hold {held}): is"
+        " it written as in the masks?"
+    ]
 
 
 def _check_colours(found: set | None, classes: Sequence[Class]) -> None:
@@ -264,7 +285,7 @@ def _of_names(spellings: dict) -> tuple[list[dict], list[str]]:
         name = re.sub(r"[^A-Za-z0-9_+-]+", "_", key).strip("_") or f"class_{k}"
         if len(written) == 1:
             name = re.sub(r"[^A-Za-z0-9_+-]+", "_", written[0]).strip("_") or name
-        if name in taken or name == "background":
+        if name in taken:
             name = f"{name}_{k}"
         taken.add(name)
         entries.append({"name": name, "title": written[0].strip() or name, "labels": written})

@@ -309,11 +309,13 @@ def tag(image: str, data: Path | str, keyword: str, required: bool = False) -> s
     return value
 
 
+#: a folder that numbers a patient
+PATIENT_FOLDER = (
+    r"(?i)(?:^|/)((?:patient|pat|subject|subj|sub|case|proband|paciente|paziente|p)[ _-]?\d+)/"
+)
+
+
 def patient_folder(image: str) -> str | None:
     """The folder that numbers a patient, such as 'patient03' or 'P 7', or None."""
-    for part in PurePosixPath(image).parts[:-1]:
-        if re.fullmatch(
-            r"(?i)(patient|pat|subject|subj|sub|case|proband|paciente|paziente|p)[ _-]?\d+", part
-        ):
-            return part
-    return None
+    found = re.search(PATIENT_FOLDER, image)
+    return found[1] if found else None
