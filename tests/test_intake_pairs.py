@@ -340,6 +340,13 @@ def test_masks_of_the_next_picture_stand_first(data, step, place):
     assert (words in said) == (place is not None) and ("better than" in said) == (place is not None)
 
 
+def test_outlines_that_fit_no_picture_are_not_said_to_fit_the_next(data):
+    for k in range(6):
+        put(data / "images" / f"p{k}.png", shown(blob(0), seed=k))
+        put(data / "masks" / f"p{k}.png", np.roll(blob(k), (20, 30), (0, 1)))
+    assert "better than" not in first(make.make("mine", data))
+
+
 @pytest.mark.parametrize("share", [0.6, 1.0])
 def test_a_mask_of_the_whole_ultrasound_stands_first(data, share):
     y, x = np.mgrid[:120, :160]

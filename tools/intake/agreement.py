@@ -31,6 +31,7 @@ BETTER = 1.2  # times the edge strength of the given outline, in the median of t
 ALIKE = 0.7  # share of the pictures that must agree on it
 MOSTLY = 0.65  # … of those that fit the outline of a neighbour better
 FEWEST = 5  # comparisons with neighbours
+EXPLAINED = 0.15  # of the grey values' spread, by outlines that are somewhere near
 CHANCE = 0.02  # of so many pictures agreeing by accident
 IN_ORDER = 400  # pictures that are held against their neighbours
 ALONE = 1.8  # times the edge strength, for one picture
@@ -175,13 +176,16 @@ def of_the_order(records: "list[Record]") -> str | None:
     some, found = records[:IN_ORDER], []
     edges = [_edges(r.picture) for r in some]
     for place, step in (("before", -1), ("after", 1)):
-        ratios = []
+        ratios, shares = [], []
         for k, other in enumerate(some[max(step, 0) : len(some) + min(step, 0)], max(-step, 0)):
             own, drawn = some[k], other.drawn
             if own.drawn.shape == drawn.shape and own.drawn.any() and drawn.any():
-                fits = [_fit(own.picture, edges[k], mask) for mask in (own.drawn, drawn)]
-                ratios += [fits[1] / fits[0]] if fits[0] > 0 else []
-        if len(ratios) >= FEWEST:
+                (given, _), (fit, share) = (
+                    _fit(own.picture, edges[k], mask) for mask in (own.drawn, drawn)
+                )
+                ratios += [fit / given] if given > 0 else []
+                shares.append(share)
+        if len(ratios) >= FEWEST and np.median(shares) > EXPLAINED:
             found.append((float(np.median(ratios)), sum(r > 1 for r in ratios), len(ratios), place))
     times, better, count, place = max(found, default=(0.0, 0, 1, ""))
     chance = stats.binomtest(better, count, alternative="greater").pvalue
@@ -194,9 +198,9 @@ def of_the_order(records: "list[Record]") -> str | None:
     )
 
 
-def _fit(pixels: np.ndarray, edges: np.ndarray, mask: np.ndarray) -> float:
-    """How well outlines fit a picture: the strength of its edges along them, times the share of the
-    grey values' spread in and around them that the outlines explain.
+def _fit(pixels: np.ndarray, edges: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+    """(how well outlines fit a picture: the strength of its edges along them, times the second; the
+    share of the grey values' standard deviation in and around them that the outlines explain).
     """
     wide = max(2, int(np.sqrt((mask > 0).sum()) / 6))
     around = ndimage.binary_dilation(mask > 0, iterations=wide)
@@ -204,7 +208,8 @@ def _fit(pixels: np.ndarray, edges: np.ndarray, mask: np.ndarray) -> float:
     explained = np.zeros(len(grey))
     for index in np.unique(groups):
         explained[groups == index] = grey[groups == index].mean()
-    return _strength(edges, mask) * float(np.sqrt(explained.var() / max(grey.var(), 1e-9)))
+    share = float(explained.std() / max(grey.std(), 1e-9))
+    return _strength(edges, mask) * share, share
 
 
 def of_one(record: "Record") -> str | None:
