@@ -261,6 +261,7 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     summary = {
         "images": count,
         "size": size,
+        "aspect": aspect,
         "data": os.path.relpath(data, studies.ROOT),
         "passed": True,
         "sha256": {path.name: files.sha256(path) for path in sorted(part.iterdir())},

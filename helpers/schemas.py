@@ -39,7 +39,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 #: a file below DATA: no absolute path, no drive, no step upwards
 _INSIDE = r"^(?![/\\\\]|[A-Za-z]:)(?!(?:.*[/\\\\])?\.\.(?:[/\\\\]|$)).+$"
 
-_PERSON = r"^[\w.-]+(?: [\w.-]+)*$"
+#: what a patient may be called
+PERSON = r"^[\w.-]+(?: [\w.-]+)*$"
 #: what stands in a column of reasons and is none
 _NO_REASON = r"(?i)^\s*$|^\s*(?:no|not|none|false|0|-|nein|non)\s*$"
 
@@ -115,7 +116,7 @@ PATIENTS = pa.DataFrameSchema(
     {
         "patient_id": _text(
             "as in images.csv",
-            checks=pa.Check.str_matches(_PERSON, error="letters, digits, _ . - and single blanks"),
+            checks=pa.Check.str_matches(PERSON, error="letters, digits, _ . - and single blanks"),
             unique=True,
         ),
         "age_years": _number(0, 120, "years"),
@@ -298,7 +299,11 @@ def study_problems(content: dict) -> list[str]:
 def _schema_problems(content: dict) -> Iterator[str]:
     errors = _Validator(STUDY).iter_errors(content)
     for error in sorted(errors, key=lambda e: [str(p) for p in e.absolute_path]):
-        yield f"{'.'.join(str(p) for p in error.absolute_path) or 'top level'}: {error.message}"
+        hint = ""
+        if error.validator == "type" and files.NUMBER.fullmatch(str(error.instance)):
+            hint = f"; YAML reads it as text, write {float(error.instance)!r}"
+        place = ".".join(str(p) for p in error.absolute_path) or "top level"
+        yield f"{place}: {error.message}{hint}"
 
 
 def _meaning_problems(content: dict) -> Iterator[str]:

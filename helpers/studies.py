@@ -141,8 +141,10 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
     if key == "models":
         wanted, own = value.split("+"), {m["name"]: m for m in spec["models"]}
         if headline not in wanted:
+            asked = value.replace("+", " ")
             raise StudyError(
-                f"MODELS={value.replace('+', ' ')}: keep {headline}, which the study is about"
+                f"MODELS={asked}: keep {headline}, which the study is about, as in"
+                f' MODELS="{headline} {asked}"; helpers/models/catalogue.yml names all networks'
             )
         folds = spec.get("cross_validation", {"models": []})
         folds = folds | {"models": [m for m in folds["models"] if m in wanted]}
@@ -210,9 +212,11 @@ def load(name: str, protocol: str = "quick") -> Study:
 
 
 def _labels(one: Class) -> list:
-    """What a mask file may call a class: its names, and its index unless other values are given."""
+    """What a mask file may call a class: its names, its colour, and its index unless other values
+    are given.
+    """
     values = any(str(label).isdecimal() for label in one.labels)
-    return [one.name, one.title, *one.labels, *([] if values else [one.index])]
+    return [one.name, one.title, one.colour, *one.labels, *([] if values else [one.index])]
 
 
 def _divided(frame: pd.DataFrame, split: dict, path: Path) -> pd.DataFrame:

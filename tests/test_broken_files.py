@@ -188,8 +188,9 @@ def _(folder):
 
 @broken(
     "cine without a frame",
-    "{path}: holds 3 frames, its mask does not; outline them in a stack of 3 slices (NIfTI, TIFF),"
-    " or save the outlined frames as pictures of their own",
+    "{path}: holds 3 frames, its mask does not say of which it is; call masks by the frame (a_000"
+    " is of the first), outline a stack of 3 slices (NIfTI, TIFF), or save the outlined frames as"
+    " pictures of their own",
 )
 def _(folder):
     return dicom(folder / "a.dcm", np.stack([grey()] * 3))
@@ -313,7 +314,8 @@ def _(folder):
 @broken(
     "mask with an undeclared colour",
     "{path}: undeclared colours #ff0000 (100 px); declared are #000000 background, #ffd500 nerve,"
-    " #e6194b muscle, #2ca02c artery",
+    " #e6194b muscle, #2ca02c artery; declare what was found as the colour of a class, or under"
+    " ignored",
     mask=True,
 )
 def _(folder):
@@ -341,7 +343,9 @@ def _(folder):
     mask=True,
 )
 def _(folder):
-    return save(folder / "a.png", np.full((40, 60, 4), 128, np.uint8))
+    pixels = np.full((40, 60, 4), 128, np.uint8)
+    pixels[3, 3, 3] = 60
+    return save(folder / "a.png", pixels)
 
 
 @broken(

@@ -6,6 +6,7 @@ import hashlib
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -170,6 +171,27 @@ def test_a_study_of_which_one_file_fails(tmp_path, server):
 def test_sources_that_are_refused(tmp_path, url, message):
     with pytest.raises(StudyError, match=message):
         fetch.source(manifest(tmp_path, url))
+
+
+@pytest.mark.parametrize(
+    "cell", ["masks/{{{k}.png}}+fill", "{{masks/{k}.png#1}}+fill", "{k}.png#1"]
+)
+def test_changed_masks_and_frames_are_fetched_as_their_file(tmp_path, cell):
+    mine = manifest(tmp_path, URL, rows=2)
+    table = mine.root / "images.csv"
+    lines = table.read_text().splitlines()
+    for k in range(2):
+        lines[k + 1] = lines[k + 1].replace(f"masks/{k}.png", cell.format(k=k))
+    table.write_text("\n".join(lines) + "\n")
+    known = {name: digest for name, digest in fetch.files(mine)}
+    assert {Path(name).name for name in known} == {"0.jpg", "1.jpg", "0.png", "1.png"}
+    assert set(known.values()) == {DIGEST}
+
+
+@pytest.mark.parametrize("image", ["{k}.mhd", "{{{k}.png|{k}_1.png}}"])
+def test_several_files_of_one_digest_are_not_fetched(tmp_path, image):
+    with pytest.raises(StudyError, match="are several files with one sha256, which cannot be fetc"):
+        fetch.files(manifest(tmp_path, URL, rows=1, image=image))
 
 
 def test_path_out_of_the_folder(tmp_path):

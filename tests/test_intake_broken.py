@@ -107,7 +107,7 @@ BROKEN = {
         "DATA={data}: no usable image, nothing was written: 1 problem\n"
         "  - photos/10_0.png: has no DICOM value PatientID, which the form asks for"
     ),
-    "too few patients": "a split into 5 needs at least 5 patients or images, found 2",
+    "too few patients": "{form}: a split into 5 needs at least 5 patients or images, found 2",
     "excluded name unknown": "{form}: 1 problem\n  - exclude: no image is called '77_0'",
     "patient missing in the table": (
         "table of patients: 1 problem\n  - patient '1' has images but no row; add it"
@@ -115,21 +115,25 @@ BROKEN = {
     "table without patients known": (
         "patients: a table was given, but no image has a patient; say in a form how to read it"
     ),
-    "image in two splits": "split: photos/1_0.png is in test and in train; change the patterns",
-    "image in no split": (
-        "split: 16 images are in none, among them photos/2_0.png; add a pattern for them"
+    "image in two splits": (
+        "{form}: split: photos/1_0.png is in test and in train; change the patterns"
     ),
-    "choice too large": "split val: 9 images of 'photos/1_*' wanted, there are 2",
+    "image in no split": (
+        "{form}: split: 16 images are in none, among them photos/2_0.png; add a pattern for them"
+    ),
+    "choice too large": "{form}: split val: 9 images of 'photos/1_*' wanted, there are 2",
     "patient in two given splits": (
         "{root}/data_manifest/mine/images.csv: 10 problems\n"
         "  - patient 1 is in val and test (rows 2–3); keep each in one split\n"
     ),
     "wrong key of study.yml": (
-        "{root}/data_manifest/mine/study.yml: 1 problem\n  - top level: Additional properties are"
-        " not allowed ('headlin' was unexpected)\n  nothing was written"
+        "{root}/data_manifest/mine/study.yml (drafted, with what the form says): 1 problem\n  - top"
+        " level: Additional properties are not allowed ('headlin' was unexpected)\n"
+        "  nothing was written"
     ),
     "everything excluded": (
-        "every usable image is excluded; look at the keys exclude and duplicates of the form"
+        "{form}: every usable image is excluded; look at the keys exclude and duplicates of the"
+        " form"
     ),
 }
 
@@ -170,7 +174,7 @@ FORMS = {
         {"image": ["*.png"]},
         "top level: Additional properties are not allowed ('image' was unexpected); there are"
         " title, question, citation, images, masks, reference, patient, device, spacing_mm,"
-        " columns, classes, ignored, change, exclude, duplicates, split, study",
+        " columns, classes, ignored, change, frames_from, exclude, duplicates, split, study",
     ),
     "wrong type": ({"images": "*.png"}, "images: '*.png' is not of type 'array'"),
     "two ways to a patient": (
@@ -221,7 +225,11 @@ def test_contradicting_form(tmp_path, content, message):
 
 
 TABLES = {
-    "no id": ("age\n40\n", "{path}: no column patient_id; it has age_years"),
+    "no id": (
+        "age\n40\n",
+        "{path}: no column is called patient_id, patient or id; call the one so that holds the"
+        " patient's number, of age_years",
+    ),
     "empty": ("", "{path}: is empty; give one row a patient"),
     "header only": (
         "patient_id,age\n",

@@ -108,6 +108,67 @@ def test_a_spreadsheet_larger_than_any_table_of_people_is_refused(tmp_path, monk
         patients.opened(tmp_path / "p.xlsx")
 
 
+def test_a_number_in_words_is_quoted_as_it_stands(tmp_path):
+    with pytest.raises(StudyError, match="row 2: age_years 'age forty' is no number"):
+        opened(tmp_path, "id,age\n1,age forty\n")
+
+
+@pytest.mark.parametrize(
+    "heading", ["Pat.-Nr.", "record_id", "Patient-ID", "Patienten-ID", "Patient no.", "N° patient"]
+)
+def test_headings_of_a_patients_number(tmp_path, heading):
+    frame, _ = opened(tmp_path, f"{heading}|age\nP1|50\n")
+    assert frame["patient_id"].tolist() == ["P1"] and frame["age_years"].tolist() == [50]
+
+
+def test_a_table_without_a_patients_number_says_what_to_call_it(tmp_path):
+    with pytest.raises(StudyError, match=r"call the one so that holds .* of Wer, age"):
+        opened(tmp_path, "Wer,,age\nP1,,50\n")
+
+
+@pytest.mark.parametrize(
+    ("rows", "bmi"),
+    [(["1,50,66,150", "2,60,70,160"], 335), (["1,50,170,70", "2,60,180,80"], None)],
+)
+def test_heights_and_weights_in_other_units_are_asked_about(tmp_path, rows, bmi):
+    _, notes = opened(tmp_path, "\n".join(["id,age,height,weight", *rows, "3,1,66,9"]))
+    assert [
+        f"index of {bmi} kg/m²: are they in centimetres and kilograms?" in n for n in notes
+    ] == ([True] if bmi else [])
+
+
+@pytest.mark.parametrize("table", [False, True])
+def test_a_patient_is_called_the_same_with_and_without_a_table(root, tmp_path, table, capsys):
+    """What a study does not take is refused by the picture, or by the row of the table given."""
+    data = tmp_path / "data"
+    for name in ("=cmd", "P 1", "P 2", "P 3"):
+        (data / name).mkdir(parents=True)
+        save(data / name / "x.png", grey(seed=ord(name[-1])))
+        save(data / name / "x_mask.png", labels())
+    told = write(tmp_path / "f.yml", {"patient": {"pattern": "([^/]+)/"}})
+    people = tmp_path / "p.csv"
+    people.write_text("patient,age\nP 1,50\n=cmd,60\nP 2,50\nP 3,50\n")
+    if table:
+        with pytest.raises(
+            StudyError, match=r"p.csv: 1 problem\n  - row 3: patient_id '=cmd': a pat"
+        ):
+            make.make("mine", data, told, people)
+    else:
+        make.make("mine", data, told)
+        said = capsys.readouterr().out
+        assert "refused: =cmd/x.png: its patient would be '=cmd': a patient is called with" in said
+        assert images(root)["patient_id"].tolist() == ["P 1", "P 2", "P 3"]
+
+
+def test_words_of_the_table_that_are_kept_are_shown(tmp_path, capsys):
+    data = ten_patients(tmp_path / "data")
+    rows = [f"{p},50,left,{'Mrs Smith fell' if p == 3 else 'hip'},9" for p in range(1, 11)]
+    (tmp_path / "p.csv").write_text("\n".join(["id,age,side,diagnosis,depth", *rows]))
+    make.make("mine", data, write(tmp_path / "f.yml", FORM), tmp_path / "p.csv")
+    said = "were kept: side: left; diagnosis: Mrs Smith fell, hip. Does one name a person?"
+    assert said in capsys.readouterr().out
+
+
 # --- spacing
 
 
@@ -121,6 +182,41 @@ def test_units_of_a_table_of_spacings(root, tmp_path, heading, written, mm):
     (data / "sp.csv").write_text("\n".join([f"image;{heading}", *rows]))
     make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"}))
     assert images(root)["pixel_spacing_mm"].astype(float).tolist() == pytest.approx([mm] * 20)
+
+
+@pytest.mark.parametrize(
+    ("headings", "cells", "mm"),
+    [
+        ("spacing_x_mm,spacing_y_mm", "0.1,0.4", 0.2),
+        ("pixel spacing mm,depth mm", "0.1,40", None),
+    ],
+)
+def test_two_columns_of_millimetres(root, tmp_path, headings, cells, mm):
+    data = ten_patients(tmp_path / "data")
+    rows = [f"{p}_{k},{cells}" for p in range(1, 11) for k in range(2)]
+    (data / "sp.csv").write_text("\n".join([f"image,{headings}", *rows]))
+    told = write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"})
+    if mm is None:
+        with pytest.raises(StudyError, match=r"needs a column of picture names .* depth mm"):
+            make.make("mine", data, told)
+    else:
+        make.make("mine", data, told)
+        assert images(root)["pixel_spacing_mm"].astype(float).tolist() == pytest.approx([mm] * 20)
+
+
+def test_spacings_of_some_pictures_alone(tmp_path, capsys):
+    data = ten_patients(tmp_path / "data")
+    (data / "sp.csv").write_text("image,mm\n" + "\n".join(f"{p}_0,0.1" for p in range(1, 11)))
+    make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"}))
+    assert "The pixel spacing of 10 pictures is unknown (1_1, 2_1, " in capsys.readouterr().out
+
+
+def test_a_spacing_that_is_a_number_or_no_file(root, tmp_path):
+    data = ten_patients(tmp_path / "data")
+    make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "0,1 mm"}))
+    assert set(images(root)["pixel_spacing_mm"]) == {"0.1"}
+    with pytest.raises(StudyError, match=r"spacing_mm: no.csv: no such file, in DATA or beside th"):
+        make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "no.csv"}))
 
 
 def test_a_table_of_spacings_that_names_no_picture(tmp_path):
@@ -147,6 +243,10 @@ def test_a_picture_of_impossible_size_stands_first(tmp_path, mm, said):
         ({"patient": {"pattern": "[0-9]+"}}, "has no brackets"),
         ({"colour": "red"}, "there are title, question"),
         ({"classes": [{"name": "M. quadratus"}]}, "under title"),
+        (
+            {"classes": [{"name": "nerve"}, {"name": "All"}]},
+            r"f\.yml: classes: 'All' is no name for",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_form_is_said(tmp_path, content, words):
@@ -157,6 +257,24 @@ def test_what_is_wrong_with_a_form_is_said(tmp_path, content, words):
 def test_a_form_that_is_not_there(tmp_path):
     with pytest.raises(StudyError, match=r"FORM=.*nope.yml: no such file; copy tools/intake"):
         form.read(tmp_path / "nope.yml")
+
+
+@pytest.mark.parametrize(
+    "split", [{"policy": "patient k-fold"}, {"policy": "image k-fold", "folds": 30}]
+)
+def test_a_split_that_cannot_be_names_the_form(tmp_path, split):
+    data = ten_patients(tmp_path / "data")
+    told = write(tmp_path / "f.yml", {"split": split})
+    with pytest.raises(
+        StudyError, match=r"f\.yml: (split by patient: no image|a split into 30 needs)"
+    ):
+        make.make("mine", data, told)
+
+
+def test_what_the_form_says_of_the_study_is_named_as_its(tmp_path):
+    data = ten_patients(tmp_path / "data")
+    with pytest.raises(StudyError, match=r"study\.yml \(drafted, with what the form says\): 3 pro"):
+        make.make("mine", data, write(tmp_path / "f.yml", FORM | {"study": {"target": "vein"}}))
 
 
 # --- few patients, and what will run
@@ -187,6 +305,57 @@ def test_one_number_in_two_hospitals_is_asked_about(tmp_path, capsys):
     assert "such as '7' in a and b: is that one person?" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("copied", ["same", "mirrored", "neither"])
+def test_copies_in_several_splits_are_the_first_thing_said(tmp_path, copied, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    for k in range(10):
+        picture = grey(seed=k % 5 if copied != "neither" else k)
+        picture = picture[:, ::-1].copy() if copied == "mirrored" and k > 4 else picture
+        save(data / f"p{k}.png", picture)
+        save(data / f"p{k}_mask.png", np.roll(labels(), k, 0))
+    page = make.make("mine", data, write(tmp_path / "f.yml", {"duplicates": "keep"})).read_text()
+    said = "pictures are in several splits, the same, mirrored or turned (p"
+    assert (said in capsys.readouterr().out) == (copied != "neither")
+    assert ("a mirrored or turned copy of p" in page) == (copied == "mirrored")
+
+
+@pytest.mark.parametrize("classes", [None, [{"name": "nerve"}, {"name": "muscle"}]])
+def test_what_is_ignored_and_nobody_has_is_said(tmp_path, classes, capsys):
+    data = ten_patients(tmp_path / "data")
+    told = {"ignored": ["3", "foo"]} | ({"classes": classes} if classes else {})
+    make.make("mine", data, write(tmp_path / "f.yml", told))
+    assert (
+        "The form ignores 'foo', which no mask holds (they hold 1, 2, 3)" in capsys.readouterr().out
+    )
+    make.make("mine", data, write(tmp_path / "f.yml", told | {"ignored": ["3"]}), redraw=True)
+    assert "The form ignores" not in capsys.readouterr().out
+
+
+def test_masks_that_use_words_of_the_pages_are_renamed(tmp_path):
+    data = tmp_path / "data"
+    for name in ("foreground", "test"):
+        (data / "masks" / name).mkdir(parents=True)
+    for k in range(4):
+        save(data / f"p{k}.png", grey(seed=k))
+        for value, name in ((1, "foreground"), (2, "test")):
+            save(data / "masks" / name / f"p{k}.png", ((labels() == value) * 255).astype(np.uint8))
+    make.make("mine", data)
+    assert [c.name for c in studies.load("mine").foreground] == ["foreground_1", "test_1"]
+
+
+def test_one_numbered_folder_in_two_hospitals_is_asked_about(tmp_path, capsys):
+    data = tmp_path / "data"
+    for place in "ab":
+        for k in range(3):
+            (data / place / f"patient{k}").mkdir(parents=True)
+            save(data / place / f"patient{k}" / "x.png", grey(seed=k + 9 * (place == "b")))
+            save(data / place / f"patient{k}" / "x_mask.png", labels())
+    make.make("mine", data)
+    said = capsys.readouterr().out
+    assert "3 patients lie in several folders, such as 'patient0' in a and b: is that one" in said
+
+
 def test_the_estimate_follows_the_study_that_will_run(tmp_path, capsys):
     data = ten_patients(tmp_path / "data")
     make.make("mine", data, write(tmp_path / "f.yml", FORM))
@@ -208,7 +377,7 @@ def test_the_estimate_of_the_drafted_protocol_is_that_it_was_fitted_by():
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"), [([], 2), (["STUDY=no_such_study"], 0), (["STUDY=../x"], 2)]
+    ("asked", "code"), [([], 2), (["STUDY=no_such_study"], 2), (["STUDY=../x"], 2)]
 )
 def test_make_clean_removes_only_what_is_named(asked, code):
     told = ["make", "-s", "clean", "PYTHON=.venv/bin/python", *asked]

@@ -242,6 +242,8 @@ def test_segmentation_needs_dicom_and_something_found(model, tmp_path):
 def test_wrong_model_folders_are_explained(model, tmp_path):
     with pytest.raises(StudyError, match="no weights"):
         trained.load(tmp_path)
+    with pytest.raises(StudyError, match=r"femorall: no weights.* come along for .*femoral"):
+        trained.load("femorall")
     with pytest.raises(StudyError, match=f"below it are .*{model.name}"):
         trained.load(model.parent)
     copy = tmp_path / "copy"

@@ -45,6 +45,35 @@ def test_sixteen_bits_that_fill_little_of_them_are_refused(tmp_path):
         readers.open_picture(path)
 
 
+def test_bits_that_lie_high_are_moved_down(tmp_path):
+    values = grey().astype(np.uint16) * 16 + 15
+    stored = {"BitsStored": 12, "HighBit": 15, "WindowCenter": 2048, "WindowWidth": 4096}
+    picture = readers.open_picture(dicom(tmp_path / "a.dcm", values << 4, **stored))
+    assert np.abs(picture.pixels[0].astype(int) - grey()).max() <= 1
+    assert picture.notes[0] == "the 12 bits of a pixel lie 4 higher than usual"
+    overlay = 1 << 12  # a bit above, which is none of the picture's, under a wrong HighBit
+    picture = readers.open_picture(dicom(tmp_path / "b.dcm", values | overlay, **stored))
+    assert np.abs(picture.pixels[0].astype(int) - grey()).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("window", "share"),
+    [
+        ({"WindowCenter": 2048, "WindowWidth": 0}, lambda v: v / 4095),
+        ({"WindowCenter": 1000, "WindowWidth": 2000}, lambda v: (v - 999.5) / 1999 + 0.5),
+        (
+            {"WindowCenter": 1000, "WindowWidth": 2000, "VOILUTFunction": "SIGMOID"},
+            lambda v: 1 / (1 + np.exp(-4 * (v - 1000) / 2000)),
+        ),
+    ],
+)
+def test_windows_as_dicom_defines_them(tmp_path, window, share):
+    values = grey().astype(np.uint16) * 16
+    path = dicom(tmp_path / "a.dcm", values, BitsStored=12, HighBit=11, **window)
+    found = readers.read_image(path)[0]
+    assert np.abs(found - 255 * np.clip(share(values.astype(float)), 0, 1)).max() <= 0.51
+
+
 @pytest.mark.parametrize("high", [True, False])
 def test_a_palette_of_eight_bits_in_sixteen(tmp_path, high):
     table = np.arange(256, dtype=np.uint16)[::-1] * (256 if high else 1)
@@ -186,6 +215,39 @@ def test_slicers_segmentation_is_read_by_its_names(tmp_path):
         readers.read_mask(path, CLASSES)
 
 
+def test_a_segmentation_that_slicer_cut_to_what_is_drawn(tmp_path):
+    path = slicer(tmp_path / "a.seg.nrrd", labels()[5:15, 8:30], Segment0="nerve:1")
+    with pytest.raises(StudyError, match="the mask has 10 rows × 22 columns, its image 40 × 60"):
+        readers.read_mask(path, ONE, shape=(40, 60))
+    image = SimpleITK.ReadImage(str(path))
+    image.SetMetaData("Segmentation_ReferenceImageExtentOffset", "8 5 0")
+    SimpleITK.WriteImage(image, str(path))
+    assert np.array_equal(readers.read_mask(path, ONE, shape=(40, 60)), labels() == 1)
+    with pytest.raises(StudyError, match="the mask has 10 rows × 22 columns, its image 14 × 60"):
+        readers.read_mask(path, ONE, shape=(14, 60))
+
+
+@pytest.mark.parametrize("end", ["mhd", "nhdr"])
+def test_a_header_and_its_values_are_one_picture(tmp_path, end):
+    image = SimpleITK.GetImageFromArray(grey())
+    image.SetSpacing((0.1, 0.2))
+    path = tmp_path / f"a.{end}"
+    SimpleITK.WriteImage(image, str(path))
+    pixels, spacing = readers.read_image(path)
+    assert np.array_equal(pixels, grey()) and spacing == pytest.approx((0.2, 0.1))
+    header, values = readers.files_of(path)
+    assert header == path and values.stem == "a" and values.suffix == ".raw"
+    before = readers.sha256(path)
+    values.write_bytes(values.read_bytes()[::-1])
+    assert readers.sha256(path) != before
+    values.unlink()
+    with pytest.raises(StudyError, match=r"its values should lie in a\.raw, which is missing"):
+        readers.read_image(path)
+    path.write_bytes(path.read_bytes().replace(b"a.raw", b"a%03d.raw 1 3 1"))
+    with pytest.raises(StudyError, match="does not name the one file of its values; save it as"):
+        readers.read_image(path)
+
+
 def via(version):
     """A VIA project of one picture: a polygon, a rectangle and a circle."""
     x, y = map(list, zip(*BOX, strict=True))
@@ -325,6 +387,27 @@ def test_black_and_white_masks_stored_as_colour(tmp_path, mode):
     assert np.array_equal(readers.read_mask(tmp_path / "a.png", ONE), labels() == 1)
 
 
+def test_an_overlay_of_one_transparency_is_a_mask_and_smoothing_none(tmp_path):
+    colours = np.zeros((40, 60, 4), np.uint8)
+    colours[labels() == 1] = (*bytes.fromhex(ONE[1].colour[1:]), 128)
+    save(tmp_path / "a.png", colours)
+    assert np.array_equal(readers.read_mask(tmp_path / "a.png", ONE), labels() == 1)
+    colours[8, 8, 3] = 60
+    save(tmp_path / "b.png", colours)
+    with pytest.raises(StudyError, match="half-transparent pixels; export the mask without smoo"):
+        readers.read_mask(tmp_path / "b.png", ONE)
+
+
+def test_colours_that_are_ignored_are_background(tmp_path):
+    colours = np.zeros((40, 60, 3), np.uint8)
+    colours[labels() == 1] = list(bytes.fromhex(ONE[1].colour[1:]))
+    colours[labels() == 2] = (0, 9, 0)
+    path = save(tmp_path / "a.png", colours)
+    with pytest.raises(StudyError, match=r"undeclared colours #000900 .* or under ignored"):
+        readers.read_mask(path, ONE)
+    assert np.array_equal(readers.read_mask(path, ONE, ignored=("#000900",)), labels() == 1)
+
+
 def test_a_mask_whose_height_and_width_are_exchanged_is_refused_with_both(tmp_path):
     path = save(tmp_path / "a.png", labels().T.copy())
     with pytest.raises(
@@ -338,15 +421,20 @@ def test_eight_bits_are_rescaled_as_the_header_says(tmp_path):
     assert np.array_equal(readers.read_image(tmp_path / "a.dcm")[0], grey() // 2 * 2)
 
 
+@pytest.mark.parametrize("scale", [False, True])
 @pytest.mark.parametrize("said", [0, 1])
-def test_planes_are_found_where_the_header_denies_them(tmp_path, said):
-    path = dicom(tmp_path / "a.dcm", np.repeat(grey()[..., None], 3, 2), PlanarConfiguration=said)
+def test_planes_are_found_where_the_header_denies_them(tmp_path, said, scale):
+    y, x = np.mgrid[:40, :60]
+    colours = np.repeat((120 + 90 * np.sin(x / 4 + y / 9)).astype(np.uint8)[..., None], 3, 2)
+    if scale:  # a yellow one, as scanners draw it
+        colours[2:4, 2:30] = (255, 255, 0)
+    path = dicom(tmp_path / "a.dcm", colours, PlanarConfiguration=said)
     if said == 0:
         data = dcmread(path)
-        data.PixelData = np.stack([grey()] * 3).tobytes()
+        data.PixelData = np.ascontiguousarray(np.moveaxis(colours, -1, 0)).tobytes()
         data.save_as(path)
     picture = readers.open_picture(path)
-    assert np.array_equal(picture.pixels[0], grey())
+    assert np.array_equal(picture.pixels[0], np.round(colours @ [0.299, 0.587, 0.114]))
     assert "plane by plane" in picture.notes[0] or "pixel by pixel" in picture.notes[0]
 
 

@@ -164,6 +164,28 @@ def test_a_damaged_cache_is_named_and_made_again(study):
     assert "images.npy is not as it was made; cache" in settings.forget_changed(study)[0]
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"size": 96, "aspect": "squash"}, "checked with size 96; cache is made again"),
+        ({"size": 32, "aspect": "keep"}, "checked with aspect keep; cache is made again"),
+        ({"size": 32, "aspect": "squash"}, None),
+        ({"size": 32}, None),
+    ],
+)
+def test_a_cache_that_was_checked_by_hand_otherwise_is_made_again(study, made, said):
+    other = studies.load(study.name, f"{study.protocol},size=32")
+    folder = study.run / "cache"
+    folder.mkdir(parents=True)
+    files.write_json(made | {"sha256": {}}, folder / "check.json")
+    results.made(study.run / "cache.json", folder)
+    plan = settings.forget_changed(other, forget=False)
+    assert (study.run / "cache.json").is_file() and bool(plan) == bool(said)
+    found = settings.forget_changed(other)
+    assert [said in line for line in found] == [True] * bool(said)
+    assert (study.run / "cache.json").is_file() == (said is None)
+
+
 def test_the_workflow_waits_for_every_record_it_compares():
     """A record that no rule makes would be forgotten, and nothing made again."""
     text = (studies.Path(settings.__file__).parents[2] / "Snakefile").read_text(encoding="utf-8")

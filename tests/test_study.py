@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from helpers import datasets, errors, files, provenance, studies
+from helpers import datasets, errors, files, provenance, readers, studies
 from helpers.errors import StudyError
 from tools.book import verify
 
@@ -148,6 +148,10 @@ def test_external_images_are_in_no_fold(small):
         (lambda c: c.pop("classes"), "'classes' is a required property"),
         (lambda c: c.update(synthetic="yes"), "synthetic: 'yes' is not of type 'boolean'"),
         (
+            lambda c: c["protocols"]["quick"]["optimiser"].update(lr="1e-3"),
+            "lr: '1e-3' is not of type 'number'; YAML reads it as text, write 0.001",
+        ),
+        (
             lambda c: c["classes"][1].update(colour="green"),
             "classes.1.colour: 'green' does not match",
         ),
@@ -272,7 +276,7 @@ def test_changes_from_the_command_line_are_in_the_protocol(small):
     for change, message in [
         ("size=9", "SIZE=9: a whole number from 16"),
         ("epochs=x", "EPOCHS=x"),
-        ("models=unet", "MODELS=unet: keep qvum"),
+        ("models=unet", 'MODELS=unet: keep qvum, .* as in MODELS="qvum unet"; helpers/models/cat'),
         ("models=femoral_unet", "MODELS=femoral_unet: keep qvum"),
         ("lr=3", "'lr=3' is no change"),
     ]:
@@ -357,6 +361,34 @@ def test_a_mask_value_of_a_structure_left_out_is_background(small):
     row = list(studies.images(study).itertuples())[1]
     mask = datasets.read_row(row, small / "data", study.classes, study.ignored)[1]
     assert mask.shape == (20, 24) and not mask.any()
+
+
+@pytest.mark.parametrize("united", [False, True])
+def test_a_structure_left_out_by_its_colour_or_file_is_background(small, united):
+    """As masks in colours, or as one file for each structure, have it."""
+    edit_yaml(
+        small,
+        lambda c: c["classes"].append(
+            {"index": 2, "name": "vein", "colour": "#4363d8", "weight": 1}
+        ),
+    )
+    study = another(small, classes=["nerve_block_region"])
+    values = np.zeros((20, 24, 3), np.uint8)
+    values[3:9, 4:12] = list(bytes.fromhex(study.classes[1].colour[1:]))
+    Image.fromarray(values.any(-1).astype(np.uint8)).save(small / "data" / "nerve.png")
+    values[12:15, 3:9] = (0x43, 0x63, 0xD8)
+    Image.fromarray(values).save(small / "data" / "both.png")
+    cell = "{nerve.png=nerve_block_region|both.png=vein}" if united else "both.png"
+    found = readers.read_mask(
+        small / "data" / cell, study.classes, ignored=study.ignored, shape=(20, 24)
+    )
+    assert found[3:9, 4:12].all() and found.sum() == 48
+    if united:
+        only = small / "data" / "{both.png=vein}"
+        none = readers.read_mask(only, study.classes, ignored=study.ignored, shape=(20, 24))
+        assert none.shape == (20, 24) and not none.any()
+        with pytest.raises(StudyError, match="every structure of it is ignored; give its picture"):
+            readers.read_mask(only, study.classes, ignored=study.ignored)
 
 
 def test_the_scanners_and_published_patients_of_ubpd():

@@ -17,7 +17,7 @@ from conftest import REPOSITORY, shrink, workflow
 
 from helpers import files, provenance, studies
 from helpers.errors import StudyError
-from helpers.workflow import clean, lock, settings
+from helpers.workflow import check, clean, lock, settings
 
 pytestmark = pytest.mark.slow
 
@@ -178,7 +178,8 @@ def test_one_changed_byte_is_noticed(tiny, pattern):
     )
     record = owner.read_bytes()
     times = os.stat(path)
-    study = types.SimpleNamespace(run=run)
+    size = json.loads((run / "cache/check.json").read_text())["size"]
+    study = types.SimpleNamespace(run=run, spec={"image_size": size})
     try:
         path.write_bytes(text[:-1] + bytes([text[-1] ^ 1]))
         with mock.patch.object(settings.studies, "ROOT", tiny):
@@ -326,6 +327,19 @@ def test_a_key_said_twice_or_no_number_is_refused(tiny, tmp_path, monkeypatch, l
 def test_clean_removes_one_named_study_only(name):
     with pytest.raises(StudyError, match="name one study"):
         clean.clean(name)
+
+
+def test_clean_says_that_no_study_is_called_so():
+    with pytest.raises(
+        StudyError, match=r"STUDY=phanton: no study is called so; there are .*phant"
+    ):
+        clean.clean("phanton")
+
+
+def test_a_misspelt_network_is_named_before_any_image_is_read(tmp_path):
+    asked = ["--study", "phantom", "--protocol", "quick,models=qvum+unett", "--data", str(tmp_path)]
+    with pytest.raises(StudyError, match="no network 'unett'; there are qvum, unet,"):
+        check.main(asked)
 
 
 def test_a_second_run_of_a_study_ends_in_one_line_that_names_the_first(tmp_path):

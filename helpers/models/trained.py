@@ -47,10 +47,12 @@ def load(folder: Path | str, device: torch.device | str | None = None) -> Predic
     path = folder / "weights.safetensors"
     if not path.is_file() or not path.with_suffix(".json").is_file():
         below = sorted(str(p.parent) for p in folder.glob("**/weights.safetensors"))
+        along = sorted(p.parts[-3] for p in studies.ROOT.glob("reports/*/model/weights.json"))
         hint = (
             f"; below it are {', '.join(below)}"
             if below
-            else "; a finished training has them, see `make study`"
+            else "; a finished training has them, see `make study`, and networks come along for"
+            f" {', '.join(along) or 'no study'}"
         )
         raise StudyError(f"{folder}: no weights.safetensors with weights.json{hint}")
     record = files.read_json(path.with_suffix(".json"))

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from helpers import files
 from helpers.errors import StudyError
 from helpers.readers import dicom, labels, pictures, segments, united, videos
 from helpers.readers.plausible import doubts
@@ -60,8 +61,8 @@ SUFFIXES = {
     "BMP": (".bmp", ".dib"),
     "DICOM": (".dcm", ".dicom", ".ima", ""),
     "NIfTI": (".nii", ".nii.gz"),
-    "NRRD": (".nrrd",),
-    "MetaImage": (".mha",),
+    "NRRD": (".nrrd", ".nhdr"),
+    "MetaImage": (".mha", ".mhd"),
     "GIF": (".gif",),
     "WebP": (".webp",),
     "video": (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".m4v"),
@@ -106,8 +107,11 @@ def locate(path: Path | str) -> tuple[Path, str | None]:
 
 
 def files_of(path: Path | str) -> list[Path]:
-    """The files that a cell of a manifest names: one, or several that are united."""
-    return [file for file, _ in united.parts(path)] or [locate(path)[0]]
+    """The files that a cell of a manifest names: one, or several that are united; a header
+    (``.mhd``, ``.nhdr``) is followed by the file of its values.
+    """
+    named = [locate(file)[0] for file, _ in united.parts(path)] or [locate(path)[0]]
+    return [file for header in named for file in (header, *pictures.detached(header))]
 
 
 def leads_out(path: Path | str, data: Path) -> bool:
@@ -118,17 +122,13 @@ def leads_out(path: Path | str, data: Path) -> bool:
 
 
 def sha256(path: Path | str) -> str:
-    """Hex digest of a file's bytes ('#…' is not part of the file); of united files, that of their
-    digests, one after the other.
+    """Hex digest of a file's bytes ('#…' and changes are not part of the file); of united files,
+    that of their digests, one after the other.
     """
-    digest = hashlib.sha256()
-    if parts := united.parts(path):
-        digest.update("".join(sha256(file) for file, _ in parts).encode())
-        return digest.hexdigest()
-    with locate(path)[0].open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    digests = [files.sha256(file) for file in files_of(path)]
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
 
 
 def suffix(path: Path | str) -> str:
@@ -195,7 +195,7 @@ def _sniff(head: bytes, end: str) -> str | None:
         return "NIfTI"
     if head.startswith(b"NRRD000"):
         return "NRRD"
-    if head.startswith((b"ObjectType", b"NDims")) and end == ".mha":
+    if head.startswith((b"ObjectType", b"NDims")) and end in SUFFIXES["MetaImage"]:
         return "MetaImage"
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "GIF"
@@ -244,8 +244,9 @@ def one_picture(path: Path | str, frame: int | None = None) -> Picture:
     count = len(picture.pixels)
     if frame is None and count > 1:
         raise StudyError(
-            f"{file}: holds {count} frames, its mask does not; outline them in a stack of {count}"
-            " slices (NIfTI, TIFF), or save the outlined frames as pictures of their own"
+            f"{file}: holds {count} frames, its mask does not say of which it is; call masks by the"
+            f" frame ({file.stem}_000 is of the first), outline a stack of {count} slices (NIfTI,"
+            " TIFF), or save the outlined frames as pictures of their own"
         )
     if not 0 <= (frame or 0) < count:
         raise StudyError(f"{file}: has no frame {frame}; it holds {count}, counted from 0")
@@ -348,7 +349,7 @@ def open_mask(
     elif found == "DICOM":
         mask = segments.from_dicom(file, part, classes, ignored)
     elif found in ("NRRD", "MetaImage"):
-        mask = segments.from_itk(file, part, classes, ignored)
+        mask = segments.from_itk(file, part, classes, ignored, shape)
     elif found == "NIfTI":
         mask = labels.from_labels(file, _slice(path, file, part, shape, notes), classes, ignored)
     elif found in ("PNG", "TIFF", "BMP", "GIF"):

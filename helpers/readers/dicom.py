@@ -184,8 +184,24 @@ def _video(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
 
 def _still(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
     if data.get("SamplesPerPixel", 1) == 1:
-        return _monochrome(path, data, decoded(path, data), notes)
+        return _monochrome(path, data, _aligned(path, data, notes), notes)
     return _grey(path, _rgb(path, data, notes))
+
+
+def _aligned(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
+    """The stored values of a grey picture, moved down where HighBit says that they lie higher than
+    BitsStored, and the bits below are empty.
+    """
+    bits, high = int(data.get("BitsStored", 8)), int(data.get("HighBit", 0)) + 1
+    if high <= bits:
+        return decoded(path, data)
+    data.BitsStored = high  # else the decoder cuts them off
+    frames = decoded(path, data)
+    data.BitsStored = bits
+    if (frames & ((1 << high - bits) - 1)).any():
+        return decoded(path, data)
+    notes.append(f"the {bits} bits of a pixel lie {high - bits} higher than usual")
+    return frames >> (high - bits)
 
 
 def _rgb(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
@@ -221,7 +237,8 @@ def _rgb(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
 
 def _by_planes(data: Dataset, stream: np.ndarray) -> np.ndarray | None:
     """Frames (frames, rows, columns, 3) whose colours are stored by plane where the header says by
-    pixel, or the reverse, else None: only then all three are the same, as in grey ultrasound.
+    pixel, or the reverse, else None: only then the three are nearly the same, as in ultrasound,
+    and neighbours alike.
     """
     if data.file_meta.TransferSyntaxUID.is_encapsulated or np.ptp(stream, -1).mean() < 1:
         return None
@@ -230,7 +247,10 @@ def _by_planes(data: Dataset, stream: np.ndarray) -> np.ndarray | None:
         other = np.moveaxis(stream, -1, 1).reshape(count, rows, columns, 3)
     else:
         other = np.moveaxis(stream.reshape(count, 3, rows, columns), 1, -1)
-    return np.ascontiguousarray(other) if not np.ptp(other, -1).any() else None
+    if np.ptp(other, -1).mean() * CLEARLY > np.ptp(stream, -1).mean():
+        return None
+    steps = [np.abs(np.diff(a[0, ..., 0].astype(int), axis=0)).mean() for a in (other, stream)]
+    return np.ascontiguousarray(other) if steps[0] <= steps[1] else None
 
 
 def _grey(path: Path, frames: np.ndarray) -> np.ndarray:
@@ -279,7 +299,7 @@ def _to_eight_bits(
     path: Path, data: Dataset, frames: np.ndarray, bits: int, notes: list[str]
 ) -> np.ndarray:
     """Grey values of more than 8 bits, or with a sign, as uint8."""
-    windowed = "VOILUTSequence" in data or ("WindowWidth" in data and "WindowCenter" in data)
+    windowed = "VOILUTSequence" in data or _window(data) is not None
     values = apply_modality_lut(frames, data)
     if not windowed and values.min() >= 0 and values.max() <= 255:
         notes.append(f"{bits} bits that hold grey values 0–255: taken as they are")
@@ -294,6 +314,15 @@ def _to_eight_bits(
     return _windowed(data, frames, bits)
 
 
+def _window(data: Dataset) -> tuple[float, float] | None:
+    """(centre, width) of a file's first window, or None: one narrower than 1 is none."""
+    found = [data.get(key) for key in ("WindowCenter", "WindowWidth")]
+    if any(v is None or np.size(v) == 0 for v in found):
+        return None
+    centre, width = (float(np.atleast_1d(v)[0]) for v in found)
+    return (centre, width) if width >= 1 else None
+
+
 def _windowed(data: Dataset, frames: np.ndarray, bits: int) -> np.ndarray:
     """Stored values → 0–255 through the file's window (PS3.3 C.11.2.1.2), look-up table, or full
     range of its bits.
@@ -301,11 +330,12 @@ def _windowed(data: Dataset, frames: np.ndarray, bits: int) -> np.ndarray:
     if "VOILUTSequence" in data:
         top = 2.0 ** int(data.VOILUTSequence[0].LUTDescriptor[2]) - 1
         share = apply_voi_lut(apply_modality_lut(frames, data), data, prefer_lut=True) / top
-    elif "WindowWidth" in data and "WindowCenter" in data:
-        centre, width = (
-            float(np.atleast_1d(data[key].value)[0]) for key in ("WindowCenter", "WindowWidth")
-        )
-        share = (apply_modality_lut(frames, data) - (centre - 0.5)) / max(width - 1, 1e-12) + 0.5
+    elif window := _window(data):
+        centre, width = window
+        values, shape = apply_modality_lut(frames, data), data.get("VOILUTFunction", "LINEAR")
+        share = (values - (centre - 0.5)) / max(width - 1, 1e-12) + 0.5
+        if shape == "SIGMOID":
+            share = 1 / (1 + np.exp(-4 * (values - centre) / width))
     else:
         low = -(2 ** (bits - 1)) if data.get("PixelRepresentation") else 0
         share = (frames.astype(float) - low) / (2**bits - 1)

@@ -38,22 +38,20 @@ def _declared(classes: Sequence[Class]) -> str:
     return f"{known}; declare what was found under classes, or its label under ignored"
 
 
-def _colours(classes: Sequence[Class]) -> tuple[dict[int, int], bool]:
-    """({colour: class index}, whether the colours of masks are among the labels). A colour that
-    two classes share stands for neither.
+def _colours(classes: Sequence[Class], ignored: Sequence[str] = ()) -> tuple[dict[int, int], bool]:
+    """({colour: class index, 0 where it is ignored}, whether the colours of masks are among the
+    labels). A colour that two classes share stands for neither.
     """
-    own = [(c.colour, c.index) for c in classes]
-    told = [
-        (label, c.index)
-        for c in classes
-        for label in map(str, getattr(c, "labels", ()))
-        if re.fullmatch("#[0-9a-fA-F]{6}", label)
-    ]
+    named = [(label, c.index) for c in classes for label in getattr(c, "labels", ())]
+    told, left_out = (
+        [(label, i) for label, i in pairs if re.fullmatch("#[0-9a-fA-F]{6}", str(label))]
+        for pairs in (named, [(label, 0) for label in ignored])
+    )
     known = {}
-    for pairs in (own, told):
+    for pairs in (left_out, [(c.colour, c.index) for c in classes], told):
         found: dict[int, set[int]] = {}
         for colour, index in pairs:
-            found.setdefault(int(colour[1:], 16), set()).add(index)
+            found.setdefault(int(str(colour)[1:], 16), set()).add(index)
         known |= {colour: min(some) for colour, some in found.items() if len(some) == 1}
     return known, bool(told)
 
@@ -151,7 +149,7 @@ def _by_palette(
     ignored: Sequence[str] = (),
 ) -> np.ndarray:
     palette = np.asarray(picture.getpalette("RGB") or [], np.int64).reshape(-1, 3) @ [65536, 256, 1]
-    known, told = _colours(classes)
+    known, told = _colours(classes, ignored)
     used = sorted(_histogram(values))
     coloured = all(v < len(palette) and int(palette[v]) in known for v in used)
     if not coloured:
@@ -174,13 +172,13 @@ def _by_colour(
     """
     hidden = np.zeros(pixels.shape[:2], bool)
     if pixels.shape[2] in (2, 4):
-        if not np.isin(pixels[..., -1], (0, 255)).all():
+        if not np.isin(pixels[..., -1], (0, pixels[..., -1].max())).all():
             raise StudyError(f"{path}: half-transparent pixels; export the mask without smoothing")
         hidden = pixels[..., -1] == 0
     background = list(bytes.fromhex(classes[0].colour[1:]))
     colours = pixels[..., :3] if pixels.shape[2] > 2 else np.repeat(pixels[..., :1], 3, 2)
     values = np.where(hidden[..., None], background, colours).astype(np.int64) @ [65536, 256, 1]
-    known, _ = _colours(classes)
+    known, _ = _colours(classes, ignored)
     undeclared = {_hex(v): n for v, n in _histogram(values).items() if v not in known}
     if undeclared and (colours == colours[..., :1]).all():
         mask = _by_index(
@@ -189,7 +187,8 @@ def _by_colour(
     elif undeclared:
         declared = ", ".join(f"{c.colour} {c.name}" for c in classes)
         raise StudyError(
-            f"{path}: undeclared colours {_listed(undeclared)}; declared are {declared}"
+            f"{path}: undeclared colours {_listed(undeclared)}; declared are {declared}; declare"
+            " what was found as the colour of a class, or under ignored"
         )
     else:
         mask = _mapped(values, known)

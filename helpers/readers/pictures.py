@@ -2,6 +2,7 @@
 what is unclear is refused, never guessed.
 """
 
+import re
 import struct
 import warnings
 import zlib
@@ -18,6 +19,9 @@ from helpers.readers.plausible import check_size
 
 EXIF_ORIENTATION = 0x0112
 ROTATED = "rotated as its EXIF orientation says"
+#: where a header says in which file its values lie
+DETACHED = re.compile(rb"(?im)^(?:ElementDataFile *=|data ?file *:) *(\S[^\r\n]*?)\s*$")
+MOST_HEADER = 1 << 16  # bytes
 #: what a NIfTI file says that was saved from a bare array, in which rows may come first
 UNORIENTED = "saved without an orientation: rows and columns may be exchanged"
 
@@ -169,13 +173,17 @@ def read_volume(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tup
             f"{path}: is stored with rows and columns exchanged; export it in the orientation of"
             " the image"
         )
-    notes: tuple[str, ...] = ()
-    if np.array_equal(volume.affine, np.eye(4)):
-        notes = (UNORIENTED,)
+    notes = (UNORIENTED,) if unoriented(volume.affine) else ()
     scale = {"mm": 1.0, "meter": 1e3, "micron": 1e-3}.get(volume.header.get_xyzt_units()[0])
     column, row = (float(z) for z in volume.header.get_zooms()[:2])
     told = (column, row) != (1.0, 1.0) and column > 0 and row > 0
     return values, (row * scale, column * scale) if scale and told else None, notes
+
+
+def unoriented(affine: np.ndarray) -> bool:
+    """Whether an affine only scales, as one that was made for a bare array; ITK's also turns."""
+    scales = np.diag(affine)[:3]
+    return bool((affine[:3, :3] == np.diag(scales)).all() and scales[0] > 0 and scales[1] > 0)
 
 
 def _components(path: Path, values: np.ndarray) -> np.ndarray:
@@ -188,18 +196,33 @@ def _components(path: Path, values: np.ndarray) -> np.ndarray:
 
 def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tuple[str, ...]]:
     """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a NIfTI file."""
-    values, spacing = open_nifti(path)
+    values, spacing, notes = read_volume(path)
     if values.dtype.names:  # colour: a structure of R, G, B
         rgb = np.stack([values[n].astype(float) for n in values.dtype.names[:3]])
         values = np.tensordot([0.299, 0.587, 0.114], rgb, 1)
     values = values[:, :, None] if values.ndim == 2 else values
-    return np.ascontiguousarray(_as_uint8(path, values).transpose(2, 1, 0)), spacing, ()
+    return np.ascontiguousarray(_as_uint8(path, values).transpose(2, 1, 0)), spacing, notes
+
+
+def detached(path: Path) -> list[Path]:
+    """The file, as a list, in which the values of a header (``.mhd``, ``.nhdr``) lie; of other
+    files, and where the header is missing, an empty list.
+    """
+    if path.suffix.lower() not in (".mhd", ".nhdr") or not path.is_file():
+        return []
+    told = DETACHED.search(path.read_bytes()[:MOST_HEADER])
+    name = told[1].decode("utf-8", "replace") if told else ""
+    if not name or "%" in name or name.split()[0].upper() in ("LIST", "LOCAL"):
+        raise StudyError(f"{path}: does not name the one file of its values; save it as .mha")
+    return [path.with_name(name) if "/" not in name else path.parent / name]
 
 
 def open_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[str, str]]:
     """(values (slices, rows, columns[, layers]), spacing (row, column) in mm or None, header
     {key: text}) of a NRRD or MetaImage file.
     """
+    if missing := [file for file in detached(path) if not file.is_file()]:
+        raise StudyError(f"{path}: its values should lie in {missing[0].name}, which is missing")
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
     try:

@@ -80,10 +80,17 @@ def _one(path: Path, found: dict, part: str | None) -> list[tuple[str, np.ndarra
 
 
 def from_itk(
-    path: Path, part: str | None, classes: Sequence[Class], ignored: Sequence[str] = ()
+    path: Path,
+    part: str | None,
+    classes: Sequence[Class],
+    ignored: Sequence[str] = (),
+    shape: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """The mask of a 3D Slicer segmentation, uint8 (rows, columns), through the names of its
     segments; of a NRRD or MetaImage file that names none, by its values.
+
+    shape: (rows, columns) of the picture, of which Slicer may have saved only the part that is
+    drawn in.
     """
     values, _, header = pictures.open_itk(path)
     if values.ndim == 3:
@@ -110,4 +117,9 @@ def from_itk(
             f"{path}: {unnamed} pixels belong to no named segment; save it as a segmentation"
             " (.seg.nrrd), or export PNG"
         )
-    return areas(path, shapes, pixels.shape[:2], classes, ignored)
+    mask = areas(path, shapes, pixels.shape[:2], classes, ignored)
+    offset = header.get("Segmentation_ReferenceImageExtentOffset", "").split()[1::-1]
+    if shape is None or not offset:
+        return mask
+    sides = [(int(n), a - int(n) - b) for n, a, b in zip(offset, shape, mask.shape, strict=True)]
+    return np.pad(mask, sides) if min(map(min, sides)) >= 0 else mask  # else refused for its size

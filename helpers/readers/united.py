@@ -96,13 +96,15 @@ def read(
     higher index lies on top, and the note says how much. StudyError where parts of one structure
     overlap so much that they are two drawings of it.
     """
-    named, drawn, notes = labels.names(classes), [], []
+    named, drawn, notes = labels.names(classes, ignored), [], []
     changes = _changes(path, classes)
     if shape is not None and "transpose" in changes:
         shape = shape[::-1]
     for file, name in parts(path):
         index = named.get(str(name).lower(), 0)
         if name and not index:
+            if name.lower() in named:  # ignored
+                continue
             raise StudyError(f"{file}: is the structure {name!r}, which no class is called")
         mask = open_one(
             file, _only(classes, index) if name else classes, ignored=ignored, shape=shape
@@ -112,7 +114,9 @@ def read(
         drawn += [(file, i, mask.pixels == (1 if name else i)) for i in found]
         shape = mask.pixels.shape
     more, share = _overlaps(drawn, classes)
-    united = np.zeros(mask.pixels.shape, np.uint8)
+    if shape is None:
+        raise StudyError(f"{path}: every structure of it is ignored; give its picture")
+    united = np.zeros(shape, np.uint8)
     for _, index, area in sorted(drawn, key=lambda item: item[1]):
         united[area] = index
     for change in changes:

@@ -22,6 +22,9 @@ def clean(name: str) -> list[Path]:
     run, report = ROOT / "runs" / name, ROOT / "reports" / name
     parts = ("book", "book.zip", "book.pdf", "seal.sha256")
     found = [p for p in (run, *(report / part for part in parts)) if p.exists()]
+    known = sorted(path.parent.name for path in (ROOT / "data_manifest").glob("*/study.yml"))
+    if not found and name not in known:
+        raise StudyError(f"STUDY={name}: no study is called so; there are {', '.join(known)}")
     if not found:
         return []
     with lock.hold(run):

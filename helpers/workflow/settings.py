@@ -236,12 +236,30 @@ def forget_changed(study: studies.Study, forget: bool = True) -> list[str]:
     lines alone.
     """
     said = []
+    record, made = study.run / "cache.json", study.run / "cache" / "check.json"
+    if record.is_file() and made.is_file() and (other := _made_otherwise(study, made)):
+        said.append(f"the images were checked with {other}; cache is made again")
+        if forget:
+            record.unlink()
     for record in [path for pattern in RECORDS for path in sorted(study.run.glob(pattern))]:
         if changed := files.changed(record, studies.ROOT):
             said.append(f"{changed[0]} is not as it was made; {record.stem} is made again")
             if forget:
                 record.unlink()
     return said
+
+
+def _made_otherwise(study: studies.Study, made: Path) -> str:
+    """What of a cache is another protocol's, such as 'size 96', or ''. A check that was asked for
+    by hand is unknown to the workflow.
+    """
+    try:
+        known = json.loads(made.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return ""  # damaged, which its digest says
+    wanted = {"size": study.spec["image_size"], "aspect": study.spec.get("aspect", "squash")}
+    other = [f"{k} {known[k]}" for k, v in wanted.items() if k in known and known[k] != v]
+    return ", ".join(other)
 
 
 def errors(log: Iterable[Path | str]) -> Iterator[str]:

@@ -6,13 +6,17 @@ the picture better when it is turned or mirrored.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import nibabel
 import numpy as np
-from scipy import ndimage
+import SimpleITK
+from scipy import ndimage, stats
 
+from helpers import readers
 from helpers.analyses import measures
-from helpers.readers import united
+from helpers.readers import pictures, united
 from helpers.studies import Class
 
 if TYPE_CHECKING:  # which asks this module
@@ -20,10 +24,16 @@ if TYPE_CHECKING:  # which asks this module
 
 OUTSIDE = 0.2  # share of an outlined area on black beside the ultrasound
 MOST = 0.5  # share of the picture from which a structure in its four corners is its background
+WHOLE = 0.9  # share of the ultrasound from which an outline is that of its field
 WALL = 0.15  # a ring is thin whose wall is a smaller part of the side of the square of its area
 THIN = 0.1  # a line loses more than 90 % of its area when one pixel is taken from its border
 BETTER = 1.2  # times the edge strength of the given outline, in the median of the set
 ALIKE = 0.7  # share of the pictures that must agree on it
+MOSTLY = 0.65  # … of those that fit the outline of a neighbour better
+FEWEST = 5  # comparisons with neighbours
+EXPLAINED = 0.15  # of the grey values' spread, by outlines that are somewhere near
+CHANCE = 0.02  # of so many pictures agreeing by accident
+IN_ORDER = 400  # pictures that are held against their neighbours
 ALONE = 1.8  # times the edge strength, for one picture
 WORDS = {
     "mirror": "mirrored left to right",
@@ -53,7 +63,8 @@ def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> li
     found = []
     if not mask.any():
         return found
-    outside = 1 - measures.field(pixels)[mask > 0].mean()
+    field = measures.field(pixels)
+    outside = 1 - field[mask > 0].mean()
     if outside > OUTSIDE:
         found.append(
             f"{outside:.0%} of what is outlined lies on black, outside the ultrasound picture: is"
@@ -65,6 +76,11 @@ def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> li
             found.append(
                 f"{c.title} covers {area.mean():.0%} of the picture, with its four corners: are"
                 " black and white exchanged? Then write in the form change: [invert]"
+            )
+        elif (shown := area[field].mean()) > WHOLE:
+            found.append(
+                f"{c.title} covers {shown:.0%} of the ultrasound picture: is this the mask of the"
+                " field, and not of a structure?"
             )
         elif what := thin(area):
             found.append(
@@ -78,18 +94,22 @@ def turned(pixels: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     """How much stronger the edges of the picture are along the mask when it is turned or mirrored:
     {turn: ratio}, only turns that fit the picture and change the mask.
     """
+    edges = _edges(pixels)
+    ratios = {name: _stronger(edges, mask, turn(mask)) for name, turn in TURNS.items()}
+    return {name: ratio for name, ratio in ratios.items() if ratio is not None}
+
+
+def _edges(pixels: np.ndarray) -> np.ndarray:
     smooth = ndimage.gaussian_filter(pixels.astype(np.float32), 1.5)
-    edges = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1))
-    given = _strength(edges, mask)
-    found = {}
-    for name, turn in TURNS.items():
-        other = turn(mask)
-        if other.shape != mask.shape or given <= 0:
-            continue
-        both = ((other > 0) & (mask > 0)).sum() / max(1, ((other > 0) | (mask > 0)).sum())
-        if both < 0.8:
-            found[name] = _strength(edges, other) / given
-    return found
+    return np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1))
+
+
+def _stronger(edges: np.ndarray, mask: np.ndarray, other: np.ndarray) -> float | None:
+    """How much stronger edges are along another mask; None where it does not fit, or is alike."""
+    if other.shape != mask.shape or not other.any() or (given := _strength(edges, mask)) <= 0:
+        return None
+    both = ((other > 0) & (mask > 0)).sum() / ((other > 0) | (mask > 0)).sum()
+    return _strength(edges, other) / given if both < 0.8 else None
 
 
 def _strength(edges: np.ndarray, mask: np.ndarray) -> float:
@@ -101,6 +121,44 @@ def _strength(edges: np.ndarray, mask: np.ndarray) -> float:
     return float(edges[border].mean()) if border.any() else 0.0
 
 
+def facing(path: Path | str) -> str | None:
+    """Where columns and rows run by the header of a volume, such as 'LP' (to the left, to the back)
+    as ITK writes a picture; '' where the header does not say it, None for other files.
+    """
+    file, _ = readers.locate(path)
+    found = readers.kind(file)
+    if found == "NIfTI":
+        volume: Any = nibabel.load(file)
+        told = any(int(volume.header[f"{form}_code"]) for form in ("qform", "sform"))
+        affine = volume.affine if told else np.eye(4)
+        return "" if pictures.unoriented(affine) else "".join(nibabel.aff2axcodes(affine)[:2])
+    if found not in ("NRRD", "MetaImage"):
+        return None
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(file))
+    reader.ReadImageInformation()
+    affine, size = np.eye(4), reader.GetDimension()
+    affine[:size, :size] = np.reshape(reader.GetDirection(), (size, size))[:3, :3]
+    return "".join(nibabel.aff2axcodes(np.diag([-1, -1, 1, 1]) @ affine)[:2])
+
+
+def mirrored(image: Path | str, mask: Path | str) -> str:
+    """What the headers say of a mask that is stored otherwise than its picture: a sentence, or ''.
+
+    A picture that is no volume is stored as ITK writes one.
+    """
+    seen, drawn = facing(image), facing(mask)
+    seen = "LP" if seen is None else seen
+    if not seen or not drawn or seen == drawn:
+        return ""
+    names = {(True, False): "mirror", (False, True): "upside_down", (True, True): "half_turn"}
+    turn = names[seen[0] != drawn[0], seen[1] != drawn[1]]
+    return (
+        f"by its header the mask is stored {WORDS[turn]} against its picture. Does the outline fit?"
+        f" Else write in the form change: [{turn}]"
+    )
+
+
 def of_the_set(records: "list[Record]") -> tuple[str, float] | None:
     """(turn, ratio) that most outlines of a set fit better, or None; records have .turned."""
     best = None
@@ -109,6 +167,49 @@ def of_the_set(records: "list[Record]") -> tuple[str, float] | None:
         if len(ratios) >= 4 and np.mean(ratios > 1) >= ALIKE and np.median(ratios) > BETTER:
             best = max(best or (name, 0), (name, float(np.median(ratios))), key=lambda b: b[1])
     return best
+
+
+def of_the_order(records: "list[Record]") -> str | None:
+    """The sentence on a set whose pictures, in their order, fit the outlines of their neighbours
+    better than their own, or None.
+    """
+    some, found = records[:IN_ORDER], []
+    edges = [_edges(r.picture) for r in some]
+    for place, step in (("before", -1), ("after", 1)):
+        ratios, shares = [], []
+        for k, other in enumerate(some[max(step, 0) : len(some) + min(step, 0)], max(-step, 0)):
+            own, drawn = some[k], other.drawn
+            if own.drawn.shape == drawn.shape and own.drawn.any() and drawn.any():
+                (given, _), (fit, share) = (
+                    _fit(own.picture, edges[k], mask) for mask in (own.drawn, drawn)
+                )
+                ratios += [fit / given] if given > 0 else []
+                shares.append(share)
+        if len(ratios) >= FEWEST and np.median(shares) > EXPLAINED:
+            found.append((float(np.median(ratios)), sum(r > 1 for r in ratios), len(ratios), place))
+    times, better, count, place = max(found, default=(0.0, 0, 1, ""))
+    chance = stats.binomtest(better, count, alternative="greater").pvalue
+    if times <= 1 or (chance > CHANCE and (times < BETTER or better < MOSTLY * count)):
+        return None
+    return (
+        f"{better} of {count} pictures fit the outline of the picture {place} them better than"
+        f" their own, typically {times:.1f} times as well: do pictures and masks begin at different"
+        " numbers, or was one of them sorted anew?"
+    )
+
+
+def _fit(pixels: np.ndarray, edges: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+    """(how well outlines fit a picture: the strength of its edges along them, times the second; the
+    share of the grey values' standard deviation in and around them that the outlines explain).
+    """
+    wide = max(2, int(np.sqrt((mask > 0).sum()) / 6))
+    around = ndimage.binary_dilation(mask > 0, iterations=wide)
+    grey, groups = pixels[around].astype(float), mask[around]
+    explained = np.zeros(len(grey))
+    for index in np.unique(groups):
+        explained[groups == index] = grey[groups == index].mean()
+    share = float(explained.std() / max(grey.std(), 1e-9))
+    return _strength(edges, mask) * share, share
 
 
 def of_one(record: "Record") -> str | None:

@@ -70,13 +70,20 @@ def convert(
     paired, unmatched = pairing.pair(files, chosen, said, data)
     pairs = {p.image: p for p in paired}
     classes = make.classes_of(list(pairs.values()), data, said)[0] if pairs else said.classes
+    framed, odd = pairing.frames(paired, data, said.frames_from)
+    cells: dict[str, dict[int, str]] = {}
+    for one in framed:
+        if one.image not in pairs:
+            file, _, frame = one.image.rpartition("#")
+            cells.setdefault(file, {})[int(frame)] = one.mask
     people, first_days, more = _people(chosen, data, said)
-    refused += more
+    people = {image: p for image, p in people.items() if image not in {r.file for r in odd}}
+    refused += odd + more
     done, counts = [], {}
     for number, image in enumerate(people, 1):
         try:
             new = key.new(people[image])
-            drawn = _masks(pairs.get(image), data, classes, said)
+            drawn = _masks(pairs.get(image), data, classes, said, cells.get(image, {}))
             outlined = _anywhere(drawn)
             first_day = first_days.get(patients.spelling(people[image]))
             result = deidentify.clean(data / image, new, key.secret, outlined, first_day)
@@ -189,21 +196,23 @@ def _places(pair: pairing.Pair | None) -> dict[str, str]:
 
 
 def _masks(
-    pair: pairing.Pair | None, data: Path, classes: Any, said: form.Form
+    pair: pairing.Pair | None, data: Path, classes: Any, said: form.Form, cells: dict[int, str]
 ) -> dict[str, np.ndarray]:
     """Masks of one image as they are, {folder in the result: uint8 (rows, columns)}; of a cine that
-    is outlined frame by frame (frames, rows, columns).
+    is outlined frame by frame (frames, rows, columns). cells: frame → its mask.
     """
     if pair is None:
         return {}
-    size = readers.open_picture(data / pair.image).pixels.shape[1:]
+    count, rows, columns = readers.open_picture(data / pair.image).pixels.shape
+    size = rows, columns
 
     def read(name: str) -> np.ndarray:
         cell = united.changed(name, said.change) if said.change else name
         return readers.read_mask(data / cell, classes, ignored=said.ignored, shape=size)
 
-    if drawn := pairing.stack(pair, data):
-        return {"masks": np.stack([read(f"{pair.mask}#{k}") for k in range(len(drawn))])}
+    if cells:
+        empty = np.zeros(size, np.uint8)
+        return {"masks": np.stack([read(cells[k]) if k in cells else empty for k in range(count)])}
     return {place: read(name) for place, name in _places(pair).items()}
 
 

@@ -36,9 +36,9 @@ THUMBNAIL = 256  # px, longer side, for the page
 @dataclass(frozen=True)
 class Record:
     """A usable pair. areas: share of each foreground class; picture, drawn: thumbnails uint8;
-    pixels: hash of the grey values; drawn_on: the image that the annotation names, if it names one;
-    notes: what the reader did; doubts: what makes the outlines implausible; turned: how much better
-    they would fit when turned or mirrored.
+    pixels: hash of the grey values; alike: one that mirrored and turned copies have too; drawn_on:
+    the image that the annotation names, if it names one; notes: what the reader did; doubts: what
+    makes the outlines implausible; turned: how much better they would fit when turned or mirrored.
     """
 
     pair: pairing.Pair
@@ -54,6 +54,7 @@ class Record:
     notes: tuple
     doubts: tuple = ()
     turned: dict = field(default_factory=dict, compare=False)
+    alike: str = ""
 
 
 def read(
@@ -108,7 +109,12 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
     if spacing is None and mask.any():
         spacing, told = readers.spacing_at(data / pair.image, mask > 0)
         notes += told
-    turned_by_camera = [TURNED] if pictures.ROTATED in picture.notes and mask.any() else []
+    odd = [TURNED] if pictures.ROTATED in picture.notes and mask.any() else []
+    if mask.any() and not form.change:
+        stored = [
+            agreement.mirrored(data / pair.image, f) for f in readers.files_of(data / pair.mask)
+        ]
+        odd += [words for words in dict.fromkeys(stored) if words]
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
     mm = None
@@ -132,12 +138,17 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
         tuple(float(a) for a in shares),
         _small(pixels, Image.Resampling.BILINEAR),
         _small(mask, Image.Resampling.NEAREST),
-        hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest(),
+        _hash(pixels),
         _named(data / pair.mask),
         tuple(notes),
-        tuple(turned_by_camera + readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
+        tuple(odd + readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
         agreement.turned(pixels, mask),
+        min(_hash(np.rot90(p, k)) for p in (pixels, pixels.T) for k in range(4)),
     )
+
+
+def _hash(pixels: np.ndarray) -> str:
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
 
 def _small(pixels: np.ndarray, how: Image.Resampling) -> np.ndarray:
@@ -202,7 +213,7 @@ def suspicious(
     """
     found: list[tuple] = []
     by_name = {find.stem(r.pair.image): r for r in records}
-    twins = {}
+    twins, copies = {}, {}
     for r in records:
         if r.drawn_on and r.drawn_on != find.stem(r.pair.image) and r.drawn_on in by_name:
             found.append(
@@ -220,6 +231,9 @@ def suspicious(
             )
             found.append((2 if same else 1, r, other, f"{reason} ({other.pair.image_id})"))
         twins.setdefault(r.pixels, r)
+        turned = copies.setdefault(r.alike, r)
+        if turned.pixels != r.pixels:
+            found.append((1, r, turned, f"a mirrored or turned copy of {turned.pair.image_id}"))
         if not any(r.areas):
             found.append((3, r, None, "nothing is outlined"))
         found += [(-1, r, None, reason) for reason in r.doubts]
@@ -230,6 +244,8 @@ def suspicious(
             found.append((2, r, None, fits))
     if of_set := agreement.of_the_set(records):
         found += [(-2, r, None, turned_words(*of_set)) for r in records[:6]]
+    if in_order := agreement.of_the_order(records):
+        found += [(-2, r, None, in_order) for r in records[:6]]
     for k, c in enumerate(classes[1:]):
         shown = [r for r in records if r.areas[k] > 0]
         logs = np.log([r.areas[k] for r in shown])

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from helpers import readers
+from helpers import readers, schemas
 from helpers.errors import StudyError
 from helpers.readers import annotations, dicom, labels, pictures, united
 from helpers.studies import Class
+from tools.intake import find, layouts, palettes
 from tools.intake import form as forms
-from tools.intake import layouts, palettes
 from tools.intake.pairing import Pair
 
 MOST = 20  # classes; more are values of something else
@@ -31,7 +31,7 @@ class Many(Exception):
 class Found:
     """Label names as written, values above 0, and colours other than black, that masks of so many
     pictures hold; odd: a file of more values than classes can be; together: whether one file holds
-    several values.
+    several values; seen: all of these as they are compared, rare ones too.
     """
 
     names: set = field(default_factory=set)
@@ -40,6 +40,7 @@ class Found:
     odd: str = ""
     pictures: int = 1
     together: bool = False
+    seen: set = field(default_factory=set)
 
 
 def look(pairs: list[Pair], data: Path | str) -> Found:
@@ -59,6 +60,8 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
         if len(one.values) > MOST:
             one = Found(odd=path.relative_to(data).as_posix(), pictures=number)
         each.append(one)
+    seen = {spelled(n) for f in each for n in (*f.names, *f.values)}
+    seen |= {f"#{bytes(c).hex()}" for f in each for c in f.colours}
     rare = FEW * sum(f.pictures for f in each)
     for holds in (lambda f: f.names, lambda f: f.values, lambda f: 255 in f.values):
         if sum(f.pictures for f in each if holds(f)) < rare:
@@ -66,6 +69,7 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
     found = Found(
         odd=next((f.odd for f in each if f.odd), ""),
         together=any(len(f.values) > 1 for f in each),
+        seen=seen,
     )
     for kind in ("names", "values", "colours"):
         setattr(found, kind, set().union(*(getattr(f, kind) for f in each)))
@@ -74,7 +78,7 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
 
 def _parts(path: Path | str) -> list[tuple[Path, str | None]]:
     """[(file, the structure that all of it is, or None)] of a mask."""
-    return united.parts(path) or [(readers.locate(path)[0], None)]
+    return [(readers.locate(f)[0], n) for f, n in united.parts(path) or [(Path(path), None)]]
 
 
 def _one(path: Path, found: Found) -> None:
@@ -82,16 +86,21 @@ def _one(path: Path, found: Found) -> None:
     if end in (".json", ".csv"):
         found.names |= _annotated(path)
     elif end in (".nii", ".nii.gz"):
+        values = np.unique(pictures.open_nifti(path)[0])
+        numbers = {int(v) for v in values if np.isfinite(v)} - {0}
         if described := labels.descriptions(path):
-            found.names |= {name for value, name in described.items() if value}
+            found.names |= {name for value, name in described.items() if value in numbers}
         else:
-            values = np.unique(pictures.open_nifti(path)[0])
-            found.values |= {int(v) for v in values if np.isfinite(v)} - {0}
-    elif end in (".nrrd", ".mha"):
+            found.values |= numbers
+    elif end in find.VOLUMES:  # NRRD, MetaImage
         values, _, header = pictures.open_itk(path)
-        found.names |= {n for k, n in header.items() if re.fullmatch(r"Segment\d+_Name", k)}
-        if not found.names:
-            found.values |= {int(v) for v in np.unique(values)} - {0}
+        numbers = {int(v) for v in np.unique(values)} - {0}
+        named = {k: n for k, n in header.items() if re.fullmatch(r"Segment\d+_Name", k)}
+        for key, name in named.items():
+            if int(header.get(key.replace("_Name", "_LabelValue"), 1)) in numbers:
+                found.names.add(name)
+        if not named:
+            found.values |= numbers
     elif end in (".dcm", ".dicom", ".ima", ""):
         segments = dicom.header(path).get("SegmentSequence", ())
         found.names |= {str(s.get("SegmentLabel", "")).strip() for s in segments} - {""}
@@ -101,10 +110,12 @@ def _one(path: Path, found: Found) -> None:
 
 def _annotated(path: Path) -> set[str]:
     """The labels that outlines of a file really have: a category that no outline uses is none."""
-    if readers.suffix(path) == ".csv":
-        return set()  # VIA: the structure is named by the form, or is the only one
-    content = labels.load_json(path)[0]
-    kind = layouts.tool(path)
+    kind, table = layouts.tool(path), readers.suffix(path) == ".csv"
+    content: Any = {}
+    if table and kind == "VIA":
+        content = annotations.via_table(path.read_text(encoding="utf-8-sig"))
+    elif not table:
+        content = labels.load_json(path)[0]
     if kind == "Labelme":
         return {str(s.get("label")) for s in content["shapes"]}
     if kind == "COCO":
@@ -155,14 +166,16 @@ def classes_of(
     by_colour = palettes.colours(files)
     if form.classes:
         _check_colours(by_colour, form.classes)
-        return form.classes, []
+        return form.classes, _unheard(look(pairs, data), form.ignored) if form.ignored else []
     if by_colour:
         known = forms.labels(_of_colours(by_colour, told=True))
         return known, [
             "The masks' palettes number the colours differently: the colours were taken as classes."
         ]
     found = look(pairs, data)
+    unheard = _unheard(found, form.ignored)
     left_out = {spelled(i) for i in form.ignored}
+    found.colours = {c for c in found.colours if f"#{bytes(c).hex()}" not in left_out}
     spellings = defaultdict(set)
     for name in found.names:
         if spelled(name) not in left_out and not annotations.is_hole(name):
@@ -199,9 +212,25 @@ def classes_of(
             f"classes: the masks hold {len(entries)} different labels; name the classes in a form,"
             " each with its labels"
         )
+    for entry in entries:
+        if entry["name"].lower() in schemas.RESERVED:  # pages use these words for something else
+            entry |= {"name": f"{entry['name']}_1", "title": entry.get("title", entry["name"])}
     known = forms.labels(entries)
-    named = ", ".join(c.name for c in known[1:])
-    return known, [f"No form names the classes; they were taken from the masks: {named}.", *notes]
+    named = ", ".join(c.name if c.title.isascii() else f"{c.name} ({c.title})" for c in known[1:])
+    told = f"No form names the classes; they were taken from the masks: {named}."
+    return known, [*unheard, told, *notes]
+
+
+def _unheard(found: Found, ignored: Sequence[str]) -> list[str]:
+    """A sentence on what the form ignores and no mask holds."""
+    lost = [i for i in ignored if spelled(i) not in found.seen]
+    if not lost:
+        return []
+    held = ", ".join(sorted(found.seen)[:MOST]) or "nothing"
+    return [
+        f"The form ignores {', '.join(map(repr, lost))}, which no mask holds (they hold {held}): is"
+        " it written as in the masks?"
+    ]
 
 
 def _check_colours(found: set | None, classes: Sequence[Class]) -> None:
@@ -256,7 +285,7 @@ def _of_names(spellings: dict) -> tuple[list[dict], list[str]]:
         name = re.sub(r"[^A-Za-z0-9_+-]+", "_", key).strip("_") or f"class_{k}"
         if len(written) == 1:
             name = re.sub(r"[^A-Za-z0-9_+-]+", "_", written[0]).strip("_") or name
-        if name in taken or name == "background":
+        if name in taken:
             name = f"{name}_{k}"
         taken.add(name)
         entries.append({"name": name, "title": written[0].strip() or name, "labels": written})
@@ -268,8 +297,10 @@ def _of_names(spellings: dict) -> tuple[list[dict], list[str]]:
 
 def _of_values(values: list[int], together: bool = True) -> list[dict]:
     """Class entries of the values above 0; together: whether some mask holds two of them."""
-    if values in ([255], [1], [65535]):
-        return [{"name": "structure"} | ({"labels": ["65535"]} if values == [65535] else {})]
+    if values in ([255], [1]):
+        return [{"name": "structure"}]
+    if len(values) == 1 and values[0] > MOST:
+        return [{"name": "structure", "labels": [str(values[0])]}]
     if not together and values and max(values) > MOST:
         listed = ", ".join(map(str, values))
         labels = ", ".join(f'"{v}"' for v in values)
@@ -288,7 +319,8 @@ def _of_values(values: list[int], together: bool = True) -> list[dict]:
         )
     if values and max(values) > MOST:
         return [{"name": f"value_{v}", "labels": [str(v)]} for v in values]
-    return [{"name": f"class_{v}"} for v in range(1, max(values, default=0) + 1)]
+    gaps = values != list(range(1, len(values) + 1))
+    return [{"name": f"class_{v}"} | ({"labels": [str(v)]} if gaps else {}) for v in values]
 
 
 def _of_colours(

@@ -19,7 +19,7 @@ import requests
 from helpers import studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.files import sha256
-from helpers.readers import files_of
+from helpers.readers import files_of, suffix
 
 TRIES = 4
 SECONDS = 30  # without a byte
@@ -66,12 +66,13 @@ def files(study: studies.Study) -> list[tuple[str, str]]:
         *zip(frame["image"], frame["sha256_image"], strict=True),
         *zip(frame["mask"], frame["sha256_mask"], strict=True),
     ]
-    if together := [name for name, _ in pairs if len(files_of(name)) > 1]:
+    several = (".mhd", ".nhdr")  # a header, and its values
+    if together := [n for n, _ in pairs if len(files_of(n)) > 1 or suffix(n) in several]:
         raise StudyError(
             f"{study.root / 'images.csv'}: {together[0]} are several files with one sha256, which"
             " cannot be fetched; ask the owners for the images"
         )
-    known = {name.partition("#")[0]: digest for name, digest in pairs}
+    known = {files_of(name)[0].as_posix(): digest for name, digest in pairs}
     outside = [n for n in known if Path(n).is_absolute() or ".." in Path(n).parts]
     raise_all((f"{n}: leads out of the DATA folder" for n in outside), study.root / "images.csv")
     return sorted(known.items())

@@ -7,37 +7,48 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import dicom
-from tools.intake import segmentations, several
+from helpers.readers import dicom, pictures
+from tools.intake import layouts, segmentations, several
 from tools.intake.form import Form
 from tools.intake.patterns import matches, plain, stem
 from tools.intake.tables import natural
 
+VOLUMES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".m4v")
 IMAGES = (
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom", ".ima"),
-    *(".nii", ".nii.gz", ".nrrd", ".mha", ".gif", ".webp", *VIDEOS, ""),
+    *(*VOLUMES, ".gif", ".webp", *VIDEOS, ""),
 )
 RASTERS = (".png", ".tif", ".tiff", ".bmp", ".gif")
 MASKS = (*IMAGES[:-1], ".json", ".csv", ".xml", ".txt")
 MASK_WORD = (
     r"masks?|msk|labels?|lbl|seg|segs|segmentations?|segmentation_?masks?|annotations?|anno|ann|gt"
-    r"|segmentation_?class(?:png|raw)?|ground[ _-]?truths?|outlines?|contours?|masken?|masques?"
-    r"|mascaras?|m\u00e1scaras?|maschere"
+    r"|segmentation_?class(?:png|raw)?|(?:ground[ _-]?)?truths?|manuals?|outlines?|contours?"
+    r"|masken?|masques?|mascaras?|m\u00e1scaras?|maschere"
 )
 MASK_FOLDER = re.compile(
     rf"(?i)^(?:(.*[ _-])?({MASK_WORD})([ _-].*)?|labels(Tr|Ts|Va)|rater.*|senior)$"
 )
-MASK_ENDING = re.compile(rf"(?i)[ _.-]({MASK_WORD})([ _-]?\(?\d{{1,2}}\)?)?$")
-MASK_START = re.compile(rf"(?i)^({MASK_WORD})[ _-]|^task-\d+-annotation-\d+-by-")
+WORD_BY_NUMBER = r"masks?|labels?|segs?|segmentations?"
+MASK_ENDING = re.compile(
+    rf"(?i)([ _.-]({MASK_WORD})|(?<=\d)({WORD_BY_NUMBER}))([ _-]?\(?\d{{1,2}}\)?)?$"
+)
+MASK_START = re.compile(
+    rf"(?i)^({MASK_WORD})[ _-]|^({WORD_BY_NUMBER})(?=\d)|^task-\d+-annotation-\d+-by-"
+)
 IMAGE_AFFIX = re.compile(r"(?i)^(img|image|im|us)[ _-]|[ _-](img|image|us)$")
+#: what pictures are called beside their number
+IMAGE_WORD = re.compile(
+    r"img|image|im|us|input|orig|original|raw|src|source|bmode|frame|scan|photo|pic|picture|bild"
+)
 #: folders that tell apart pictures from masks, and nothing else
 IMAGE_FOLDER = re.compile(
-    r"(?i)^(images?|imgs?|pictures?|photos?|scans?|bilder|raw|data|jpegimages)$"
+    r"(?i)^(images?|imgs?|pictures?|photos?|frames?|scans?|bilder|raw|data|jpegimages)$"
 )
 #: folders and endings of what programs draw for people to look at: pictures with outlines in them,
 #: or every shape in a colour of its own
@@ -138,7 +149,8 @@ def derived(file: str) -> bool:
 
 def _without_segmentations(found: list[str], data: Path | None) -> list[str]:
     drawn = segmentations.among(found, data)
-    return [f for f in found if f not in drawn]
+    contours = {f for f in found if data is not None and layouts.is_contours(Path(data) / f)}
+    return [f for f in found if f not in drawn and f not in contours]
 
 
 def _dicom_without_ending(file: str, data: Path | None) -> bool:
@@ -188,10 +200,14 @@ def _without_unnamed_masks(found: list[str], data: Path | None) -> tuple[list[st
 
 
 def few_values(path: Path) -> bool:
-    """Whether a raster file holds few values or a palette, as masks do."""
-    if readers.suffix(path) not in RASTERS:
-        return False
+    """Whether a raster file or a volume holds few values, or a palette, as masks do."""
     try:
+        if readers.suffix(path) in VOLUMES:
+            nifti = readers.kind(path) == "NIfTI"
+            held = pictures.open_nifti(path)[0] if nifti else pictures.open_itk(path)[0]
+            return not held.dtype.names and len(np.unique(held)) <= FEW_VALUES
+        if readers.suffix(path) not in RASTERS:
+            return False
         with Image.open(path) as picture:
             if picture.mode in ("1", "P"):
                 return True
@@ -293,11 +309,13 @@ def tag(image: str, data: Path | str, keyword: str, required: bool = False) -> s
     return value
 
 
+#: a folder that numbers a patient
+PATIENT_FOLDER = (
+    r"(?i)(?:^|/)((?:patient|pat|subject|subj|sub|case|proband|paciente|paziente|p)[ _-]?\d+)/"
+)
+
+
 def patient_folder(image: str) -> str | None:
     """The folder that numbers a patient, such as 'patient03' or 'P 7', or None."""
-    for part in PurePosixPath(image).parts[:-1]:
-        if re.fullmatch(
-            r"(?i)(patient|pat|subject|subj|sub|case|proband|paciente|paziente|p)[ _-]?\d+", part
-        ):
-            return part
-    return None
+    found = re.search(PATIENT_FOLDER, image)
+    return found[1] if found else None

@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from helpers import studies
+from helpers import schemas, studies
 from helpers.errors import StudyError, raise_all
 
 SCHEMA = yaml.safe_load((Path(__file__).parent / "form.schema.yml").read_text(encoding="utf-8"))
@@ -35,6 +35,7 @@ class Form:
     classes: tuple | None = None
     ignored: tuple = ()
     change: tuple = ()
+    frames_from: int | None = None
     exclude: dict = field(default_factory=dict)
     duplicates: str = "exclude"
     split: dict = field(default_factory=dict)
@@ -71,8 +72,15 @@ def read(path: Path | str | None) -> Form:
         raise StudyError(f"{path}: reference: must name one of the raters {', '.join(masks)}")
     if "classes" in content:
         content["classes"] = labels(content["classes"])
-        if len({c.name for c in content["classes"]}) < len(content["classes"]):
+        names = [c.name for c in content["classes"]]
+        if len(set(names)) < len(names):
             raise StudyError(f"{path}: classes: every name once, background is added by itself")
+        if taken := [n for n in names[1:] if n.lower() in schemas.RESERVED]:
+            raise StudyError(
+                f"{path}: classes: {taken[0]!r} is no name for a structure: pages use"
+                f" {', '.join(schemas.RESERVED)} for something else; choose another, and write what"
+                " people shall read under title"
+            )
     split = content.get("split", {})
     if (split.get("policy") == "given") != ("given" in split):
         raise StudyError(f"{path}: split: policy 'given' and the key 'given' belong together")

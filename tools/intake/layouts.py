@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import labels
-from tools.intake.patterns import plain
+from tools.intake.patterns import plain, stem
 
 #: what Label Studio and its like put in front of a name: 'a1b2c3d4-'
 HASH = re.compile(r"^[0-9a-f]{8}-(?=.)")
@@ -23,11 +23,21 @@ ADVICE = {
     "Pascal VOC": "boxes are no outlines, draw the structures' borders",
     "QuPath": "export the areas as labelled masks in PNG (QuPath: LabeledImageServer)",
     "ImageJ": "in ImageJ: Edit, Selection, Create Mask, then save it as PNG",
+    "VIA 3": "export it as COCO",
+    "RTSTRUCT": "export it as a DICOM segmentation, NIfTI or PNG",
+    "Analyze": "save it as .nii.gz",
+    "surface": "export a label map (NIfTI or NRRD)",
+    "archive": "unpack it",
     "arrays": "save the masks as PNG, a number for each structure",
 }
 #: what writes files of these endings
 ENDINGS = {".geojson": "QuPath", ".roi": "ImageJ"}
 ENDINGS |= dict.fromkeys((".npy", ".npz", ".mat", ".pkl", ".h5", ".hdf5"), "arrays")
+ENDINGS |= dict.fromkeys((".hdr", ".img"), "Analyze")
+ENDINGS |= dict.fromkeys((".vtk", ".vtp", ".stl", ".ply", ".obj"), "surface")
+ENDINGS |= dict.fromkeys((".zip", ".rar", ".7z", ".tar", ".tgz", ".gz"), "archive")
+DICOM = (".dcm", ".dicom", ".ima", "")
+CONTOURS = b"1.2.840.10008.5.1.4.1.1.481.3"  # the class of an RTSTRUCT, in the first bytes
 #: how Label Studio calls the masks that were painted in it: the picture's name is not in it
 PAINTED = re.compile(r"task-\d+-annotation-\d+-by-")
 
@@ -44,6 +54,8 @@ def tool(path: Path | str) -> str | None:
             head = stream.read(4096)
     except (StudyError, OSError):
         return None
+    if end in DICOM:
+        return "RTSTRUCT" if CONTOURS in head else None
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if end == ".csv" and text.lstrip("#").startswith("filename,file_size,file_attributes"):
         return "VIA"
@@ -56,6 +68,11 @@ def tool(path: Path | str) -> str | None:
     if end != ".txt" or not numbers or not all(numbers):
         return None
     return "YOLO boxes" if all(len(line) == 5 for line in lines) else "YOLO"
+
+
+def is_contours(path: Path | str) -> bool:
+    """Whether a file is a DICOM one of contours, which is no picture."""
+    return readers.suffix(path) in DICOM and tool(path) == "RTSTRUCT"
 
 
 def _by_keys(content: list[dict] | dict) -> str | None:
@@ -74,6 +91,8 @@ def _by_keys(content: list[dict] | dict) -> str | None:
         return "COCO"
     if {"objects", "size"} <= set(content):
         return "Supervisely"
+    if {"project", "metadata", "view"} <= set(content):
+        return "VIA 3"
     entries = content.get("_via_img_metadata", content)
     described = (
         isinstance(entries, dict)
@@ -87,15 +106,20 @@ class Shared:
     """The COCO and VIA files of a folder, and which picture each of their entries means."""
 
     def __init__(self, files: Sequence[str], data: Path | None) -> None:
-        self.known, self.entries, self.hashed = {}, defaultdict(list), defaultdict(list)
+        self.known: dict[str, str | None] = {}
+        #: base name → [(file, entry)], and so without a hash or without the ending
+        self.entries, self.hashed, self.stems = (defaultdict(list) for _ in range(3))
         ends = (".json", ".csv", ".xml", ".txt", *ENDINGS)
         base = Path(data or "")
         for file in files if data is not None else ():
             if readers.suffix(file) in ends or PAINTED.match(PurePosixPath(file).name):
                 self.known[file] = tool(base / file)
+            elif is_contours(base / file):
+                self.known[file] = "RTSTRUCT"
         for file, kind in self.known.items():
             for name in names(base / file) if kind in ("COCO", "VIA") else ():
                 self.entries[_base(name)].append((file, name))
+                self.stems[stem(_base(name))].append((file, name))
                 if HASH.match(_base(name)):
                     self.hashed[HASH.sub("", _base(name))].append((file, name))
 
@@ -125,7 +149,8 @@ class Shared:
         return [f"{file}#{name}" for file, name in dict.fromkeys(near or whole or found)]
 
     def _named(self, image: str) -> list[tuple[str, str]]:
-        return self.entries.get(_base(image)) or self.hashed.get(_base(image), [])
+        base = _base(image)
+        return self.entries.get(base) or self.hashed.get(base) or self.stems.get(stem(base), [])
 
     def linked(self, mask: str, image: str) -> str:
         """A mask 'file.json#name' with the name as the file itself writes it."""

@@ -1,5 +1,6 @@
 """What became of every file of the folder: each is counted once."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,15 +8,16 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import readers
+from helpers.errors import StudyError
 from tools.intake import find, layouts
 from tools.intake.form import Form
 
 #: in this order on the page; the first that holds for a file counts
 PICTURE, EXCLUDED, REFUSED = "pictures used", "pictures excluded", "pictures refused"
 MASK, REST_MASK = "masks and outlines", "masks of no used picture"
-DESCRIPTION, TABLE = "label descriptions", "tables"
+DESCRIPTION, VALUES, TABLE = "label descriptions", "values that a header names", "tables"
 SYSTEM, IGNORED = "hidden, or left by a system", "not looked at"
-ORDER = (PICTURE, EXCLUDED, REFUSED, MASK, REST_MASK, DESCRIPTION, TABLE, SYSTEM, IGNORED)
+ORDER = (PICTURE, EXCLUDED, REFUSED, MASK, REST_MASK, DESCRIPTION, VALUES, TABLE, SYSTEM, IGNORED)
 TABLES = (".csv", ".xlsx", ".xls", ".tsv", ".ods")
 
 
@@ -56,10 +58,19 @@ def whole(
     there, roles = find.whole_folder(data), {}
     known = set(there)
     for name, role, why in told:
-        for own in [name] if name in known else [p.as_posix() for p in readers.files_of(name)]:
+        for own in _named(Path(data), name):
             if own in known:
-                roles.setdefault(own, (role, why))
+                header = readers.suffix(own) in (*find.MASKS, "")
+                roles.setdefault(own, (role, why) if header else (VALUES, ""))
     return {f: roles.get(f) or _rest(f, Path(data), form) for f in there}
+
+
+def _named(data: Path, name: str) -> list[str]:
+    """The files under DATA that a file or a cell of a manifest names."""
+    try:
+        return [Path(os.path.relpath(p, data)).as_posix() for p in readers.files_of(data / name)]
+    except StudyError:
+        return [name]
 
 
 def _rest(file: str, data: Path, form: Form) -> tuple[str, str]:
@@ -70,7 +81,8 @@ def _rest(file: str, data: Path, form: Form) -> tuple[str, str]:
         return DESCRIPTION, ""
     if end in TABLES:
         return TABLE, "not read: give it as PATIENTS= if it is the table of patients"
-    if end in (".json", ".xml", ".txt", *layouts.ENDINGS) and (found := layouts.tool(data / file)):
+    told = (".json", ".xml", ".txt", *layouts.ENDINGS, *layouts.DICOM)
+    if end in told and (found := layouts.tool(data / file)):
         why = layouts.ADVICE.get(found)
         return (IGNORED, f"{found} is not read; {why}") if why else (REST_MASK, f"{found}")
     if end in find.MASKS and find.masklike(file):

@@ -199,6 +199,12 @@ def make(
     reasons, previous = check.exclude(records, form), previous_split(folder, redraw)
     records, notes = with_patients(records, form)
     assumed += notes
+    refused += [
+        find.Refused(r.pair.image, f"its patient would be {r.patient!r}: {patients.NAMED}")
+        for r in records
+        if r.patient and not patients.named(r.patient)
+    ]
+    records = [r for r in records if not r.patient or patients.named(r.patient)]
     records, more = apart(records, data, form)
     refused += more
     raise_unusable(data, records, refused)
@@ -212,9 +218,17 @@ def make(
         reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
         records, people = patients.spacings(records, people)
     authors = splits.by_folder([r.pair.image for r in records]) if not form.split else None
-    images, drawn = tables(records, reasons, form, data, previous, authors)
+    try:
+        images, drawn = tables(records, reasons, form, data, previous, authors)
+    except StudyError as error:
+        raise StudyError(f"{form_path or f'DATA={data}'}: {error}") from None
     by_patient = images["patient_id"].notna().any()
-    assumed = few_tested(images) + assumed + sentences(records, by_patient, previous, authors)
+    assumed = (
+        shared(images, records)
+        + few_tested(images)
+        + assumed
+        + sentences(records, by_patient, previous, authors)
+    )
     written = {"images.csv": images, "annotations.csv": drawn}
     if people is not None:
         pictured = set(images["patient_id"].dropna())
@@ -260,11 +274,21 @@ def found_pairs(
         )
     pairs, refused = pairing.pair(files, chosen, form, data)
     raise_unusable(data, pairs, refused)
-    pairs, more = pairing.frames(pairs, data)
+    strange = [p for p in pairs if pairing.is_called_otherwise(p)]
+    if strange and not form.masks:
+        notes = [
+            *notes,
+            f"{len(strange)} pictures found their mask by its number or folder, because none is"
+            f" called as they are: {strange[0].image} has {strange[0].mask}. Is that right?",
+        ]
+    pairs, more = pairing.frames(pairs, data, form.frames_from)
     raise_unusable(data, pairs, refused + more)
     if form.change:
         notes = [*notes, f"Every mask was changed as the form says: {', '.join(form.change)}."]
-    return [pairing.changed(p, form.change) for p in pairs], refused + more, notes
+    refused += more
+    pairs, more = pairing.all_changed(pairs, form.change)
+    raise_unusable(data, pairs, refused + more)
+    return pairs, refused + more, notes
 
 
 def with_patients(
@@ -281,6 +305,7 @@ def with_patients(
             notes.append(
                 f"The patient was read from the folders' names ({own[0]}, …): is that right?"
             )
+            notes += _places_of_one(records, find.PATIENT_FOLDER)
     if "pattern" in form.patient:
         notes += _places_of_one(records, form.patient["pattern"])
     named = patients.respelled([r.patient for r in records])
@@ -306,8 +331,8 @@ def _places_of_one(records: list[check.Record], pattern: str) -> list[str]:
     one, where = next(iter(twice.items()))
     return [
         f"{len(twice)} patients lie in several folders, such as {one!r} in"
-        f" {' and '.join(where[:2])}: is that one person? Else take the folder into the brackets of"
-        " the pattern."
+        f" {' and '.join(where[:2])}: is that one person? Else let the brackets of a pattern hold"
+        " that folder too (patient: {pattern: …} in the form)."
     ]
 
 
@@ -372,8 +397,14 @@ def sentences(
             "No patient is known: images of one person may be in training and test. Name the"
             f" patient in a form{'' if authors else _perhaps_patients(records)}."
         )
-    if not any(r.spacing_mm for r in records):
+    unknown = [r.pair.image_id for r in records if not r.spacing_mm]
+    if len(unknown) == len(records):
         found.append("No pixel spacing is known: distances will be in pixels only.")
+    elif unknown:
+        found.append(
+            f"The pixel spacing of {len(unknown)} pictures is unknown ({', '.join(unknown[:5])}"
+            f"{', …' * (len(unknown) > 5)}): they have no distances in millimetres."
+        )
     if authors:
         counted = ", ".join(
             f"{sum(v == s for v in authors.values())} {s}" for s in ("train", "val", "test")
@@ -400,6 +431,25 @@ def sentences(
             f" ({', '.join(noted[:5])}{', …' if len(noted) > 5 else ''})."
         )
     return found
+
+
+def shared(images: pd.DataFrame, records: list[check.Record]) -> list[str]:
+    """What follows from pictures that are the same, mirrored or turned ones too, in different
+    splits: sentences, the first thing to know.
+    """
+    split, where = images.set_index("image_id")["split"], defaultdict(list)
+    for r in records:
+        if split[r.pair.image_id] != "excluded":
+            where[r.alike].append(r.pair.image_id)
+    apart = [names for names in where.values() if len({split[n] for n in names}) > 1]
+    if not apart:
+        return []
+    one, *_, other = sorted(apart[0], key=lambda n: split[n])
+    return [
+        f"{len(apart)} pictures are in several splits, the same, mirrored or turned ({one} in"
+        f" {split[one]}, {other} in {split[other]}): every number will be too good. Leave copies"
+        " out in the form (exclude, or duplicates: exclude), or keep them with their patient."
+    ]
 
 
 def few_tested(images: pd.DataFrame) -> list[str]:
@@ -466,8 +516,10 @@ def write_manifest(folder: Path, content: dict, frames: dict[str, pd.DataFrame])
             studies.patients(loaded)
             studies.annotations(loaded)
         except StudyError as error:
+            made = "study.yml" if kept.is_file() else "study.yml (drafted, with what the form says)"
+            words = str(error).replace(str(draft / "study.yml"), str(folder / made))
             raise StudyError(
-                str(error).replace(str(draft), str(folder)) + "\n  nothing was written"
+                words.replace(str(draft), str(folder)) + "\n  nothing was written"
             ) from None
         folder.mkdir(exist_ok=True)
         for path in sorted(draft.iterdir()):
@@ -528,7 +580,10 @@ def write_page(
         print(f"… and {len(refused) - 5} more, all on the page", flush=True)
     if suspects:
         odd = len({record.pair.image_id for record, *_ in suspects})
-        print(f"LOOK FIRST: {odd} of {len(records)} pictures stand out, on top of the page")
+        print(
+            f"LOOK FIRST: {odd} of {len(records)} pictures stand out, on top of the page, such as"
+            f" {suspects[0][0].pair.image_id}: {suspects[0][2]}"
+        )
     for sentence in assumed:
         print(sentence, flush=True)
     text = page.render(

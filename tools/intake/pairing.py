@@ -1,7 +1,7 @@
 """Which masks belong to which picture: by a form, by their names, or by what they refer to."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ from tools.intake.form import Form
 from tools.intake.patterns import Places, matches, plain, stem
 from tools.intake.tables import natural
 
-STACKS = (".nii", ".nii.gz", ".tif", ".tiff", ".nrrd", ".mha")
+STACKS = (*find.VOLUMES, ".tif", ".tiff")
 FLAT = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
@@ -72,10 +72,10 @@ def pair(
             others = [i for m in linked for i in serving[m] if i != image]
             why, cell = _refusal(image, linked, tried, others, form, shared), None
             if sum("#" in mask for mask in linked) > 1:  # in two files of many pictures each
-                why = why or _several(linked)
+                why = why or _several(image, linked)
             elif not why and (len(linked) > 1 or rules[rater].is_structure(image, linked)):
                 cell, rule = rules[rater].unite(image, linked)
-                why = "" if cell else _several(linked)
+                why = "" if cell else _several(image, linked)
             if rater == form.reference and why:
                 refused[image] = find.Refused(image, why, tuple(linked))
             elif why and (masks or rater is None):
@@ -121,23 +121,49 @@ def _by_name(
         by_core[find.core(mask)].append(mask)
         if find.core(mask) not in cores and (part := several.within(find.core(mask), cores)):
             longer[part].append(mask)
-    found = {}
+    found: dict[str, list[str]] = {}
     for image in chosen:
         own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
-        found[image] = {None: ([m for m in own if shared.readable(m)] or own, "")}
-    bare = [image for image, drawn in found.items() if not drawn[None][0]]
+        found[image] = [m for m in own if shared.readable(m)] or own
+    bare = [image for image in chosen if not found[image]]
     rest = [f for f in files if f not in images] if bare else ()
-    for image, own in segmentations.of(bare, rest, data).items():
-        found[image] = {None: (own, "")}
-    taken = {m for drawn in found.values() for m in drawn[None][0]}
-    beside = _beside(chosen, [m for m in masks if m not in taken])
-    for image, drawn in found.items():
-        if not drawn[None][0] and beside.get(image):
-            found[image] = {None: (beside[image], "")}
-    return found
+    found |= segmentations.of(bare, rest, data)
+    for ask in (_in_folders, _beside, _numbered_alike):
+        taken = {m for own in found.values() for m in own}
+        more = ask(chosen, [m for m in masks if m not in taken])
+        found |= {image: own for image, own in more.items() if not found[image]}
+    return {image: {None: (own, "")} for image, own in found.items()}
 
 
-def _beside(chosen: list[str], masks: list[str]) -> dict:
+def _in_folders(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
+    """image → the masks that lie in a folder called as it is: 'masks/p1/2.png' of 'p1.dcm'."""
+    inside = defaultdict(list)
+    for mask in masks:
+        for folder in {find.core(part) for part in PurePosixPath(mask).parts[:-1]}:
+            inside[folder].append(mask)
+    count = Counter(find.core(image) for image in chosen)
+    return {i: inside[find.core(i)] for i in chosen if count[find.core(i)] == 1}
+
+
+def _numbered_alike(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
+    """image → the one mask of the same folders that has its numbers and words, zeros in front of
+    a number and words for pictures or masks left out: 'mask_001.png' of '1.png'.
+    """
+
+    def key(file: str) -> tuple:
+        words = (t.lstrip("0") or "0" for t in several.TOKEN.findall(plain(stem(file))))
+        only = (w for w in words if not re.fullmatch(find.MASK_WORD, w))
+        only = (w for w in only if not find.IMAGE_WORD.fullmatch(w))
+        return frozenset(_folders(file)), tuple(only)
+
+    pictures, drawn = defaultdict(list), defaultdict(list)
+    for files, by_key in ((chosen, pictures), (masks, drawn)):
+        for file in files:
+            by_key[key(file)].append(file)
+    return {own[0]: drawn[k] for k, own in pictures.items() if len(own) == len(drawn[k]) == 1}
+
+
+def _beside(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
     """image → the masks of its folder, where it is the only picture there: 'x/images/1.png' and all
     of 'x/masks'.
     """
@@ -211,35 +237,128 @@ def _named_alike(image: str, by_core: dict) -> list[str]:
     return sorted((f for f in found if len(own & _folders(f)) == best), key=natural)
 
 
-def _several(found: list[str]) -> str:
+def _several(image: str, found: list[str]) -> str:
     listed = ", ".join(found[:6]) + (", …" if len(found) > 6 else "")
+    one, other = (_template(image, mask) for mask in found[:2])
     return (
         f"{len(found)} masks could be its own: {listed}; they are neither numbered nor named after"
-        " the classes. Name them so, or write in the form which counts, such as masks:"
-        ' "{folder}/{stem}_mask.png", or, if several people drew them, masks: {anna:'
-        ' "anna/{stem}.png", ben: "ben/{stem}.png"} and reference: anna'
+        f' the classes. Write in the form which counts, such as masks: "{one}", or, if several'
+        f' people drew them, masks: {{anna: "{one}", ben: "{other}"}} and reference: anna'
     )
 
 
-def frames(pairs: list[Pair], data: Path) -> tuple[list[Pair], list[find.Refused]]:
-    """(pairs, refused): every cine whose mask is a stack of as many slices replaced by its outlined
-    frames, 'cine.dcm#7'. Each file is on its own.
+def _template(image: str, mask: str) -> str:
+    """Where a mask of an image lies, as a form says it for all images."""
+    file, mark, part = mask.partition("#")
+    path = PurePosixPath(part if mark else file)
+    name = path.name.replace(stem(image), "{stem}") if stem(image) in path.name else path.name
+    text = str(path.with_name(name))
+    return f"{file}#{text}" if mark else text
+
+
+def is_called_otherwise(pair: Pair) -> bool:
+    """Whether nothing in the name of a single mask file is its picture's whole name."""
+    image, mask = find.core(pair.image), find.core(pair.mask)
+    within = several.within(mask, {image}) or several.within(image, {mask})
+    return not (image == mask or within or set(pair.mask) & set("{#")) and (
+        readers.suffix(pair.mask) in find.RASTERS
+    )
+
+
+def frames(
+    pairs: list[Pair], data: Path, first: int | None = None
+) -> tuple[list[Pair], list[find.Refused]]:
+    """(pairs, refused): every cine replaced by its outlined frames, 'cine.dcm#7': those of a stack
+    of as many slices, or those whose numbers its masks have in their names. Each file is on its
+    own. first: the number of the first frame in names, or None where nobody says it.
     """
     result, refused = [], []
+    cines = {pair.image: _by_frame(pair, data) for pair in pairs}
+    numbers = [(n, count) for by_number, count in cines.values() for n in by_number]
+    if first is None and numbers:
+        lowest, past = min(numbers)[0] == 0, any(n == count for n, count in numbers)
+        first = None if lowest == past else int(past)
     for pair in pairs:
         try:
-            result += _frames(pair, data)
+            result += _frames(pair, data, *cines[pair.image], first)
         except StudyError as error:
-            refused.append(find.Refused(pair.image, str(error).replace(f"{data}/", "")))
+            words = str(error).replace(f"{data}/", "").removeprefix(f"{pair.image}: ")
+            refused.append(find.Refused(pair.image, words))
     return result, refused
 
 
-def _frames(pair: Pair, data: Path) -> list[Pair]:
+def _frames(
+    pair: Pair, data: Path, by_number: dict[int, str], count: int, first: int | None
+) -> list[Pair]:
+    if by_number and first is None:
+        raise StudyError(
+            f"{pair.image}: its masks name frames ({', '.join(map(str, sorted(by_number)))} of"
+            f" {count}), but not whether they are counted from 0 or from 1; write in the form"
+            " frames_from: 0, or 1"
+        )
+    if (
+        by_number
+        and not 0 <= min(by_number) - (first or 0) <= max(by_number) - (first or 0) < count
+    ):
+        raise StudyError(
+            f"{pair.image}: its masks name the frames {', '.join(map(str, sorted(by_number)))}; it"
+            f" holds {count}, counted from {first}"
+        )
+    cells = {n - (first or 0): cell for n, cell in by_number.items()}
+    if not cells:
+        cells = {k: f"{pair.mask}#{k}" for k, drawn in enumerate(stack(pair, data)) if drawn}
+    rule = pair.rule if pair.rule != several.NUMBERED else ""
     return [
-        Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", f"{pair.mask}#{k}", {}, pair.told)
-        for k, drawn in enumerate(stack(pair, data))
-        if drawn
+        Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", cell, {}, pair.told, rule)
+        for k, cell in sorted(cells.items())
     ] or [pair]
+
+
+def _by_frame(pair: Pair, data: Path) -> tuple[dict[int, str], int]:
+    """({number: cell}, frames) of the masks of a cine that have each the number of a frame in their
+    names beside its own; the dict is empty where they do not.
+    """
+    parts = united.parts(pair.mask) or [(Path(pair.mask), None)]
+    image = data / pair.image
+    flat = all(
+        readers.suffix(file) in (*FLAT, ".json") and "#" not in str(file) for file, _ in parts
+    )
+    if pair.raters or not flat or readers.suffix(image) in FLAT:
+        return {}, 0
+    try:
+        count = readers.frame_count(image)
+    except StudyError:
+        return {}, 0  # which is said when it is read
+    found: dict[int, list] = defaultdict(list)
+    own = find.core(pair.image)
+    for file, name in parts if count > 1 else ():
+        called = find.core(str(file))
+        told = called == own or several.within(called, {own})
+        if not told and own not in {find.core(folder) for folder in file.parts[:-1]}:
+            return {}, count
+        rest = several.rest(str(file), pair.image if told else "", several.NOTHING)
+        numbers = [t for t in rest if t.isdecimal()]
+        if len(numbers) != 1:
+            return {}, count
+        found[int(numbers[0])].append((file.as_posix(), name))
+    cells = {}
+    for number, drawn in found.items():
+        cell = united.written(drawn) if drawn[0][1] else drawn[0][0]
+        if cell is None or (len(drawn) > 1 and not drawn[0][1]):
+            return {}, count
+        cells[number] = cell
+    return cells, count
+
+
+def all_changed(pairs: list[Pair], changes: Sequence[str]) -> tuple[list[Pair], list[find.Refused]]:
+    """(pairs, refused): every mask changed on reading; each is on its own."""
+    result, refused = [], []
+    for pair in pairs:
+        try:
+            result.append(changed(pair, changes))
+        except StudyError as error:
+            refused.append(find.Refused(pair.image, str(error)))
+    return result, refused
 
 
 def changed(pair: Pair, changes: Sequence[str]) -> Pair:
@@ -258,4 +377,10 @@ def stack(pair: Pair, data: Path | str) -> list[bool]:
     if pair.raters or readers.suffix(pair.mask) not in STACKS or readers.suffix(image) in FLAT:
         return []
     drawn = readers.marked(mask) if mask.is_file() else []
-    return drawn if len(drawn) > 1 and readers.frame_count(image) == len(drawn) else []
+    count = readers.frame_count(image) if len(drawn) > 1 else 1
+    if 1 < count != len(drawn):
+        raise StudyError(
+            f"{pair.image}: holds {count} frames, its mask {pair.mask} {len(drawn)} slices; outline"
+            " a stack of as many slices as frames"
+        )
+    return drawn if count > 1 else []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from helpers import schemas
 from helpers.errors import StudyError, raise_all
 from tools.intake import spreadsheet, variables
 from tools.intake.check import Record
@@ -28,8 +29,20 @@ NUMBERS = {
     "weight_kg": (1, 400),
     "pixel_spacing_mm": (1e-4, 10),
 }
+MOST_WORDS = 12  # of a column, on the page
+ADULT = 16  # years
+BMI = (14, 40)  # kg/m², outside of which the median of no group lies
 #: what people write behind a number: years, centimetres, kilograms
-UNIT = re.compile(r"(?i)\s*(y|yr|yrs|years?|j|jahre?|ans|años|anni|cm|kg|mm|岁)\.?$")
+UNIT = re.compile(r"(?i)(?<=\d)\s*(y|yr|yrs|years?|j|jahre?|ans|años|anni|cm|kg|mm|岁)\.?$")
+
+
+#: what a patient may be called, as studies have it
+NAMED = "a patient is called with letters, digits, _ . - and single blanks"
+
+
+def named(patient: str) -> bool:
+    """Whether a patient is called as studies allow it."""
+    return bool(re.fullmatch(schemas.PERSON, patient))
 
 
 def spelling(patient: str) -> tuple[str, ...]:
@@ -68,7 +81,10 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
     frame, notes = spreadsheet.read(path)
     frame.columns = [variables.canonical(c) for c in frame.columns]
     if "patient_id" not in frame:
-        raise StudyError(f"{path}: no column patient_id; it has {', '.join(frame.columns)}")
+        raise StudyError(
+            f"{path}: no column is called patient_id, patient or id; call the one so that holds the"
+            f" patient's number, of {', '.join(filter(None, frame.columns)) or 'these'}"
+        )
     if doubled := sorted({c for c in frame.columns if list(frame.columns).count(c) > 1}):
         raise StudyError(f"{path}: two columns mean {', '.join(doubled)}; keep one")
     frame = frame.map(lambda cell: " ".join(cell.split()))
@@ -88,6 +104,8 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
     raise_all(_problems(frame), path)
     for name in NUMBERS.keys() & set(frame.columns):
         frame[name] = pd.to_numeric(frame[name].str.replace(",", "."))
+    if odd := _implausible(frame):
+        notes.append(odd)
     if "sex" in frame:
         frame["sex"] = frame["sex"].str.lower().map(SEX)
     if "excluded" not in frame:
@@ -101,6 +119,20 @@ def _years(text: str) -> str:
     if not found:
         return text
     return f"{int(found[1]) / {'m': 12, 'w': 52.18, 'd': 365.25}[found[2].lower()]:.3g}"
+
+
+def _implausible(frame: pd.DataFrame) -> str:
+    """The sentence on heights and weights that grown people do not have, or ''."""
+    if not {"height_cm", "weight_kg"} <= set(frame.columns):
+        return ""
+    grown = frame if "age_years" not in frame else frame[~(frame["age_years"] < ADULT)]
+    bmi = float((grown["weight_kg"] / (grown["height_cm"] / 100) ** 2).median())
+    if not (bmi < BMI[0] or bmi > BMI[1]):
+        return ""
+    return (
+        f"Heights and weights of the table make a typical body mass index of {bmi:.0f} kg/m²: are"
+        " they in centimetres and kilograms?"
+    )
 
 
 def _centimetres(text: str) -> str:
@@ -126,6 +158,8 @@ def _problems(frame: pd.DataFrame) -> list[str]:
         row = r._asdict()
         if not row["patient_id"]:
             found.append(f"row {row['row']}: patient_id is empty")
+        elif not named(row["patient_id"]):
+            found.append(f"row {row['row']}: patient_id {row['patient_id']!r}: {NAMED}")
         for name, (low, high) in NUMBERS.items():
             text = row.get(name, "")
             try:
@@ -175,6 +209,8 @@ def match(
             f"Columns of the table that were left out, because they might name a person: {listed}."
             f' To keep one, write in the form columns: ["{next(iter(left))}"].'
         )
+    if words := _words(frame):
+        notes.append(f"Words of the table that were kept: {words}. Does one name a person?")
     without = ~frame["patient_id"].isin(used) & frame["excluded"].isna()
     if without.any():
         frame.loc[without, "excluded"] = "no usable image"
@@ -183,6 +219,19 @@ def match(
             " reason."
         )
     return frame, notes
+
+
+def _words(frame: pd.DataFrame) -> str:
+    """The texts of the columns that are no number, for a person to look at: one text."""
+    told = []
+    for column in frame.columns.difference(["patient_id", "sex", "excluded", *NUMBERS], sort=False):
+        cells = frame[column].dropna().astype(str)
+        texts = sorted(set(cells[~cells.str.fullmatch(r"[\d.,+<> -]*")]))
+        if texts:
+            told.append(
+                f"{column}: {', '.join(texts[:MOST_WORDS])}{', …' * (len(texts) > MOST_WORDS)}"
+            )
+    return "; ".join(told)
 
 
 def spacings(records: list[Record], frame: pd.DataFrame) -> tuple[list[Record], pd.DataFrame]:

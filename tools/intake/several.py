@@ -18,6 +18,7 @@ from tools.intake.patterns import plain, stem
 #: number
 TOKEN = re.compile(r"[^\W_]*\d[^\W\d_][^\W_]*|[^\W\d_]+|\d+")
 BREAK = re.compile(r"(?<=[^\W_])[ _.()-]+(?=[^\W_(])")
+NOTHING = re.compile(r"(?!)")  # matches no word
 NUMBERED = "they differ by a number"
 NAMED = "each is one structure, by its name or folder"
 

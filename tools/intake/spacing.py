@@ -1,5 +1,6 @@
 """Millimetres a pixel of pictures that do not say it: one number, or a table."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,7 @@ from tools.intake.patterns import plain, stem
 
 COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel|\bmm\b")
 UNIT = re.compile(r"(?i)(?<![a-zµ])(cm|µm|um)(?![a-z])")
+AXIS = re.compile(r"(?i)(?<![a-z])(x|y|rows?|columns?|cols?|width|height)(?![a-z])")
 FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
 
 
@@ -24,29 +26,36 @@ def told(
     the file in DATA that was read for it, or None.
     """
     value = form.spacing_mm
-    if isinstance(value, str) and re.fullmatch(r"\d*[.,]\d+", value):
-        value = float(value.replace(",", "."))
+    if isinstance(value, str) and (number_mm := re.fullmatch(r"(\d*[.,]?\d+)\s*(?:mm)?", value)):
+        value = float(number_mm[1].replace(",", "."))
     if value is None or not isinstance(value, str):
         return (lambda image: value), None
     beside = [Path(data) / value, *([Path(form_path).parent / value] if form_path else [])]
-    path = next((p for p in beside if p.is_file()), beside[0])
+    path = next((p for p in beside if p.is_file()), None)
+    if path is None:
+        raise StudyError(
+            f"spacing_mm: {value}: no such file, in DATA or beside the form; give a number of"
+            " millimetres, or a table of pictures and millimetres"
+        )
     frame, _ = spreadsheet.read(path)
     number = [c for c in frame if COLUMN.search(c)]
     name = [c for c in frame if FILE.search(c) and c not in number]
-    if len(number) != 1 or not name:
+    pair = len(number) == 2 and all(AXIS.search(c) for c in number)
+    if not name or not (len(number) == 1 or pair):
         raise StudyError(
             f"{path}: needs a column of picture names (image) and one of millimetres"
             f" (pixel_spacing_mm); it has {', '.join(frame.columns)}"
         )
     table, unit = {}, UNIT.search(number[0])
     scale = {"cm": 10, "µm": 1e-3, "um": 1e-3}[unit[1].lower()] if unit else 1
-    for row, image, text in zip(frame.index, frame[name[0]], frame[number[0]], strict=True):
+    for row, image in frame[name[0]].items():
+        texts = frame.loc[row, number]  # of two, across and down, the mean is noted as elsewhere
         try:
-            mm = float(text.replace(",", ".")) * scale
+            mm = math.prod(float(t.replace(",", ".")) * scale for t in texts) ** (1 / len(texts))
         except ValueError:
             mm = 0
         if not 1e-4 <= mm <= 10:
-            raise StudyError(f"{path}: row {row}: {text!r} is no spacing in mm")
+            raise StudyError(f"{path}: row {row}: {', '.join(texts)!r} is no spacing in mm")
         table[plain(image.strip())] = mm
 
     def of(image: str) -> float | None:

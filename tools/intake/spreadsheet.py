@@ -132,7 +132,7 @@ def _rows(text: str) -> list[list[str]]:
         body = list(csv.reader(io.StringIO(text[told.end() :]), delimiter=told[1]))
         return [[], *body]
     first = next(line for line in text.splitlines() if line.strip())
-    separator = max(",;\t", key=first.count)
+    separator = max(",;\t|", key=first.count)
     return list(csv.reader(io.StringIO(text), delimiter=separator))
 
 

@@ -14,8 +14,11 @@ NAMES = {
         *("patient", "patient id", "patientid", "id", "pid", "case", "case id", "subject"),
         *("subject id", "participant", "participant id", "study id", "pseudonym", "code"),
         *("proband", "probanden id", "patienten id", "patientennummer", "patnr", "pat nr"),
+        *("pat id", "patid", "patient no", "patient number", "patient nr", "record id", "fall nr"),
+        *("subject no", "subject number", "participant no", "study no", "fallnummer"),
+        *("numero patient", "n patient", "num patient"),
         *("sujet", "cas", "paciente", "caso", "sujeto", "paziente", "soggetto", "paziente id"),
-        *("patienten-id", "patient-id", "编号", "患者编号", "患者", "病例号"),
+        *("编号", "患者编号", "患者", "病例号"),
     ),
     "age_years": (
         *("age", "age years", "age in years", "age y", "alter", "alter jahre", "alter in jahren"),
@@ -62,7 +65,7 @@ OTHERS = (
         "ethnicity",
         "menopause",
         "parity",
-        "bi-rads",
+        "bi rads",
     ),
     *("birads", "pathology", "histology", "设备", "诊断", "分组"),
 )
@@ -74,7 +77,7 @@ def spelled(column: str) -> str:
     """A heading as it is compared: lower case, no accents, no units in brackets, single blanks."""
     text = unicodedata.normalize("NFKD", column.casefold().replace("ß", "ss"))
     text = "".join(c for c in text if not unicodedata.combining(c))
-    text = re.sub(r"[_.,:;/()\[\]]+", " ", text)
+    text = re.sub(r"[_.,:;/()\[\]°#-]+", " ", text)
     return " ".join(text.split())
 
 

@@ -1,0 +1,394 @@
+"""Which mask is whose where no form says it: by numbers, frames, folders and entries of a file; and
+what is suspected where it is another's.
+"""
+
+import json
+import re
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK
+from intake_folder import empty_root, images, write
+from pictures import coco, dicom, grey, labelme, save
+from pydicom import dcmread
+from pydicom.uid import RTStructureSetStorage
+from scipy import ndimage
+
+from helpers import datasets, readers, studies
+from helpers.errors import StudyError
+from tools.intake import anonymous, make, text
+
+BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    return empty_root(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def blob(k=0, value=1):
+    """An outline (40, 60), elsewhere for each k."""
+    y, x = np.mgrid[:40, :60]
+    away = ((y - 10 - 4 * (k % 5)) / 7) ** 2 + ((x - 15 - 6 * (k % 6)) / 9) ** 2
+    return (away < 1).astype(np.uint8) * value
+
+
+def shown(mask, seed=0):
+    """A picture (40, 60) of speckle in which an outline is bright."""
+    speckle = np.random.default_rng(seed).gamma(4, 0.25, mask.shape)
+    return np.clip(ndimage.gaussian_filter((70 + 110 * (mask > 0)) * speckle, 0.8), 0, 255).astype(
+        np.uint8
+    )
+
+
+def put(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save(path, pixels)
+
+
+def masks():
+    """{image_id: mask as the study reads it}"""
+    study, frame = studies.load("mine"), studies.images(studies.load("mine"))
+    data = studies.ROOT.parent / "data"
+    read = [
+        readers.read_mask(data / m, study.classes, ignored=study.ignored) for m in frame["mask"]
+    ]
+    return dict(zip(frame["image_id"], read, strict=True))
+
+
+def first(page):
+    """What stands under 'Look at these first'."""
+    told = page.read_text(encoding="utf-8")
+    return told[told.index("Look at these first") : told.index("<h2>Refused")]
+
+
+# --- by number, folder and entry
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "said"),
+    [
+        ("images/{k}.png", "masks/mask_00{k}.png", True),
+        ("image{k}.png", "mask{k}.png", True),
+        ("P0{k}_input.png", "P{k}_GT.png", True),
+        ("frames/scan_{k}.png", "truth/label00{k}.png", True),
+        ("img_{k}.png", "{k}_mask.png", False),
+        ("p{k}.png", "masks/p{k}/lesion.png", True),
+    ],
+)
+def test_masks_that_are_called_otherwise(data, image, mask, said, capsys):
+    for k in range(1, 6):
+        put(data / image.format(k=k), grey(seed=k))
+        put(data / mask.format(k=k), blob(k))
+    make.make("mine", data)
+    found = list(masks().values())
+    assert len(found) == 5 and all(np.array_equal(m, blob(k)) for k, m in enumerate(found, 1))
+    assert (
+        "by its number or folder, because none is called as they are" in capsys.readouterr().out
+    ) == said
+
+
+def test_a_number_that_two_masks_have_is_nobodys(data):
+    for k in range(1, 5):
+        put(data / "images" / f"{k}.png", grey(seed=k))
+        put(data / "masks" / f"mask_0{k}.png", blob(k))
+        put(data / "masks" / f"mask_00{k}.png", blob(k + 1))
+    with pytest.raises(StudyError, match=r"images/1.png: no mask found"):
+        make.make("mine", data)
+
+
+@pytest.mark.parametrize("entry", ["{k}", "{k}.jpg", "C:\\scans\\{k}.png"])
+def test_entries_that_write_a_pictures_name_otherwise(data, entry):
+    content = json.loads(coco(data / "a.json", [[[8, 5, 30, 5, 30, 15, 8, 15]]], 4).read_text())
+    content["annotations"] = [
+        content["annotations"][0] | {"id": k, "image_id": k} for k in range(4)
+    ]
+    for k, one in enumerate(content["images"]):
+        put(data / "pictures" / f"{k}.png", grey(seed=k))
+        one["file_name"] = entry.format(k=k)
+    (data / "a.json").write_text(json.dumps(content))
+    make.make("mine", data)
+    assert images(studies.ROOT)["mask"][2] == "a.json#" + entry.format(k=2)
+
+
+def test_two_files_that_name_a_picture_are_asked_about_as_they_are_called(data):
+    for k in range(3):
+        put(data / "images" / f"p{k}.png", grey(seed=k))
+        put(data / "SegmentationClassPNG" / f"p{k}.png", blob(k))
+        labelme(data / f"p{k}.json", [("nerve", BOX)])
+    wanted = r'masks: \{anna: "SegmentationClassPNG/\{stem\}.png", ben: "\{stem\}.json"\}'
+    with pytest.raises(StudyError, match=wanted):
+        make.make("mine", data)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "advice"),
+    [
+        ("masks.zip", b"PK", r"\(archive\), not read here: unpack it"),
+        ("p0.hdr", b"", r"\(Analyze\), not read here: save it as .nii.gz"),
+        ("p0.stl", b"solid", r"\(surface\), not read here: export a label map"),
+        (
+            "v.json",
+            b'{"project": 1, "metadata": {}, "view": {}}',
+            r"\(VIA 3\), .* export it as COCO",
+        ),
+    ],
+)
+def test_files_that_hold_outlines_otherwise(data, name, content, advice):
+    put(data / "p0.png", grey())
+    (data / name).write_bytes(content)
+    with pytest.raises(StudyError, match=advice):
+        make.make("mine", data)
+
+
+def test_dicom_contours_are_no_picture(data):
+    dicom(data / "p0.dcm", grey(), PatientID="1", PatientName="")
+    contours = dcmread(data / "p0.dcm")
+    contours.file_meta.MediaStorageSOPClassUID = contours.SOPClassUID = RTStructureSetStorage
+    del contours.PixelData
+    contours.save_as(data / "p0_rt.dcm")
+    with pytest.raises(StudyError, match=r"p0.dcm: its outlines seem .* \(RTSTRUCT\)") as e:
+        make.make("mine", data)
+    assert "p0_rt.dcm: " not in str(e.value)
+
+
+# --- frames
+
+
+def cines(data, number, structures=("",)):
+    """Three cines of four frames, of which the second and the last are outlined."""
+    for c in range(3):
+        dicom(data / f"c{c}.dcm", np.stack([grey(seed=4 * c + k) for k in range(4)]))
+        for k in (1, 3):
+            for s, name in enumerate(structures):
+                put(data / "masks" / f"{number(c, k)}{name}.png", blob(k + s, 255))
+
+
+def drawn(k, structures):
+    mask = blob(k)
+    if len(structures) > 1:
+        mask[blob(k + 1) > 0] = 2
+    return mask
+
+
+@pytest.mark.parametrize("structures", [("",), ("_nerve", "_vessel")])
+@pytest.mark.parametrize(
+    ("number", "first_frame"),
+    [
+        (lambda c, k: f"c{c}_frame{k + 1:03d}", None),
+        (lambda c, k: f"c{c}/{k + 1}", None),
+        (lambda c, k: f"c{c}_{k}", 0),
+    ],
+)
+def test_masks_that_name_the_frame_of_a_cine(root, data, tmp_path, number, first_frame, structures):
+    cines(data, number, structures)
+    told = {"frames_from": first_frame} if first_frame is not None else {}
+    make.make("mine", data, write(tmp_path / "f.yml", told))
+    assert images(root)["image"].tolist()[:2] == ["c0.dcm#1", "c0.dcm#3"]
+    found = masks()
+    assert len(found) == 6
+    for k in (1, 3):
+        assert np.array_equal(found[f"c2_00{k}"], drawn(k, structures))
+
+
+def test_frames_that_may_be_counted_from_either_are_asked_about(data, tmp_path):
+    cines(data, lambda c, k: f"c{c}_{k}")
+    with pytest.raises(StudyError, match=r"name frames \(1, 3 of 4\), .* frames_from: 0, or 1"):
+        make.make("mine", data)
+    put(data / "masks" / "c0_9.png", blob())
+    for c in (1, 2):
+        (data / f"c{c}.dcm").unlink()
+    with pytest.raises(
+        StudyError, match=r"c0.dcm: its masks name the frames 1, 3, 9; it holds 4, c"
+    ):
+        make.make(
+            "mine", data, write(tmp_path / "f.yml", {"frames_from": 0, "exclude": {"c1": "-"}})
+        )
+
+
+def test_a_mask_that_names_no_frame_is_of_none(data):
+    """Neither the number of a cine nor that of its mask is taken for a frame."""
+    for c in range(3):
+        dicom(data / f"c{c}.dcm", np.stack([grey(seed=4 * c + k) for k in range(4)]))
+        put(data / "masks" / (f"c{c}_mask.png" if c else "mask_000.png"), blob())
+    with pytest.raises(StudyError, match=r"c1.dcm: holds 4 frames, its mask does not say of which"):
+        make.make("mine", data)
+
+
+def test_a_stack_of_fewer_slices_than_frames(data):
+    dicom(data / "c.dcm", np.stack([grey(seed=k) for k in range(4)]))
+    stack = SimpleITK.GetImageFromArray(np.stack([blob(k) for k in range(3)]))
+    SimpleITK.WriteImage(stack, str(data / "c_mask.nii.gz"))
+    with pytest.raises(
+        StudyError, match=r"holds 4 frames, its mask c_mask.nii.gz 3 slices; outline"
+    ):
+        make.make("mine", data)
+
+
+def test_frames_that_masks_name_stay_so_without_identities(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "find", lambda frames: [])
+    cines(data, lambda c, k: f"c{c}_frame{k + 1:03d}")
+    for path in data.glob("*.dcm"):
+        dicom(path, readers.read_frames(path)[0], PatientID=path.stem, PatientName=path.stem)
+    anonymous.convert(data, tmp_path / "out", tmp_path / "safe" / "key.csv")
+    stacks = sorted((tmp_path / "out" / "masks").iterdir())
+    assert len(stacks) == 3
+    for path in stacks:
+        values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+        assert [bool(v.any()) for v in values] == [False, True, False, True]
+
+
+def test_changed_slices_of_a_stack_are_read_by_the_study(root, data, tmp_path):
+    rings = [blob(k) - ndimage.binary_erosion(blob(k)) for k in range(2)]
+    for c in range(3):
+        frames = np.stack([grey(seed=2 * c + k) for k in range(2)])
+        for name, planes in ((f"c{c}", frames), (f"c{c}_mask", np.stack(rings))):
+            SimpleITK.WriteImage(SimpleITK.GetImageFromArray(planes), str(data / f"{name}.mha"))
+    make.make("mine", data, write(tmp_path / "f.yml", {"change": ["fill"]}))
+    frame = images(root)
+    assert frame["mask"][0] == "{c0_mask.mha#0}+fill"
+    assert frame["sha256_mask"][0] == readers.sha256(data / "c0_mask.mha")
+    study = studies.load("mine")
+    for k, row in enumerate(studies.images(study).itertuples()):
+        _, mask, _, problems = datasets.read_row(row, data, study.classes, study.ignored)
+        assert not problems and np.array_equal(mask, blob(k % 2))
+
+
+def test_a_name_that_cannot_be_changed_refuses_its_own_picture(data, tmp_path, capsys):
+    for name in ("a=1", "b", "c", "d"):
+        put(data / f"{name}.png", grey(seed=ord(name[0])))
+        put(data / f"{name}_mask.png", blob(ord(name[0])))
+    make.make("mine", data, write(tmp_path / "f.yml", {"change": ["fill"]}))
+    said = capsys.readouterr().out
+    assert "pictures used: 3" in said and "refused: a=1.png: a=1_mask.png: its name holds" in said
+
+
+# --- classes that masks hold, and only those
+
+
+def test_a_described_label_that_nobody_drew_is_no_class(data):
+    lines = [f'{v} 0 0 0 1 1 1 "{n}"' for v, n in ((0, "Clear"), (1, "nerve"), (2, "Label 2"))]
+    (data / "names.txt").write_text("\n".join(lines))
+    for k in range(3):
+        put(data / f"p{k}.png", grey(seed=k))
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(blob(k)[None]), str(data / f"p{k}.nii.gz"))
+    make.make("mine", data)
+    assert [c.name for c in studies.load("mine").classes] == ["background", "nerve"]
+
+
+def test_a_segment_that_nobody_drew_is_no_class(data):
+    for k in range(3):
+        put(data / f"p{k}.png", grey(seed=k))
+        image = SimpleITK.GetImageFromArray(blob(k)[None])
+        for number, name in ((0, "nerve"), (1, "Segment_2")):
+            image.SetMetaData(f"Segment{number}_Name", name)
+            image.SetMetaData(f"Segment{number}_LabelValue", str(number + 1))
+        SimpleITK.WriteImage(image, str(data / f"p{k}.seg.nrrd"))
+    make.make("mine", data)
+    assert [c.name for c in studies.load("mine").classes] == ["background", "nerve"]
+
+
+@pytest.mark.parametrize(
+    ("values", "known"), [((1, 3), ["class_1", "class_3"]), ((128,), ["structure"])]
+)
+def test_values_that_leave_gaps(data, values, known):
+    def held(k):
+        mask = np.zeros((40, 60), np.uint8)
+        for s, value in enumerate(values):
+            mask[blob(k + s) > 0] = value
+        return mask
+
+    for k in range(3):
+        put(data / f"p{k}.png", grey(seed=k))
+        put(data / f"p{k}_mask.png", held(k))
+    make.make("mine", data)
+    assert [c.name for c in studies.load("mine").foreground] == known
+    for k, found in enumerate(masks().values()):
+        assert np.array_equal(np.array([0, *values])[found], held(k))
+
+
+def test_the_labels_of_vias_table_are_the_classes(data):
+    rows = ["filename,file_size,file_attributes,region_count,region_id,region_shape_attributes"]
+    rows[0] += ",region_attributes"
+    shape = {"name": "rect", "x": 8, "y": 5, "width": 22, "height": 10}
+    for k in range(3):
+        put(data / f"p{k}.png", grey(seed=k))
+        cells = [json.dumps(c).replace('"', '""') for c in (shape, {"kind": "nerve"})]
+        rows.append(f'p{k}.png,1,"{{}}",1,0,"{cells[0]}","{cells[1]}"')
+    (data / "via.csv").write_text("\n".join(rows))
+    make.make("mine", data)
+    assert [c.name for c in studies.load("mine").foreground] == ["nerve"]
+
+
+# --- another's mask
+
+
+@pytest.mark.parametrize(("step", "place"), [(0, None), (1, "before"), (-1, "after")])
+def test_masks_of_the_next_picture_stand_first(data, step, place):
+    for k in range(6):
+        put(data / "images" / f"p{k}.png", shown(blob(k), seed=k))
+        put(data / "masks" / f"p{k}.png", blob(k + step))
+    said = first(make.make("mine", data))
+    words = f"of 5 pictures fit the outline of the picture {place} them better than their own"
+    assert (words in said) == (place is not None) and ("better than" in said) == (place is not None)
+
+
+def test_outlines_that_fit_no_picture_are_not_said_to_fit_the_next(data):
+    for k in range(6):
+        put(data / "images" / f"p{k}.png", shown(blob(0), seed=k))
+        put(data / "masks" / f"p{k}.png", np.roll(blob(k), (20, 30), (0, 1)))
+    assert "better than" not in first(make.make("mine", data))
+
+
+@pytest.mark.parametrize("share", [0.6, 1.0])
+def test_a_mask_of_the_whole_ultrasound_stands_first(data, share):
+    y, x = np.mgrid[:120, :160]
+    fan = (np.abs(x - 80) < 10 + y / 2) & (y < 118)
+    for k in range(3):
+        speckle = np.random.default_rng(k).integers(40, 250, fan.shape)
+        put(data / f"p{k}.png", (speckle * fan).astype(np.uint8))
+        put(data / f"p{k}_mask.png", (fan & (y < 118 * share)).astype(np.uint8))
+    assert ("is this the mask of the field" in first(make.make("mine", data))) == (share == 1)
+
+
+def volume(path, pixels, columns, rows):
+    """A NIfTI file whose header says where columns and rows run: 1 or -1 (-1, -1: as ITK)."""
+    path.parent.mkdir(exist_ok=True)
+    affine = np.diag([0.1 * columns, 0.1 * rows, 1.0, 1.0])
+    nibabel.save(nibabel.Nifti1Image(pixels.T[..., None], affine), path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "words"),
+    [
+        (-1, -1, None),
+        (1, -1, "mirrored left to right against its picture.* change: \\[mirror\\]"),
+        (-1, 1, "turned upside down against its picture.* change: \\[upside_down\\]"),
+    ],
+)
+@pytest.mark.parametrize("end", ["nii", "png"])
+def test_masks_that_headers_say_are_stored_mirrored(data, end, columns, rows, words):
+    for k in range(3):
+        if end == "nii":
+            volume(data / "images" / f"p{k}.nii", grey(seed=k), -1, -1)
+        else:
+            put(data / "images" / f"p{k}.png", grey(seed=k))
+        volume(data / "masks" / f"p{k}.nii", blob(k), columns, rows)
+    said = first(make.make("mine", data))
+    assert ("by its header the mask is stored" in said) == (words is not None)
+    assert words is None or len(re.findall(words, said)) == 3
+
+
+def test_an_affine_that_only_scales_says_nothing_of_rows(data, capsys):
+    for k in range(3):
+        put(data / f"p{k}.png", grey(40, 40, seed=k))
+        volume(data / f"p{k}_mask.nii", blob(k)[:, :40], 1, 1)
+    make.make("mine", data)
+    assert "rows and columns may be exchanged" in capsys.readouterr().out
