@@ -814,8 +814,9 @@ def test_the_first_study_follows_and_ends_with_what_to_decide(root, tmp_path, mo
 
     monkeypatch.setattr(first.subprocess, "run", ran)
     monkeypatch.setenv("STUDY", "phantom")  # what is asked for counts, not what was set before
+    monkeypatch.setenv("PROTOCOL", "quick,size=64")  # as make has it of SIZE=64
     command.main(["--study", "mine", "--data", str(data), "--first"])
-    assert asked == [{"STUDY": "mine", "PROTOCOL": "quick", "DATA": str(data)}]
+    assert asked == [{"STUDY": "mine", "PROTOCOL": "quick,size=64", "DATA": str(data)}]
     lines = capsys.readouterr().out.splitlines()
     assert lines[-5].endswith("book/index.html") and lines[-6].endswith("intake.html")
     assert [line[:5] for line in lines[-3:]] == ["  1. ", "  2. ", "  3. "]

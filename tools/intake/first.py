@@ -12,7 +12,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def run(name: str, data: Path | str, profile: str = "local") -> Path:
-    """Compute the study with its default protocol; returns the path of the report.
+    """Compute the study by the protocol that PROTOCOL names, else its default one; returns the path
+    of the report.
 
     The workflow is told by the environment, as make tells it. No shell is asked: a blank or an
     umlaut in a path is passed as it is.
@@ -20,7 +21,7 @@ def run(name: str, data: Path | str, profile: str = "local") -> Path:
     command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}"]
     told = {
         "STUDY": name,
-        "PROTOCOL": "quick",
+        "PROTOCOL": os.environ.get("PROTOCOL") or "quick",
         "DATA": str(Path(data).resolve()),
         "PYTHONPATH": os.pathsep.join(
             filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
