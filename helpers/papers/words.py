@@ -22,6 +22,7 @@ WHY = (
 HEADINGS = {grade: grade[0].upper() + grade[1:] for grade in GRADES}
 AGAINST = r"( against .+)$"  # in the name of a test: the network that it compares with
 BESIDE = ["item", "shows", "row", "printed", "ours", "verdict", "page"]
+SHOWN = [column for column in BESIDE if column != "shows"]
 
 
 def _digits(printed: str) -> int:
@@ -87,7 +88,7 @@ def beside(paper: Paper, table: pd.DataFrame) -> pd.DataFrame:
     """The paper's tables and figures beside ours, a printed line a row: columns ``BESIDE``.
 
     table: of ``papers.compare``. row: network and structure; printed, ours: the numbers of that
-    line; a figure without printed numbers has one row.
+    line; a figure without printed numbers has one row, and what it shows is the row's name.
     NotComputable where the paper's tables and figures are not listed.
     """
     if paper.items.empty:
@@ -99,7 +100,7 @@ def beside(paper: Paper, table: pd.DataFrame) -> pd.DataFrame:
         page = f"page {int(item.page[:2])}"
         lines = table[[item.item in named for named in places]]
         if lines.empty:
-            rows.append((*start, "", "a picture", "a picture", "to be looked at", page))
+            rows.append((*start, item.shows, "a picture", "a picture", "to be looked at", page))
         for row, line in lines.groupby(_line(lines), sort=False):
             names = line["quantity"].str.replace(AGAINST, "", regex=True)
             each = list(zip(names, line.itertuples(), strict=True))
