@@ -14,6 +14,7 @@ from pathlib import Path
 
 from helpers import plan, provenance, schemas, studies
 from helpers.errors import in_a_line
+from helpers.models import catalogue
 from helpers.workflow import keep, settings
 
 REPOSITORY = Path(workflow.basedir)
@@ -177,7 +178,7 @@ rule train:
     resources:
         gpu=settings.gpus_wanted(),
     params:
-        code=lambda w: settings.training_code(TRAININGS[w.training][0]),  # a digest: of 10,000 trainings, 40 files each
+        code=lambda w: catalogue.code(TRAININGS[w.training][0]),  # a digest: of 10,000 trainings, 40 files each
         spec=lambda w: settings.training_settings(STUDY, *TRAININGS[w.training][:2]),
         which=lambda w: [*NOTEBOOK, *settings.training_parameters(*TRAININGS[w.training])],
         notebook=f"{RUN}/train/{{training}}/03_train.ipynb",

@@ -156,6 +156,12 @@ def sources(*starts: Path | str) -> list[str]:
     return list(_sources(*map(str, starts)))
 
 
+def code_digest(*starts: Path | str) -> str:
+    """Digest of every file that :func:`sources` names, by content."""
+    names = sources(*starts)
+    return digest([[name, files.known_sha256(REPOSITORY / name)] for name in names])
+
+
 @cache
 def _sources(*starts: str) -> tuple[str, ...]:
     found, todo = set(), [Path(s).resolve() for s in starts]

@@ -9,6 +9,7 @@ import pytest
 
 from helpers import files, studies
 from helpers.errors import StudyError
+from helpers.models import catalogue
 from tools.audit import draft
 from tools.book import private, verify
 from tools.intake import deidentify
@@ -109,6 +110,7 @@ def test_verify_looks_at_weights_records_raters_and_lock(study, monkeypatch):
     weights.write_bytes(b"weights")
     spec = {"lr": 0.1, "epochs": 2}
     record = {"model": "unet", "fold": "main", "seed": 1, "training": spec}
+    record["sources"] = catalogue.code("unet")
     files.write_json(record | {"sha256": files.sha256(weights)}, place / "weights.json")
     study.trainings = lambda: [("unet", "main", 1)]
     study.training = lambda model, fold: spec
@@ -116,6 +118,9 @@ def test_verify_looks_at_weights_records_raters_and_lock(study, monkeypatch):
     study.training = lambda model, fold: spec | {"lr": 0.2}
     assert "was learned with another lr" in next(verify.learned(study))
     study.training = lambda model, fold: spec
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "code", lambda model: "other")
+        assert "was learned by other code" in next(verify.learned(study))
     weights.write_bytes(b"Weights")
     assert "are not the weights of" in next(verify.learned(study))
 

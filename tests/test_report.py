@@ -7,7 +7,10 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
@@ -16,7 +19,7 @@ import pandas as pd
 import pytest
 from report_run import COHORT, FRONT, built, execute, fabricate, notebook
 
-from helpers import datasets, files, runs, stats, studies
+from helpers import datasets, files, provenance, runs, stats, studies
 from helpers.errors import StudyError
 from helpers.pages import summary
 from helpers.workflow import headline
@@ -323,6 +326,54 @@ def test_only_the_last_digits_of_a_fraction_may_differ(tmp_path, one, other, sam
     for name, cell in (("a.csv", one), ("b.csv", other)):
         (tmp_path / name).write_text(f"x,y\n1,{cell}\n")
     assert verify._equal(tmp_path / "a.csv", tmp_path / "b.csv") is same
+
+
+def test_a_page_that_other_code_made_is_named(study, monkeypatch):
+    """Notebooks of this fabricated run have records without their sources."""
+    assert len(list(verify.code(study))) == len(list(study.run.glob("notebooks/*.json")))
+    record = study.run / "notebooks/01_cohort.json"
+    with changed(record):
+        page = provenance.REPOSITORY / "notebooks/01_cohort.ipynb"
+        about = files.read_json(record) | {"sources": provenance.code_digest(page)}
+        files.write_json(about, record)
+        assert not any("01_cohort" in line for line in verify.code(study))
+
+
+def test_printed_numbers_are_those_of_the_papers_file(study):
+    made = study.run / "results"
+    command = [sys.executable, "-m", "tools.audit", str(study.root / "published.yml")]
+    subprocess.run([*command, "--out", str(made)], check=True, cwd=provenance.REPOSITORY)
+    assert list(verify.printed(study)) == []
+    path = made / "printed.csv"
+    with changed(path):
+        path.write_text(path.read_text(encoding="utf-8").replace("0.8", "0.9", 1), "utf-8")
+        assert "printed.csv: is not what published.yml gives" in "".join(verify.printed(study))
+
+
+def test_what_a_page_leaves_for_others_is_made_again(study, monkeypatch):
+    record = study.run / "notebooks/02_images.json"
+    left = study.run / "results/agreement.csv"
+    left.write_text("a\n0.5\n")
+    about = files.read_json(study.run / "notebooks/01_cohort.json")
+    files.write_json(about | {"files": ["runs/phantom/results/agreement.csv"]}, record)
+    notebook = study.run / "notebooks/01_cohort.ipynb"
+    shutil.copy(notebook, record.with_suffix(".ipynb"))
+
+    def run(command, env, **options):
+        page = Path(command[5])
+        page.parent.mkdir(exist_ok=True)
+        shutil.copy(study.run / "notebooks" / page.name, page)
+        made = Path(env["STUDY_ROOT"], "runs/phantom/results/agreement.csv")
+        if page.stem == "02_images":
+            assert not made.exists()
+            made.write_text("a\n0.4\n")
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(verify.subprocess, "run", run)
+    found = "".join(verify.remade(study))
+    for path in (record, record.with_suffix(".ipynb"), left):
+        path.unlink()
+    assert "results/agreement.csv: is not what notebooks/02_images.ipynb makes" in found
 
 
 def test_tables_that_no_page_gives_are_found(study, capsys):

@@ -6,10 +6,12 @@ retrains nothing.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
 
+from helpers import provenance
 from helpers.errors import StudyError
 
 
@@ -58,6 +60,13 @@ def entry(name: str) -> Entry:
         f"no network {name!r}; there are {', '.join(NAMES)} and smp:<architecture>/<encoder>, e.g."
         " smp:Unet/resnet34"
     )
+
+
+@cache
+def code(name: str) -> str:
+    """Digest of every module that the training of a network runs."""
+    starts = ("helpers/training/fold.py", f"helpers/models/{entry(name).module}.py")
+    return provenance.code_digest(*(provenance.REPOSITORY / start for start in starts))
 
 
 def label(name: str) -> str:

@@ -34,7 +34,7 @@ def key(
             shown.update(f"{len(positions)}".encode() + np.asarray(array)[positions].tobytes())
     for tensor in network.state_dict().values():
         start.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    code = [files.sha256(provenance.REPOSITORY / f) for f in provenance.sources(LOOP)]
+    code = provenance.code_digest(LOOP)
     return provenance.digest(
         [spec, class_weights, seed, shown.hexdigest(), start.hexdigest(), code]
     )

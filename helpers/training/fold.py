@@ -10,7 +10,7 @@ from torch import nn
 
 from helpers import datasets, files, metrics, models, provenance
 from helpers.errors import StudyError
-from helpers.models import inference
+from helpers.models import catalogue, inference
 from helpers.studies import Study
 from helpers.training import checkpoint, loop
 
@@ -77,6 +77,7 @@ def run(
         colours=[c.colour for c in study.classes],
         normalisation=norm,
         encoder=models.provenance(network),
+        sources=catalogue.code(name),
         parameters=sum(p.numel() for p in network.parameters()),
         images={"train": len(train), "val": len(val), "test": len(test)},
         device=str(device),

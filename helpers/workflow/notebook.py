@@ -66,6 +66,7 @@ def run(path: Path | str, output: Path | str, given: dict, minutes: float = 60) 
         part, log = (output.with_name(output.stem + end) for end in (".failed.ipynb", ".made"))
         log.unlink(missing_ok=True)
         record = {"notebook": path.name, "parameters": given, "started": provenance.now()}
+        record["sources"] = provenance.code_digest(path)
         _execute(path, part, log, given, minutes)
         _finish(part, output, log, record)
         own.unlink()

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TextIO
 
@@ -180,17 +179,6 @@ def settings(study: studies.Study, without: Sequence[str] = ()) -> str:
         inside = {k: v for k, v in fields[first].items() if k != second} if second else None
         fields[first] = inside
     return provenance.digest([fields, [vars(c) for c in study.classes]])
-
-
-@cache
-def training_code(model: str) -> str:
-    """Digest of every module that the training of a network runs."""
-    network = f"helpers/models/{catalogue.entry(model).module}.py"
-    starts = ("helpers/training/fold.py", network)
-    sources = provenance.sources(*(provenance.REPOSITORY / name for name in starts))
-    return provenance.digest(
-        [[name, files.known_sha256(provenance.REPOSITORY / name)] for name in sources]
-    )
 
 
 def folder_state(study: studies.Study, data: Path | str) -> str:

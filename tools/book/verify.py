@@ -28,6 +28,7 @@ import numpy as np
 
 from helpers import datasets, files, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
+from helpers.models import catalogue
 from helpers.workflow import forecast, lock, results, settings
 from tools.book import manuscript, private
 from tools.book.build import folder, make
@@ -109,6 +110,14 @@ def recorded(study: studies.Study) -> Iterator[str]:
                 yield f"{studies.ROOT / name}: is not what {record} says was made"
 
 
+def code(study: studies.Study) -> Iterator[str]:
+    """Pages that were made by other code than is here."""
+    for record in sorted(study.run.glob("notebooks/*.json")):
+        page = provenance.REPOSITORY / "notebooks" / f"{record.stem}.ipynb"
+        if files.read_json(record).get("sources") != provenance.code_digest(page):
+            yield f"{record}: was made by other code than is here; run `make study` again"
+
+
 def images(study: studies.Study) -> Iterator[str]:
     """Differences between the images and masks that were learned from, their files, and the hashes
     of those in images.csv.
@@ -164,6 +173,8 @@ def learned(study: studies.Study) -> Iterator[str]:
                 yield f"{path}: is the record of another training"
             elif others := [k for k in wanted if kept.get(k) != wanted[k]]:
                 yield f"{path}: was learned with another {', '.join(sorted(others))}"
+            elif record.get("sources") != catalogue.code(training[0]):
+                yield f"{path}: was learned by other code than is here; run `make study` again"
             elif not same:
                 yield f"{place / 'weights.safetensors'}: are not the weights of {path}"
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -240,6 +251,21 @@ def counted(study: studies.Study) -> Iterator[str]:
             yield f"{table}: is not the counts of the trainings joined"
 
 
+def printed(study: studies.Study) -> Iterator[str]:
+    """Differences between the tables of printed numbers and what the papers' files give."""
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [sys.executable, "-m", "tools.audit", str(study.root / "published.yml")]
+        subprocess.run(
+            [*command, "--out", temporary],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=provenance.REPOSITORY,
+        )
+        for made in sorted(Path(temporary).iterdir()):
+            if not _equal(made, study.run / "results" / made.name):
+                yield f"{study.run / 'results' / made.name}: is not what published.yml gives"
+
+
 def remade(study: studies.Study) -> Iterator[str]:
     """Run every page again and compare its tables and what it says; pages that measure a machine
     are left out.
@@ -248,9 +274,9 @@ def remade(study: studies.Study) -> Iterator[str]:
     run side by side.
     """
     records = {p.stem: files.read_json(p) for p in study.run.glob("notebooks/*.json")}
-    tables = f"runs/{study.name}/tables/"
+    kept = (f"runs/{study.name}/tables/", f"runs/{study.name}/results/")
     again = {
-        page: [name for name in record["files"] if name.startswith(tables)]
+        page: [name for name in record["files"] if name.startswith(kept)]
         for page, record in records.items()
         if not page.startswith(MEASURED)
     }
@@ -289,6 +315,8 @@ def _again(
     for path in (study.run / "tables").glob("*"):
         if os.path.relpath(path, studies.ROOT) not in own:
             (run / "tables" / path.name).symlink_to(path.resolve())
+    for name in own:
+        (root / name).unlink(missing_ok=True)
     given = [
         x
         for name, value in record["parameters"].items()
@@ -390,10 +418,11 @@ def verify(study: studies.Study, quick: bool = False, key: Path | str | None = N
     if quick:
         return
     step("every file that a step recorded", recorded(study))
-    step("installed libraries and their lock", locked())
+    step("code, installed libraries and their lock", code(study), locked())
     step("images, masks and raters' outlines", images(study), raters(study))
     step("weights, their records and settings", learned(study))
     step("counts from predictions and reference", counted(study))
+    step("printed numbers, from the papers' files", printed(study))
     step("every page, run again: tables and words", remade(study))
 
 
@@ -410,8 +439,8 @@ def main(arguments: list[str] | None = None) -> None:
     names = "" if args.key else " names of people (give KEY=);"
     if args.quick:
         print(
-            f"as made; not looked at:{names} images, weights, libraries, counts, and whether the"
-            " pages come out the same"
+            f"as made; not looked at:{names} images, weights, code, libraries, counts, and whether"
+            " the pages come out the same"
         )
     else:
         measured = ", ".join(MEASURED)
