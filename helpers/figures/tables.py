@@ -51,8 +51,10 @@ WORDS = {
     "q3": "3rd quartile",
     "p5": "5th percentile",
     "statistic": "F or χ²",
-    "df1": "df above",
-    "df2": "df below",
+    "df1": "df (numerator)",
+    "df2": "df (denominator)",
+    "t_inflation": "t too large by",
+    "n_effective": "worth so many images",
     "se": "standard error",
     "smd": "standardised difference",
     "a": "first",
@@ -213,8 +215,10 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
     shown, used = {}, {"unit"} if "n" in names else set()
     structures = list(frame.columns[1:]) if frame.columns.name == "class" else []
     for column in frame.columns:
-        if column in structures:  # a name, whatever else it may mean
-            shown[str(column)] = _text("", frame[column], digits)
+        if column in structures:  # a name, whatever else it may mean; digits as its neighbours have
+            numeric = pd.api.types.is_numeric_dtype(frame[column])
+            cells = frame[column].map(lambda v: number(v, digits)) if numeric else frame[column]
+            shown[str(column)] = cells if numeric else _text("", cells, digits)
             continue
         if column in used or (frame[column].isna() | (frame[column] == "")).all():
             continue

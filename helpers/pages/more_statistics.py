@@ -48,8 +48,8 @@ AS_PRINTED = (
 ANOVA = f"{PAPER}. One-way analysis of variance between networks."
 TUKEY = f"{PAPER}. P of Tukey's test; differences and intervals: the file table3_tukey.csv."
 ICC = (
-    "One-way ANOVA estimator, which can fall below 0. n effective: independent images worth the"
-    " same."
+    "One-way ANOVA estimator, which can fall below 0. Worth so many images: independent ones. t too"
+    " large by: as the paper computes it."
 )
 FAILURES = (
     "Below: images with a {what} under 0.5. Interval of their share: Wilson, 95 %, by images."
