@@ -115,7 +115,9 @@ BROKEN = {
     "table without patients known": (
         "patients: a table was given, but no image has a patient; say in a form how to read it"
     ),
-    "image in two splits": "{form}: split: photos/1_0.png is in test and in train; change the patterns",
+    "image in two splits": (
+        "{form}: split: photos/1_0.png is in test and in train; change the patterns"
+    ),
     "image in no split": (
         "{form}: split: 16 images are in none, among them photos/2_0.png; add a pattern for them"
     ),
@@ -125,11 +127,12 @@ BROKEN = {
         "  - patient 1 is in val and test (rows 2–3); keep each in one split\n"
     ),
     "wrong key of study.yml": (
-        "{root}/data_manifest/mine/study.yml (drafted, with what the form says): 1 problem\n  - top"
-        " level: Additional properties are not allowed ('headlin' was unexpected)\n  nothing was written"
+        "{root}/data_manifest/mine/study.yml (drafted, with what the form says): 1"
+        " problem\n  - top level: Additional properties are not allowed ('headlin' was unexpected)\n  nothing was written"
     ),
     "everything excluded": (
-        "{form}: every usable image is excluded; look at the keys exclude and duplicates of the form"
+        "{form}: every usable image is excluded; look at the keys exclude and duplicates of the"
+        " form"
     ),
 }
 
