@@ -478,7 +478,12 @@ def test_the_authors_folders_are_kept(root, data):
 
 def test_a_folder_called_train_alone_is_no_split():
     assert splits.by_folder(["train/a.png", "train/b.png"]) is None
-    assert splits.by_folder(["train/a.png", "test/b.png", "c.png"]) is None
+    assert splits.by_folder(["a.png", "b.png"]) is None
+    assert splits.by_folder(["test/b.png", "c.png"]) == {"test/b.png": "test", "c.png": "train"}
+    assert splits.by_folder(["trainval-image/a.png", "test-image/b.png"]) == {
+        "trainval-image/a.png": "train",
+        "test-image/b.png": "test",
+    }
     assert splits.by_folder(["imagesTr/a.png", "imagesTs/b.png"]) == {
         "imagesTr/a.png": "train",
         "imagesTs/b.png": "test",
