@@ -220,10 +220,10 @@ def _(folder):
 
 @broken(
     "16-bit image",
-    "{path}: has values 0 to 65280 (uint16), grey levels 0 to 255 are needed; export it in 8 bits",
+    "{path}: has values 0 to 51000 (uint16), grey levels 0 to 255 are needed; export it in 8 bits",
 )
 def _(folder):
-    return save(folder / "a.png", grey().astype(np.uint16) * 256)
+    return save(folder / "a.png", grey().astype(np.uint16) * 200)
 
 
 @broken(

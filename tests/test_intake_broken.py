@@ -127,8 +127,8 @@ BROKEN = {
         "  - patient 1 is in val and test (rows 2–3); keep each in one split\n"
     ),
     "wrong key of study.yml": (
-        "{root}/data_manifest/mine/study.yml (drafted, with what the form says): 1 problem\n  - top"
-        " level: Additional properties are not allowed ('headlin' was unexpected)\n"
+        "{root}/data_manifest/mine/study.yml (drafted, with what the form says): 1 problem\n"
+        "  - top level: Additional properties are not allowed ('headlin' was unexpected)\n"
         "  nothing was written"
     ),
     "everything excluded": (

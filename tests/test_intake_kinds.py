@@ -478,7 +478,12 @@ def test_the_authors_folders_are_kept(root, data):
 
 def test_a_folder_called_train_alone_is_no_split():
     assert splits.by_folder(["train/a.png", "train/b.png"]) is None
-    assert splits.by_folder(["train/a.png", "test/b.png", "c.png"]) is None
+    assert splits.by_folder(["a.png", "b.png"]) is None
+    assert splits.by_folder(["test/b.png", "c.png"]) == {"test/b.png": "test", "c.png": "train"}
+    assert splits.by_folder(["trainval-image/a.png", "test-image/b.png"]) == {
+        "trainval-image/a.png": "train",
+        "test-image/b.png": "test",
+    }
     assert splits.by_folder(["imagesTr/a.png", "imagesTs/b.png"]) == {
         "imagesTr/a.png": "train",
         "imagesTs/b.png": "test",
@@ -807,7 +812,7 @@ def test_the_first_study_follows_and_ends_with_what_to_decide(root, tmp_path, mo
     data, asked = ten_patients(tmp_path / "my scans \u00fc"), []
 
     def ran(command, env, **_):
-        asked.append({k: env[k] for k in ("STUDY", "PROTOCOL", "DATA")})
+        asked.append({k: env[k] for k in ("STUDY", "PROTOCOL", "DATA")} | {"": command[-4:]})
         (root / "reports" / "mine" / "book").mkdir(parents=True)
         (root / "reports" / "mine" / "book" / "index.html").touch()
         return subprocess.CompletedProcess(command, 0)
@@ -815,8 +820,10 @@ def test_the_first_study_follows_and_ends_with_what_to_decide(root, tmp_path, mo
     monkeypatch.setattr(first.subprocess, "run", ran)
     monkeypatch.setenv("STUDY", "phantom")  # what is asked for counts, not what was set before
     monkeypatch.setenv("PROTOCOL", "quick,size=64")  # as make has it of SIZE=64
+    monkeypatch.setenv("JOBS", "1")
     command.main(["--study", "mine", "--data", str(data), "--first"])
-    assert asked == [{"STUDY": "mine", "PROTOCOL": "quick,size=64", "DATA": str(data)}]
+    told = ["--profile", "profiles/local", "--cores", "1"]
+    assert asked == [{"STUDY": "mine", "PROTOCOL": "quick,size=64", "DATA": str(data), "": told}]
     lines = capsys.readouterr().out.splitlines()
     assert lines[-5].endswith("book/index.html") and lines[-6].endswith("intake.html")
     assert [line[:5] for line in lines[-3:]] == ["  1. ", "  2. ", "  3. "]

@@ -159,6 +159,17 @@ def test_dicom_contours_are_no_picture(data):
     assert "p0_rt.dcm: " not in str(e.value)
 
 
+def test_pictures_with_a_palette_are_none_of_the_masks(data):
+    """GIF has nothing but palettes; a mask uses few of its colours."""
+    for k in range(3):
+        for place, pixels in (("a", grey(seed=k)), ("b", blob(k))):
+            (data / place).mkdir(exist_ok=True)
+            save(data / place / f"p{k}.gif", pixels)
+    make.make("mine", data)
+    assert all(np.array_equal(m, blob(k)) for k, m in enumerate(masks().values()))
+    assert images(studies.ROOT)["image"].tolist() == [f"a/p{k}.gif" for k in range(3)]
+
+
 # --- frames
 
 

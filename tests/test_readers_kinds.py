@@ -408,6 +408,15 @@ def test_colours_that_are_ignored_are_background(tmp_path):
     assert np.array_equal(readers.read_mask(path, ONE, ignored=("#000900",)), labels() == 1)
 
 
+@pytest.mark.parametrize("wide", [257, 256])
+def test_sixteen_bits_made_of_eight_are_those_eight(tmp_path, wide):
+    save(tmp_path / "a.png", grey().astype(np.uint16) * wide)
+    assert np.array_equal(readers.read_image(tmp_path / "a.png")[0], grey())
+    save(tmp_path / "b.png", grey().astype(np.uint16) * wide + 1)
+    with pytest.raises(StudyError, match="grey levels 0 to 255 are needed; export it in 8 bits"):
+        readers.read_image(tmp_path / "b.png")
+
+
 def test_a_mask_whose_height_and_width_are_exchanged_is_refused_with_both(tmp_path):
     path = save(tmp_path / "a.png", labels().T.copy())
     with pytest.raises(

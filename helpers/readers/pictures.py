@@ -115,6 +115,9 @@ def _as_uint8(path: Path, values: np.ndarray) -> np.ndarray:
             " export again"
         )
     low, high = values.min(), values.max()
+    for wide in (257, 256):  # 16 bits that a program made of 8
+        if values.dtype.kind in "iu" and low >= 0 and high > 255 and not (values % wide).any():
+            values, high = values // wide, high // wide
     if low < 0 or high > 255:
         raise StudyError(
             f"{path}: has values {low:g} to {high:g} ({values.dtype}), grey levels 0 to 255 are"

@@ -60,6 +60,7 @@ DERIVED = re.compile(
 CHANNEL = re.compile(r"((?:.*/)?images(?:Tr|Ts|Va)/.*)_000[1-9](\.[^/]+)")
 ONE_PICTURE = 12  # files of a folder that may be one picture and its structures
 FEW_VALUES = 8  # a picture of so few grey values is a mask
+FEW_COLOURS = 32  # … or of so few colours of a palette
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def few_values(path: Path) -> bool:
             return False
         with Image.open(path) as picture:
             if picture.mode in ("1", "P"):
-                return True
+                return picture.getcolors(FEW_COLOURS) is not None
             return picture.convert("RGB").getcolors(FEW_VALUES) is not None
     except (OSError, ValueError, SyntaxError):
         return False

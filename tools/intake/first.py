@@ -11,14 +11,16 @@ from helpers.errors import StudyError
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def run(name: str, data: Path | str, profile: str = "local") -> Path:
-    """Compute the study by the protocol that PROTOCOL names, else its default one; returns the path
-    of the report.
+def run(name: str, data: Path | str) -> Path:
+    """Compute the study as PROTOCOL, PROFILE and JOBS say, or by its default protocol on all cores;
+    returns the path of the report.
 
     The workflow is told by the environment, as make tells it. No shell is asked: a blank or an
     umlaut in a path is passed as it is.
     """
+    profile, cores = os.environ.get("PROFILE") or "local", os.environ.get("JOBS") or "all"
     command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}"]
+    command += ["--cores", cores]
     told = {
         "STUDY": name,
         "PROTOCOL": os.environ.get("PROTOCOL") or "quick",

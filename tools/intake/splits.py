@@ -15,7 +15,7 @@ from tools.intake.tables import sample
 SET = r"([ _-]?(set|data(set)?|images?|imgs?|pictures?|frames?|\d+))?"
 #: folders by which authors say which pictures are for what
 FOLDERS = {
-    "train": rf"(.*[ _-])?train(ing)?{SET}|imagesTr",
+    "train": rf"(.*[ _-])?train(ing)?([ _+-]?val)?{SET}|imagesTr",
     "val": rf"(.*[ _-])?val(id(ation)?)?{SET}|dev|imagesVa",
     "test": rf"(.*[ _-])?test(ing)?{SET}|imagesTs|holdout",
 }
@@ -27,8 +27,8 @@ def is_split(folder: str) -> bool:
 
 
 def by_folder(images: list[str]) -> dict[str, str] | None:
-    """The authors' own split, image → train, val or test: by their folders, where every image lies
-    in one and there are at least two; else None.
+    """The authors' own split, image → train, val or test: by their folders, where there are at
+    least two of them; images that lie in none are to learn from. Else None.
     """
     found = {}
     for image in images:
@@ -36,8 +36,8 @@ def by_folder(images: list[str]) -> dict[str, str] | None:
             for name, pattern in FOLDERS.items():
                 if re.fullmatch(pattern, part, re.IGNORECASE):
                     found.setdefault(image, name)
-    whole = len(found) == len(images) and len(set(found.values())) > 1 and "train" in found.values()
-    return found if whole else None
+    found = dict.fromkeys(images, "train") | found
+    return found if len(set(found.values())) > 1 and "train" in found.values() else None
 
 
 def folds(
