@@ -412,7 +412,8 @@ def _(folder):
 
 @broken(
     "mask with several slices",
-    "{path}: holds 3 slices; name the one of the image, as '{path}#0'",
+    '{path}: holds 3 slices, its image one; name the slice, as in masks: "a.nii.gz#0" of a form,'
+    " or save each structure as a file of its own",
     mask=True,
 )
 def _(folder):

@@ -306,6 +306,14 @@ def test_a_segment_that_nobody_drew_is_no_class(data):
     assert [c.name for c in studies.load("mine").classes] == ["background", "nerve"]
 
 
+def test_one_mask_among_empty_ones_tells_the_class(data):
+    for k in range(8):
+        put(data / f"p{k}.png", grey(seed=k))
+        put(data / f"p{k}_mask.png", blob(k) * (k == 3))
+    make.make("mine", data)
+    assert [m.any() for m in masks().values()] == [k == 3 for k in range(8)]
+
+
 @pytest.mark.parametrize(
     ("values", "known"), [((1, 3), ["class_1", "class_3"]), ((128,), ["structure"])]
 )

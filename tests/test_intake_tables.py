@@ -188,7 +188,8 @@ def test_units_of_a_table_of_spacings(root, tmp_path, heading, written, mm):
     ("headings", "cells", "mm"),
     [
         ("spacing_x_mm,spacing_y_mm", "0.1,0.4", 0.2),
-        ("pixel spacing mm,depth mm", "0.1,40", None),
+        ("pixel size(mm),head circumference (mm)", "0.1,44", 0.1),
+        ("spacing a mm,spacing b mm", "0.1,40", None),
     ],
 )
 def test_two_columns_of_millimetres(root, tmp_path, headings, cells, mm):
@@ -197,7 +198,7 @@ def test_two_columns_of_millimetres(root, tmp_path, headings, cells, mm):
     (data / "sp.csv").write_text("\n".join([f"image,{headings}", *rows]))
     told = write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"})
     if mm is None:
-        with pytest.raises(StudyError, match=r"needs a column of picture names .* depth mm"):
+        with pytest.raises(StudyError, match=r"needs a column of picture names .* spacing b mm"):
             make.make("mine", data, told)
     else:
         make.make("mine", data, told)

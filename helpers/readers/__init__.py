@@ -388,7 +388,8 @@ def _one(path: Path | str, frames: Any, part: str | None) -> Any:
     """The only frame, or the one named after '#'."""
     if part is None and len(frames) > 1 and np.ndim(frames) != 2:
         raise StudyError(
-            f"{path}: holds {len(frames)} slices; name the one of the image, as '{path}#0'"
+            f"{path}: holds {len(frames)} slices, its image one; name the slice, as in masks:"
+            f' "{Path(path).name}#0" of a form, or save each structure as a file of its own'
         )
     if np.ndim(frames) == 2:
         return frames

@@ -62,7 +62,7 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
         each.append(one)
     seen = {spelled(n) for f in each for n in (*f.names, *f.values)}
     seen |= {f"#{bytes(c).hex()}" for f in each for c in f.colours}
-    rare = FEW * sum(f.pictures for f in each)
+    rare = FEW * sum(f.pictures for f in each if f.names or f.values or f.colours or f.odd)
     for holds in (lambda f: f.names, lambda f: f.values, lambda f: 255 in f.values):
         if sum(f.pictures for f in each if holds(f)) < rare:
             each = [f for f in each if not holds(f)]

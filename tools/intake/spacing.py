@@ -10,7 +10,8 @@ from tools.intake import spreadsheet
 from tools.intake.form import Form
 from tools.intake.patterns import plain, stem
 
-COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel|\bmm\b")
+COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel")
+LENGTH = re.compile(r"(?i)\bmm\b")  # where no column says more
 UNIT = re.compile(r"(?i)(?<![a-zµ])(cm|µm|um)(?![a-z])")
 AXIS = re.compile(r"(?i)(?<![a-z])(x|y|rows?|columns?|cols?|width|height)(?![a-z])")
 FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
@@ -38,7 +39,7 @@ def told(
             " millimetres, or a table of pictures and millimetres"
         )
     frame, _ = spreadsheet.read(path)
-    number = [c for c in frame if COLUMN.search(c)]
+    number = [c for c in frame if COLUMN.search(c)] or [c for c in frame if LENGTH.search(c)]
     name = [c for c in frame if FILE.search(c) and c not in number]
     pair = len(number) == 2 and all(AXIS.search(c) for c in number)
     if not name or not (len(number) == 1 or pair):
