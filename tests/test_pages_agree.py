@@ -1,19 +1,22 @@
-"""One verdict and one interval: the front page, page 5, page 11, the card's and the terminal's line
-say the same of every comparison, whatever test is declared and however little is known.
+"""One verdict and one interval: the front page, pages 5, 11 and 13, the plan's, the card's and the
+terminal's line say the same of every comparison, whatever test is declared and however little is
+known.
 """
 
 import dataclasses
+import html
 
 import pytest
 import stats_data
 
-from helpers import schemas, stats, studies
+from helpers import figures, schemas, stats, studies
 from helpers.analyses import ablation as trainings
 from helpers.errors import NotComputable
 from helpers.figures import model_label
 from helpers.figures.tables import number
 from helpers.pages import ablation, comparison, summary
 from helpers.workflow import headline
+from tools.book import plan
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +28,12 @@ KINDS = {
     "few patients": {"patients": 3, "mean_images": 5, "models": MANY},
     "unknown patients": {"patients": 12, "mean_images": 4, "models": MANY, "known": False},
 }
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    (tmp_path / "data_manifest").symlink_to(studies.ROOT / "data_manifest")
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
 
 
 def study_with(test):
@@ -47,6 +56,11 @@ def test_every_page_says_the_same_of_a_comparison(test, kind):
     pairs = [trainings.Pair(m, "qvum", m) for m in tests["model"]]
     effects = trainings.effects(study, rows, pairs).set_index("choice")
     page11 = ablation.answer(effects.reset_index(), [11]).splitlines()
+    figures.save_table(comparison.table(tests), study, "comparison_declared")
+    outcome = html.unescape(plan._outcome(study)).replace("\\", "").splitlines()
+    unit = stats.default_unit(rows)
+    each = stats.values(rows, study.statistics["metric"], study.statistics["class"])
+    page13 = stats.equivalence(each, "qvum", 0.02, unit).set_index("model")["verdict"]
     seen = set()
     for row in tests.to_dict("records"):
         name, verdict = model_label(row["model"]), row["verdict"]
@@ -56,6 +70,15 @@ def test_every_page_says_the_same_of_a_comparison(test, kind):
         assert f"Q-VUM is {said} {name}**" in page5
         line = next(t for t in page11 if t.startswith(f"- *{row['model'].replace('_', ' ')}*"))
         assert ablation.SAID[verdict] in line
+        planned = next(t for t in outcome if f"{said} {name}**" in t)
+        assert comparison.size(row, comparison.tested(tests)) in planned
+        if test == ("patient_t" if unit == "patient" else "image_t"):  # page 13's own test
+            differs = ("better", "worse", "cannot be tested")
+            other = page13[row["model"]].partition(",")[0]
+            assert (other if other in differs else "") == {
+                "not shown to differ": "",
+                "not tested": "cannot be tested",
+            }.get(verdict, verdict)
         cells = table[table["what"].str.endswith(f"minus {name}")].iloc[0]
         assert cells["how"].startswith(f"{verdict}, ")
         terminal = headline.numbers(

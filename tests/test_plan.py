@@ -1,5 +1,6 @@
 """A plan is called declared before any result only where the seal proves it."""
 
+import pandas as pd
 import pytest
 import yaml
 from report_run import fabricate, root_of
@@ -161,3 +162,17 @@ def test_a_protocol_that_divides_the_patients_anew_was_planned_so(study):
     counts = studies.images(study)["split"].value_counts()
     told = page._planned(plan.state(study).sealed["plan"], study)["Images (train, val, test)"]
     assert told == f"{counts['train']}, {counts['val']}, {counts['test']}"
+
+
+def test_the_outcome_counts_the_comparisons_that_were_tested(study):
+    nothing = {"low": None, "high": None, "p": None, "p_adjusted": None}
+    first = {"low": 0.01, "high": 0.03, "p": 0.01, "p_adjusted": 0.02, "verdict": "better"}
+    rows = [
+        {"model": "unet", "difference": 0.02, "why": "", "differ": ""} | first,
+        {"model": "unetpp", "difference": 0.02, "why": "", "differ": ""} | first,
+        {"model": "vistr", "verdict": "not tested", "difference": 0.1, "why": "all alike"}
+        | nothing,
+    ]
+    files.write_csv(pd.DataFrame(rows), study.run / "tables" / "comparison_declared.csv")
+    said = page._outcome(study)
+    assert said.count("adjusted for 2 comparisons") == 2 and "not tested against VisTR" in said

@@ -155,10 +155,12 @@ def _outcome(study: Study) -> str:
     table = study.run / "tables" / "comparison_declared.csv"
     if not table.is_file():
         return "No comparison of networks was made in this run."
-    tests = files.read_csv(table).fillna({"why": "", "differ": ""}).to_dict("records")
-    name = model_label(study.headline)
+    tests = files.read_csv(table, dtype={"why": str, "differ": str}).fillna(
+        {"why": "", "differ": ""}
+    )
+    name, many = model_label(study.headline), comparison.tested(tests)
     return "\n".join(
         f"- {escaped(name)} is **{comparison.SAID[row['verdict']]}"
-        f" {escaped(model_label(row['model']))}**: {escaped(comparison.size(row, len(tests)))}"
-        for row in tests
+        f" {escaped(model_label(row['model']))}**: {escaped(comparison.size(row, many))}"
+        for row in tests.to_dict("records")
     )
