@@ -118,6 +118,31 @@ def test_entries_that_write_a_pictures_name_otherwise(data, entry):
     assert images(studies.ROOT)["mask"][2] == "a.json#" + entry.format(k=2)
 
 
+def test_an_entry_is_that_pictures_whose_name_it_writes(data, capsys):
+    """And not also that of one that differs by its ending."""
+    for k in range(3):
+        put(data / f"{k}.jpg", grey(seed=k))
+        put(data / f"{k}.png", grey(seed=k + 9))
+    content = json.loads(coco(data / "a.json", [[[8, 5, 30, 5, 30, 15, 8, 15]]], 3).read_text())
+    for k, one in enumerate(content["images"]):
+        one["file_name"] = f"{k}.jpg"
+    (data / "a.json").write_text(json.dumps(content))
+    make.make("mine", data)
+    assert images(studies.ROOT)["image"].tolist() == ["0.jpg", "1.jpg", "2.jpg"]
+    assert "refused: 0.png: no mask found" in capsys.readouterr().out
+
+
+def test_a_folder_that_numbers_a_patient_is_no_folder_of_masks(data):
+    """'2/…' holds what is patient 2's, and nothing of the picture 2 of patient 1."""
+    for p in (1, 2):
+        put(data / f"{p}" / "2.png", grey(seed=p))
+        put(data / f"{p}" / "x_mask.png", blob(p))
+        put(data / f"{p}" / "y_mask.png", blob(p + 1))
+        put(data / f"{p}" / "z.png", grey(seed=p + 5))
+    with pytest.raises(StudyError, match=r"1/2.png: no mask found"):
+        make.make("mine", data)
+
+
 def test_two_files_that_name_a_picture_are_asked_about_as_they_are_called(data):
     for k in range(3):
         put(data / "images" / f"p{k}.png", grey(seed=k))
@@ -411,3 +436,26 @@ def test_an_affine_that_only_scales_says_nothing_of_rows(data, capsys):
         volume(data / f"p{k}_mask.nii", blob(k)[:, :40], 1, 1)
     make.make("mine", data)
     assert "rows and columns may be exchanged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("end", ["mhd", "nhdr"])
+def test_headers_and_values_from_picture_to_ledger(data, end, capsys):
+    """As CAMUS has them: each header with the file of its values, both counted."""
+    for k in range(3):
+        for name, pixels in ((f"p{k}", grey(seed=k)), (f"p{k}_gt", blob(k))):
+            SimpleITK.WriteImage(SimpleITK.GetImageFromArray(pixels), str(data / f"{name}.{end}"))
+    make.make("mine", data)
+    assert all(np.array_equal(m, blob(k)) for k, m in enumerate(masks().values()))
+    said = capsys.readouterr().out
+    for line in ("pictures used: 3", "masks and outlines: 3", "values that a header names: 6"):
+        assert line in said
+
+
+def test_colour_volumes_are_asked_for_their_frames(data):
+    """A picture of NIfTI's colour axis, beside masks that name no frame."""
+    for k in range(3):
+        colour = np.repeat(grey(seed=k).T[:, :, None, None, None], 3, 4)
+        nibabel.save(nibabel.Nifti1Image(colour, np.diag([-0.1, -0.1, 1, 1])), data / f"p{k}.nii")
+        put(data / f"p{k}_mask.png", blob(k))
+    make.make("mine", data)
+    assert all(np.array_equal(m, blob(k)) for k, m in enumerate(masks().values()))

@@ -109,6 +109,7 @@ class Shared:
         self.known: dict[str, str | None] = {}
         #: base name → [(file, entry)], and so without a hash or without the ending
         self.entries, self.hashed, self.stems = (defaultdict(list) for _ in range(3))
+        self.there = {_base(file) for file in files}
         ends = (".json", ".csv", ".xml", ".txt", *ENDINGS)
         base = Path(data or "")
         for file in files if data is not None else ():
@@ -150,7 +151,8 @@ class Shared:
 
     def _named(self, image: str) -> list[tuple[str, str]]:
         base = _base(image)
-        return self.entries.get(base) or self.hashed.get(base) or self.stems.get(stem(base), [])
+        other = [e for e in self.stems.get(stem(base), ()) if _base(e[1]) not in self.there]
+        return self.entries.get(base) or self.hashed.get(base) or other
 
     def linked(self, mask: str, image: str) -> str:
         """A mask 'file.json#name' with the name as the file itself writes it."""
