@@ -19,6 +19,7 @@ from helpers import datasets, readers, studies
 from helpers.errors import StudyError
 from tools.intake import anonymous, make, text
 
+NERVE = {"classes": [{"name": "nerve"}]}
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
 
 
@@ -116,6 +117,33 @@ def test_entries_that_write_a_pictures_name_otherwise(data, entry):
     (data / "a.json").write_text(json.dumps(content))
     make.make("mine", data)
     assert images(studies.ROOT)["mask"][2] == "a.json#" + entry.format(k=2)
+
+
+def test_what_coco_ignores_is_left_out_before_it_is_looked_at(data, tmp_path):
+    """A needle's tip has no outline, and a crowd of it none that counts."""
+    put(data / "0.png", grey())
+    content = json.loads(coco(data / "a.json", [[[8, 5, 30, 5, 30, 15, 8, 15]]]).read_text())
+    content["categories"].append({"id": 8, "name": "Needle"})
+    for k, crowd in enumerate((0, 1)):
+        tip = {"id": 9 + k, "image_id": 0, "category_id": 8, "bbox": [1, 1, 2, 2], "iscrowd": crowd}
+        content["annotations"].append(tip | {"segmentation": []})
+    (data / "a.json").write_text(json.dumps(content))
+    for k in (1, 2):
+        put(data / f"{k}.png", grey(seed=k))
+        put(data / f"{k}_mask.png", blob(k))
+    make.make("mine", data, write(tmp_path / "f.yml", NERVE | {"ignored": ["needle"]}))
+    assert masks()["0"].sum() == 220 and (masks()["0"][5:15, 8:30] == 1).all()
+    with pytest.raises(StudyError, match=r"a.json: an area is marked iscrowd"):
+        readers.read_mask(f"{data / 'a.json'}#0.png", studies.load("mine").classes)
+
+
+@pytest.mark.parametrize("name", ["export.json", "dataset.json"])
+def test_outlines_of_an_unknown_tool_are_asked_for_in_another_form(data, name):
+    put(data / "p0.png", grey())
+    (data / name).write_text('{"items": [{"id": "p0"}]}')
+    said = "export.json may hold its outlines, but is of no tool"
+    with pytest.raises(StudyError, match=said if name == "export.json" else "no other file is"):
+        make.make("mine", data)
 
 
 def test_an_entry_is_that_pictures_whose_name_it_writes(data, capsys):
