@@ -367,6 +367,38 @@ def test_one_mask_among_empty_ones_tells_the_class(data):
     assert [m.any() for m in masks().values()] == [k == 3 for k in range(8)]
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_classes_in_another_order_than_dataset_json_are_asked_about(data, tmp_path, ordered):
+    for k in range(3):
+        put(data / "imagesTr" / f"p{k}_0000.png", grey(seed=k))
+        put(data / "labelsTr" / f"p{k}.png", blob(k, 1 + k % 2))
+    told = {"labels": {"background": 0, "vessel": 1, "nerve": 2}}
+    (data / "dataset.json").write_text(json.dumps(told))
+    classes = [{"name": "nerve"}, {"name": "vessel"}]
+    classes = classes[::-1] if ordered else classes
+    if not ordered:
+        with pytest.raises(
+            StudyError, match=r"nerve stands at place 1 of .* value 2 in dataset.json"
+        ):
+            make.make("mine", data, write(tmp_path / "f.yml", {"classes": classes}))
+        classes = [c | {"labels": [v]} for c, v in zip(classes, (2, 1), strict=True)]
+    make.make("mine", data, write(tmp_path / "f.yml", {"classes": classes}))
+    study, found = studies.load("mine"), masks()
+    names = [study.classes[found[f"p{k}_0000"].max()].name for k in range(3)]
+    assert names == ["vessel", "nerve", "vessel"]
+
+
+def test_numbers_in_a_form_need_no_quotes(data, tmp_path):
+    for k in range(4):
+        put(data / f"{k}.png", grey(seed=k))
+        put(data / f"{k}_mask.png", blob(k, 127) + blob(k + 3, 255) * (blob(k) == 0))
+    told = {"classes": [{"name": "nerve", "labels": [127]}], "ignored": [255], "exclude": {3: "x"}}
+    make.make("mine", data, write(tmp_path / "f.yml", told))
+    found = masks()
+    assert sorted(found) == ["0", "1", "2"]
+    assert all(np.array_equal(found[str(k)], blob(k)) for k in range(3))
+
+
 @pytest.mark.parametrize(
     ("values", "known"), [((1, 3), ["class_1", "class_3"]), ((128,), ["structure"])]
 )
