@@ -261,7 +261,7 @@ TABLES = {
     ),
     "spreadsheet": (
         b"PK\x03\x04....",
-        "{path}: is no readable .xlsx (File is not a zip file); save it again",
+        "{path}: is no readable .xlsx (File is not a zip file); save it as .xlsx or CSV",
     ),
     "old spreadsheet": (
         b"\xd0\xcf\x11\xe0....",

@@ -19,6 +19,7 @@ from helpers import datasets, readers, studies
 from helpers.errors import StudyError
 from tools.intake import anonymous, make, text
 
+NERVE = {"classes": [{"name": "nerve"}]}
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
 
 
@@ -116,6 +117,58 @@ def test_entries_that_write_a_pictures_name_otherwise(data, entry):
     (data / "a.json").write_text(json.dumps(content))
     make.make("mine", data)
     assert images(studies.ROOT)["mask"][2] == "a.json#" + entry.format(k=2)
+
+
+def test_what_coco_ignores_is_left_out_before_it_is_looked_at(data, tmp_path):
+    """A needle's tip has no outline, and a crowd of it none that counts."""
+    put(data / "0.png", grey())
+    content = json.loads(coco(data / "a.json", [[[8, 5, 30, 5, 30, 15, 8, 15]]]).read_text())
+    content["categories"].append({"id": 8, "name": "Needle"})
+    for k, crowd in enumerate((0, 1)):
+        tip = {"id": 9 + k, "image_id": 0, "category_id": 8, "bbox": [1, 1, 2, 2], "iscrowd": crowd}
+        content["annotations"].append(tip | {"segmentation": []})
+    (data / "a.json").write_text(json.dumps(content))
+    for k in (1, 2):
+        put(data / f"{k}.png", grey(seed=k))
+        put(data / f"{k}_mask.png", blob(k))
+    make.make("mine", data, write(tmp_path / "f.yml", NERVE | {"ignored": ["needle"]}))
+    assert masks()["0"].sum() == 220 and (masks()["0"][5:15, 8:30] == 1).all()
+    with pytest.raises(StudyError, match=r"a.json: an area is marked iscrowd"):
+        readers.read_mask(f"{data / 'a.json'}#0.png", studies.load("mine").classes)
+
+
+@pytest.mark.parametrize("name", ["export.json", "dataset.json"])
+def test_outlines_of_an_unknown_tool_are_asked_for_in_another_form(data, name):
+    put(data / "p0.png", grey())
+    (data / name).write_text('{"items": [{"id": "p0"}]}')
+    said = "export.json may hold its outlines, but is of no tool"
+    with pytest.raises(StudyError, match=said if name == "export.json" else "no other file is"):
+        make.make("mine", data)
+
+
+def test_an_entry_is_that_pictures_whose_name_it_writes(data, capsys):
+    """And not also that of one that differs by its ending."""
+    for k in range(3):
+        put(data / f"{k}.jpg", grey(seed=k))
+        put(data / f"{k}.png", grey(seed=k + 9))
+    content = json.loads(coco(data / "a.json", [[[8, 5, 30, 5, 30, 15, 8, 15]]], 3).read_text())
+    for k, one in enumerate(content["images"]):
+        one["file_name"] = f"{k}.jpg"
+    (data / "a.json").write_text(json.dumps(content))
+    make.make("mine", data)
+    assert images(studies.ROOT)["image"].tolist() == ["0.jpg", "1.jpg", "2.jpg"]
+    assert "refused: 0.png: no mask found" in capsys.readouterr().out
+
+
+def test_a_folder_that_numbers_a_patient_is_no_folder_of_masks(data):
+    """'2/…' holds what is patient 2's, and nothing of the picture 2 of patient 1."""
+    for p in (1, 2):
+        put(data / f"{p}" / "2.png", grey(seed=p))
+        put(data / f"{p}" / "x_mask.png", blob(p))
+        put(data / f"{p}" / "y_mask.png", blob(p + 1))
+        put(data / f"{p}" / "z.png", grey(seed=p + 5))
+    with pytest.raises(StudyError, match=r"1/2.png: no mask found"):
+        make.make("mine", data)
 
 
 def test_two_files_that_name_a_picture_are_asked_about_as_they_are_called(data):
@@ -314,6 +367,38 @@ def test_one_mask_among_empty_ones_tells_the_class(data):
     assert [m.any() for m in masks().values()] == [k == 3 for k in range(8)]
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_classes_in_another_order_than_dataset_json_are_asked_about(data, tmp_path, ordered):
+    for k in range(3):
+        put(data / "imagesTr" / f"p{k}_0000.png", grey(seed=k))
+        put(data / "labelsTr" / f"p{k}.png", blob(k, 1 + k % 2))
+    told = {"labels": {"background": 0, "vessel": 1, "nerve": 2}}
+    (data / "dataset.json").write_text(json.dumps(told))
+    classes = [{"name": "nerve"}, {"name": "vessel"}]
+    classes = classes[::-1] if ordered else classes
+    if not ordered:
+        with pytest.raises(
+            StudyError, match=r"nerve stands at place 1 of .* value 2 in dataset.json"
+        ):
+            make.make("mine", data, write(tmp_path / "f.yml", {"classes": classes}))
+        classes = [c | {"labels": [v]} for c, v in zip(classes, (2, 1), strict=True)]
+    make.make("mine", data, write(tmp_path / "f.yml", {"classes": classes}))
+    study, found = studies.load("mine"), masks()
+    names = [study.classes[found[f"p{k}_0000"].max()].name for k in range(3)]
+    assert names == ["vessel", "nerve", "vessel"]
+
+
+def test_numbers_in_a_form_need_no_quotes(data, tmp_path):
+    for k in range(4):
+        put(data / f"{k}.png", grey(seed=k))
+        put(data / f"{k}_mask.png", blob(k, 127) + blob(k + 3, 255) * (blob(k) == 0))
+    told = {"classes": [{"name": "nerve", "labels": [127]}], "ignored": [255], "exclude": {3: "x"}}
+    make.make("mine", data, write(tmp_path / "f.yml", told))
+    found = masks()
+    assert sorted(found) == ["0", "1", "2"]
+    assert all(np.array_equal(found[str(k)], blob(k)) for k in range(3))
+
+
 @pytest.mark.parametrize(
     ("values", "known"), [((1, 3), ["class_1", "class_3"]), ((128,), ["structure"])]
 )
@@ -411,3 +496,26 @@ def test_an_affine_that_only_scales_says_nothing_of_rows(data, capsys):
         volume(data / f"p{k}_mask.nii", blob(k)[:, :40], 1, 1)
     make.make("mine", data)
     assert "rows and columns may be exchanged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("end", ["mhd", "nhdr"])
+def test_headers_and_values_from_picture_to_ledger(data, end, capsys):
+    """As CAMUS has them: each header with the file of its values, both counted."""
+    for k in range(3):
+        for name, pixels in ((f"p{k}", grey(seed=k)), (f"p{k}_gt", blob(k))):
+            SimpleITK.WriteImage(SimpleITK.GetImageFromArray(pixels), str(data / f"{name}.{end}"))
+    make.make("mine", data)
+    assert all(np.array_equal(m, blob(k)) for k, m in enumerate(masks().values()))
+    said = capsys.readouterr().out
+    for line in ("pictures used: 3", "masks and outlines: 3", "values that a header names: 6"):
+        assert line in said
+
+
+def test_colour_volumes_are_asked_for_their_frames(data):
+    """A picture of NIfTI's colour axis, beside masks that name no frame."""
+    for k in range(3):
+        colour = np.repeat(grey(seed=k).T[:, :, None, None, None], 3, 4)
+        nibabel.save(nibabel.Nifti1Image(colour, np.diag([-0.1, -0.1, 1, 1])), data / f"p{k}.nii")
+        put(data / f"p{k}_mask.png", blob(k))
+    make.make("mine", data)
+    assert all(np.array_equal(m, blob(k)) for k, m in enumerate(masks().values()))

@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 import yaml
 from intake_folder import FORM, empty_root, images, ten_patients, write
-from pictures import grey, labels, save
+from pictures import dicom, grey, labels, save
 
 from helpers import studies
 from helpers.errors import StudyError
@@ -139,25 +139,21 @@ def test_heights_and_weights_in_other_units_are_asked_about(tmp_path, rows, bmi)
 
 @pytest.mark.parametrize("table", [False, True])
 def test_a_patient_is_called_the_same_with_and_without_a_table(root, tmp_path, table, capsys):
-    """What a study does not take is refused by the picture, or by the row of the table given."""
+    """Signs that studies do not take, such as a hospital's slash, become one that they take."""
     data = tmp_path / "data"
-    for name in ("=cmd", "P 1", "P 2", "P 3"):
-        (data / name).mkdir(parents=True)
-        save(data / name / "x.png", grey(seed=ord(name[-1])))
-        save(data / name / "x_mask.png", labels())
-    told = write(tmp_path / "f.yml", {"patient": {"pattern": "([^/]+)/"}})
+    data.mkdir()
+    for k, name in enumerate(["2024/0012", "=cmd", "P 1", "P\u00a02"]):
+        dicom(data / f"{k}.dcm", grey(seed=k), PatientID=name, PatientName="")
+        save(data / f"{k}_mask.png", labels())
     people = tmp_path / "p.csv"
-    people.write_text("patient,age\nP 1,50\n=cmd,60\nP 2,50\nP 3,50\n")
+    people.write_text("patient,age\nP 1,50\n=cmd,60\nP 2,51\n2024/0012,52\n")
+    make.make("mine", data, patients_path=people if table else None)
+    assert images(root)["patient_id"].tolist() == ["2024_0012", "_cmd", "P 1", "P 2"]
+    assert "are called otherwise here, " in capsys.readouterr().out
     if table:
-        with pytest.raises(
-            StudyError, match=r"p.csv: 1 problem\n  - row 3: patient_id '=cmd': a pat"
-        ):
-            make.make("mine", data, told, people)
-    else:
-        make.make("mine", data, told)
-        said = capsys.readouterr().out
-        assert "refused: =cmd/x.png: its patient would be '=cmd': a patient is called with" in said
-        assert images(root)["patient_id"].tolist() == ["P 1", "P 2", "P 3"]
+        study = studies.load("mine")
+        ages = studies.patients(study).set_index("patient_id")["age_years"].to_dict()
+        assert ages == {"P 1": 50, "_cmd": 60, "P 2": 51, "2024_0012": 52}
 
 
 def test_words_of_the_table_that_are_kept_are_shown(tmp_path, capsys):

@@ -286,6 +286,8 @@ def marked(path: Path | str) -> list[bool]:
     path, found = Path(path), kind(path)
     if found == "NIfTI":
         values, _ = pictures.open_nifti(path)
+        if values.dtype.names:  # colour
+            values = np.max([values[n] for n in values.dtype.names], axis=0)
         return [bool(values.any())] if values.ndim == 2 else [bool(v.any()) for v in values.T]
     if found == "TIFF":
         return [bool(np.asarray(frame).any()) for frame in pictures.open_raster(path)[0]]

@@ -134,13 +134,18 @@ def _pixels(
 
 
 def coco(
-    path: Path, content: Any, part: str | None = None, notes: list[str] | None = None
+    path: Path,
+    content: Any,
+    part: str | None = None,
+    notes: list[str] | None = None,
+    ignored: Sequence[str] = (),
 ) -> tuple[Sequence[tuple[str, list | np.ndarray]], tuple[int, int]]:
     """(shapes, (rows, columns)) of one image of a COCO file: polygons and run lengths (plain or
     compressed).
 
     part: the image's file name (with or without its folders) or id. notes: list that gains what was
-    left out. Ids link as text, so that 1 and '1' are one.
+    left out. ignored: labels that are left out before their outlines are looked at. Ids link as
+    text, so that 1 and '1' are one.
     """
     images = content["images"]
     if part is None and len(images) != 1:
@@ -157,11 +162,13 @@ def coco(
         )
     check_size(path, *size)
     _check_links(path, content)
+    left_out = {str(label).lower() for label in ignored}
     own = [a for a in content["annotations"] if str(a.get("image_id")) == str(image.get("id"))]
-    _check_crowds(path, own)
+    told = [(n, categories.get(str(a.get("category_id"))), a) for n, a in enumerate(own, 1)]
+    told = [(n, k, a) for n, k, a in told if is_hole(k) or str(k).lower() not in left_out]
+    _check_crowds(path, [entry for _, _, entry in told])
     shapes = []
-    for number, entry in enumerate(own, 1):
-        label = categories.get(str(entry.get("category_id")))
+    for number, label, entry in told:
         if label is None:
             raise StudyError(
                 f"{path}: annotation {number} has category {entry.get('category_id')}, which is not"

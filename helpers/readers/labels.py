@@ -385,7 +385,7 @@ def from_json(
     if isinstance(content, dict) and isinstance(content.get("shapes"), list):
         shapes, size = annotations.labelme(path, content, shape, ignored)
     elif isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content):
-        shapes, size = annotations.coco(path, content, part, notes)
+        shapes, size = annotations.coco(path, content, part, notes, ignored)
     elif annotations.is_via(content):
         shapes, size = annotations.via(path, content, classes, part, shape, ignored)
     else:

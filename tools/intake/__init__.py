@@ -9,6 +9,7 @@ What the readers tell beside the pixels, for the page that a person looks at:
   with what was left out (specks) or is unclear (rows and columns may be exchanged).
 - ``readers.spacing_at(path, mask) -> ((row, column) in mm or None, notes)``: the spacing of the
   region in which the outline lies; ``read_image`` alone answers None where regions differ.
-- ``readers.kind``: also "NRRD" (``.nrrd``, ``.seg.nrrd``), "video" (``.mp4``, ``.avi``, …) as
-  pictures; masks may be "DICOM" (segmentation objects), "NRRD" or "CSV" (outlines of VIA).
+- ``readers.kind``: also "NRRD" (``.nrrd``, ``.seg.nrrd``), "MetaImage" (``.mha``, ``.mhd``) and
+  "video" (``.mp4``, ``.avi``, …) as pictures; masks may be "DICOM" (segmentation objects), "NRRD",
+  "MetaImage" or "CSV" (outlines of VIA).
 """

@@ -24,7 +24,7 @@ from helpers import readers, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.files import write_csv
 from helpers.readers import united
-from tools.intake import check, deidentify, find, form, ledger, make, page, pairing, patients, text
+from tools.intake import deidentify, find, form, ledger, make, page, pairing, patients, text
 
 COLUMNS = ("patient_id", "age_years", "sex", "height_cm", "weight_kg", "excluded")
 
@@ -90,8 +90,8 @@ def convert(
             drawn = _cut(drawn, pairs.get(image), result)
             counts[new] = counts.get(new, 0) + 1
             done.append((image, f"{new}_{counts[new]:03d}", result, drawn))
-        except check.ODD as error:
-            refused.append(check.refusal(image, error, data))
+        except find.ODD as error:
+            refused.append(find.refusal(image, error, data))
         if number % 20 == 0 or number == len(people):
             print(f"looked through {number} of {len(people)} pictures", flush=True)
     if not done and refused:
@@ -132,8 +132,8 @@ def _pictures(
                 chosen.append(file)
             else:
                 told.append((file, ledger.IGNORED, "no DICOM picture: left behind"))
-        except check.ODD as error:
-            refused.append(check.refusal(file, error, data))
+        except find.ODD as error:
+            refused.append(find.refusal(file, error, data))
     return chosen, told, refused
 
 
@@ -152,8 +152,8 @@ def _people(
                 raise StudyError("has no PatientID; say in the form how to read the patient")
             one = patients.spelling(original)
             who, day = deidentify.person(data / image), deidentify.examined(data / image)
-        except check.ODD as error:
-            refused.append(check.refusal(image, error, data))
+        except find.ODD as error:
+            refused.append(find.refusal(image, error, data))
             continue
         people[image] = original
         seen.setdefault(one, {})[image] = who

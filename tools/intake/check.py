@@ -20,11 +20,6 @@ from tools.intake import agreement, find, pairing
 from tools.intake.find import Refused
 from tools.intake.form import Form
 
-#: what a damaged file makes a library raise, StudyError (a ValueError) among them
-ODD = (
-    *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
-    *(OSError, RuntimeError, TypeError, ValueError),
-)
 TURNED = (
     "the picture was turned as its file says (EXIF); many drawing tools do not turn it: does the"
     " outline fit?"
@@ -66,16 +61,8 @@ def read(
     """
     try:
         return _read(pair, Path(data), classes, form)
-    except ODD as error:
-        return refusal(pair.image, error, data)
-
-
-def refusal(file: str, error: Exception, data: Path | str) -> Refused:
-    """A file that raised one of ODD, as Refused: the reader's words, paths as seen from DATA."""
-    reason = f"cannot be read ({type(error).__name__}: {error}); export it again or leave it out"
-    if isinstance(error, StudyError):
-        reason = str(error).replace(f"{Path(data)}{os.sep}", "")
-    return Refused(file, reason.removeprefix(f"{file}: "))
+    except find.ODD as error:
+        return find.refusal(pair.image, error, data)
 
 
 def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) -> Record:
@@ -111,9 +98,8 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
         notes += told
     odd = [TURNED] if pictures.ROTATED in picture.notes and mask.any() else []
     if mask.any() and not form.change:
-        stored = [
-            agreement.mirrored(data / pair.image, f) for f in readers.files_of(data / pair.mask)
-        ]
+        drawn = [file for file, _ in united.parts(data / pair.mask)] or [data / pair.mask]
+        stored = [agreement.mirrored(data / pair.image, file) for file in drawn]
         odd += [words for words in dict.fromkeys(stored) if words]
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)

@@ -166,6 +166,7 @@ def classes_of(
     by_colour = palettes.colours(files)
     if form.classes:
         _check_colours(by_colour, form.classes)
+        _check_order(data, form)
         return form.classes, _unheard(look(pairs, data), form.ignored) if form.ignored else []
     if by_colour:
         known = forms.labels(_of_colours(by_colour, told=True))
@@ -243,6 +244,19 @@ def _check_colours(found: set | None, classes: Sequence[Class]) -> None:
             f" counts: {', '.join(undeclared)}. Write each in the form, such as classes: [{{name:"
             f' {classes[1].name}, labels: ["{undeclared[0]}"]}}]'
         )
+
+
+def _check_order(data: Path | str, form: forms.Form) -> None:
+    """StudyError where dataset.json has a name of the form at another value than its place says."""
+    described = nnunet_labels(data, form.ignored) or []
+    values = {spelled(e["title"]): value for value, e in enumerate(described, 1)}
+    for c in (form.classes or ())[1:]:
+        value = values.get(spelled(c.name), values.get(spelled(c.title), c.index))
+        if value != c.index and not any(label.isdecimal() for label in c.labels):
+            raise StudyError(
+                f"classes: {c.name} stands at place {c.index} of the form, and is the value {value}"
+                f" in dataset.json; order the classes by value, or write labels: [{value}] there"
+            )
 
 
 def nnunet_labels(data: Path | str, ignored: Sequence[str] = ()) -> list[dict[str, str]] | None:

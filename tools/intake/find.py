@@ -1,5 +1,6 @@
 """Which files are images, which could be masks, whose they are."""
 
+import os
 import re
 import unicodedata
 from collections import defaultdict
@@ -28,7 +29,7 @@ RASTERS = (".png", ".tif", ".tiff", ".bmp", ".gif")
 MASKS = (*IMAGES[:-1], ".json", ".csv", ".xml", ".txt")
 MASK_WORD = (
     r"masks?|msk|labels?|lbl|seg|segs|segmentations?|segmentation_?masks?|annotations?|anno|ann|gt"
-    r"|segmentation_?class(?:png|raw)?|(?:ground[ _-]?)?truths?|manuals?|outlines?|contours?"
+    r"|segmentation_?class(?:png|raw)?|(?:ground[ _-]?)?truths?|outlines?|contours?"
     r"|masken?|masques?|mascaras?|m\u00e1scaras?|maschere"
 )
 MASK_FOLDER = re.compile(
@@ -63,6 +64,13 @@ FEW_VALUES = 8  # a picture of so few grey values is a mask
 FEW_COLOURS = 32  # … or of so few colours of a palette
 
 
+#: what a damaged file makes a library raise, StudyError (a ValueError) among them
+ODD = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError),
+    *(OSError, RuntimeError, TypeError, ValueError),
+)
+
+
 @dataclass(frozen=True)
 class Refused:
     """A file that cannot be used, and why; masks: what was found for it."""
@@ -70,6 +78,14 @@ class Refused:
     file: str
     reason: str
     masks: tuple = field(default=(), compare=False)
+
+
+def refusal(file: str, error: Exception, data: Path | str) -> Refused:
+    """A file that raised one of ODD, as Refused: the reader's words, paths as seen from DATA."""
+    reason = f"cannot be read ({type(error).__name__}: {error}); export it again or leave it out"
+    if isinstance(error, StudyError):
+        reason = str(error).replace(f"{Path(data)}{os.sep}", "")
+    return Refused(file, reason.removeprefix(f"{file}: "))
 
 
 def left_by_system(file: str) -> bool:

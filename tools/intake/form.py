@@ -85,6 +85,8 @@ def read(path: Path | str | None) -> Form:
     if (split.get("policy") == "given") != ("given" in split):
         raise StudyError(f"{path}: split: policy 'given' and the key 'given' belong together")
     content["masks"] = (masks,) if isinstance(masks, str) else masks
+    content["ignored"] = [str(label) for label in content.get("ignored", ())]
+    content["exclude"] = {str(name): why for name, why in content.get("exclude", {}).items()}
     return Form(**content)
 
 
@@ -116,7 +118,7 @@ def labels(entries: list[dict]) -> tuple[studies.Class, ...]:
                 title,
                 colour,
                 entry.get("weight", 1),
-                tuple(entry.get("labels", ())),
+                tuple(map(str, entry.get("labels", ()))),
             )
         )
     return tuple(found)

@@ -38,6 +38,14 @@ ENDINGS |= dict.fromkeys((".vtk", ".vtp", ".stl", ".ply", ".obj"), "surface")
 ENDINGS |= dict.fromkeys((".zip", ".rar", ".7z", ".tar", ".tgz", ".gz"), "archive")
 DICOM = (".dcm", ".dicom", ".ima", "")
 CONTOURS = b"1.2.840.10008.5.1.4.1.1.481.3"  # the class of an RTSTRUCT, in the first bytes
+#: files of nnU-Net and Supervisely that hold no outlines
+SETTINGS = (
+    "dataset.json",
+    "plans.json",
+    "splits_final.json",
+    "dataset_fingerprint.json",
+    "meta.json",
+)
 #: how Label Studio calls the masks that were painted in it: the picture's name is not in it
 PAINTED = re.compile(r"task-\d+-annotation-\d+-by-")
 
@@ -109,6 +117,7 @@ class Shared:
         self.known: dict[str, str | None] = {}
         #: base name → [(file, entry)], and so without a hash or without the ending
         self.entries, self.hashed, self.stems = (defaultdict(list) for _ in range(3))
+        self.there = {_base(file) for file in files}
         ends = (".json", ".csv", ".xml", ".txt", *ENDINGS)
         base = Path(data or "")
         for file in files if data is not None else ():
@@ -138,6 +147,18 @@ class Shared:
         for file in masks or self.known:
             if (kind := self.known.get(file)) in ADVICE:
                 return f"its outlines seem to be in {file} ({kind}), not read here: {ADVICE[kind]}"
+        for file, kind in self.known.items():
+            named = PurePosixPath(file).name in SETTINGS
+            if (
+                not masks
+                and kind is None
+                and readers.suffix(file) in (".json", ".xml")
+                and not named
+            ):
+                return (
+                    f"no mask found; {file} may hold its outlines, but is of no tool that is read"
+                    " here: export it as COCO, or as masks in PNG"
+                )
         return ""
 
     def of(self, image: str) -> list[str]:
@@ -150,7 +171,8 @@ class Shared:
 
     def _named(self, image: str) -> list[tuple[str, str]]:
         base = _base(image)
-        return self.entries.get(base) or self.hashed.get(base) or self.stems.get(stem(base), [])
+        other = [e for e in self.stems.get(stem(base), ()) if _base(e[1]) not in self.there]
+        return self.entries.get(base) or self.hashed.get(base) or other
 
     def linked(self, mask: str, image: str) -> str:
         """A mask 'file.json#name' with the name as the file itself writes it."""

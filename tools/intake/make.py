@@ -199,12 +199,6 @@ def make(
     reasons, previous = check.exclude(records, form), previous_split(folder, redraw)
     records, notes = with_patients(records, form)
     assumed += notes
-    refused += [
-        find.Refused(r.pair.image, f"its patient would be {r.patient!r}: {patients.NAMED}")
-        for r in records
-        if r.patient and not patients.named(r.patient)
-    ]
-    records = [r for r in records if not r.patient or patients.named(r.patient)]
     records, more = apart(records, data, form)
     refused += more
     raise_unusable(data, records, refused)
@@ -308,11 +302,21 @@ def with_patients(
             notes += _places_of_one(records, find.PATIENT_FOLDER)
     if "pattern" in form.patient:
         notes += _places_of_one(records, form.patient["pattern"])
-    named = patients.respelled([r.patient for r in records])
-    alias = dict(
-        sorted((r.patient, n) for r, n in zip(records, named, strict=True) if r.patient != n)
-    )
-    notes += [f"Patients {old!r} and {new!r} were taken as one." for old, new in alias.items()]
+    named = patients.respelled([patients.safe(r.patient) if r.patient else None for r in records])
+    pairs = {(r.patient or "", n) for r, n in zip(records, named, strict=True) if r.patient != n}
+    alias = dict(sorted(pairs))
+    renamed = {old: new for old, new in alias.items() if new == patients.safe(old)}
+    if renamed:
+        old, new = next(iter(renamed.items()))
+        notes.append(
+            f"{len(renamed)} patients are called otherwise here, without signs that tables and"
+            f" folders trip over: {old!r} is {new}."
+        )
+    notes += [
+        f"Patients {old!r} and {new!r} were taken as one."
+        for old, new in alias.items()
+        if old not in renamed
+    ]
     return [replace(r, patient=n) for r, n in zip(records, named, strict=True)], notes
 
 

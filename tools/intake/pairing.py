@@ -1,7 +1,7 @@
 """Which masks belong to which picture: by a form, by their names, or by what they refer to."""
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -137,12 +137,17 @@ def _by_name(
 
 def _in_folders(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
     """image → the masks that lie in a folder called as it is: 'masks/p1/2.png' of 'p1.dcm'."""
+
+    def apart(file: str, name: str) -> frozenset:
+        """The folders of a file that are not called so."""
+        called = {plain(p) for p in PurePosixPath(file).parts[:-1] if find.core(p) == name}
+        return frozenset(_folders(file) - called)
+
     inside = defaultdict(list)
     for mask in masks:
-        for folder in {find.core(part) for part in PurePosixPath(mask).parts[:-1]}:
-            inside[folder].append(mask)
-    count = Counter(find.core(image) for image in chosen)
-    return {i: inside[find.core(i)] for i in chosen if count[find.core(i)] == 1}
+        for name in {find.core(part) for part in PurePosixPath(mask).parts[:-1]}:
+            inside[name, apart(mask, name)].append(mask)
+    return {i: inside[find.core(i), apart(i, find.core(i))] for i in chosen}
 
 
 def _numbered_alike(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
@@ -281,9 +286,8 @@ def frames(
     for pair in pairs:
         try:
             result += _frames(pair, data, *cines[pair.image], first)
-        except StudyError as error:
-            words = str(error).replace(f"{data}/", "").removeprefix(f"{pair.image}: ")
-            refused.append(find.Refused(pair.image, words))
+        except find.ODD as error:
+            refused.append(find.refusal(pair.image, error, data))
     return result, refused
 
 
@@ -327,7 +331,7 @@ def _by_frame(pair: Pair, data: Path) -> tuple[dict[int, str], int]:
         return {}, 0
     try:
         count = readers.frame_count(image)
-    except StudyError:
+    except find.ODD:
         return {}, 0  # which is said when it is read
     found: dict[int, list] = defaultdict(list)
     own = find.core(pair.image)

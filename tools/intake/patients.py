@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import schemas
 from helpers.errors import StudyError, raise_all
 from tools.intake import spreadsheet, variables
 from tools.intake.check import Record
@@ -36,13 +35,11 @@ BMI = (14, 40)  # kg/m², outside of which the median of no group lies
 UNIT = re.compile(r"(?i)(?<=\d)\s*(y|yr|yrs|years?|j|jahre?|ans|años|anni|cm|kg|mm|岁)\.?$")
 
 
-#: what a patient may be called, as studies have it
-NAMED = "a patient is called with letters, digits, _ . - and single blanks"
-
-
-def named(patient: str) -> bool:
-    """Whether a patient is called as studies allow it."""
-    return bool(re.fullmatch(schemas.PERSON, patient))
+def safe(patient: str) -> str:
+    """A patient as studies may call one: signs other than letters, digits, _ . - become _ (which is
+    one spelling, as below).
+    """
+    return re.sub(r"[^\w. -]+", "_", " ".join(patient.split()))
 
 
 def spelling(patient: str) -> tuple[str, ...]:
@@ -88,6 +85,7 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
     if doubled := sorted({c for c in frame.columns if list(frame.columns).count(c) > 1}):
         raise StudyError(f"{path}: two columns mean {', '.join(doubled)}; keep one")
     frame = frame.map(lambda cell: " ".join(cell.split()))
+    frame["patient_id"] = frame["patient_id"].map(safe)
     frame = frame[(frame != "").any(axis=1)].reset_index(names="row")
     if frame["patient_id"].str.fullmatch(r"\d+\.0").all():  # numbers, as some programs save them
         frame["patient_id"] = frame["patient_id"].str.removesuffix(".0")
@@ -158,8 +156,6 @@ def _problems(frame: pd.DataFrame) -> list[str]:
         row = r._asdict()
         if not row["patient_id"]:
             found.append(f"row {row['row']}: patient_id is empty")
-        elif not named(row["patient_id"]):
-            found.append(f"row {row['row']}: patient_id {row['patient_id']!r}: {NAMED}")
         for name, (low, high) in NUMBERS.items():
             text = row.get(name, "")
             try:

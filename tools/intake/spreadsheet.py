@@ -151,7 +151,9 @@ def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
         OSError,
         openpyxl.utils.exceptions.InvalidFileException,
     ) as error:
-        raise StudyError(f"{path}: is no readable .xlsx ({error}); save it again") from None
+        raise StudyError(
+            f"{path}: is no readable .xlsx ({error}); save it as .xlsx or CSV"
+        ) from None
     filled, left = [], CELLS
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # what a sheet says of its size may be the whole grid

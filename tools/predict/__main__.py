@@ -21,7 +21,7 @@ from helpers.errors import StudyError, command, raise_all
 from helpers.models import trained
 from helpers.readers import dicom, videos
 from helpers.studies import Class
-from tools.intake import check, find, form, ledger
+from tools.intake import find, form, ledger
 from tools.predict import exports
 
 FORMATS = ("png", "nifti", "dicom-seg")
@@ -193,10 +193,10 @@ def run(
         seen = path.relative_to(folder).as_posix() if folder else str(path)
         try:
             table, along = write(predictor, path, out, name, formats)
-        except check.ODD as error:
+        except find.ODD as error:
             if folder is None and isinstance(error, StudyError):
                 raise
-            told.append((seen, ledger.REFUSED, check.refusal(seen, error, folder or "").reason))
+            told.append((seen, ledger.REFUSED, find.refusal(seen, error, folder or "").reason))
             continue
         tables.append(table)
         profiles.append(along)
