@@ -14,6 +14,8 @@ import yaml
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
+#: what the workflow names as input, as a clone holds it
+ROOMS = ("helpers", "tools", "notebooks", "CORRECTNESS.md", "CITATION.cff", "requirements.lock")
 sys.path.insert(0, str(ROOT))
 from helpers import alike, datasets, files, leakage, studies  # noqa: E402
 from helpers.workflow import settings  # noqa: E402
@@ -84,8 +86,9 @@ def main(count=100_000, checked=10_000, trainings=10_000):
     """Time every part that grows with images or trainings."""
     with tempfile.TemporaryDirectory() as temporary:
         one, two, three = (Path(temporary) / name for name in "abc")
-        manifest(three, 300, trainings)
-        for room in ("helpers", "tools", "notebooks", "CORRECTNESS.md"):
+        three.mkdir()
+        manifest(three, 300, trainings, three)
+        for room in ROOMS:
             (three / room).symlink_to(ROOT / room)
         timed(f"plan of {trainings:,} trainings", plan, three)
         manifest(one, count, 1)

@@ -71,7 +71,8 @@ def refuse(study: studies.Study, writes: bool = True) -> None:
             sys.exit(f"error: {there}: cannot be written to; free it, or work in a copy elsewhere")
     if todo and writes:
         _build_networks(study)
-    declared = studies.load(study.name, study.protocol.split(",")[0]).spec.get("cross_validation")
+    base, *asked = study.protocol.split(",")
+    declared = asked and studies.load(study.name, base).spec.get("cross_validation")
     kept = study.spec.get("cross_validation", {"models": []})["models"]
     if declared and (lost := [m for m in declared["models"] if m not in kept]):
         print(
@@ -115,7 +116,8 @@ def training_settings(study: studies.Study, model: str, fold: str) -> str:
     """Everything in study.yml (and the encoder file) that one training depends on, as text."""
     spec = study.training(model, fold)
     classes = [(c.name, c.weight) for c in study.classes]
-    return json.dumps([spec, classes, encoder_files(spec)], sort_keys=True)
+    # of 10,000 seeds one text, not 10,000 of them
+    return sys.intern(json.dumps([spec, classes, encoder_files(spec)], sort_keys=True))
 
 
 def encoder_files(spec: dict) -> list[str]:
