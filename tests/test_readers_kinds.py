@@ -398,6 +398,15 @@ def test_an_overlay_of_one_transparency_is_a_mask_and_smoothing_none(tmp_path):
         readers.read_mask(tmp_path / "b.png", ONE)
 
 
+def test_a_mask_of_many_values_is_smoothed(tmp_path):
+    save(tmp_path / "a.png", np.tile(np.arange(60, dtype=np.uint8), (40, 1)))
+    with pytest.raises(StudyError, match=r"and 50 more; .* have smoothed edges, JPEG and prob"):
+        readers.read_mask(tmp_path / "a.png", ONE)
+    save(tmp_path / "b.png", np.full((40, 60), 7, np.uint8))
+    with pytest.raises(StudyError, match=r"values 7 \(2400 px\); .* under ignored$"):
+        readers.read_mask(tmp_path / "b.png", ONE)
+
+
 def test_colours_that_are_ignored_are_background(tmp_path):
     colours = np.zeros((40, 60, 3), np.uint8)
     colours[labels() == 1] = list(bytes.fromhex(ONE[1].colour[1:]))

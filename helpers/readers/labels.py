@@ -22,6 +22,7 @@ from helpers.readers.plausible import check_length
 from helpers.readers.polygons import check_outline, fill
 from helpers.studies import Class
 
+MANY = 20  # values, more than structures are
 #: a line of a label description of ITK-SNAP
 DESCRIPTION = re.compile(rb'(?m)^\s*\d+(\s+[\d.]+){6}\s+".+"\s*$')
 
@@ -116,8 +117,10 @@ def _by_index(
     if len(classes) == 2 and set(found) <= {0, 255}:
         known = {255: 1} | known  # the usual black and white of one structure
     if undeclared := {v: n for v, n in found.items() if v not in known}:
+        smooth = "; so many values have smoothed edges, JPEG and probabilities: export it without"
         raise StudyError(
             f"{path}: undeclared values {_listed(undeclared)}; declared are {_declared(classes)}"
+            + smooth * (len(undeclared) > MANY)
         )
     return _mapped(values, known)
 
