@@ -25,7 +25,7 @@ IDENTIFIERS = ("image_id", "patient_id", "other_patient", "setting", "file")
 WORDS = {
     "model": "network",
     "our_model": "our network",
-    "headline": "headline network",
+    "headline": "network examined",
     "image_id": "image",
     "patient_id": "patient",
     "n_images": "images",
@@ -296,5 +296,6 @@ def _text(column: str, values: pd.Series, digits: int) -> pd.Series:
     cells = values.astype(object).where(values.notna(), "–").map(str)
     if column in NETWORKS:
         cells = cells.map(network)
+    cells = cells if column in IDENTIFIERS else cells.map(minus)
     named = cells.str.fullmatch(r"\w+_\w+") & (column not in IDENTIFIERS)
     return cells.where(~named, cells.map(words))

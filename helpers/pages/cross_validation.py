@@ -122,7 +122,7 @@ def place(here: float, folds: pd.Series) -> str:
 def _stand_in(study: Study, networks: list[str]) -> str:
     name = model_label(study.headline)
     return (
-        f"**The headline network {name} was not cross-validated.** A faster one took its place:"
+        f"**{name} itself was not cross-validated.** A faster one took its place:"
         f" {', '.join(map(model_label, networks))}. The folds show how much hangs on the choice of"
         f" test images, not how good {name} is."
     )

@@ -13,6 +13,7 @@ KINDS = {
     QUESTION: "are worth a question",
 }
 ALL = "Every printed number, ours or not, stands with every digit in published_all.csv."
+VERDICTS = "All printed numbers, counted by what can be said of ours beside them."
 SCATTER = (
     "SD of the image-by-image difference between two networks: implied by the printed t, and in"
     " this run. Congruence: how alike the two networks' scores are from image to image in this run"

@@ -34,7 +34,9 @@ ANOVA = (
     " explain."
 )
 PAIRS = "Difference of Dice, first minus second, over {unit}s."
-PAPER = f"{stats.LABEL.capitalize()}."
+PAPER = (
+    f"{stats.LABEL.capitalize()}. Textbook FPR is 1 − TNR and FNR 1 − TPR: they differ as those do."
+)
 FOUND = (
     "Found: some of it was drawn; missed: nothing of it. Drawn where none: the image does not show"
     " the structure, and it was drawn all the same; mean, largest: the size of those."

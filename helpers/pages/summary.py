@@ -570,7 +570,8 @@ def made(study: studies.Study, rows: pd.DataFrame, record: dict, when: str) -> s
         f"{text}Study “{study.name}”, protocol “{study.protocol}”, code {record['code']}, {when}."
         f" {tables.counted(rows['image_id'].nunique(), 'test image')}, {_networks(rows)}. Every"
         " number on this page is read from `results/per_image.csv` when it is made (sha256"
-        f" {results[:16]}…); list of images sha256 {record['manifest_sha256'][:16]}…"
+        f" {results[:16]}…); list of images sha256 {record['manifest_sha256'][:16]}…. `make verify"
+        f" STUDY={study.name}` derives every number and word of this report again."
     )
 
 

@@ -63,7 +63,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         (
             row.table,
             " · ".join(filter(None, (row.model, row.structure, row.quantity))),
-            minus(row.printed),
+            row.printed,
             _ours(row) + _stand_in(row),
             row.verdict,
             row.why,
@@ -104,7 +104,7 @@ def beside(paper: Paper, table: pd.DataFrame) -> pd.DataFrame:
         for row, line in lines.groupby(_line(lines), sort=False):
             names = line["quantity"].str.replace(AGAINST, "", regex=True)
             each = list(zip(names, line.itertuples(), strict=True))
-            printed = ", ".join(f"{name} {minus(n.printed)}" for name, n in each)
+            printed = ", ".join(f"{name} {n.printed}" for name, n in each)
             ours = ", ".join(f"{name} {_ours(n, interval=False)}" for name, n in each)
             ours = ours if line["ours"].notna().any() else "–"
             rows.append((*start, row or "in all", printed, ours, _verdict(line), page))
