@@ -244,10 +244,10 @@ def _made_otherwise(study: studies.Study, made: Path) -> str:
     by hand is unknown to the workflow.
     """
     try:
-        known = json.loads(made.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        known = files.read_json(made)
+    except StudyError:
         return ""  # damaged, which its digest says
-    wanted = {"size": study.spec["image_size"], "aspect": study.spec.get("aspect", "squash")}
+    wanted = {"size": study.spec["image_size"], "aspect": study.spec["aspect"]}
     other = [f"{k} {known[k]}" for k, v in wanted.items() if k in known and known[k] != v]
     return ", ".join(other)
 
