@@ -20,8 +20,8 @@ from tools.compare.read import DISTANCES, metric_name
 
 STYLE = (
     "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}td,th{border-top:1px solid #bbb;padding:.2rem"
-    " .6rem;text-align:left}caption{caption-side:bottom;text-align:left;color:#444}"
+    "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}"
+    "td,th{border-top:1px solid #bbb;padding:.2rem .6rem;text-align:left}caption{caption-side:bottom;text-align:left;color:#444}"
 )
 #: differences of a distance that a next study may have to find, in the table's own unit
 APART = (0.5, 1.0, 2.0)
