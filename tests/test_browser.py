@@ -130,8 +130,16 @@ def test_a_table_too_wide_for_a_phone_is_a_card_a_row(page, book):
     assert box.locator("td.study-key").all_inner_texts() == ["test", "EIT", "test", "QLM"]
     last = box.locator("td").last
     assert last.evaluate("td => getComputedStyle(td, '::before').content") == '"head 8 "'
+    assert box.locator("td.study-key.study-head").count() == 0
     right = last.evaluate("td => td.getBoundingClientRect().right")
     assert 0 < right <= 390
+    page.evaluate("""() => {  // a number alone names nothing
+        document.querySelectorAll(".study-stacked tbody tr > :first-child").forEach((td, k) => {
+            td.textContent = k + 1;
+        });
+        window.dispatchEvent(new Event("resize"));
+    }""")
+    assert box.locator("td.study-key.study-head").all_inner_texts() == ["1", "2"]
     page.set_viewport_size({"width": 1440, "height": 900})
     assert "study-stacked" not in box.get_attribute("class")
 

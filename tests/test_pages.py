@@ -11,8 +11,9 @@ import pytest
 import stats_data
 from conftest import REPOSITORY
 
-from helpers import pages, studies
+from helpers import pages, schemas, studies
 from helpers.errors import NotComputable, StudyError
+from helpers.figures import tables
 from helpers.pages import Page, train
 
 matplotlib.use("Agg")
@@ -110,6 +111,12 @@ def test_rows_are_those_of_the_split(root):
     assert set(page.rows["split"]) == {"test"} and page.unit == "patient"
     with pytest.raises(StudyError, match="no results for split 'val'"):
         _ = Page("phantom", "quick", "val").rows
+
+
+@pytest.mark.parametrize("key", ["test", "interval", "multiplicity"])
+def test_every_setting_of_the_statistics_has_words(key):
+    known = schemas.STUDY["properties"]["statistics"]["properties"][key]["enum"]
+    assert all(tables.setting(name) not in (name, name.replace("_", " ")) for name in known)
 
 
 def test_settings_of_a_training_are_said_in_words():

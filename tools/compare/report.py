@@ -16,12 +16,14 @@ from helpers.stats import challenge
 from helpers.stats.comparison import TESTS, _differ, verdict
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import CONSTANT
+from helpers.stats.values import ALL
 from tools.compare.read import DISTANCES, metric_name
 
 STYLE = (
     "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:1rem 0}td,th{border-top:1px solid #bbb;padding:.2rem"
-    " .6rem;text-align:left}caption{caption-side:bottom;text-align:left;color:#444}"
+    "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}"
+    "td,th{border-top:1px solid #bbb;padding:.2rem .6rem;text-align:left}"
+    "caption{caption-side:bottom;text-align:left;color:#444}"
 )
 #: differences of a distance that a next study may have to find, in the table's own unit
 APART = (0.5, 1.0, 2.0)
@@ -152,6 +154,9 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
     means = ranks["scheme"] == "aggregate then rank"
     ranks["score"] = ranks["score"].mask(means, asked.sign * ranks["score"])
     words, needed = plan(each, asked)
+    if asked.class_name == ALL:  # a table without classes
+        unnamed = f"{asked.metric} of {ALL}"
+        said, words = (text.replace(unnamed, asked.metric) for text in (said, words))
     name = model_label(asked.headline)
     about = f"{tables.counted(table.attrs['images'], 'case')} compared"
     if lost := table.attrs["dropped_images"]:
@@ -192,7 +197,8 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
     body = "".join(p if p.startswith("<table") else text.render(p) for p in parts)
     with whole(out / "comparison.html") as part:
         part.write_text(
-            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Comparison</title>'
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport"'
+            ' content="width=device-width, initial-scale=1"><title>Comparison</title>'
             f"<style>{STYLE}</style></head><body>{body}</body></html>\n",
             encoding="utf-8",
         )

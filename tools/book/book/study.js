@@ -25,6 +25,7 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const cells of rows) cells.forEach((td, k) => {
       td.dataset.head = heads[k] || "";
       td.classList.toggle("study-key", keys.includes(k));
+      td.classList.toggle("study-head", !keys.includes(k) || !text(k));  // a number alone names nothing
       td.classList.toggle("study-none", ["", "–"].includes(td.textContent.trim()));
     });
     for (const [role, parts] of [["table", [table]], ["rowgroup", table.tBodies], ["row", table.querySelectorAll("tr")], ["cell", table.querySelectorAll("tbody td")]])
