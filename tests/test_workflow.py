@@ -179,7 +179,7 @@ def test_one_changed_byte_is_noticed(tiny, pattern):
     record = owner.read_bytes()
     times = os.stat(path)
     size = json.loads((run / "cache/check.json").read_text())["size"]
-    study = types.SimpleNamespace(run=run, spec={"image_size": size})
+    study = types.SimpleNamespace(run=run, spec={"image_size": size, "aspect": "squash"})
     try:
         path.write_bytes(text[:-1] + bytes([text[-1] ^ 1]))
         with mock.patch.object(settings.studies, "ROOT", tiny):
