@@ -124,6 +124,10 @@ def test_settings_of_a_training_are_said_in_words():
     said = "turned by −15° to 15°, shifted by up to 5 %, 0.8 to 1.25 times as large"
     assert train.words(change) == said and train.words({}) == "none"
     assert train.words({"name": "adam", "lr": 0.001}) == "Adam (learning rate 0.001)"
+    schedule = {"name": "warmup_cosine", "lr_min": 1e-06, "warmup_epochs": 3}
+    said = "warm-up, then cosine (lowest learning rate 0.000001, warmup epochs 3)"
+    assert train.words(schedule) == said
+    assert train.words({"aspect": 0.3}) == "sides changed by up to 30 %"
     assert train.words({"name": "one_cycle"}) == "one cycle" and train.words("none") == "none"
 
 

@@ -18,8 +18,19 @@ CHANGES = {
     "scale": "{0:g} to {1:g} times as large",
     "rotation_deg": "turned by {0:g}° to {1:g}°",
     "shift": "shifted by up to {0:.0%}",
+    "aspect": "sides changed by up to {0:.0%}",
     "flip_horizontal": "mirrored in {0:.0%}",
+    "flip_vertical": "upside down in {0:.0%}",
+    "distortion": "distorted by {0:.0%}",
+    "probability": "warped at all in {0:.0%}",
     "gamma": "gamma {0:g} to {1:g}",
+}
+#: numbers of a setting, in words
+RATES = {
+    "lr": "learning rate",
+    "lr_start": "learning rate at first",
+    "lr_min": "lowest learning rate",
+    "encoder_lr": "of it for the encoder",
 }
 COLUMNS = ["split", "class", "IoU", "Dice", "precision", "recall"]
 
@@ -75,7 +86,9 @@ def _part(key: str, value: object) -> str:
     if key in CHANGES:
         return CHANGES[key].format(*(value if isinstance(value, list) else [value]))
     value = tables.setting(value) if isinstance(value, str) else value
-    return f"{'learning rate' if key == 'lr' else tables.words(key)} {value}"
+    if isinstance(value, float):
+        value = f"{value:.8f}".rstrip("0").rstrip(".")
+    return f"{RATES.get(key) or tables.words(key)} {value}"
 
 
 def procedure(study: Study, spec: dict, fold: str, seed: int, arrays: "Arrays") -> pd.DataFrame:
