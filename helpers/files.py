@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -100,7 +101,7 @@ def write_csv(frame: "pd.DataFrame", path: Path | str) -> None:
         part.write_bytes(csv_text(frame).encode())
 
 
-def read_csv(path: Path | str, **options: Any) -> "pd.DataFrame":
+def read_csv(path: Path | str | io.BytesIO, **options: Any) -> "pd.DataFrame":
     """The table that :func:`write_csv` wrote, DataFrame: cells unchanged, floats to the last digit.
 
     Only an empty cell is a missing value: a patient or class called "NA" is one. options: as
