@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # most who write a file need no tables
 
 #: how a file begins that is being written, or was when its process was killed
 PART = ".part-"
+#: endings of files whose values may lie, or be explained, in a file beside them
+ACCOMPANIED = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".tif", ".tiff")
 #: how a cell begins that a spreadsheet would run, behind any apostrophes
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
