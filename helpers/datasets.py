@@ -256,6 +256,11 @@ def build(study: studies.Study, data: Path | str) -> pd.DataFrame:
     index["cv_fold"] = folds(study, index)
     for line in leakage.table(leakage.quick(index, arrays[1], study.classes)).itertuples():
         print(f"gate, {line.gate}: {line.result}; {line.found}", flush=True)
+    if (people := studies.patients(study)) is not None:
+        alone = people.loc[studies.imageless(people, index), "patient_id"].tolist()
+        more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
+        if alone:
+            print(f"patients.csv: no image in this run of {', '.join(alone[:5])}{more}", flush=True)
     files.write_csv(index, part / "index.csv")
     pixels = np.bincount(arrays[1].ravel(), minlength=len(study.classes))
     summary = {

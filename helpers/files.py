@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -18,6 +19,8 @@ if TYPE_CHECKING:  # most who write a file need no tables
 
 #: how a file begins that is being written, or was when its process was killed
 PART = ".part-"
+#: endings of files whose values may lie, or be explained, in a file beside them
+ACCOMPANIED = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".tif", ".tiff")
 #: how a cell begins that a spreadsheet would run, behind any apostrophes
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -100,7 +103,7 @@ def write_csv(frame: "pd.DataFrame", path: Path | str) -> None:
         part.write_bytes(csv_text(frame).encode())
 
 
-def read_csv(path: Path | str, **options: Any) -> "pd.DataFrame":
+def read_csv(path: Path | str | io.BytesIO, **options: Any) -> "pd.DataFrame":
     """The table that :func:`write_csv` wrote, DataFrame: cells unchanged, floats to the last digit.
 
     Only an empty cell is a missing value: a patient or class called "NA" is one. options: as

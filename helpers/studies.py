@@ -162,7 +162,7 @@ def _changed(spec: dict, change: str, headline: str) -> dict:
             f"PROTOCOL: {change!r} is no change; give size=, epochs=, aspect= or models="
         )
     name, least, most = keys[key]
-    if not value.isdecimal() or not least <= int(value) <= most:
+    if not re.fullmatch("[0-9]{1,6}", value) or not least <= int(value) <= most:
         raise StudyError(f"{key.upper()}={value}: a whole number from {least} to {most}, please")
     models = [{k: v for k, v in m.items() if k != name} for m in spec["models"]]
     return spec | {name: int(value), "models": models}
@@ -182,6 +182,9 @@ def load(name: str, protocol: str = "quick") -> Study:
         raise StudyError(f"{path}: no protocol {base!r}; it has {', '.join(content['protocols'])}")
     spec = DEFAULTS | content["protocols"][base]
     content["headline"] = spec.get("headline", content["headline"])
+    keys = [change.partition("=")[0] for change in changes]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise StudyError(f"PROTOCOL={protocol}: {twice[0]} is said twice")
     for change in changes:
         spec = _changed(spec, change, content["headline"])
     training = {k: v for k, v in spec.items() if k not in NOT_TRAINING}
@@ -297,6 +300,12 @@ def folder(study: Study) -> Path:
     check = study.run / "cache" / "check.json"
     data = files.read_json(check).get("data") if check.is_file() else None
     return ROOT / data if data else study.run / "data"
+
+
+def imageless(people: pd.DataFrame, images: pd.DataFrame) -> pd.Series:
+    """Who of patients.csv is not excluded and has no image all the same (bool Series)."""
+    left_out = people["excluded"].notna() if "excluded" in people else False
+    return ~(people["patient_id"].isin(images["patient_id"]) | left_out)
 
 
 def annotations(study: Study) -> pd.DataFrame | None:

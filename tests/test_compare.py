@@ -120,6 +120,34 @@ def test_distances_keep_their_sign_and_what_is_left_out_is_said(tmp_path):
     assert "difference of <strong>0.5</strong>" in page and "of <strong>0.01<" not in page
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "said"),
+    [("HD95", -1, "is -1; it is a distance, 0 or more"), ("NSD", 97, "is 97; it lies from 0 to 1")],
+)
+def test_a_value_that_no_metric_has_is_refused(tmp_path, metric, value, said):
+    rows = [f"c{k},{name},{value if k == 3 else 0.5}" for k in range(6) for name in "ab"]
+    (tmp_path / "t.csv").write_text(f"case,algorithm,{metric}\n" + "\n".join(rows))
+    with pytest.raises(StudyError, match=f"{metric} in line 8 {said}"):
+        read.tables([tmp_path / "t.csv"])
+
+
+def test_a_table_of_patients_that_is_none_is_one_line(theirs, tmp_path):
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
+    for path in (tmp_path, tmp_path / "binary.csv"):
+        with pytest.raises(StudyError, match="cannot be read as a table"):
+            read.tables([theirs], path)
+    with pytest.raises(StudyError, match="no table is named"):
+        read.tables([])
+
+
+def test_no_variation_is_said_where_a_margin_is_asked_for(tmp_path):
+    rows = [f"c{k},{name},{0.5 + by}" for k in range(6) for name, by in (("a", 0), ("b", 0.1))]
+    (tmp_path / "t.csv").write_text("case,algorithm,Dice\n" + "\n".join(rows))
+    out = tmp_path / "out"
+    __main__.main([str(tmp_path / "t.csv"), "--margin", "0.05", "--out", str(out)])
+    assert "no variation between the units" in (out / "comparison.html").read_text("utf-8")
+
+
 def test_names_of_a_table_cannot_write_markup(theirs, tmp_path):
     frame = pd.read_csv(theirs, dtype=str)
     frame["Algorithm"] = frame["Algorithm"].replace("a", "<script>x</script>")

@@ -152,6 +152,15 @@ def test_broken_folder(root, folder, tmp_path, kind):
     assert state(tmp_path) == before
 
 
+def test_a_name_with_a_raised_two_is_a_name(root, folder, tmp_path):
+    """A digit to Unicode, and no number."""
+    for room in ("photos", "masks"):
+        name = sorted((folder / room).iterdir())[0]
+        name.rename(name.with_name(name.name.replace("_0", "_²")))
+    make("mine", folder, write(tmp_path / "form.yml", FORM))
+    assert len(images(root)) == 20
+
+
 @pytest.mark.parametrize("room", ["photos", "masks"])
 def test_a_link_out_of_the_folder_is_refused_and_not_shown(root, folder, tmp_path, room):
     """What lies behind it would stand on the page to check the pictures by."""

@@ -153,6 +153,21 @@ def test_a_damaged_record_is_named(study, ask, text):
         ask(study)
 
 
+@pytest.mark.parametrize("spoil", ["cut", "changed", "no gzip", "large"])
+def test_damaged_counts_are_named(study, monkeypatch, tmp_path, spoil):
+    keep.keep(study)
+    place = keep.folder(study) / "train/femoral_unet/cv2_1"
+    path = place / "counts.csv.gz"
+    content = path.read_bytes()
+    spoilt = {"cut": content[:-20], "changed": content[:40] + b"xxxx" + content[44:]}
+    path.write_bytes(spoilt.get(spoil, content if spoil == "large" else b"a,b\n"))
+    if spoil == "large":
+        monkeypatch.setattr(keep, "LARGEST", 100)
+    for ask in (lambda: keep.counts(place), lambda: keep.restore(place, tmp_path / "there")):
+        with pytest.raises(StudyError, match=r"counts\.csv\.gz: (cannot be read|unpacks to more)"):
+            ask()
+
+
 def test_a_folder_that_is_called_like_no_training_is_named(study):
     keep.keep(study)
     place = keep.folder(study) / "train/femoral_unet"

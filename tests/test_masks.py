@@ -5,12 +5,14 @@ ITK-SNAP label.
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK
 from pictures import CLASSES, ONE, labels, save
 from PIL import Image
 
-from helpers import readers
+from helpers import datasets, readers, studies
+from helpers.workflow import settings
 
 DESCRIPTION = """# ITK-SnAP Label Description File
     0     0    0    0        0  0  0    "Clear Label"
@@ -28,6 +30,25 @@ def test_itk_snap_labels(tmp_path, beside):
     assert np.array_equal(
         readers.read_mask(tmp_path / "a.nii.gz", CLASSES), np.array([0, 1, 2, 2])[labels()]
     )
+
+
+def test_a_changed_description_is_a_changed_mask(tmp_path, monkeypatch):
+    """The same bytes of the mask show other structures."""
+    values = np.array([0, 4, 9, 9], np.uint8)[labels()]
+    path = tmp_path / "a.nii.gz"
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), str(path))
+    (tmp_path / "labels.txt").write_text(DESCRIPTION)
+    frame = pd.DataFrame({"image": ["a.nii.gz"], "mask": ["a.nii.gz"]})
+    monkeypatch.setattr(studies, "images", lambda study: frame)
+    monkeypatch.setattr(studies, "annotations", lambda study: None)
+    before = readers.sha256(path), settings.folder_state(None, tmp_path)
+    mask = readers.read_mask(path, CLASSES)
+    assert datasets.problem(tmp_path, path.name, before[0]) is None
+    swapped = DESCRIPTION.replace("Brachial Plexus", "x").replace("muscle", "Brachial Plexus")
+    (tmp_path / "labels.txt").write_text(swapped.replace('"x"', '"muscle"'))
+    assert (readers.read_mask(path, CLASSES) != mask).any()
+    assert "has changed" in datasets.problem(tmp_path, path.name, before[0])
+    assert settings.folder_state(None, tmp_path) != before[1]
 
 
 def test_itk_snap_label_that_is_ignored(tmp_path):

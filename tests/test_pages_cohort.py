@@ -31,6 +31,18 @@ def test_patients_that_are_known_by_name_only():
     assert "**5 patients** with 5 images" in cohort.in_words(stats.flow(images(), None), images())
 
 
+@pytest.mark.parametrize("reasons", [{}, {"excluded": ["declined", None, None, None, None]}])
+def test_a_person_without_images_is_counted_where_the_others_are(reasons):
+    """What was assessed is what was left out and what was studied."""
+    frame = images("train val test", "b c d")
+    flow = stats.flow(frame, people(**reasons))
+    counts = flow.groupby("stage")["patients"].sum()
+    assert counts["assessed"] == 5 == counts["excluded"] + counts["included"]
+    missing = flow.loc[flow["reason"] == "no image in this run", "patients"]
+    assert missing.tolist() == [1 if reasons else 2]
+    assert "2 people were assessed but left out" in cohort.in_words(flow, frame)
+
+
 def test_unknown_patients():
     frame = images().assign(patient_id=np.nan)
     text = cohort.in_words(stats.flow(frame, None), frame)

@@ -248,6 +248,35 @@ def test_a_header_and_its_values_are_one_picture(tmp_path, end):
         readers.read_image(path)
 
 
+@pytest.mark.parametrize("end", ["mha", "nrrd"])
+def test_values_that_lie_elsewhere_are_part_of_the_file(tmp_path, end):
+    """A file that usually holds its own may name another, even outside DATA: it is hashed, and a
+    place outside is refused.
+    """
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "secret.raw").write_bytes(grey().tobytes())
+    rows, columns = grey().shape
+    meta = f"ObjectType = Image\nNDims = 2\nDimSize = {columns} {rows}\nElementType = MET_UCHAR\n"
+    nrrd = f"NRRD0004\ntype: uchar\ndimension: 2\nsizes: {columns} {rows}\nencoding: raw\n"
+    header = meta + "ElementDataFile = {}\n" if end == "mha" else nrrd + "data file: {}\n\n"
+    path = data / f"a.{end}"
+    for name in ("../secret.raw", str(tmp_path / "secret.raw")):
+        path.write_text(header.format(name))
+        assert np.array_equal(readers.read_image(path)[0], grey())
+        assert readers.leads_out(path, data)
+        before = readers.sha256(path)
+        (tmp_path / "secret.raw").write_bytes(grey()[::-1].tobytes())
+        assert readers.sha256(path) != before
+        (tmp_path / "secret.raw").write_bytes(grey().tobytes())
+    path.write_text(header.format("LIST") + "../secret.raw\n")
+    with pytest.raises(StudyError, match="does not name the one file of its values"):
+        readers.read_image(path)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(grey()), str(path))
+    assert readers.files_of(path) == [path] and not readers.leads_out(path, data)
+    assert np.array_equal(readers.read_image(path)[0], grey())
+
+
 def via(version):
     """A VIA project of one picture: a polygon, a rectangle and a circle."""
     x, y = map(list, zip(*BOX, strict=True))

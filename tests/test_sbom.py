@@ -107,6 +107,13 @@ def test_something_else_is_refused(tmp_path):
         sbom.advisories(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("affected", [5, [5], [{"package": {"name": 1}}], None])
+def test_an_advisory_of_another_form_is_refused(tmp_path, affected):
+    (tmp_path / "a.json").write_text(json.dumps(record() | {"affected": affected}))
+    with pytest.raises(StudyError, match="no advisories in the OSV format"):
+        sbom.advisories(tmp_path / "a.json")
+
+
 @pytest.mark.parametrize("kind", ["deep", "no json", "large", "cut"])
 def test_advisories_that_cannot_be_read_are_one_line(tmp_path, monkeypatch, kind):
     path = tmp_path / "all.zip"

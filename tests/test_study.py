@@ -279,6 +279,9 @@ def test_changes_from_the_command_line_are_in_the_protocol(small):
         ("models=unet", 'MODELS=unet: keep qvum, .* as in MODELS="qvum unet"; helpers/models/cat'),
         ("models=femoral_unet", "MODELS=femoral_unet: keep qvum"),
         ("lr=3", "'lr=3' is no change"),
+        (f"size={'9' * 5000}", "a whole number from 16"),
+        ("size=٣٢", "a whole number from 16"),
+        ("size=32,size=64", "size is said twice"),
     ]:
         with pytest.raises(StudyError, match=message):
             studies.load("small", f"quick,{change}")
@@ -526,6 +529,14 @@ def test_every_bad_file_is_reported(small):
         (small / "data" / name).unlink()
     with pytest.raises(StudyError, match="3 problems"):
         build(small)
+
+
+def test_a_person_without_images_is_named(small, capsys):
+    people = pd.DataFrame({"patient_id": ["p0", "p1", "p2", "nobody", "left out"]})
+    people["excluded"] = [None, None, None, None, "declined"]
+    files.write_csv(people, studies.load("small").root / "patients.csv")
+    build(small)
+    assert "patients.csv: no image in this run of nobody\n" in capsys.readouterr().out
 
 
 def test_the_gates_are_told_before_anything_is_trained(small, capsys):

@@ -107,11 +107,19 @@ def locate(path: Path | str) -> tuple[Path, str | None]:
 
 
 def files_of(path: Path | str) -> list[Path]:
-    """The files that a cell of a manifest names: one, or several that are united; a header
-    (``.mhd``, ``.nhdr``) is followed by the file of its values.
+    """The files that a cell of a manifest names: one, or several that are united; each is followed
+    by the file of its values where that is another, and by the description of its labels.
     """
     named = [locate(file)[0] for file, _ in united.parts(path)] or [locate(path)[0]]
-    return [file for header in named for file in (header, *pictures.detached(header))]
+    return [file for one in named for file in (one, *_beside(one))]
+
+
+def _beside(file: Path) -> list[Path]:
+    """The files on which depends what another one shows (list of path)."""
+    if not file.name.lower().endswith(files.ACCOMPANIED):
+        return []
+    described = labels.described_in(file)
+    return [*pictures.detached(file), *([described] if described else [])]
 
 
 def leads_out(path: Path | str, data: Path) -> bool:

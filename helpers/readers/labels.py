@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -214,23 +215,35 @@ def names(classes: Sequence[Class], ignored: Sequence[str] = ()) -> dict[str, in
     return table
 
 
-def descriptions(path: Path | str) -> dict[int, str] | None:
-    """The ITK-SNAP label description beside a mask as {value: label}, or None.
+def described_in(path: Path | str) -> Path | None:
+    """The file of the ITK-SNAP label description beside a mask, or None.
 
     Looked for as <stem>.txt, <stem>.label, <stem>_labels.txt, labels.txt, labels.label, in this
-    order, else as the only file of the folder that reads so. A line: value, red, green, blue,
-    alpha, visible, mesh, "label".
+    order, else as the only file of the folder that reads so.
     """
     path = Path(path)
     stem = path.name.removesuffix(".gz").removesuffix(".nii")
     usual = (f"{stem}.txt", f"{stem}.label", f"{stem}_labels.txt", "labels.txt", "labels.label")
     beside = next((p for name in usual if (p := path.with_name(name)).is_file()), None)
-    if beside is None:
-        others = [*path.parent.glob("*.txt"), *path.parent.glob("*.label")]
-        described = [p for p in others if DESCRIPTION.search(p.read_bytes()[:4096])]
-        if len(described) != 1:
-            return None
-        beside = described[0]
+    if beside is None and path.parent.is_dir():
+        return _only_description(path.parent, path.parent.stat().st_mtime_ns)
+    return beside
+
+
+@cache
+def _only_description(folder: Path, _: int) -> Path | None:
+    """The one file of a folder that reads as a description; looked for once until it changes."""
+    others = [*folder.glob("*.txt"), *folder.glob("*.label")]
+    described = [p for p in others if DESCRIPTION.search(p.read_bytes()[:4096])]
+    return described[0] if len(described) == 1 else None
+
+
+def descriptions(path: Path | str) -> dict[int, str] | None:
+    """The ITK-SNAP label description beside a mask as {value: label}, or None. A line: value, red,
+    green, blue, alpha, visible, mesh, "label".
+    """
+    if (beside := described_in(path)) is None:
+        return None
     table = {}
     for number, line in enumerate(beside.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -208,13 +208,19 @@ def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tupl
 
 
 def detached(path: Path) -> list[Path]:
-    """The file, as a list, in which the values of a header (``.mhd``, ``.nhdr``) lie; of other
-    files, and where the header is missing, an empty list.
+    """The file, as a list, in which the values of a header lie (of ``.mhd`` and ``.nhdr`` always,
+    of ``.mha`` and ``.nrrd`` where they name one); of other files, and where the header is missing,
+    an empty list.
     """
-    if path.suffix.lower() not in (".mhd", ".nhdr") or not path.is_file():
+    end = path.suffix.lower()
+    if end not in (".mhd", ".nhdr", ".mha", ".nrrd") or not path.is_file():
         return []
-    told = DETACHED.search(path.read_bytes()[:MOST_HEADER])
+    with path.open("rb") as file:
+        header = re.split(rb"\n\r?\n", file.read(MOST_HEADER))[0]
+    told = DETACHED.search(header)
     name = told[1].decode("utf-8", "replace") if told else ""
+    if end in (".mha", ".nrrd") and name.upper() in ("", "LOCAL"):
+        return []
     if not name or "%" in name or name.split()[0].upper() in ("LIST", "LOCAL"):
         raise StudyError(f"{path}: does not name the one file of its values; save it as .mha")
     return [path.with_name(name) if "/" not in name else path.parent / name]

@@ -9,6 +9,7 @@ from scipy import stats
 
 from helpers import schemas
 from helpers.errors import StudyError
+from helpers.studies import imageless
 
 SPLITS = (*schemas.SPLITS, schemas.EXTERNAL)
 
@@ -183,19 +184,26 @@ def _cell(cell: Any) -> str:
     return f"{cell.mean:.1f}" + (f" ± {cell.sd:.1f}" if cell.n > 1 else "")
 
 
+#: why somebody is left out whom nobody excluded
+NO_IMAGE = "no image in this run"
+
+
 def flow(images: pd.DataFrame, patients: pd.DataFrame | None) -> pd.DataFrame:
     """Figure 1 as a table: stage (assessed, excluded, included, then the splits), reason, patients,
     images.
 
     patients is NaN where no patients are known; assessed and excluded appear only where excluded
-    people are listed.
+    people are listed, or people of whom there is no image.
     """
     known = images["patient_id"].notna().all()
     rows = []
-    if patients is not None and "excluded" in patients:
-        rows.append({"stage": "assessed", "patients": len(patients)})
-        reasons = patients["excluded"].value_counts()
-        rows += [{"stage": "excluded", "reason": r, "patients": n} for r, n in reasons.items()]
+    if patients is not None:
+        told = patients.get("excluded", pd.Series(index=patients.index, dtype=object))
+        reasons = told.mask(imageless(patients, images), NO_IMAGE)
+        if "excluded" in patients or reasons.notna().any():
+            rows.append({"stage": "assessed", "patients": len(patients)})
+        counts = reasons.value_counts()
+        rows += [{"stage": "excluded", "reason": r, "patients": n} for r, n in counts.items()]
     parts = [
         ("included", images),
         *((s, images[images["split"] == s]) for s in SPLITS if s in set(images["split"])),

@@ -6,8 +6,10 @@ training. The statistics are made from it again without images (``tools.book.ana
 """
 
 import gzip
+import io
 import json
 import shutil
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +30,7 @@ PAGES = (
     *("tables/headline.csv", "tables/comparison.csv", "tables/structures.csv"),
     *("tables/huang.csv", "tables/folds.csv", "tables/folds_quartiles.csv", "tables/external.csv"),
 )
+LARGEST = 1_000_000_000  # bytes of a table, unpacked
 TEXT = {"patient_id": str, "image_id": str}
 
 
@@ -163,7 +166,19 @@ def record(path: Path | str) -> dict | None:
 
 def counts(path: Path | str) -> pd.DataFrame:
     """The counts of a kept training: DataFrame with the columns of per_image.csv."""
-    return files.read_csv(Path(path) / f"{TABLES[0]}.gz", dtype=TEXT)
+    return files.read_csv(io.BytesIO(_unpacked(Path(path) / f"{TABLES[0]}.gz")), dtype=TEXT)
+
+
+def _unpacked(path: Path) -> bytes:
+    """What a compressed table holds; StudyError where it is damaged, or as large as none is."""
+    try:
+        with gzip.open(path) as file:
+            content = file.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise StudyError(f"{path}: cannot be read ({error}); put the original back") from None
+    if len(content) > LARGEST:
+        raise StudyError(f"{path}: unpacks to more than {LARGEST:,} bytes, as no table does")
+    return content
 
 
 def restore(path: Path | str, target: Path | str) -> None:
@@ -171,7 +186,7 @@ def restore(path: Path | str, target: Path | str) -> None:
     for name in TABLES:
         if (packed := Path(path) / f"{name}.gz").is_file():
             with files.whole(Path(target) / name) as part:
-                part.write_bytes(gzip.decompress(packed.read_bytes()))
+                part.write_bytes(_unpacked(packed))
     if (Path(path) / RECORD).is_file():
         _copied(Path(path) / RECORD, Path(target) / RECORD)
 

@@ -191,13 +191,14 @@ def folder_state(study: studies.Study, data: Path | str) -> str:
     names = [*frame["image"], *frame["mask"], *([] if raters is None else raters["mask"])]
 
     def state(name: str) -> list:
-        try:
-            return [name, *files.state(os.path.join(data, name))]
-        except OSError:  # a frame of a file, or files that are united; imported where needed: slow
-            from helpers.readers import files_of
+        path = os.path.join(data, name)
+        if os.path.isfile(path) and not name.lower().endswith(files.ACCOMPANIED):
+            return [name, *files.state(path)]
+        # a frame of a file, files that are united, or one beside another
+        from helpers.readers import files_of  # imported where needed: slow
 
-            parts = files_of(os.path.join(data, name))
-            return [name, *(files.state(part) if part.is_file() else None for part in parts)]
+        parts = files_of(path)
+        return [name, *(files.state(part) if part.is_file() else None for part in parts)]
 
     return provenance.digest([state(name) for name in names])
 

@@ -123,8 +123,8 @@ def _of_page(text: str, stem: str) -> list[tuple[str, list[list[str]]]]:
 
 
 def _columns(cell: Tag) -> int:
-    span = str(cell.get("colspan", "1"))
-    return min(max(int(span), 1), 100) if span.isdigit() else 1
+    span = str(cell.get("colspan", "1"))[:3]
+    return min(max(int(span), 1), 100) if span.isdecimal() else 1
 
 
 def draft(name: str, rows: list[list[str]]) -> Draft:
@@ -159,7 +159,7 @@ def _cell(result: Draft, table: str, what: str, who: str, cell: str, people: boo
     if found[5]:
         unit = "percent"
     entry = {"table": table, ("class" if people else "model"): who.lower() if people else who}
-    if share and people and value.isdigit():  # 38 (55.9): a number of people and their percentage
+    if share and people and value.isdecimal():  # 38 (55.9): a number of people and their percentage
         entry |= {"n": n[1]} if n else {}
         result.entries.append({**entry, "metric": metric, "value": value, "unit": "patients"})
         result.entries.append({**entry, **_share(metric, share, found[4], int(value), n)})

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -96,9 +97,18 @@ def advisories(path: Path | str) -> list[dict]:
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise StudyError(f"{path}: cannot be read as OSV advisories ({error})") from None
     records = [r for content in contents for r in (content if type(content) is list else [content])]
-    if not records or not all(isinstance(r, dict) and "affected" in r for r in records):
+    if not records or not all(_advisory(r) for r in records):
         raise StudyError(f"{path}: holds no advisories in the OSV format")
     return records
+
+
+def _advisory(record: Any) -> bool:
+    """Whether a record has the parts of an OSV advisory that are looked at."""
+    affected = record.get("affected") if isinstance(record, dict) else None
+    return isinstance(affected, list) and all(
+        isinstance(a, dict) and isinstance(a.get("package", {}).get("name", ""), str)
+        for a in affected
+    )
 
 
 def named(parts: list[dict], records: Iterable[dict]) -> Iterator[str]:

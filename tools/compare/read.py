@@ -58,6 +58,8 @@ def tables(paths: Sequence[Path | str], patients: Path | None = None) -> pd.Data
     StudyError for columns that are missing, a case given twice, unknown patients, and algorithms
     that lack cases which others have.
     """
+    if not paths:
+        raise StudyError("no table is named: TABLE=theirs.csv")
     frame = pd.concat([_one(str(path)) for path in paths], ignore_index=True)
     if patients:
         frame["patient"] = frame["case"].map(_patients(patients, frame))
@@ -202,13 +204,14 @@ def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
             " outlined?); leave the cell empty to leave the case out, or write the largest distance"
             " there can be"
         )
-    for column in set(metrics.RATIOS) & set(numbers):
-        if (out := ~numbers[column].between(0, 1) & numbers[column].notna()).any():
+    for column in numbers:
+        most, words = 1.0, "lies from 0 to 1 (divide percentages by 100)"
+        if column in DISTANCES:
+            most, words = np.inf, "is a distance, 0 or more"
+        if (out := ~numbers[column].between(0, most) & numbers[column].notna()).any():
             line = int(np.flatnonzero(out)[0]) + 2
-            raise StudyError(
-                f"{file}: {column} in line {line} is {numbers[column].iloc[line - 2]:g}; it lies"
-                " from 0 to 1 (divide percentages by 100)"
-            )
+            found = numbers[column].iloc[line - 2]
+            raise StudyError(f"{file}: {column} in line {line} is {found:g}; it {words}")
     return pd.concat([frame[keys], numbers], axis=1)
 
 
@@ -221,7 +224,10 @@ def _numbers(column: pd.Series) -> pd.Series:
 
 
 def _patients(path: Path, frame: pd.DataFrame) -> pd.Series:
-    given = pd.read_csv(path, dtype=str)
+    try:
+        given = pd.read_csv(path, dtype=str)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path}: cannot be read as a table: {error}") from None
     given.columns = [_ours(c, NAMES) or c for c in given.columns]
     if missing := {"case", "patient"} - set(given.columns):
         raise StudyError(f"{path}: no column {', '.join(sorted(missing))}")

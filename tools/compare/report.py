@@ -173,11 +173,13 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
         _html("comparison", tests[["test", "unit", *comparison.SHOWN[1:]]]),
     ]
     if asked.margin:
-        equal = stats.equivalence(each, asked.headline, asked.margin, unit)
-        write_csv(equal, out / "equivalence.csv")
-        parts.append(
-            f"## Is it as good?\n\n{comparison.equivalent(equal, asked.margin, asked.metric)}"
-        )
+        try:
+            equal = stats.equivalence(each, asked.headline, asked.margin, unit)
+            write_csv(equal, out / "equivalence.csv")
+            told = comparison.equivalent(equal, asked.margin, asked.metric)
+        except NotComputable as why:
+            told = f"{why}."
+        parts.append(f"## Is it as good?\n\n{told}")
     schemes = "; ".join(f"{name}: {what}" for name, what in challenge.SCHEMES.items())
     parts += [
         f"## Ranked\n\nEvery case counts once, by the definitions of challengeR. {schemes}."

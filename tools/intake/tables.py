@@ -23,7 +23,7 @@ COLUMNS = [
 
 def natural(name: str) -> list[int | str]:
     """Sort key that puts 'sample_2' before 'sample_10'."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(name))]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(name))]
 
 
 def image_table(rows: list[dict], data: Path | str) -> pd.DataFrame:
