@@ -151,7 +151,7 @@ rule check:
     input:
         manifest=manifest(".csv"),
         data=[f"{RUN}/data.json"] if GENERATED else [],
-        code=code("helpers/datasets.py"),
+        code=code("helpers/cache.py"),
     output:
         f"{RUN}/cache/check.json",
         f"{RUN}/cache.json",

@@ -20,7 +20,7 @@ from scipy import stats as distributions
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import datasets, files, metrics, stats, studies
+from helpers import cache, datasets, files, metrics, stats, studies
 
 ROOT = studies.ROOT
 KEPT = ROOT / "reports/femoral/results/aspect.csv"
@@ -35,7 +35,7 @@ def own_size(study, arrays, data, folder):
 
     predictor, rows = trained.load(folder), []
     for row in arrays.index.iloc[arrays.rows("main", "val")].itertuples():
-        image, mask, _, problems = datasets.read_row(row, data, study.classes, study.ignored)
+        image, mask, _, problems = cache.read_row(row, data, study.classes, study.ignored)
         if problems:
             raise SystemExit("\n".join(problems))
         drawn = trained.segment(predictor, image[None])[0]
@@ -61,7 +61,7 @@ def measure(data):
         if not todo:
             continue
         study = studies.load("femoral", f"quick,aspect={aspect}")
-        datasets.build(study, data)
+        cache.build(study, data)
         arrays = without_test(datasets.load(study))
         for seed in todo:
             out = work / f"{aspect}_{seed}"

@@ -21,7 +21,7 @@ from scipy import stats as distributions
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import datasets, files, metrics, provenance, studies
+from helpers import cache, datasets, files, metrics, provenance, studies
 
 ROOT = studies.ROOT
 KEPT = ROOT / "reports/femoral/results/search.csv"
@@ -105,7 +105,7 @@ def search(data):
             continue
         study = studies.load("femoral", f"best,size={spec['image_size']}")
         if size != spec["image_size"]:
-            datasets.build(study, data)
+            cache.build(study, data)
             arrays, size = without_test(datasets.load(study)), spec["image_size"]
         started = time.monotonic()
         own = validation(study, study.training("qvum", "main") | spec, arrays)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: what the workflow names as input, as a clone holds it
 ROOMS = ("helpers", "tools", "notebooks", "CORRECTNESS.md", "CITATION.cff", "requirements.lock")
 sys.path.insert(0, str(ROOT))
-from helpers import alike, datasets, files, leakage, studies  # noqa: E402
+from helpers import alike, cache, files, leakage, studies  # noqa: E402
 from helpers.workflow import settings  # noqa: E402
 
 
@@ -98,7 +98,7 @@ def main(count=100_000, checked=10_000, trainings=10_000):
         data.mkdir(parents=True)
         manifest(two, checked, 1, data)
         large = study(two)
-        _, first = timed(f"{checked:,} images checked", datasets.build, large, data)
+        _, first = timed(f"{checked:,} images checked", cache.build, large, data)
         _, again = timed("unchanged, looked at again", settings.folder_state, large, data)
         print(f"  {again / first:.1%} of the first check")
 

@@ -15,7 +15,7 @@ import torch
 import yaml
 from PIL import Image
 
-from helpers import datasets, files, models, provenance, runs, studies
+from helpers import cache, datasets, files, models, provenance, runs, studies
 from helpers.training import checkpoint, count
 from helpers.workflow import results
 from tools.audit import tables as audited
@@ -77,7 +77,7 @@ def build(odd, root):
     if odd.people is not None:
         files.write_csv(_people(odd, images, rng), place / "patients.csv")
     study = studies.load(odd.name, "quick")
-    datasets.build(study, data)
+    cache.build(study, data)
     arrays = datasets.load(study)
     tables = [_training(odd, study, arrays, *t, rng) for t in study.trainings()]
     audited.write(place / "published.yml", study.run / "results")
@@ -162,7 +162,7 @@ def _masks(odd, images, rng):
     across = int(np.ceil(np.sqrt(len(odd.classes))))
     cell, (rows, columns) = SIDE / across, np.mgrid[:SIDE, :SIDE]
     masks = np.zeros((len(images), SIDE, SIDE), np.uint8)
-    # as datasets.build will deal them
+    # as cache.build will deal them
     fold = datasets.assign_folds(
         images.assign(patient_id=images["patient_id"].where(images["patient_id"] != "")),
         odd.folds or 3,

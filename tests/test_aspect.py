@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from helpers import datasets, leakage, metrics, models, runs, stats, studies
+from helpers import cache, datasets, leakage, metrics, models, runs, stats, studies
 from helpers.analyses import readings, reliability
 from helpers.errors import StudyError
 from helpers.models import inference, trained
@@ -47,7 +47,7 @@ def test_a_gap_of_two_millimetres_is_one_in_either_way():
     for aspect, sides in (("squash", (0.5 * 40 / 40, 0.5 * 80 / 40)), ("keep", (1.0, 1.0))):
         a, b = (datasets.resize_mask(m, 40, aspect) == 1 for m in (first, second))
         height, width = datasets.frame((40, 80), 40, aspect)[2:]
-        found = datasets._pixel_mm((40, 80), (0.5, 0.5), np.nan, (height, width))
+        found = cache._pixel_mm((40, 80), (0.5, 0.5), np.nan, (height, width))
         assert found[:2] == pytest.approx(sides)
         assert metrics.distances(a, b, found[:2])[0] == pytest.approx(4.0)
         assert a.sum() * found[0] * found[1] == pytest.approx(12 * 40 * 0.25)

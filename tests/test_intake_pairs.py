@@ -15,7 +15,7 @@ from pydicom import dcmread
 from pydicom.uid import RTStructureSetStorage
 from scipy import ndimage
 
-from helpers import datasets, readers, studies
+from helpers import cache, readers, studies
 from helpers.errors import StudyError
 from tools.intake import anonymous, make, text
 
@@ -321,7 +321,7 @@ def test_changed_slices_of_a_stack_are_read_by_the_study(root, data, tmp_path):
     assert frame["sha256_mask"][0] == readers.sha256(data / "c0_mask.mha")
     study = studies.load("mine")
     for k, row in enumerate(studies.images(study).itertuples()):
-        _, mask, _, problems = datasets.read_row(row, data, study.classes, study.ignored)
+        _, mask, _, problems = cache.read_row(row, data, study.classes, study.ignored)
         assert not problems and np.array_equal(mask, blob(k % 2))
 
 

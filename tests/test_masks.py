@@ -11,7 +11,7 @@ import SimpleITK
 from pictures import CLASSES, ONE, labels, save
 from PIL import Image
 
-from helpers import datasets, readers, studies
+from helpers import cache, readers, studies
 from helpers.workflow import settings
 
 DESCRIPTION = """# ITK-SnAP Label Description File
@@ -43,11 +43,11 @@ def test_a_changed_description_is_a_changed_mask(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "annotations", lambda study: None)
     before = readers.sha256(path), settings.folder_state(None, tmp_path)
     mask = readers.read_mask(path, CLASSES)
-    assert datasets.problem(tmp_path, path.name, before[0]) is None
+    assert cache.problem(tmp_path, path.name, before[0]) is None
     swapped = DESCRIPTION.replace("Brachial Plexus", "x").replace("muscle", "Brachial Plexus")
     (tmp_path / "labels.txt").write_text(swapped.replace('"x"', '"muscle"'))
     assert (readers.read_mask(path, CLASSES) != mask).any()
-    assert "has changed" in datasets.problem(tmp_path, path.name, before[0])
+    assert "has changed" in cache.problem(tmp_path, path.name, before[0])
     assert settings.folder_state(None, tmp_path) != before[1]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import datasets, metrics, studies
+from helpers import cache, datasets, metrics, studies
 from helpers.analyses import outlines
 
 CLASSES = [studies.Class(k, n, n, "#000000", 1.0) for k, n in enumerate(("background", "nerve"))]
@@ -64,11 +64,11 @@ def test_pixels_twice_as_high_as_wide():
 
 def test_the_index_keeps_height_and_width_of_a_pixel():
     """A file of 300 rows × 600 columns with pixels of 0.2 mm, made 100 × 100."""
-    assert datasets._pixel_mm((300, 600), (0.2, 0.2), np.nan, (100, 100)) == pytest.approx(
+    assert cache._pixel_mm((300, 600), (0.2, 0.2), np.nan, (100, 100)) == pytest.approx(
         (0.6, 1.2, np.sqrt(0.72))
     )
-    assert datasets._pixel_mm((300, 600), None, 0.2, (100, 100))[:2] == pytest.approx((0.6, 1.2))
-    assert np.isnan(datasets._pixel_mm((300, 600), None, np.nan, (100, 100))).all()
+    assert cache._pixel_mm((300, 600), None, 0.2, (100, 100))[:2] == pytest.approx((0.6, 1.2))
+    assert np.isnan(cache._pixel_mm((300, 600), None, np.nan, (100, 100))).all()
     frame = pd.DataFrame({"pixel_row_mm": [0.6], "pixel_column_mm": [1.2], "pixel_mm": [0.85]})
     assert datasets.spacing(frame).tolist() == [[0.6, 1.2]]
     assert datasets.spacing(frame[["pixel_mm"]]).tolist() == [[0.85, 0.85]]

@@ -105,7 +105,7 @@ def _counts(text):
 
 
 def test_every_verdict_of_a_claim_can_be_counted():
-    assert set(comparison.CLAIMS) == set(stats.comparison.SENTENCES)
+    assert set(comparison.CLAIMS) == set(stats.as_claimed.SENTENCES)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from helpers import datasets, errors, files, provenance, readers, studies
+from helpers import cache, datasets, errors, files, provenance, readers, studies
 from helpers.errors import StudyError
 from tools.book import verify
 
@@ -82,7 +82,7 @@ def edit_csv(root, row, column, value):
 
 
 def build(root):
-    return datasets.build(studies.load("small"), root / "data")
+    return cache.build(studies.load("small"), root / "data")
 
 
 def test_a_good_study_is_cached(small):
@@ -111,7 +111,7 @@ def test_columns_of_which_nothing_is_known_may_be_left_out(small):
     path = small / "data_manifest/small/images.csv"
     frame = pd.read_csv(path, dtype=str).drop(columns=["device", "pixel_spacing_mm"])
     frame.to_csv(path, index=False)
-    index = datasets.build(studies.load("small"), small / "data")
+    index = cache.build(studies.load("small"), small / "data")
     assert index["pixel_mm"].isna().all() and len(datasets.load(studies.load("small")).index) == 6
 
 
@@ -362,7 +362,7 @@ def test_a_mask_value_of_a_structure_left_out_is_background(small):
     spoil_mask(small, np.full((20, 24), 2, np.uint8))
     study = another(small, classes=["nerve_block_region"])
     row = list(studies.images(study).itertuples())[1]
-    mask = datasets.read_row(row, small / "data", study.classes, study.ignored)[1]
+    mask = cache.read_row(row, small / "data", study.classes, study.ignored)[1]
     assert mask.shape == (20, 24) and not mask.any()
 
 
@@ -558,7 +558,7 @@ def test_the_gates_are_told_before_anything_is_trained(small, capsys):
 
 def test_a_missing_data_folder_and_too_many_folds(small):
     with pytest.raises(StudyError, match="no such folder"):
-        datasets.build(studies.load("small"), small / "nowhere")
+        cache.build(studies.load("small"), small / "nowhere")
     edit_yaml(small, lambda c: c["protocols"]["quick"]["cross_validation"].update(folds=7))
     with pytest.raises(StudyError, match="7 folds needs 7 patients or images, found 3"):
         build(small)

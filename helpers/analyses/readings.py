@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import SimpleITK
 
-from helpers import datasets, studies
+from helpers import cache, datasets, studies
 from helpers.analyses import outlines
 from helpers.errors import NotComputable, StudyError, raise_all
 from helpers.metrics import distances_px_mm
@@ -82,7 +82,7 @@ def read(
         for row in complete.itertuples():
             where = f"image_id {row.image_id}, rater {name}"
             file, digest = listed.loc[(row.image_id, name), ["mask", "sha256_mask"]]
-            if found := datasets.problem(data, file, digest):
+            if found := cache.problem(data, file, digest):
                 problems.append(f"{where}: {found}")
                 continue
             try:

@@ -8,6 +8,7 @@ DataFrame whose columns its docstring lists. Nothing here imports torch.
 # ruff: noqa: F401, the imports are what this package offers
 
 from helpers.stats.agreement import areas, bland_altman, empty_policies, failures
+from helpers.stats.as_claimed import claims
 from helpers.stats.as_printed import (
     LABEL,
     anova_classes,
@@ -33,7 +34,6 @@ from helpers.stats.cohort import (
 from helpers.stats.comparison import (
     ALPHA,
     UNSETTLED,
-    claims,
     common,
     compare,
     declared,

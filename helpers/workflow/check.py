@@ -1,6 +1,6 @@
 """Check and cache the images of a study, before anything trains."""
 
-from helpers import datasets
+from helpers import cache
 from helpers.models import catalogue
 from helpers.workflow import asked
 
@@ -10,4 +10,4 @@ def main(arguments: list[str] | None = None) -> None:
     study, args = asked.line("check", main.__doc__, arguments, "--data")
     for model in study.models:
         catalogue.entry(model["name"])  # which says what networks there are
-    datasets.build(study, args.data)
+    cache.build(study, args.data)

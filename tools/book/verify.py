@@ -26,7 +26,7 @@ from typing import Any
 import nbformat
 import numpy as np
 
-from helpers import datasets, files, provenance, runs, studies
+from helpers import cache, datasets, files, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.models import catalogue
 from helpers.workflow import forecast, lock, results, settings
@@ -135,7 +135,7 @@ def images(study: studies.Study) -> Iterator[str]:
         return
     size, aspect = study.spec["image_size"], study.spec["aspect"]
     for row in frame.itertuples():
-        image, mask, _, problems = datasets.read_row(row, data, study.classes, study.ignored)
+        image, mask, _, problems = cache.read_row(row, data, study.classes, study.ignored)
         yield from problems
         if image is None or mask is None:
             continue
@@ -154,7 +154,7 @@ def raters(study: studies.Study) -> Iterator[str]:
     frame = frame.assign(sha256_mask=frame.get("sha256_mask", np.nan))
     inside = frame["image_id"].isin(studies.images(study)["image_id"])
     for name, digest in frame.loc[inside, ["mask", "sha256_mask"]].to_numpy():
-        if found := datasets.problem(data, name, digest):
+        if found := cache.problem(data, name, digest):
             yield f"{study.root / 'annotations.csv'}: {found}"
 
 
