@@ -35,6 +35,7 @@ NO_COVERAGE = (
 )
 #: kind of interval → how it is called
 NAMES = {"wilson": "Wilson, images", "wilson_units": "Wilson, as much as the units are worth"}
+TOGETHER = 50  #: drawn studies whose intervals are made at once: some MB
 BESIDE = ["coverage", "instead", "instead_low", "instead_high"]
 
 
@@ -67,20 +68,46 @@ def coverage(
         return {m: np.where(none, np.nan, _holds(f, truth, runs).mean(0)) for m, f in every.items()}
     rng = np.random.default_rng(seed + 1)
     held, made = ({m: np.zeros(len(truth)) for m in methods} for _ in range(2))
-    for k in range(runs):
-        again = rng.multinomial(g, studies[k] / g, draws).astype(float)
-        values, errors = evaluate(ratios, again)
-        bent = _acceleration(ratios, studies[k]) if "bca" in methods else None
-        n = units[k]
-        r = Resampled(estimate[k], error[k], n, n, values, errors, bent, total[k])
+    limit = [np.broadcast_to(end, truth.shape) for end in within]
+    for start in range(0, runs, TOGETHER):
+        part = np.s_[start : start + TOGETHER]
+        drawn = studies[part]
+        k = len(drawn)
+        again = rng.multinomial(g, drawn[:, None] / g, (k, draws)).reshape(-1, g).astype(float)
+        values, errors = (_beside(a, k) for a in evaluate(ratios, again) if a is not None)
+        bent = None
+        if "bca" in methods:
+            bent = np.concatenate([_acceleration(ratios, study) for study in drawn])
+        n, ends = units[part].ravel(), tuple(np.tile(end, k) for end in limit)
+        r = Resampled(
+            estimate[part].ravel(),
+            error[part].ravel(),
+            n,
+            n,
+            values,
+            errors,
+            bent,
+            total[part].ravel(),
+        )
         for method in methods:
-            found = limits(r, method, level, within)
-            held[method] += _holds(found, truth, 1)[0]
-            made[method] += found.note == ""
+            found = limits(r, method, level, ends)
+            held[method] += _holds(found, truth, k).sum(0)
+            made[method] += (found.note == "").reshape(k, -1).sum(0)
     return {
         m: np.where(none | (made[m] < runs / 2), np.nan, held[m] / np.maximum(made[m], 1))
         for m in methods
     }
+
+
+def _beside(drawn: np.ndarray, studies: int) -> np.ndarray:
+    """Draws of some studies one after the other (studies · draws, S) side by side, (draws,
+    studies · S).
+    """
+    return (
+        drawn.reshape(studies, -1, drawn.shape[-1])
+        .swapaxes(0, 1)
+        .reshape(-1, studies * drawn.shape[-1])
+    )
 
 
 def _acceleration(ratios: Ratios, study: np.ndarray) -> np.ndarray:
