@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries ane
 override PY    := .venv/bin/python
 override SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
 override SNAKE  = $(SET) $(PY) -m snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
-override LINT   = .venv/bin/ruff check . && .venv/bin/ruff format --check . && { $(PY) -m snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
+override LINT   = .venv/bin/ruff check . && { .venv/bin/ruff format --check . || { echo "Python: run .venv/bin/ruff format ."; false; }; } && { $(PY) -m snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
 override WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
 .PHONY: oldest env study plan book manuscript analysis compare keep reproduce test test-kill test-cluster check lab bench verify readers audit anonymous manifest mine data predict sbom lock clean

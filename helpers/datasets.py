@@ -174,7 +174,8 @@ def load(study: studies.Study) -> Arrays:
     if images.shape[1] != study.spec["image_size"]:
         raise StudyError(
             f"{folder}: images of {images.shape[1]} px, protocol {study.protocol!r} wants"
-            f" {study.spec['image_size']}; run `make study STUDY={study.name}"
+            f" {study.spec['image_size']}; name the protocol that was run (-p protocol"
+            f" {study.protocol},size={images.shape[1]},…), or run `make study STUDY={study.name}"
             f" PROTOCOL={study.protocol}`"
         )
     if (study.spec["aspect"] == "keep") != (FRAME[0] in index):

@@ -179,5 +179,6 @@ def pytest_terminal_summary(terminalreporter):
         texts = [path.read_bytes() for path in paths]
         size, lines = sum(map(len, texts)), sum(text.count(b"\n") for text in texts)
         terminalreporter.write_line(
-            f"{name}: {size / 1000:.0f} KB of {BUDGETS[name] / 1000:.0f}, {lines:,} lines"
+            f"{name}: {size / 1000:.0f} KB, {BUDGETS[name] / 1000:.0f} or less are meant;"
+            f" {lines:,} lines"
         )

@@ -1,6 +1,8 @@
 """From a folder to a study: what is refused, excluded and written."""
 
 import hashlib
+import html
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from pictures import coco, dicom, grey, labelme, labels, save
 
 from helpers import studies
 from helpers.errors import StudyError
-from tools.intake import form, patients
+from tools.intake import check, form, page, pairing, patients
 from tools.intake.make import make
 
 
@@ -46,7 +48,7 @@ def test_a_folder_with_a_form(root, folder, tmp_path):
     assert len(studies.images(loaded)) == 20 and loaded.title == "Mine <1>"
     text = page.read_text()
     assert page == root / "reports" / "mine" / "intake.html"
-    assert text.count("<figure>") >= 20 and "Nothing stood out" in text and "No file." in text
+    assert text.count("<figure>") >= 20 and "No picture stood out" in text and "No file." in text
     assert "http" not in text.replace("data:image", "")
     assert not [p for p in (root / "data_manifest").iterdir() if p.name != "mine"]
 
@@ -396,3 +398,44 @@ def test_what_is_refused_is_on_the_page(root, folder, tmp_path):
         "masks/2_0.png: the mask has 41 rows × 60 columns, its image 40 × 60",
     ):
         assert reason in text
+
+
+def first_of(path):
+    """What stands under 'Look at these first'."""
+    text = html.unescape(path.read_text())
+    return text[text.index("Look at these first") : text.index("<h2>What was found")]
+
+
+def test_patients_told_later_are_counted_by(root, folder, tmp_path):
+    """A drafted study.yml follows what is known; nobody has to delete it."""
+    first = first_of(make("mine", folder))
+    line = re.search(r"write patient: (\{pattern: '(.+)'\})", first)
+    assert "No patient is known" in first and "begin with 10 names (1, 10, 2, …)" in first
+    assert studies.load("mine").statistics["test"] == "image_t"
+    form_path = write(tmp_path / "form.yml", {"patient": yaml.safe_load(line[1])})
+    text = make("mine", folder, form_path).read_text()
+    study = studies.load("mine")
+    assert (study.split["unit"], study.statistics["test"]) == ("patient", "patient_t")
+    assert images(root)["patient_id"].nunique() == 10
+    assert "kept their split" not in text and "No patient is known" not in text
+    assert "kept their split" in make("mine", folder, form_path).read_text()
+
+
+def test_a_kept_study_yml_that_counts_otherwise_is_said_first(root, folder, tmp_path, capsys):
+    make("mine", folder)
+    path = root / "data_manifest" / "mine" / "study.yml"
+    path.write_text(path.read_text().replace("title: mine", "title: by hand"))
+    first = first_of(make("mine", folder, write(tmp_path / "form.yml", FORM)))
+    said = "The kept study.yml counts by image (split: unit: image, statistics: test: image_t)"
+    assert said in first and f"LOOK FIRST: {said}" in capsys.readouterr().out
+    assert "has the classes background, class_1" in first  # nerve … in this intake
+    assert studies.load("mine").statistics["test"] == "image_t"
+
+
+def test_files_that_were_not_used_stand_beside_many_suspects():
+    pixels, classes = np.zeros((4, 4), np.uint8), [studies.Class(0, "none", "", "#000000", 1)]
+    pair = pairing.Pair("a", "a.png", "b.png", {})
+    one = check.Record(pair, "1", "probe", None, (4, 4), (), pixels, pixels, "", None, ())
+    others, suspects = [("notes", "no picture", 3, "notes.txt")], [(one, None, "odd")] * 61
+    text = page.render("x", [], [], [], [], suspects, {}, [], [], classes, "", others)
+    assert "notes.txt" in text and text.count("odd") == 121  # 60 with caption and description

@@ -863,7 +863,6 @@ def test_folders_that_may_be_people_are_asked_for_with_the_line_to_write(root, t
     text = html.unescape(page.read_text(encoding="utf-8"))
     assert "lie in 4 folders" in text
     pattern = re.search(r"write patient: \{pattern: '([^']+)'\}", text)[1]
-    (root / "data_manifest/mine/study.yml").unlink()
     form = {"classes": FORM["classes"], "patient": {"pattern": pattern}}
     make("mine", data, write(tmp_path / "form.yml", form), redraw=True)
     found = files.read_csv(root / "data_manifest/mine/images.csv", dtype=str)
@@ -871,12 +870,15 @@ def test_folders_that_may_be_people_are_asked_for_with_the_line_to_write(root, t
 
 
 def test_what_an_earlier_intake_left_fits_or_is_said(root, tmp_path):
-    """An earlier patients.csv that lacks somebody is refused; an earlier study.yml is told of."""
+    """An earlier patients.csv that lacks somebody is refused; an earlier study.yml that was
+    changed by hand is kept and told of.
+    """
     data = ten_patients(tmp_path / "data")
     form = write(tmp_path / "form.yml", FORM)
     make("mine", data, form)
     kept = root / "data_manifest/mine/study.yml"
-    text = kept.read_text(encoding="utf-8")
+    text = kept.read_text(encoding="utf-8").replace("title: mine", "title: by hand")
+    kept.write_text(text, encoding="utf-8")
     (root / "data_manifest/mine/patients.csv").write_text("patient_id\n1\n")
     with pytest.raises(StudyError, match=r"patients.csv: is of an earlier intake .* no row for 10"):
         make("mine", data, form)

@@ -104,7 +104,8 @@ class NetworkTests:
         for channels, classes, options, count in published:
             with torch.device("meta"):
                 network = models.build(self.name, channels, classes, **options)
-            assert sum(p.numel() for p in network.parameters()) == count
+            found = sum(p.numel() for p in network.parameters())
+            assert found == count, f"{found} weights; parameters in catalogue.yml says {count}"
 
     def test_unknown_option_is_named(self):
         with pytest.raises(StudyError, match="wdith"):

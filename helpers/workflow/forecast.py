@@ -106,7 +106,10 @@ def _weights(model: str) -> int:
 
 
 def _time(value: float) -> str:
-    return f"{value / 3600:.1f} hours" if value >= 5400 else f"{max(1, round(value / 60))} minutes"
+    if value >= 5400:
+        return f"{value / 3600:.1f} hours"
+    minutes = max(1, round(value / 60))
+    return f"{minutes} minute{'s' * (minutes > 1)}"
 
 
 def _size(value: int) -> str:

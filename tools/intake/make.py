@@ -2,6 +2,7 @@
 is usable.
 """
 
+import hashlib
 import os
 import re
 import shlex
@@ -37,6 +38,8 @@ from tools.intake.discover import classes_of
 from tools.intake.tables import image_table
 
 FEW = 5  # patients in the test set
+#: first line of a drafted study.yml, before the digest of the rest
+DRAFTED = "# drafted by make manifest, which makes it anew until something in it is changed: "
 NOBODY = (
     "nothing says whose it is, as the other images do; say in the form how to read the patient, or"
     " split by image"
@@ -217,12 +220,10 @@ def make(
     except StudyError as error:
         raise StudyError(f"{form_path or f'DATA={data}'}: {error}") from None
     by_patient = images["patient_id"].notna().any()
-    assumed = (
-        shared(images, records)
-        + few_tested(images)
-        + assumed
-        + sentences(records, by_patient, previous, authors)
-    )
+    doubts = shared(images, records) + few_tested(images)
+    if not by_patient:
+        doubts.append(nobody_known(records, authors))
+    assumed += sentences(records, _kept_split(images, previous), authors)
     written = {"images.csv": images, "annotations.csv": drawn}
     if people is not None:
         pictured = set(images["patient_id"].dropna())
@@ -238,16 +239,23 @@ def make(
         raise StudyError(f"DATA={data}: nothing is outlined in any mask; nothing was written")
     content = study_yml(name, form, classes, by_patient, shown[0], draft, bool(authors))
     own = folder / "study.yml"
-    planned = studies.read_yaml(own) if own.is_file() else content
-    if quick := planned["protocols"].get("quick"):
+    changed = studies.read_yaml(own) if own.is_file() and not is_draft(own) else None
+    if quick := (changed or content)["protocols"].get("quick"):
         assumed.append(protocols.told(quick, len(kept), people_kept, folds))
-    if planned is content and "protocols" not in form.study:
+    if not changed and "protocols" not in form.study:
         assumed += notes
-    assumed += earlier(folder, content)
-    write_manifest(folder, content, {k: v for k, v in written.items() if v is not None})
+    if changed:
+        doubts += otherwise(changed, content)
+        assumed.append(
+            "study.yml was changed by hand and is kept as it is; delete it to have it made anew."
+        )
+    frames = {k: v for k, v in written.items() if v is not None}
+    write_manifest(folder, None if changed else content, frames)
     others = [p for p in (mm_file, inside(patients_path, data)) if p]
     roles = ledger.ledger(data, form, images, refused, drawn, others)
-    return write_page(name, data, roles, records, refused, reasons, images, classes, assumed)
+    return write_page(
+        name, data, roles, records, refused, reasons, images, classes, doubts, assumed
+    )
 
 
 def found_pairs(
@@ -375,32 +383,51 @@ def raise_unusable(data: Path, usable: Sequence, refused: list[find.Refused]) ->
         )
 
 
-def _perhaps_patients(records: list[check.Record]) -> str:
-    """The line of a form, where pictures lie in several folders that may be a person each."""
-    places = {PurePosixPath(r.pair.image).parent for r in records}
-    if len(places) < 2 or len({p.parent for p in places}) > 1:
-        return ""
-    above, names = next(iter(places)).parent, sorted(p.name for p in places)
-    start = "" if above == PurePosixPath(".") else f"{above}/"
+def nobody_known(records: list[check.Record], authors: dict[str, str] | None) -> str:
+    """What follows where no patient is known: a sentence, the first thing to know."""
     return (
-        f"; they lie in {len(names)} folders ({', '.join(names[:3])}, …): if each is a person,"
-        f" write patient: {{pattern: '{re.escape(start)}([^/]+)/'}}"
+        "No patient is known: images of one person may be in training and test, and every test"
+        " counts images as if each were a person. Name the patient in a form"
+        f"{'' if authors else _perhaps_patients([r.pair.image for r in records])}."
     )
 
 
+def _perhaps_patients(images: list[str]) -> str:
+    """The line of a form, where pictures lie in several folders that may be a person each, or
+    are called alike but for what follows a last _ or -.
+    """
+    places = {PurePosixPath(image).parent for image in images}
+    if len(places) > 1 and len({p.parent for p in places}) == 1:
+        above, names = next(iter(places)).parent, sorted(p.name for p in places)
+        start = "" if above == PurePosixPath(".") else f"{above}/"
+        how, pattern = f"lie in {len(names)} folders", f"{re.escape(start)}([^/]+)/"
+    else:
+        pattern = "([^/]+)[_-][^/_-]+$"
+        begun = [re.search(pattern, image) for image in images]
+        names = sorted({one[1] for one in begun if one})
+        how = f"begin with {len(names)} names"
+        if not all(begun) or not 1 < len(names) < len(images):
+            return ""
+    return (
+        f"; they {how} ({', '.join(names[:3])}, …): if each is a person, write patient:"
+        f" {{pattern: '{pattern}'}}"
+    )
+
+
+def _kept_split(images: pd.DataFrame, previous: pd.DataFrame | None) -> bool:
+    """Whether any image is where the earlier manifest had it because it was there."""
+    if previous is None:
+        return False
+    keys = ["patient_id"] if images["patient_id"].notna().any() else ["image_id"]
+    known = {tuple(row) for row in previous[keys].dropna().itertuples(index=False)}
+    return any(tuple(row) in known for row in images[keys].itertuples(index=False))
+
+
 def sentences(
-    records: list[check.Record],
-    by_patient: bool,
-    previous: pd.DataFrame | None,
-    authors: dict[str, str] | None = None,
+    records: list[check.Record], kept_split: bool, authors: dict[str, str] | None = None
 ) -> list[str]:
     """What was assumed without being told, as sentences."""
     found = []
-    if not by_patient:
-        found.append(
-            "No patient is known: images of one person may be in training and test. Name the"
-            f" patient in a form{'' if authors else _perhaps_patients(records)}."
-        )
     unknown = [r.pair.image_id for r in records if not r.spacing_mm]
     if len(unknown) == len(records):
         found.append("No pixel spacing is known: distances will be in pixels only.")
@@ -417,7 +444,7 @@ def sentences(
             f"The folders say which pictures are for what ({counted}); it was kept so. What they do"
             " not say was drawn from the pictures to learn from."
         )
-    if previous is not None:
+    if kept_split:
         found.append(
             "Images and patients of the earlier manifest kept their split; only new ones were"
             " drawn."
@@ -473,36 +500,52 @@ def few_tested(images: pd.DataFrame) -> list[str]:
     ]
 
 
-def earlier(folder: Path, content: dict) -> list[str]:
-    """What an earlier study.yml, which is kept, says otherwise than this intake: sentences."""
-    path = folder / "study.yml"
-    if not path.is_file():
-        return []
-    names = [[c["name"] for c in each["classes"]] for each in (studies.read_yaml(path), content)]
-    found = [f"{path.name} of an earlier intake is kept as it is; delete it to have it made anew."]
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a study.yml is as ``write_manifest`` drafted it."""
+    first, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    return first == DRAFTED + _digest(rest)
+
+
+def otherwise(changed: dict, content: dict) -> list[str]:
+    """What a study.yml that is kept says otherwise than this intake would: sentences, the first
+    thing to know.
+    """
+    names = [[c["name"] for c in each["classes"]] for each in (changed, content)]
+    units = [each.get("split", {}).get("unit", "patient") for each in (changed, content)]
+    tests = [each.get("statistics", {}).get("test", "none") for each in (changed, content)]
+    found = []
     if names[0] != names[1]:
         found.append(
-            f"It has the classes {', '.join(names[0])}, this intake {', '.join(names[1])}: masks"
-            " are read by the first."
+            f"The kept study.yml has the classes {', '.join(names[0])}, this intake"
+            f" {', '.join(names[1])}: masks are read by the first."
+        )
+    if units[0] != units[1]:
+        found.append(
+            f"The kept study.yml counts by {units[0]} (split: unit: {units[0]}, statistics: test:"
+            f" {tests[0]}), this intake by {units[1]} (unit: {units[1]}, test: {tests[1]}): what"
+            " is printed goes by the first. Change both lines, or delete the file."
         )
     return found
 
 
-def write_manifest(folder: Path, content: dict, frames: dict[str, pd.DataFrame]) -> None:
-    """Validate everything as the study will, then move it into place; an existing study.yml is
-    kept, and so is an earlier patients.csv that has a row for everybody.
+def write_manifest(folder: Path, content: dict | None, frames: dict[str, pd.DataFrame]) -> None:
+    """Validate everything as the study will, then move it into place; without content the
+    study.yml that is there is kept, and so is an earlier patients.csv that has a row for everybody.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
         draft = Path(made)
-        kept = folder / "study.yml"
-        text = (
-            kept.read_text(encoding="utf-8")
-            if kept.is_file()
-            else yaml.safe_dump(
+        if content is None:
+            text = (folder / "study.yml").read_text(encoding="utf-8")
+        else:
+            text = yaml.safe_dump(
                 content, allow_unicode=True, sort_keys=False, width=110, default_flow_style=None
             )
-        )
+            text = f"{DRAFTED}{_digest(text)}\n{text}"
         (draft / "study.yml").write_text(text, encoding="utf-8")
         for name, frame in frames.items():
             write_csv(frame, draft / name)
@@ -520,7 +563,9 @@ def write_manifest(folder: Path, content: dict, frames: dict[str, pd.DataFrame])
             studies.patients(loaded)
             studies.annotations(loaded)
         except StudyError as error:
-            made = "study.yml" if kept.is_file() else "study.yml (drafted, with what the form says)"
+            made = (
+                "study.yml" if content is None else "study.yml (drafted, with what the form says)"
+            )
             words = str(error).replace(str(draft / "study.yml"), str(folder / made))
             raise StudyError(
                 words.replace(str(draft), str(folder)) + "\n  nothing was written"
@@ -539,9 +584,12 @@ def write_page(
     reasons: dict,
     images: pd.DataFrame,
     classes: Sequence[studies.Class],
+    doubts: list[str],
     assumed: list[str],
 ) -> Path:
-    """Write reports/<study>/intake.html and return its path."""
+    """Write reports/<study>/intake.html and return its path. doubts, assumed: sentences, those
+    that stand first and the others.
+    """
     used = images[images["split"] != "excluded"]
     people = used["patient_id"].nunique()
     summary = [
@@ -561,9 +609,9 @@ def write_page(
     rows = [(s, int(g["patient_id"].nunique()) or "unknown", len(g)) for s, g in groups if len(g)]
     suspects = check.suspicious(records, classes)
     unseen = [c for c in classes[1:] if not any(r.areas[c.index - 1] > 0 for r in records)]
-    assumed = [
+    doubts = [
         *(f"No picture shows {c.title}: is it outlined under another name?" for c in unseen),
-        *assumed,
+        *doubts,
     ]
     shown = [records[k] for k in np.random.default_rng(1).permutation(len(records))[:48]]
     named = sum(find.IDENTIFIED in r.notes for r in records)
@@ -582,6 +630,8 @@ def write_page(
         print(f"refused: {one.file}: {one.reason}", flush=True)
     if len(refused) > 5:
         print(f"… and {len(refused) - 5} more, all on the page", flush=True)
+    for sentence in doubts:
+        print(f"LOOK FIRST: {sentence}", flush=True)
     if suspects:
         odd = len({record.pair.image_id for record, *_ in suspects})
         print(
@@ -593,6 +643,7 @@ def write_page(
     text = page.render(
         name,
         summary,
+        doubts,
         assumed,
         refused,
         suspects,

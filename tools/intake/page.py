@@ -64,6 +64,10 @@ def table(rows: Iterable[Sequence], head: list[str]) -> str:
     return "<table>" + "".join(cells) + "</table>"
 
 
+def listed(sentences: list[str]) -> str:
+    return "<ul>" + "".join(f"<li>{html.escape(one)}</li>" for one in sentences) + "</ul>"
+
+
 def key(classes: Sequence[Class]) -> str:
     return (
         '<p class="key">'
@@ -78,6 +82,7 @@ def key(classes: Sequence[Class]) -> str:
 def render(
     name: str,
     summary: Sequence[tuple],
+    doubts: list[str],
     assumed: list[str],
     refused: list[Refused],
     suspects: Sequence[tuple],
@@ -88,7 +93,7 @@ def render(
     next_step: str,
     rest: Sequence[tuple] = (),
 ) -> str:
-    """The whole page as text. summary: [(what, number)]; assumed: sentences; refused:
+    """The whole page as text. summary: [(what, number)]; doubts, assumed: sentences; refused:
     [Refused]; suspects: [(Record, Record or None, reason)]; excluded: image_id → reason; sheet:
     [Record]; splits: [(split, patients, images)]; rest: [(what, why, files, an example)] of files
     that were not used.
@@ -97,15 +102,11 @@ def render(
         f"<h1>Intake of {html.escape(name)}</h1>",
         f'<p class="note">{html.escape(next_step)}</p>',
     ]
-    parts += ["<h2>What was found</h2>", table(summary, ["", "number"])]
-    if assumed:
-        parts += [
-            "<h2>What was assumed</h2><ul>",
-            *(f"<li>{html.escape(a)}</li>" for a in assumed),
-            "</ul>",
-        ]
-    parts.append(f"<h2>Look at these first ({len(suspects)})</h2>" + key(classes))
-    parts.append('<div class="sheet">' if suspects else "<p>Nothing stood out.</p>")
+    parts.append(f"<h2>Look at these first ({len(doubts) + len(suspects)})</h2>")
+    parts.append(listed(doubts) if doubts else "")
+    parts.append(
+        key(classes) + '<div class="sheet">' if suspects else "<p>No picture stood out.</p>"
+    )
     for record, other, reason in suspects[:60]:
         both = figure(record, classes, f"{record.pair.image_id}: {reason}")
         if other is not None:
@@ -113,8 +114,11 @@ def render(
         parts.append(f'<div class="pair">{both}</div>')
     parts.append("</div>" if suspects else "")
     if len(suspects) > 60:
-        rest = [(r.pair.image_id, reason) for r, _, reason in suspects[60:]]
-        parts.append(table(rest, ["image", "why"]))
+        more = [(r.pair.image_id, reason) for r, _, reason in suspects[60:]]
+        parts.append(table(more, ["image", "why"]))
+    parts += ["<h2>What was found</h2>", table(summary, ["", "number"])]
+    if assumed:
+        parts += ["<h2>What was assumed</h2>", listed(assumed)]
     parts.append(f"<h2>Refused ({len(refused)})</h2>")
     parts.append(
         table([(r.file, r.reason) for r in refused], ["file", "why, and what to do"])

@@ -96,9 +96,10 @@ def told(quick: dict, images: int, patients: int, folds: int) -> str:
         for m, times in trained
     ) * len(quick.get("seeds", [1]))
     spent = learning * cost * (quick["image_size"] / 96) ** 2 + PAGES
+    minutes = max(1, round(spent / 60))
     return (
         f"The first study learns at {quick['image_size']} × {quick['image_size']} pixels for"
-        f" {quick['epochs']} epochs, in about {max(1, round(spent / 60))} minutes on two free"
+        f" {quick['epochs']} epochs, in about {minutes} minute{'s' * (minutes > 1)} on two free"
         " cores. Change it with SIZE= and EPOCHS= after make study, or under protocols in"
         " study.yml."
     )
