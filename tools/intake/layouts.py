@@ -1,5 +1,6 @@
 """Annotation files that serve many pictures, and those of tools that are not read."""
 
+import csv
 import json
 import re
 from collections import defaultdict
@@ -187,10 +188,10 @@ def names(path: Path) -> list[str]:
     """The pictures that a COCO or VIA file describes, as it writes them."""
     try:
         if readers.suffix(path) == ".csv":
-            rows = path.read_text(encoding="utf-8-sig").splitlines()[1:]
-            return list(dict.fromkeys(row.split(",")[0].strip('"') for row in rows if row))
+            rows = csv.reader(path.read_text(encoding="utf-8-sig").splitlines()[1:])
+            return list(dict.fromkeys(row[0] for row in rows if row))
         content = labels.load_json(path)[0]
-    except (StudyError, OSError, UnicodeDecodeError, json.JSONDecodeError):
+    except (StudyError, OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError):
         return []
     if isinstance(content.get("images"), list):
         return [str(i.get("file_name")) for i in content["images"] if isinstance(i, dict)]
