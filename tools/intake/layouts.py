@@ -163,12 +163,18 @@ class Shared:
         return ""
 
     def of(self, image: str) -> list[str]:
-        """The entries that name an image, as 'file.json#entry': those of its own folder first."""
-        found = self._named(image)
-        folder = PurePosixPath(image).parent
-        near = [e for e in found if PurePosixPath(e[0]).parent == folder]
-        whole = [e for e in found if plain(image).endswith(_plain(e[1]))]
-        return [f"{file}#{name}" for file, name in dict.fromkeys(near or whole or found)]
+        """The entries that name an image, as 'file.json#entry': those of its own folder first, then
+        those that write its folder, then those of a file called after it.
+        """
+        found, folder = self._named(image), PurePosixPath(image).parent
+        parts = {plain(part) for part in folder.parts}  # 'instances_val2017.json' of 'val2017/'
+        for own in (
+            [e for e in found if PurePosixPath(e[0]).parent == folder],
+            [e for e in found if plain(image).endswith(_plain(e[1]))],
+            [e for e in found if parts & set(re.split(r"[ _.-]", plain(stem(e[0]))))],
+        ):
+            found = [e for e in found if e in own] or found
+        return [f"{file}#{name}" for file, name in dict.fromkeys(found)]
 
     def _named(self, image: str) -> list[tuple[str, str]]:
         base = _base(image)

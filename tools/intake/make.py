@@ -566,7 +566,10 @@ def write_page(
     suspects = check.suspicious(records, classes)
     unseen = [c for c in classes[1:] if not any(r.areas[c.index - 1] > 0 for r in records)]
     assumed = [
-        *(f"No picture shows {c.title}: is it outlined under another name?" for c in unseen),
+        *(
+            f"No picture shows {c.title}: is it outlined under another name, or another structure?"
+            for c in unseen
+        ),
         *assumed,
     ]
     shown = [records[k] for k in np.random.default_rng(1).permutation(len(records))[:48]]
