@@ -170,10 +170,11 @@ def test_a_patient_is_called_the_same_with_and_without_a_table(root, tmp_path, t
 
 def test_words_of_the_table_that_are_kept_are_shown(tmp_path, capsys):
     data = ten_patients(tmp_path / "data")
-    rows = [f"{p},50,left,{'Mrs Smith fell' if p == 3 else 'hip'},9" for p in range(1, 11)]
-    (tmp_path / "p.csv").write_text("\n".join(["id,age,side,diagnosis,depth", *rows]))
+    rows = [f"{p},50,left,{'Mrs Smith fell' if p == 3 else 'hip'},9," for p in range(1, 11)]
+    rows[3] += "Mr Lee refused"
+    (tmp_path / "p.csv").write_text("\n".join(["id,age,side,diagnosis,depth,excluded", *rows]))
     make.make("mine", data, write(tmp_path / "f.yml", FORM), tmp_path / "p.csv")
-    said = "were kept: side: left; diagnosis: Mrs Smith fell, hip. Does one name a person?"
+    said = "were kept: side: left; diagnosis: Mrs Smith fell, hip; excluded: Mr Lee refused. Does"
     assert said in capsys.readouterr().out
 
 

@@ -259,8 +259,8 @@ def open_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[s
     if values.ndim - (layers > 1) == 2:
         values = values[None]
     column, row = image.GetSpacing()[:2]
-    told = UNITS.search(_header(path)) if path.suffix.lower() in (".nrrd", ".nhdr") else None
-    scale = MILLIMETRES.get(told[1].lower() if told else b"")
+    named = UNITS.search(_header(path)) if path.suffix.lower() in (".nrrd", ".nhdr") else None
+    scale = MILLIMETRES.get(named[1].lower() if named else b"")
     known = scale and (column, row) != (1.0, 1.0)
     spacing = (row * scale, column * scale) if known else None
     return values, spacing, {k: image.GetMetaData(k) for k in image.GetMetaDataKeys()}

@@ -224,7 +224,7 @@ def match(
 def _words(frame: pd.DataFrame) -> str:
     """The texts of the columns that are no number, for a person to look at: one text."""
     told = []
-    for column in frame.columns.difference(["patient_id", "sex", "excluded", *NUMBERS], sort=False):
+    for column in frame.columns.difference(["patient_id", "sex", *NUMBERS], sort=False):
         cells = frame[column].dropna().astype(str)
         texts = sorted(set(cells[~cells.str.fullmatch(r"[\d.,+<> -]*")]))
         if texts:
