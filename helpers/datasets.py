@@ -117,14 +117,21 @@ def _fit(pixels: np.ndarray, size: int, aspect: str, how: Image.Resampling) -> n
     return out
 
 
+def units(frame: pd.DataFrame) -> pd.Series:
+    """What stays together where images are divided (text for every row): a patient's images; where
+    patients are unknown the frames of a cine, which are of one; else each image alone.
+    """
+    cine = frame["image"].str.extract(r"^(.+)#\d+$", expand=False)
+    return frame["patient_id"].fillna("file " + cine).fillna("image " + frame["image_id"])
+
+
 def assign_folds(frame: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
     """A fold 0 … folds − 1 for every row (int array), seeded; a patient's images stay together.
 
     Patients are shuffled, then each goes to the fold with the fewest images so far, so that
-    folds differ by at most one patient's images. Rows without patient_id are their own unit:
-    the split is then by image.
+    folds differ by at most one patient's images. Rows without patient_id: as ``units`` says.
     """
-    unit = frame["patient_id"].fillna("image " + frame["image_id"])
+    unit = units(frame)
     sizes = unit.value_counts().sort_index()
     if len(sizes) < folds:
         raise StudyError(

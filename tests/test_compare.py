@@ -339,3 +339,71 @@ def test_a_table_without_rows_or_without_an_end_is_refused(tmp_path, rows, messa
     path.write_text(f"case,algorithm,HD95\n{rows}", encoding="utf-8")
     with pytest.raises(StudyError, match=message):
         read.tables([path])
+
+
+def written(tmp_path, text, name="t.csv"):
+    (tmp_path / name).write_bytes(text.encode())
+    return tmp_path / name
+
+
+HALVES = "".join(f"c{k};{name};0,5{k}\n" for k in range(6) for name in "ab")
+
+
+@pytest.mark.parametrize("start", ["sep=;\r\n", "\ufeff", '"sep=;"\n'])
+def test_what_offices_write_in_front_of_a_table_is_no_heading(tmp_path, start):
+    path = written(tmp_path, f"{start}case;algorithm;Dice\n{HALVES}")
+    assert read.tables([path])["Dice"].tolist()[2:4] == [0.51, 0.51]
+    whose = written(
+        tmp_path, f"{start}case;patient\n" + "".join(f"c{k};P{k}\n" for k in range(6)), "p.csv"
+    )
+    assert read.tables([path], whose)["patient"].tolist()[:3] == ["P0", "P0", "P1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        # of two columns of one metric none is taken in silence, such as a directed distance
+        ("case,model,ASSD,ASD\n1,a,2,9\n1,b,2,9\n", "columns ASSD and ASD are both ASSD"),
+        ("case,model,Dice,mean_dice\n1,a,1,0\n", "columns Dice and mean_dice are both Dice"),
+        ("case,model,HD95\nc1,a,3,5\nc2,a,3,5\n", "more cells than headings, as decimal commas"),
+        ("case,model,Dice\n1,a,.5\nMean,a,.5\n", "case Mean: is a summary of the others"),
+        ("case,model,seed,Dice\n1,a,1,.5\n1,a,2,.6\n", "given more than once; average several"),
+    ],
+)
+def test_a_table_that_would_be_read_wrongly_is_refused(tmp_path, text, message):
+    with pytest.raises(StudyError, match=message):
+        read.tables([written(tmp_path, text)])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("85", "line 3 is 85; it lies from 0 to 1"), ("fail", "no number: 'fail'")],
+)
+def test_every_tool_s_table_is_held_to_what_its_metric_can_be(tmp_path, value, message):
+    tables = {
+        "mean_dice_raw.csv": f"filename,class1,mean\na.nii,0.5,0\nb.nii,{value},0\n",
+        "panoptica.csv": f"subject_name,nerve-global_bin_dsc\na,0.5\nb,{value}\n",
+        "long.csv": f"case,model,Dice\na,x,0.5\nb,x,{value}\n",
+    }
+    for name, text in tables.items():
+        with pytest.raises(StudyError, match=f"{name}: Dice .*{message}"):
+            read.tables([written(tmp_path, text, name)])
+    text = "filename,class1,mean\na.nii,3,0\nb.nii,inf,0\n"
+    with pytest.raises(StudyError, match="HD in line 3 is infinite"):
+        read.tables([written(tmp_path, text, "hausdorff_raw.csv")])
+
+
+def test_dots_in_the_name_of_a_case_are_its_own(tmp_path):
+    text = "filename,class1\n/d/p.1.nii.gz,0.5\n/d/p.2.nii.gz,0.25\n"
+    frame = read.tables([written(tmp_path, text, "mean_dice_raw.csv")])
+    assert frame.set_index("case")["Dice"].to_dict() == {"p.1": 0.5, "p.2": 0.25}
+
+
+def test_numbers_of_rows_in_front_are_no_cells(tmp_path):
+    text = "case,model,Dice\n1,c1,a,0.5\n2,c1,b,0.25\n"  # as R writes them
+    assert read.tables([written(tmp_path, text)])["Dice"].tolist() == [0.5, 0.25]
+
+
+def test_a_margin_that_no_difference_reaches_is_refused(theirs):
+    with pytest.raises(StudyError, match="MARGIN=2: a Dice lies from 0 to 1"):
+        each(theirs, margin=2.0)

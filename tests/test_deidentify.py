@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK
+import yaml
 from pictures import dicom, grey, save
 from PIL import Image, ImageDraw, ImageFont
 from pydicom import dcmread
@@ -464,6 +465,35 @@ def test_what_the_form_excludes_stays_behind_and_what_it_tells_comes_along(hospi
     assert len(list((tmp_path / "clean" / "images").iterdir())) == 8
     make("mine", tmp_path / "clean", tmp_path / "clean" / "form.yml")
     assert studies.load("mine").title == "Our nerves"
+
+
+GIVEN = {"test": "test/*.dcm", "val": "train/Meier_3*", "train": "train/Meier_[124]*"}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{}, {"split": {"policy": "given", "given": {s: {"of": p} for s, p in GIVEN.items()}}}],
+)
+def test_what_paths_say_of_the_split_and_the_form_of_spacing_comes_along(hospital, tmp_path, form):
+    for p in range(5):
+        for k in range(2):
+            folder = hospital / ("test" if p == 0 else "train")
+            folder.mkdir(exist_ok=True)
+            (hospital / f"Meier_{p}_{k}.dcm").unlink()
+            original(folder / f"Meier_{p}_{k}.dcm", seed=10 * p + k, PatientID=f"KH-{p}")
+            header = dcmread(folder / f"Meier_{p}_{k}.dcm")
+            del header.SequenceOfUltrasoundRegions
+            header.save_as(folder / f"Meier_{p}_{k}.dcm")
+    (tmp_path / "form.yml").write_text(yaml.safe_dump({"spacing_mm": 2**0.5 / 10} | form))
+    out, key = tmp_path / "clean", tmp_path / "key.csv"
+    anonymous.convert(hospital, out, key, tmp_path / "form.yml")
+    make("mine", out, out / "form.yml")
+    frame = studies.images(studies.load("mine"))
+    assert frame["pixel_spacing_mm"].tolist() == pytest.approx([2**0.5 / 10] * 10)
+    ids = dict(line.split(",") for line in key.read_text().splitlines()[2:])
+    split = frame.groupby("patient_id")["split"].unique().map(list)
+    assert [p for p, known in split.items() if "test" in known] == [ids["KH-0"]]
+    assert not form or split[ids["KH-3"]] == ["val"]
 
 
 def test_what_is_left_behind_is_said(hospital, tmp_path):

@@ -107,7 +107,9 @@ BROKEN = {
         "DATA={data}: no usable image, nothing was written: 1 problem\n"
         "  - photos/10_0.png: has no DICOM value PatientID, which the form asks for"
     ),
-    "too few patients": "{form}: a split into 5 needs at least 5 patients or images, found 2",
+    "too few patients": (
+        "{form}: a split into 5 needs at least 5 patients, cines or images, found 2"
+    ),
     "excluded name unknown": "{form}: 1 problem\n  - exclude: no image is called '77_0'",
     "patient missing in the table": (
         "table of patients: 1 problem\n  - patient '1' has images but no row; add it"

@@ -8,14 +8,16 @@ import unicodedata
 
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
+import SimpleITK
 import yaml
 from intake_folder import FORM, empty_root, images, state, ten_patients, write
 from pictures import CLASSES, coco, dicom, grey, labelme, labels, save
 from PIL import Image
 from pydicom.uid import generate_uid
 
-from helpers import files, readers, studies
+from helpers import datasets, files, readers, studies
 from helpers.errors import StudyError
 from tools.intake import __main__ as command
 from tools.intake import (
@@ -488,6 +490,76 @@ def test_a_folder_called_train_alone_is_no_split():
         "imagesTr/a.png": "train",
         "imagesTs/b.png": "test",
     }
+
+
+@pytest.mark.parametrize(
+    ("folder", "split"),
+    [
+        *[("test_A", "test"), ("testB", "test"), ("Test_Input", "test"), ("test-internal", "test")],
+        *[("ISIC_Training_Input", "train"), ("Validation_GroundTruth", "val")],
+        *[
+            ("external", "external"),
+            ("External_Validation", "external"),
+            ("external test", "external"),
+        ],
+        *[("train_test_files", None), ("external_oblique", None), ("latest results", None)],
+    ],
+)
+def test_what_a_folder_is_for_by_its_words(folder, split):
+    assert splits.split_of(folder) == split
+
+
+def test_pictures_from_elsewhere_are_external(root, data):
+    """And never learned from, nor what a training is chosen by."""
+    counts = {"train": 6, "test_A": 2, "test_B": 2, "external_validation": 3}
+    for n, (split, count) in enumerate(counts.items()):
+        for kind in ("images", "masks"):
+            put(
+                data,
+                [f"{split}/{kind}/{split}{k}.png" for k in range(count)],
+                lambda k, n=n, kind=kind: grey(seed=9 * n + k) if kind == "images" else labels(),
+            )
+    text = make("mine", data).read_text()
+    frame = studies.images(studies.load("mine")).set_index("image_id")["split"]
+    assert (
+        set(frame.filter(like="external")) == {"external"}
+        and "6 train, 0 val, 4 test, 3 ext" in text
+    )
+    assert set(frame.filter(like="test_")) == {"test"}
+    assert sorted(frame.filter(like="train").unique()) == ["train", "val"]
+
+
+@pytest.mark.parametrize("policy", [{}, {"split": {"policy": "image k-fold"}}])
+def test_frames_of_a_cine_stay_together_though_its_patient_is_unknown(root, data, tmp_path, policy):
+    for c in range(6):
+        for end, frames in (
+            ("", [grey(seed=4 * c + k) for k in range(4)]),
+            ("_mask", [labels()] * 4),
+        ):
+            image = SimpleITK.GetImageFromArray(np.stack(frames))
+            SimpleITK.WriteImage(image, str(data / f"c{c}{end}.nii.gz"))
+    make("mine", data, write(tmp_path / "f.yml", policy))
+    frame = studies.images(studies.load("mine"))
+    together = frame["image"].str.partition("#")[0]
+    assert len(frame) == 24 and frame["patient_id"].isna().all()
+    assert (frame.groupby(together)["split"].nunique().max() == 1) == (not policy)
+    folds = pd.Series(datasets.assign_folds(frame, 3, 1))
+    assert folds.groupby(together).nunique().max() == 1 and folds.value_counts().tolist() == [8] * 3
+    before = frame.set_index("image_id")["split"]
+    make("mine", data, write(tmp_path / "f.yml", policy))
+    again = studies.images(studies.load("mine")).set_index("image_id")["split"]
+    assert again.equals(before)
+
+
+def test_folders_that_are_links_are_named(root, data, tmp_path):
+    put(tmp_path / "elsewhere", [f"{k}.png" for k in range(3)], lambda k: grey(seed=k))
+    put(data, [f"masks/{k}.png" for k in range(3)], lambda k: labels())
+    (data / "images").symlink_to(tmp_path / "elsewhere")
+    said = r"1 folders are links, which are not followed \(images\): copy"
+    with pytest.raises(StudyError, match=said):
+        make("mine", data)
+    put(data, [f"more/{k}.png" for k in range(3)], lambda k: grey(seed=k))
+    assert re.search(said, make("mine", data).read_text())
 
 
 # --- classes

@@ -215,6 +215,26 @@ REFUSED = {
 }
 
 
+def test_coco_files_called_after_the_folder_of_their_pictures(root, data):
+    """Pictures of one name in two splits, as each split numbers its own."""
+    (data / "annotations").mkdir()
+    for place, x in (("train2017", 8), ("val2017", 20)):
+        square = [x, 5, x + 10, 5, x + 10, 15, x, 15]
+        content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "nerve"}]}
+        for k in range(4):
+            (data / place).mkdir(exist_ok=True)
+            save(data / place / f"{k}.png", grey(seed=k + x))
+            content["images"].append({"id": k, "file_name": f"{k}.png", "height": 40, "width": 60})
+            content["annotations"].append(entry(k, image_id=k, segmentation=[square]))
+        (data / "annotations" / f"instances_{place}.json").write_text(json.dumps(content))
+    make("mine", data)
+    frame = images(root)
+    assert frame["mask"].str.contains("train2017").sum() == 4
+    for image, mask in zip(frame["image"], read(data)[0], strict=True):
+        x = 8 if "train" in image else 20
+        assert mask[5:15, x : x + 10].all() and mask.sum() == 100
+
+
 @pytest.mark.parametrize("kind", REFUSED)
 def test_outlines_of_coco_that_would_be_read_wrongly(tmp_path, kind):
     annotations, words = REFUSED[kind]

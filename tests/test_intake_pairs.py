@@ -423,9 +423,9 @@ def test_the_labels_of_vias_table_are_the_classes(data):
     rows[0] += ",region_attributes"
     shape = {"name": "rect", "x": 8, "y": 5, "width": 22, "height": 10}
     for k in range(3):
-        put(data / f"p{k}.png", grey(seed=k))
+        put(data / f"p{k}, left.png", grey(seed=k))
         cells = [json.dumps(c).replace('"', '""') for c in (shape, {"kind": "nerve"})]
-        rows.append(f'p{k}.png,1,"{{}}",1,0,"{cells[0]}","{cells[1]}"')
+        rows.append(f'"p{k}, left.png",1,"{{}}",1,0,"{cells[0]}","{cells[1]}"')
     (data / "via.csv").write_text("\n".join(rows))
     make.make("mine", data)
     assert [c.name for c in studies.load("mine").foreground] == ["nerve"]

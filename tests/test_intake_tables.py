@@ -79,6 +79,18 @@ def test_titles_above_the_headings_and_other_sheets(tmp_path):
     assert "from its row 2" in notes[2]
 
 
+def test_a_title_in_front_may_hold_other_separators(tmp_path):
+    frame, notes = opened(tmp_path, "Nerves, Vienna, 2020, final\nid;age\n1;50\n2;60\n")
+    assert frame["age_years"].tolist() == [50, 60] and "from its row 2" in notes[0]
+
+
+@pytest.mark.parametrize("word", ["no", "Nein", "0", "FALSE", "-", "n/a", ""])
+def test_who_is_not_excluded_may_be_said_in_words(tmp_path, word):
+    frame, _ = opened(tmp_path, f"id,age,excluded\n1,50,{word}\n2,60,yes\n3,70,probe slipped\n")
+    assert frame["excluded"].isna().tolist() == [True, False, False]
+    assert frame["excluded"][2] == "probe slipped"
+
+
 def test_a_sheet_is_as_large_as_its_cells_not_as_it_says(tmp_path):
     """A sheet whose empty grid was formatted says that it has 17 billion cells."""
     book = openpyxl.Workbook()
@@ -158,10 +170,11 @@ def test_a_patient_is_called_the_same_with_and_without_a_table(root, tmp_path, t
 
 def test_words_of_the_table_that_are_kept_are_shown(tmp_path, capsys):
     data = ten_patients(tmp_path / "data")
-    rows = [f"{p},50,left,{'Mrs Smith fell' if p == 3 else 'hip'},9" for p in range(1, 11)]
-    (tmp_path / "p.csv").write_text("\n".join(["id,age,side,diagnosis,depth", *rows]))
+    rows = [f"{p},50,left,{'Mrs Smith fell' if p == 3 else 'hip'},9," for p in range(1, 11)]
+    rows[3] += "Mr Lee refused"
+    (tmp_path / "p.csv").write_text("\n".join(["id,age,side,diagnosis,depth,excluded", *rows]))
     make.make("mine", data, write(tmp_path / "f.yml", FORM), tmp_path / "p.csv")
-    said = "were kept: side: left; diagnosis: Mrs Smith fell, hip. Does one name a person?"
+    said = "were kept: side: left; diagnosis: Mrs Smith fell, hip; excluded: Mr Lee refused. Does"
     assert said in capsys.readouterr().out
 
 
@@ -384,3 +397,19 @@ def test_make_clean_removes_only_what_is_named(asked, code):
     done = subprocess.run(told, cwd=place, env=alone, capture_output=True, text=True)
     assert done.returncode == code
     assert ("error: " in done.stderr) == bool(code)
+
+
+@pytest.mark.parametrize("end", [".tsv", ".xlsx", ".csv"])
+def test_a_table_of_patients_among_the_pictures_is_counted_as_one(tmp_path, capsys, end):
+    data = ten_patients(tmp_path / "data")
+    rows = [["id", "age"], *([k, 40 + k] for k in range(1, 11))]
+    if end == ".xlsx":
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(data / "p.xlsx")
+    else:
+        text = "\n".join(("\t" if end == ".tsv" else ",").join(map(str, row)) for row in rows)
+        (data / f"p{end}").write_text(text)
+    make.make("mine", data, write(tmp_path / "f.yml", FORM), data / f"p{end}")
+    assert "· tables: 1\n" in capsys.readouterr().out

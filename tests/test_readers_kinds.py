@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
-from pictures import CLASSES, ONE, dicom, grey, labelme, labels, save
+from pictures import CLASSES, ONE, coco, dicom, grey, labelme, labels, save
 from PIL import Image
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
@@ -20,6 +20,7 @@ from pydicom.uid import MPEG4HP41, DeflatedExplicitVRLittleEndian, JPEGBaseline8
 
 from helpers import readers
 from helpers.errors import StudyError
+from helpers.readers import labels as labels_of
 
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]  # class 1 of ``labels``
 
@@ -506,3 +507,38 @@ def test_a_small_outline_that_unpacks_to_a_huge_picture_is_refused(tmp_path):
     path.write_text(json.dumps(content | {"imageHeight": 40, "imageWidth": 60}))
     with pytest.raises(StudyError, match=r"a\.json: shape 1 \(nerve\): its mask cannot be decoded"):
         readers.read_mask(path, CLASSES, shape=(40, 60))
+
+
+@pytest.mark.parametrize(
+    ("unit", "spacing"), [("mm", 0.02), ("cm", 0.2), ("um", 2e-5), ("pixels", None), ("", 0.02)]
+)
+def test_units_of_nrrd_are_heeded(tmp_path, unit, spacing):
+    for told in ("space units: {0}", "units: {0}") if unit else ("",):
+        oriented = "space dimension: 2\nspace directions: (0.02,0) (0,0.02)"
+        head = oriented if "space" in told else "spacings: 0.02 0.02"
+        lines = f"type: uint8\ndimension: 2\nsizes: 60 40\n{head}\nencoding: raw\n{told}".strip()
+        lines = lines.format(f'"{unit}" "{unit}"')
+        (tmp_path / "a.nrrd").write_bytes(f"NRRD0004\n{lines}\n\n".encode() + grey().tobytes())
+        pixels, found = readers.read_image(tmp_path / "a.nrrd")
+        assert np.array_equal(pixels, grey())
+        assert found == (spacing and pytest.approx((spacing, spacing)))
+
+
+@pytest.mark.parametrize("near", [0.9999999, 1.0000152])
+def test_a_label_stored_by_a_scale_is_the_whole_number(tmp_path, near):
+    mask = nibabel.Nifti1Image((labels() * np.float32(near)).T, np.diag([-1, -1, 1, 1]))
+    nibabel.save(mask, tmp_path / "m.nii.gz")
+    assert np.array_equal(readers.read_mask(tmp_path / "m.nii.gz", CLASSES), labels())
+    assert labels_of.whole(np.array([0.9, 1.5, 2.9999])).tolist() == [0.9, 1.5, 3]
+
+
+@pytest.mark.parametrize("tool", ["labelme", "coco"])
+def test_sizes_written_as_fractions_are_sizes(tmp_path, tool):
+    """And held against the picture's, as others are."""
+    if tool == "labelme":
+        path = labelme(tmp_path / "a.json", [("nerve", BOX)], size=(40.0, 60.0))
+    else:
+        path = coco(tmp_path / "a.json", [[np.ravel(BOX).tolist()]], size=(40.0, 60.0))
+    assert np.array_equal(readers.read_mask(path, ONE, shape=(40, 60)), labels() == 1)
+    with pytest.raises(StudyError, match="the mask has 40 rows × 60 columns, its image 80 × 120"):
+        readers.read_mask(path, ONE, shape=(80, 120))

@@ -70,6 +70,15 @@ def test_overlap_the_higher_class_lies_on_top(tmp_path):
         assert (found[10:20, 10:20] == 3).all() and (found == 2).sum() == 1500
 
 
+@pytest.mark.parametrize(("other", "said"), [(15, "lies in part"), (50, "is lost")])
+def test_what_lies_under_another_structure_is_said(tmp_path, other, said):
+    shapes = [("muscle", box(10, 10, 20, 20)), ("artery", box(5, 5, other, 30))]
+    notes = readers.open_mask(labelme(tmp_path / "a.json", shapes), CLASSES).notes
+    assert notes == (f"muscle {said} under artery",)
+    apart = [("muscle", box(10, 10, 20, 20)), ("muscle", box(15, 15, 25, 25))]
+    assert not readers.open_mask(labelme(tmp_path / "a.json", apart), CLASSES).notes
+
+
 def test_slightly_self_crossing_outline_is_filled(tmp_path):
     points = [[5, 5], [30, 5], [30, 30], [5, 30], [5, 4], [6, 6]]
     assert polygons.crossings(np.array(points, float)) > 0

@@ -55,6 +55,7 @@ def labelme(
                 " Labelme"
             )
         size = (shape[0], shape[1])
+    size = (int(size[0]), int(size[1]))
     check_size(path, *size)
     left_out = {str(label).lower() for label in ignored}
     shapes = []
@@ -68,7 +69,13 @@ def labelme(
 
 
 def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    """Whether a side is a number of pixels, 40.0 too, as tables make of it."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and value > 0
+        and float(value).is_integer()
+    )
 
 
 def _area(
@@ -160,6 +167,7 @@ def coco(
         raise StudyError(
             f"{path}: image {image.get('file_name')!r} has no height and width; export it again"
         )
+    size = (int(size[0]), int(size[1]))
     check_size(path, *size)
     _check_links(path, content)
     left_out = {str(label).lower() for label in ignored}

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from helpers.readers.polygons import check_outline, fill
 from helpers.studies import Class
 
 MANY = 20  # values, more than structures are
+NEARLY = 1e-3  # of a whole number, as values stored by a scale are
 #: a line of a label description of ITK-SNAP
 DESCRIPTION = re.compile(rb'(?m)^\s*\d+(\s+[\d.]+){6}\s+".+"\s*$')
 
@@ -259,6 +261,12 @@ def descriptions(path: Path | str) -> dict[int, str] | None:
     return table
 
 
+def whole(values: np.ndarray) -> np.ndarray:
+    """Values of a mask, those that lie NEARLY at a whole number moved to it."""
+    near = np.round(values)
+    return np.where(np.abs(values - near) < NEARLY, near, values)
+
+
 def from_labels(
     path: Path, values: np.ndarray, classes: Sequence[Class], ignored: Sequence[str] = ()
 ) -> np.ndarray:
@@ -272,6 +280,7 @@ def from_labels(
             f"{path}: has {int((~np.isfinite(values)).sum())} pixels that are NaN or infinite;"
             " export again"
         )
+    values = whole(values)
     if (values != np.round(values)).any():
         raise StudyError(
             f"{path}: has fractions such as {values[values != np.round(values)][0]:g}, as"
@@ -326,9 +335,15 @@ def areas(
         notes.append(f"{empty} outlines are so small that they hold no pixel")
     painted = _cut(path, painted, holes, notes)
     mask = np.zeros(size, np.uint8)
+    drawn: dict[int, np.ndarray] = {}
     for index, area in sorted(painted, key=lambda pair: pair[0]):
         if index:
             mask[area] = index
+            drawn[index] = drawn.get(index, False) | area
+    for low, high in combinations(drawn, 2):
+        if notes is not None and (drawn[low] & drawn[high]).any():
+            lies = "lies in part" if (mask == low).any() else "is lost"
+            notes.append(f"{classes[low].title} {lies} under {classes[high].title}")
     return mask
 
 

@@ -21,6 +21,9 @@ EXIF_ORIENTATION = 0x0112
 ROTATED = "rotated as its EXIF orientation says"
 #: where a header says in which file its values lie
 DETACHED = re.compile(rb"(?im)^(?:ElementDataFile *=|data ?file *:) *(\S[^\r\n]*?)\s*$")
+#: where a NRRD header says in which unit its spacing is
+UNITS = re.compile(rb'(?im)^(?:space )?units: *"([^"]*)"')
+MILLIMETRES = {b"": 1.0, b"mm": 1.0, b"cm": 10.0, b"m": 1e3, b"um": 1e-3, "µm".encode(): 1e-3}
 MOST_HEADER = 1 << 16  # bytes
 #: what a NIfTI file says that was saved from a bare array, in which rows may come first
 UNORIENTED = "saved without an orientation: rows and columns may be exchanged"
@@ -207,6 +210,12 @@ def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tupl
     return np.ascontiguousarray(_as_uint8(path, values).transpose(2, 1, 0)), spacing, notes
 
 
+def _header(path: Path) -> bytes:
+    """The text in front of the values of a NRRD or MetaImage file."""
+    with path.open("rb") as file:
+        return re.split(rb"\n\r?\n", file.read(MOST_HEADER))[0]
+
+
 def detached(path: Path) -> list[Path]:
     """The file, as a list, in which the values of a header lie (of ``.mhd`` and ``.nhdr`` always,
     of ``.mha`` and ``.nrrd`` where they name one); of other files, and where the header is missing,
@@ -215,8 +224,7 @@ def detached(path: Path) -> list[Path]:
     end = path.suffix.lower()
     if end not in (".mhd", ".nhdr", ".mha", ".nrrd") or not path.is_file():
         return []
-    with path.open("rb") as file:
-        header = re.split(rb"\n\r?\n", file.read(MOST_HEADER))[0]
+    header = _header(path)
     told = DETACHED.search(header)
     name = told[1].decode("utf-8", "replace") if told else ""
     if end in (".mha", ".nrrd") and name.upper() in ("", "LOCAL"):
@@ -251,7 +259,10 @@ def open_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[s
     if values.ndim - (layers > 1) == 2:
         values = values[None]
     column, row = image.GetSpacing()[:2]
-    spacing = None if (column, row) == (1.0, 1.0) else (row, column)
+    named = UNITS.search(_header(path)) if path.suffix.lower() in (".nrrd", ".nhdr") else None
+    scale = MILLIMETRES.get(named[1].lower() if named else b"")
+    known = scale and (column, row) != (1.0, 1.0)
+    spacing = (row * scale, column * scale) if known else None
     return values, spacing, {k: image.GetMetaData(k) for k in image.GetMetaDataKeys()}
 
 

@@ -5,6 +5,7 @@ panoptica's table, a file an algorithm. What is wrong with a file is one error t
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +37,10 @@ METRICS = {
 }
 #: metrics of which less is better
 DISTANCES = ("HD95", "HD", "ASSD")
+#: endings of a case's file
+FILE_END = re.compile(r"(?i)\.(nii|nrrd|mha|mhd|png|jpe?g|tiff?|bmp|dcm|np[yz]|b2nd)(\.gz)?$")
+#: what a row is called that is no case
+SUMMARIES = ("mean", "average", "avg", "median", "std", "sd", "overall", "total")
 #: columns of panoptica that count or average instances, and are no overlap of the whole structure
 INSTANCES = re.compile(r"^(tp|fp|fn|num_|rq|rec$|prec$|sq|pq|computation)")
 
@@ -77,7 +82,7 @@ def _one(path: str) -> pd.DataFrame:
     try:
         if file.suffix == ".json":
             return _nnunet(file, name)
-        frame = pd.read_csv(file, sep=None, engine="python", dtype=object, keep_default_na=True)
+        frame = _table(file)
     except StudyError:
         raise
     except (ValueError, TypeError, AttributeError, LookupError, csv.Error) as error:
@@ -88,8 +93,26 @@ def _one(path: str) -> pd.DataFrame:
         return _panoptica(frame, file, name)
     if columns[0] == "filename" and file.stem.endswith("_raw"):
         raw = file.stem.removesuffix("_raw")
-        return _wide(frame.rename(columns={"filename": "case"}), metric_name(raw), name or raw)
+        return _wide(frame.rename(columns={"filename": "case"}), raw, name or raw, file)
     return _long(frame, file, name)
+
+
+def _table(file: Path) -> pd.DataFrame:
+    """The cells of a CSV of any separator, with a byte mark or Excel's first line 'sep=;' too."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise StudyError(f"{file}: cannot be read as a table; save it as 'CSV UTF-8'") from None
+    told = re.match(r'"?sep=(.)"?\s*\n', text, re.IGNORECASE)
+    body, sep = (text[told.end() :], told[1]) if told else (text, None)
+    frame = pd.read_csv(io.StringIO(body), sep=sep, engine="python", dtype=object)
+    if list(frame.index.astype(str)) not in (
+        [str(k + by) for k in range(len(frame))] for by in (0, 1)
+    ):
+        raise StudyError(
+            f"{file}: its rows have more cells than headings, as decimal commas without quotes make"
+        )
+    return frame
 
 
 def _nnunet(file: Path, name: str) -> pd.DataFrame:
@@ -99,7 +122,7 @@ def _nnunet(file: Path, name: str) -> pd.DataFrame:
     rows = []
     for case in content["metric_per_case"]:
         # the reference is the same file for every network; a prediction's folder is not
-        stem = Path(case.get("reference_file") or case["prediction_file"]).name.split(".")[0]
+        stem = _case(case.get("reference_file") or case["prediction_file"])
         for label, found in case["metrics"].items():
             counts = {k.lower(): found[k] for k in ("TP", "FP", "FN", "TN")}
             rows.append({"case": stem, "class": label, "patient": None, **counts})
@@ -107,12 +130,17 @@ def _nnunet(file: Path, name: str) -> pd.DataFrame:
     return _scored(frame, file)
 
 
-def _wide(frame: pd.DataFrame, metric: str, name: str) -> pd.DataFrame:
+def _case(path: object) -> str:
+    """A case as its file is called, without the ending; dots of its name stay."""
+    return FILE_END.sub("", Path(str(path)).name)
+
+
+def _wide(frame: pd.DataFrame, raw: str, name: str, file: Path) -> pd.DataFrame:
     """MONAI's raw table: a column a class, and their mean, which is left out."""
-    own = frame[[c for c in frame if c == "case" or c != "mean"]]
+    metric, classes = metric_name(raw), [c for c in frame if c not in ("case", "mean")]
+    own = frame[["case"]].assign(**{c: _numbers(frame[c], metric, file) for c in classes})
     long = own.melt("case", var_name="class", value_name=metric)
-    long["case"] = [Path(str(case)).name.split(".")[0] for case in long["case"]]
-    long[metric] = pd.to_numeric(long[metric], errors="coerce")
+    long["case"] = long["case"].map(_case)
     return long.assign(algorithm=name, patient=None)[[*COLUMNS, metric]]
 
 
@@ -123,7 +151,7 @@ def _panoptica(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
         group, _, metric = column.rpartition("-")
         if INSTANCES.match(metric) or not _ours(metric, METRICS):
             continue
-        value = pd.to_numeric(frame[column], errors="coerce")
+        value = _numbers(frame[column], metric_name(metric), file)
         part = pd.DataFrame({"case": frame["subject_name"].astype(str), "class": group})
         parts.append(part.assign(metric=metric_name(metric), value=value))
     if not parts:
@@ -181,52 +209,54 @@ def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
                 f" {', '.join(str(i + 2) for i in np.flatnonzero(bad)[:4])}"
             )
         return pd.concat([frame[keys], metrics.scores(numbers)[list(metrics.RATIOS)]], axis=1)
-    values = {metric_name(c): frame[c] for c in frame if c not in keys and _ours(c, METRICS)}
-    if not values:
+    named = {c: metric_name(c) for c in frame if c not in keys and _ours(c, METRICS)}
+    if not named:
         raise StudyError(
             f"{file}: neither counts (TP, FP, FN, TN) nor a metric it is known by"
             f" ({', '.join(METRICS)}); it has {', '.join(map(str, frame))}"
         )
-    numbers = pd.DataFrame({k: _numbers(v) for k, v in values.items()})
-    words = pd.DataFrame(values).notna() & numbers.isna()
-    if words.any().any():
-        column = words.any().idxmax()
-        line = int(np.flatnonzero(words[column])[0]) + 2
-        raise StudyError(
-            f"{file}: {column} in line {line} is no number: {values[column].iloc[line - 2]!r}"
-        )
-    if not len(numbers):
+    for metric in named.values():
+        if len(same := [c for c in named if named[c] == metric]) > 1:
+            raise StudyError(f"{file}: columns {' and '.join(same)} are both {metric}; leave one")
+    if frame.empty:
         raise StudyError(f"{file}: has no row below its heading; a row is a case of an algorithm")
-    if (endless := np.isinf(numbers.to_numpy(float))).any():
-        line, column = (int(k[0]) for k in np.nonzero(endless))
-        raise StudyError(
-            f"{file}: {numbers.columns[column]} in line {line + 2} is infinite (nothing"
-            " outlined?); leave the cell empty to leave the case out, or write the largest distance"
-            " there can be"
-        )
-    for column in numbers:
-        most, words = 1.0, "lies from 0 to 1 (divide percentages by 100)"
-        if column in DISTANCES:
-            most, words = np.inf, "is a distance, 0 or more"
-        if (out := ~numbers[column].between(0, most) & numbers[column].notna()).any():
-            line = int(np.flatnonzero(out)[0]) + 2
-            found = numbers[column].iloc[line - 2]
-            raise StudyError(f"{file}: {column} in line {line} is {found:g}; it {words}")
-    return pd.concat([frame[keys], numbers], axis=1)
+    numbers = {metric: _numbers(frame[c], metric, file) for c, metric in named.items()}
+    return frame[keys].assign(**numbers)
 
 
-def _numbers(column: pd.Series) -> pd.Series:
-    """Floats, of a decimal comma too; NaN where there is none."""
+def _numbers(column: pd.Series, metric: str, file: Path) -> pd.Series:
+    """The values of a metric as floats, of a decimal comma too; NaN for an empty cell. StudyError
+    for words, and for a value that the metric cannot have.
+    """
     text = column.map(
         lambda v: re.sub(r"^([+-]?\d+),(\d+)$", r"\1.\2", v) if isinstance(v, str) else v
     )
-    return pd.to_numeric(text, errors="coerce")
+    numbers = pd.to_numeric(text, errors="coerce").astype(float)
+    most, range_ = 1.0, "lies from 0 to 1 (divide percentages by 100)"
+    if metric in DISTANCES:
+        most, range_ = np.inf, "is a distance, 0 or more"
+    known = metric in METRICS
+    for wrong, why in (
+        (column.notna() & numbers.isna(), "is no number: {0!r}"),
+        (
+            np.isinf(numbers),
+            "is infinite (nothing outlined?); leave the cell empty to leave the case out, or write"
+            " the largest distance there can be",
+        ),
+        (known & numbers.notna() & ~numbers.between(0, most), "is {1:g}; it " + range_),
+    ):
+        if len(at := np.flatnonzero(wrong)):
+            found = why.format(column.iloc[at[0]], numbers.iloc[at[0]])
+            raise StudyError(f"{file}: {metric} in line {at[0] + 2} {found}")
+    return numbers
 
 
 def _patients(path: Path, frame: pd.DataFrame) -> pd.Series:
     try:
-        given = pd.read_csv(path, dtype=str)
-    except (OSError, ValueError) as error:
+        given = _table(Path(path))
+    except StudyError:
+        raise
+    except (OSError, ValueError, csv.Error) as error:
         raise StudyError(f"{path}: cannot be read as a table: {error}") from None
     given.columns = [_ours(c, NAMES) or c for c in given.columns]
     if missing := {"case", "patient"} - set(given.columns):
@@ -242,8 +272,14 @@ def _patients(path: Path, frame: pd.DataFrame) -> pd.Series:
 def _problems(frame: pd.DataFrame) -> Iterator[str]:
     key = ["algorithm", "case", "class"]
     twice = frame[frame.duplicated(key, keep="first")]
-    for row in twice[key].drop_duplicates().itertuples(index=False):
-        yield f"algorithm {row[0]}, case {row[1]}, class {row[2]}: given more than once"
+    for (name, class_), rows in twice.groupby(["algorithm", "class"], sort=False):
+        yield (
+            f"algorithm {name}, case {_some(list(dict.fromkeys(rows['case'])))}, class {class_}:"
+            " given more than once; average several trainings, or call each an algorithm"
+        )
+    for case in frame["case"].unique():
+        if case.strip().lower() in SUMMARIES:
+            yield f"case {case}: is a summary of the others, as its name says; leave its row out"
     for class_, part in frame.groupby("class", sort=False):
         cases = part.groupby("algorithm", sort=False)["case"].agg(set)
         every = set().union(*cases)

@@ -77,6 +77,8 @@ def values(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
             raise StudyError(f"no {what} {given!r} in the table; there are {', '.join(there)}")
     if len(names) < 2:
         raise StudyError(f"only {names[0]} has results: a comparison needs two algorithms")
+    if asked.margin >= 1 and metric not in DISTANCES:
+        raise StudyError(f"MARGIN={asked.margin:g}: a {metric} lies from 0 to 1, and so must it")
     rows = frame[frame["class"] == class_]
     asked = replace(asked, headline=headline, metric=metric, class_name=class_)
     out = pd.DataFrame(

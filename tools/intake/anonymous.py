@@ -24,9 +24,23 @@ from helpers import readers, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.files import write_csv
 from helpers.readers import united
-from tools.intake import deidentify, find, form, ledger, make, page, pairing, patients, text
+from tools.intake import (
+    deidentify,
+    find,
+    form,
+    ledger,
+    make,
+    page,
+    pairing,
+    patients,
+    spacing,
+    splits,
+    text,
+)
 
-COLUMNS = ("patient_id", "age_years", "sex", "height_cm", "weight_kg", "excluded")
+COLUMNS = (
+    *("patient_id", "age_years", "sex", "height_cm", "weight_kg", "pixel_spacing_mm", "excluded"),
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,8 @@ def convert(
 ) -> Report:
     """De-identify every DICOM image under data into out; returns a Report.
 
-    Writes out/images/<new>.dcm, masks as PNG of class indices in out/masks (raters in
+    Writes out/images/<new>.dcm, in a folder of its split where the authors' folders or the form say
+    one, masks as PNG of class indices in out/masks (raters in
     out/raters/<rater>), out/form.yml for the intake, and patients.csv where a table is given. Every
     file is on its own: what cannot be done is refused by name. Where nothing can, nothing is
     written: StudyError lists it all.
@@ -79,6 +94,8 @@ def convert(
     people, first_days, more = _people(chosen, data, said)
     people = {image: p for image, p in people.items() if image not in {r.file for r in odd}}
     refused += odd + more
+    divided = _divided(list(people), said)
+    mm, _ = spacing.told(said, data, form_path, chosen)
     done, counts = [], {}
     for number, image in enumerate(people, 1):
         try:
@@ -88,6 +105,8 @@ def convert(
             first_day = first_days.get(patients.spelling(people[image]))
             result = deidentify.clean(data / image, new, key.secret, outlined, first_day)
             drawn = _cut(drawn, pairs.get(image), result)
+            if readers.dicom.spacing(result.header, []) is None and (side := mm(image)):
+                result.header.PixelSpacing = [f"{side:.8g}"] * 2  # 16 letters at most
             counts[new] = counts.get(new, 0) + 1
             done.append((image, f"{new}_{counts[new]:03d}", result, drawn))
         except find.ODD as error:
@@ -112,7 +131,7 @@ def convert(
     roles = ledger.whole(data, said, told)
     sheet = _sheet(key.path.with_suffix(".html"), data, done, roles)
     key.save()  # before the files that cannot be traced without it
-    _write(out, done, classes, said, table)
+    _write(out, done, classes, said, table, divided)
     return Report(sheet, roles, sum(not result.proven for _, _, result, _ in done))
 
 
@@ -164,6 +183,14 @@ def _people(
             refused += [find.Refused(image, why) for image in shown]
             people = {image: p for image, p in people.items() if image not in shown}
     return people, first_days, refused
+
+
+def _divided(images: list[str], said: form.Form) -> dict[str, str]:
+    """image → the split that its path says, which the new one cannot say; empty where none does."""
+    if said.split.get("policy") == "given":
+        frame = pd.DataFrame({"image": images})
+        return dict(zip(images, splits.draw(frame, np.empty(0), said.split), strict=True))
+    return {} if said.split else splits.by_folder(images) or {}
 
 
 def _told(
@@ -257,26 +284,28 @@ def _write(
     classes: Sequence[studies.Class] | None,
     said: form.Form,
     table: pd.DataFrame | None,
+    divided: dict[str, str],
 ) -> None:
     raters = sorted(
         {place.removeprefix("raters/") for *_, masks in done for place in masks if place != "masks"}
     )
-    for _, name, result, masks in done:
-        deidentify.save(result, out / "images" / f"{name}.dcm")
+    for image, name, result, masks in done:
+        deidentify.save(result, out / "images" / divided.get(image, "") / f"{name}.dcm")
         for place, mask in masks.items():
             _save(mask, out / place / name)
-    where: dict = {"masks": "{up}/masks/{stem}.png"}
+    where: dict = {"masks": "masks/{stem}.png"}
     if raters:
-        drawn = {r: "{up}/raters/" + r + "/{stem}.png" for r in raters}
+        drawn = {r: "raters/" + r + "/{stem}.png" for r in raters}
         where = {"reference": "reference", "masks": {"reference": where["masks"], **drawn}}
     elif any(mask.ndim == 3 for *_, masks in done for mask in masks.values()):
-        where = {"masks": ["{up}/masks/{stem}.png", "{up}/masks/{stem}.nii.gz"]}
+        where = {"masks": ["masks/{stem}.png", "masks/{stem}.nii.gz"]}
     told = {
         k: getattr(said, k)
         for k in ("title", "question", "citation", "duplicates", "split", "study")
+        if not (k == "split" and divided)
     }
     told |= {"device": said.device} if "name" in said.device else {}
-    content: dict = {"images": ["images/*.dcm"], **where, "patient": {"tag": "PatientID"}}
+    content: dict = {"images": ["images/**/*.dcm"], **where, "patient": {"tag": "PatientID"}}
     content |= {key: value for key, value in told.items() if value}
     if classes:
         content["classes"] = [

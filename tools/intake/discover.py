@@ -86,7 +86,7 @@ def _one(path: Path, found: Found) -> None:
     if end in (".json", ".csv"):
         found.names |= _annotated(path)
     elif end in (".nii", ".nii.gz"):
-        values = np.unique(pictures.open_nifti(path)[0])
+        values = labels.whole(np.unique(pictures.open_nifti(path)[0]))
         numbers = {int(v) for v in values if np.isfinite(v)} - {0}
         if described := labels.descriptions(path):
             found.names |= {name for value, name in described.items() if value in numbers}

@@ -107,6 +107,15 @@ def everything(data: Path) -> list[str]:
     return [f for f in whole_folder(data) if not left_by_system(f)]
 
 
+def linked(data: Path | str) -> list[str]:
+    """The sentence, as a list, on folders under DATA that are links, whose files are not seen."""
+    links = [p.relative_to(data) for p in Path(data).rglob("*") if p.is_symlink() and p.is_dir()]
+    told = (
+        f"{len(links)} folders are links, which are not followed ({', '.join(map(str, links[:3]))})"
+    )
+    return [f"{told}: copy the folders themselves into DATA"] if links else []
+
+
 def images(files: list[str], form: Form, data: Path | None = None) -> list[str]:
     """The files that are images, as ``pictures_in`` finds them."""
     return pictures_in(files, form, data)[0]

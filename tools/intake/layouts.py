@@ -1,5 +1,6 @@
 """Annotation files that serve many pictures, and those of tools that are not read."""
 
+import csv
 import json
 import re
 from collections import defaultdict
@@ -162,12 +163,18 @@ class Shared:
         return ""
 
     def of(self, image: str) -> list[str]:
-        """The entries that name an image, as 'file.json#entry': those of its own folder first."""
-        found = self._named(image)
-        folder = PurePosixPath(image).parent
-        near = [e for e in found if PurePosixPath(e[0]).parent == folder]
-        whole = [e for e in found if plain(image).endswith(_plain(e[1]))]
-        return [f"{file}#{name}" for file, name in dict.fromkeys(near or whole or found)]
+        """The entries that name an image, as 'file.json#entry': those of its own folder first, then
+        those that write its folder, then those of a file called after it.
+        """
+        found, folder = self._named(image), PurePosixPath(image).parent
+        parts = {plain(part) for part in folder.parts}  # 'instances_val2017.json' of 'val2017/'
+        for own in (
+            [e for e in found if PurePosixPath(e[0]).parent == folder],
+            [e for e in found if plain(image).endswith(_plain(e[1]))],
+            [e for e in found if parts & set(re.split(r"[ _.-]", plain(stem(e[0]))))],
+        ):
+            found = [e for e in found if e in own] or found
+        return [f"{file}#{name}" for file, name in dict.fromkeys(found)]
 
     def _named(self, image: str) -> list[tuple[str, str]]:
         base = _base(image)
@@ -187,10 +194,10 @@ def names(path: Path) -> list[str]:
     """The pictures that a COCO or VIA file describes, as it writes them."""
     try:
         if readers.suffix(path) == ".csv":
-            rows = path.read_text(encoding="utf-8-sig").splitlines()[1:]
-            return list(dict.fromkeys(row.split(",")[0].strip('"') for row in rows if row))
+            rows = csv.reader(path.read_text(encoding="utf-8-sig").splitlines()[1:])
+            return list(dict.fromkeys(row[0] for row in rows if row))
         content = labels.load_json(path)[0]
-    except (StudyError, OSError, UnicodeDecodeError, json.JSONDecodeError):
+    except (StudyError, OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError):
         return []
     if isinstance(content.get("images"), list):
         return [str(i.get("file_name")) for i in content["images"] if isinstance(i, dict)]

@@ -60,8 +60,8 @@ def whole(
     for name, role, why in told:
         for own in _named(Path(data), name):
             if own in known:
-                header = readers.suffix(own) in (*find.MASKS, "")
-                roles.setdefault(own, (role, why) if header else (VALUES, ""))
+                own_role = role == TABLE or readers.suffix(own) in (*find.MASKS, "")
+                roles.setdefault(own, (role, why) if own_role else (VALUES, ""))
     return {f: roles.get(f) or _rest(f, Path(data), form) for f in there}
 
 

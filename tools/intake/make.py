@@ -21,6 +21,7 @@ from helpers import readers, studies
 from helpers.errors import StudyError, raise_all
 from helpers.files import write_csv
 from helpers.readers import sha256
+from helpers.schemas import EXTERNAL
 from tools.intake import (
     check,
     deidentify,
@@ -271,9 +272,11 @@ def found_pairs(
         advice = ""
         if anywhere:
             advice = f'; {anywhere[0]} lies deeper, write images: ["**/{form.images[0]}"]'
+        advice += "".join(f"; {sentence}" for sentence in find.linked(data))
         raise StudyError(
             f"DATA={data}: none of its {len(files)} files {wanted}{advice}; nothing was written"
         )
+    notes = [*find.linked(data), *notes]
     pairs, refused = pairing.pair(files, chosen, form, data)
     raise_unusable(data, pairs, refused)
     strange = [p for p in pairs if pairing.is_called_otherwise(p)]
@@ -437,8 +440,9 @@ def sentences(
             f"{', …' * (len(unknown) > 5)}): they have no distances in millimetres."
         )
     if authors:
+        counts = {s: sum(v == s for v in authors.values()) for s in splits.FOLDERS}
         counted = ", ".join(
-            f"{sum(v == s for v in authors.values())} {s}" for s in ("train", "val", "test")
+            f"{counts[s]} {s}" for s in (*studies.SPLITS, EXTERNAL) if s != EXTERNAL or counts[s]
         )
         found.append(
             f"The folders say which pictures are for what ({counted}); it was kept so. What they do"
@@ -610,7 +614,10 @@ def write_page(
     suspects = check.suspicious(records, classes)
     unseen = [c for c in classes[1:] if not any(r.areas[c.index - 1] > 0 for r in records)]
     doubts = [
-        *(f"No picture shows {c.title}: is it outlined under another name?" for c in unseen),
+        *(
+            f"No picture shows {c.title}: is it outlined under another name, or another structure?"
+            for c in unseen
+        ),
         *doubts,
     ]
     shown = [records[k] for k in np.random.default_rng(1).permutation(len(records))[:48]]

@@ -22,6 +22,8 @@ SEX = (
     | dict.fromkeys(FEMALE.split(), "female")
     | dict.fromkeys(["", *UNKNOWN.split()], "")
 )
+#: what people write in the column 'excluded' of those who are not
+KEPT = ("no", "n", "nein", "non", "não", "nao", "nej", "nee", "false", "0", "0.0", "included", "否")
 NUMBERS = {
     "age_years": (0, 120),
     "height_cm": (30, 250),
@@ -108,6 +110,8 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
         frame["sex"] = frame["sex"].str.lower().map(SEX)
     if "excluded" not in frame:
         frame["excluded"] = ""
+    kept = frame["excluded"].str.lower().isin([*KEPT, *UNKNOWN.split()])
+    frame["excluded"] = frame["excluded"].mask(kept, "")
     return frame.drop(columns="row").replace("", None), notes
 
 
@@ -220,7 +224,7 @@ def match(
 def _words(frame: pd.DataFrame) -> str:
     """The texts of the columns that are no number, for a person to look at: one text."""
     told = []
-    for column in frame.columns.difference(["patient_id", "sex", "excluded", *NUMBERS], sort=False):
+    for column in frame.columns.difference(["patient_id", "sex", *NUMBERS], sort=False):
         cells = frame[column].dropna().astype(str)
         texts = sorted(set(cells[~cells.str.fullmatch(r"[\d.,+<> -]*")]))
         if texts:

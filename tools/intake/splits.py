@@ -8,34 +8,52 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
+from helpers.datasets import units
 from helpers.errors import StudyError
+from helpers.schemas import EXTERNAL
 from tools.intake.patterns import matches
 from tools.intake.tables import sample
 
-SET = r"([ _-]?(set|data(set)?|images?|imgs?|pictures?|frames?|\d+))?"
+SET = r"([ _-]?(set|data(set)?|images?|imgs?|pictures?|frames?|\d+|[a-d]))?"
 #: folders by which authors say which pictures are for what
 FOLDERS = {
+    EXTERNAL: rf"(.*[ _-])?external([ _-]?(test(ing)?|val(id(ation)?)?|cohort|site))*{SET}",
     "train": rf"(.*[ _-])?train(ing)?([ _+-]?val)?{SET}|imagesTr",
     "val": rf"(.*[ _-])?val(id(ation)?)?{SET}|dev|imagesVa",
     "test": rf"(.*[ _-])?test(ing)?{SET}|imagesTs|holdout",
+}
+#: … and among other words, where they are of one split: 'Training_Input', 'test_internal'
+WORDS = {
+    "train": {"train", "training"},
+    "val": {"valid", "validation"},
+    "test": {"test", "testing"},
 }
 
 
 def is_split(folder: str) -> bool:
     """Whether a folder's name says what its pictures are for."""
-    return any(re.fullmatch(p, folder, re.IGNORECASE) for p in FOLDERS.values())
+    return split_of(folder) is not None
+
+
+def split_of(folder: str) -> str | None:
+    """What the pictures of a folder are for by its name: a key of FOLDERS, or None."""
+    for name, pattern in FOLDERS.items():
+        if re.fullmatch(pattern, folder, re.IGNORECASE):
+            return name
+    words = set(re.findall(r"[^\W\d_]+", folder.casefold()))
+    told = [name for name, some in WORDS.items() if words & some]
+    return told[0] if len(told) == 1 else None
 
 
 def by_folder(images: list[str]) -> dict[str, str] | None:
-    """The authors' own split, image → train, val or test: by their folders, where there are at
-    least two of them; images that lie in none are to learn from. Else None.
+    """The authors' own split, image → train, val, test or external: by their folders, where there
+    are at least two of them; images that lie in none are to learn from. Else None.
     """
     found = {}
     for image in images:
-        for part in PurePosixPath(image).parts[:-1]:
-            for name, pattern in FOLDERS.items():
-                if re.fullmatch(pattern, part, re.IGNORECASE):
-                    found.setdefault(image, name)
+        told = [split for part in PurePosixPath(image).parts[:-1] if (split := split_of(part))]
+        if told:
+            found[image] = EXTERNAL if EXTERNAL in told else told[0]
     found = dict.fromkeys(images, "train") | found
     return found if len(set(found.values())) > 1 and "train" in found.values() else None
 
@@ -60,7 +78,8 @@ def folds(
     load = table.to_numpy() / np.where(totals > 0, totals, 1) * count
     if len(table) < count:
         raise StudyError(
-            f"a split into {count} needs at least {count} patients or images, found {len(table)}"
+            f"a split into {count} needs at least {count} patients, cines or images, found"
+            f" {len(table)}"
         )
     place = {name: k for k, name in enumerate(table.index)}
     sums, chosen, everywhere = np.zeros((count, load.shape[1])), {}, list(range(count))
@@ -140,8 +159,9 @@ def draw(
     previous: pd.DataFrame | None = None,
     authors: dict[str, str] | None = None,
 ) -> np.ndarray:
-    """The split of every row (object array of train, val, test).
+    """The split of every row (object array of train, val, test, external).
 
+    Where patients are unknown the frames of a cine stay together.
     frame: image_id, patient_id, image, device; areas: (N, classes − 1) share of each structure;
     rule: policy, folds, seed, given of the form. previous: image_id, patient_id, split of an
     earlier manifest; what it says stays. authors: image → split of the authors' folders; what they
@@ -163,20 +183,30 @@ def draw(
         raise StudyError(
             "split by patient: no image has a patient; say in the form how to read it from the path"
         )
-    key = "patient_id" if by_patient else "image_id"
-    count = rule.get("folds") or min(5, max(3, frame[key].nunique()))
+
+    def together(frame: pd.DataFrame) -> pd.Series:
+        if rule.get("policy") == "image k-fold":
+            return frame["image_id"]
+        return units(frame if by_patient else frame.assign(patient_id=None))
+
+    unit = together(frame)
+    if authors:
+        own = frame["image"].map(authors)
+        _one_split_each(unit, own)
+        if (outside := (own == EXTERNAL).to_numpy()).any():
+            found = np.full(len(frame), EXTERNAL, object)
+            rest = frame[~outside].reset_index(drop=True)
+            inside = {image: split for image, split in authors.items() if split != EXTERNAL}
+            found[~outside] = draw(rest, areas[~outside], rule, previous, inside)
+            return found
+    count = rule.get("folds") or min(5, max(3, unit.nunique()))
     devices = pd.get_dummies(frame["device"].fillna("unknown")).to_numpy(float)
     features = np.column_stack([np.ones(len(frame)), areas, devices])
     fixed = {}
     if authors:
-        own = frame["image"].map(authors)
-        _one_split_each(frame[key], own)
-        fixed = _allowed(dict(zip(frame[key], own, strict=True)), count)
+        fixed = _allowed(dict(zip(unit, own, strict=True)), count)
     if previous is not None:
-        kept = (
-            previous[previous["split"].isin(["train", "val", "test"])]
-            .drop_duplicates(key)
-            .set_index(key)["split"]
-        )
+        before = previous[previous["split"].isin(["train", "val", "test"])]
+        kept = before.groupby(together(before))["split"].first()
         fixed |= _allowed(kept.to_dict(), count)
-    return names(folds(frame[key], features, count, rule.get("seed", 42), fixed))
+    return names(folds(unit, features, count, rule.get("seed", 42), fixed))

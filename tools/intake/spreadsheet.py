@@ -132,8 +132,9 @@ def _rows(text: str) -> list[list[str]]:
         body = list(csv.reader(io.StringIO(text[told.end() :]), delimiter=told[1]))
         return [[], *body]
     first = next(line for line in text.splitlines() if line.strip())
-    separator = max(",;\t|", key=first.count)
-    return list(csv.reader(io.StringIO(text), delimiter=separator))
+    likely = sorted(",;\t|", key=first.count, reverse=True)  # a title may hold other ones
+    read = [list(csv.reader(io.StringIO(text), delimiter=separator)) for separator in likely]
+    return next((rows for rows in read if _header(_filled(rows)) is not None), read[0])
 
 
 def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
