@@ -12,6 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
     box.before(hint);
     return [box, hint];
   });
+  if (window.matchMedia("(max-width: 600px)").matches) for (const long of document.querySelectorAll("details.study-rows")) long.open = false;
   const fits = (box) => box.scrollWidth <= box.clientWidth + 2;
   // on a phone a table that does not fit is a card for each row: what names the row, then "head value"
   const name = (table) => {
@@ -43,6 +44,7 @@ document.addEventListener("DOMContentLoaded", () => {
       hint.hidden = fits(box);
     }
   };
+  for (const long of document.querySelectorAll("details.study-rows")) long.addEventListener("toggle", measure);
   window.addEventListener("resize", measure);
   window.addEventListener("load", measure);
   measure();
