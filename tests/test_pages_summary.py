@@ -237,6 +237,8 @@ def test_what_the_page_was_made_from(study, tmp_path, monkeypatch, citation, nam
     said = summary.made(study, rows_of(), record, "now")
     assert ("After: Wang 2024" in said) == named and "unpublished" not in said.lower()
     assert "73cb3858a687a849" in said, "sha256 of per_image.csv"
+    assert "people from the list of images (sha256 ffffffffffffffff…) and of patients" in said
+    assert "Every number on this page" not in said, "worries and people come from elsewhere"
 
 
 def test_rivals_that_hardly_learned_are_named(study):

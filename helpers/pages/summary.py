@@ -566,10 +566,11 @@ def made(study: studies.Study, rows: pd.DataFrame, record: dict, when: str) -> s
         text = f"After: {study.citation.strip()}\n\n"
     return (
         f"{text}Study “{study.name}”, protocol “{study.protocol}”, code {record['code']}, {when}."
-        f" {tables.counted(rows['image_id'].nunique(), 'test image')}, {_networks(rows)}. Every"
-        " number on this page is read from `results/per_image.csv` when it is made (sha256"
-        f" {results[:16]}…); list of images sha256 {record['manifest_sha256'][:16]}…. `make verify"
-        f" STUDY={study.name}` derives every number and word of this report again."
+        f" {tables.counted(rows['image_id'].nunique(), 'test image')}, {_networks(rows)}. Scores"
+        f" come from `results/per_image.csv` (sha256 {results[:16]}…), people from the list of"
+        f" images (sha256 {record['manifest_sha256'][:16]}…) and of patients, worries from the"
+        f" pages that they name. `make verify STUDY={study.name}` derives every number and"
+        " word of this report again."
     )
 
 
