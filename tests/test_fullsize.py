@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from helpers import datasets, studies
-from helpers.figures import fullsize
+from helpers.figures import fullsize, pictures
 
 matplotlib.use("Agg")
 
@@ -61,3 +61,14 @@ def test_the_bar_is_a_round_number_of_centimetres_of_the_scanner(study, columns)
     assert plain.images[0].get_extent() == pytest.approx((0, 180, 135, 0))
     (bar,) = plain.lines
     assert np.ptp(bar.get_xdata()) == pytest.approx(50) and plain.texts[0].get_text() == "5 cm"
+
+
+def test_images_that_are_not_square_keep_their_shape_wherever_they_are_shown(study):
+    given, dice = arrays(np.nan, shape=(60, 120)), pd.Series({"a": 0.5})
+    shown = pictures.grid(study, given, {"worst": "a"}, {"image": None, "drawn": given.masks}, dice)
+    many = pictures.contours(study, given, ["a"] * 8, given.masks, dice)
+    for axes in (*shown.axes, *many.axes):
+        assert axes.images[0].get_extent() == pytest.approx((0, 120, 60, 0))
+    assert shown.get_figheight() == pytest.approx(0.5 + 1.75 / 2)
+    assert many.get_figheight() < 3, "two rows of flat images, no empty space between"
+    plt.close("all")

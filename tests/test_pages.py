@@ -11,7 +11,7 @@ import pytest
 import stats_data
 from conftest import REPOSITORY
 
-from helpers import pages, schemas, studies
+from helpers import figures, pages, schemas, studies
 from helpers.errors import NotComputable, StudyError
 from helpers.figures import tables
 from helpers.pages import Page, train
@@ -135,6 +135,10 @@ def test_a_table_shows_the_rows_asked_for_and_its_file_has_all(root, capsys):
     page = Page("phantom", "quick")
     frame = pd.DataFrame({"a": ["x", "y", "z"]})
     page.table("some", frame, only=frame["a"] != "y")
+    assert len(pd.read_csv(studies.ROOT / "runs/phantom/tables/some.csv")) == 3
+    told = pd.DataFrame({"b": ["told otherwise"]})
+    styler = figures.save_table(frame, page.study, "some", shown=told)
+    assert "told otherwise" in styler.to_html() and ">x<" not in styler.to_html()
     assert len(pd.read_csv(studies.ROOT / "runs/phantom/tables/some.csv")) == 3
     with pytest.raises(TypeError, match="would reach no function"):
         page.table("some", frame, other=1)

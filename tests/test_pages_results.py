@@ -85,6 +85,20 @@ def test_too_few_images_or_patients_to_compare_structures():
     assert segmentation.complete(many) is many
 
 
+def test_a_structure_has_one_row_and_its_better_interval_in_the_cell():
+    row = {"class": "nerve", "estimand": "pooled", "low": 0.5, "high": 0.7, "instead": ""}
+    rows = [
+        row | {"metric": "IoU", "estimate": 0.61234},
+        row | {"metric": "Dice", "estimate": 0.75, "low": np.nan, "high": np.nan},
+        row
+        | {"metric": "recall", "estimate": 0.8, "instead": "t", "instead_low": 0.45}
+        | {"instead_high": 0.9},
+    ]
+    shown = segmentation.by_metric(pd.DataFrame(rows)).iloc[0].tolist()
+    cells = ["0.612 (0.500 to 0.700)", "0.750", "0.800 (0.500 to 0.700); or 0.450 to 0.900"]
+    assert shown == ["nerve", "pooled", *cells]
+
+
 def test_several_structures_leave_out_the_absent_one():
     rows = results(nerve=GOOD, bone=BAD, artery=EMPTY, background=GOOD)
     kept = segmentation.several(rows, study("nerve", "bone", "artery"))

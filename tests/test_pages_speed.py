@@ -52,6 +52,9 @@ def test_costs_in_words_beside_others_and_alone():
     )
     alone = speed.costs_in_words(speed.at_size(costs("qvum"), 224), "qvum", 224)
     assert "has 10.0 million.\n" in alone and "than" not in alone
+    alike = pd.DataFrame({"millions": [2.0, 2.0, 1.0], "GMACs": 1.0}, ["qvum", "unet", "vistr"])
+    said = speed.costs_in_words(alike, "qvum", 64)
+    assert "2.0 million: more than VisTR (1.0); as many as U-Net (2.0)." in said
     table = speed.cost_table(costs("qvum"))
     assert list(table)[:3] == ["model", "size_px", "parameters (million)"]
 

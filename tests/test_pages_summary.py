@@ -56,7 +56,7 @@ def test_every_structure_has_a_line_with_the_right_numbers(study):
     drawn, true = (own["tp"] + own["fp"]).sum(), (own["tp"] + own["fn"]).sum()
     assert row["area_percent"] == pytest.approx(100 * (drawn / true - 1))
     assert row["shown"] == row["images"] == len(own) and row["missed"] == 0
-    lines = summary.found(structures, "patient").splitlines()
+    lines = summary.found(structures).splitlines()
     assert len(lines) == 3 and "Quadratus lumborum" in lines[0]
     assert f"found in all {len(own)} images" in lines[1]
     for name in SHARES:
@@ -75,7 +75,7 @@ def test_missed_and_drawn_where_there_is_none(study):
     shown = part["tp"] + part["fn"] > 0
     assert row["missed"] == 1 and row["shown"] == shown.sum() < row["images"]
     assert row["drawn_absent"] == (part["fp"][~shown] > 0).sum()
-    said = summary.found(summary.structures(study, rows), "patient").splitlines()[0]
+    said = summary.found(summary.structures(study, rows)).splitlines()[0]
     assert f"missed in 1 of {shown.sum()} images that show it" in said
 
 
@@ -123,8 +123,6 @@ def test_fewer_than_five_patients_have_no_interval(study):
     assert "fewer than 5" in table["how"].iloc[0]
     said = summary.rivals(tests, table)
     assert "not tested against U-Net" in said and "3 patients are too few" in said
-    with pytest.raises(NotComputable, match="none to draw"):
-        summary.drawn_rivals(tests, table)
 
 
 def test_unknown_patients(study):
@@ -138,7 +136,7 @@ def test_unknown_patients(study):
     n = rows["image_id"].nunique()
     assert f"On {n} images (it may have seen" in summary.answer(study, rows, table)
     assert "each image counts as independent" in summary.limits(study, rows)
-    assert "patients" not in summary.found(structures, "image")
+    assert "patient" not in summary.worries(study, structures.assign(below=2), {})
 
 
 @pytest.mark.parametrize("drawn", [False, True])
@@ -146,9 +144,7 @@ def test_unknown_patients(study):
 def test_a_structure_in_no_test_image(study, class_, drawn):
     rows = without(rows_of(), class_, drawn)
     _, table, structures = page(study, rows)
-    line = next(
-        t for t in summary.found(structures, "patient").splitlines() if "in none of the" in t
-    )
+    line = next(t for t in summary.found(structures).splitlines() if "in none of the" in t)
     assert "nothing can be said of it" in line and "Dice" not in line
     assert ("it was drawn in" in line) == drawn
     assert "no test image shows the" in summary.worries(study, structures, {})
@@ -157,12 +153,13 @@ def test_a_structure_in_no_test_image(study, class_, drawn):
         assert answer.startswith("No test image shows the quadratus lumborum")
         with pytest.raises(NotComputable):
             stats.telling(rows, "qvum", "QLM")
-    assert "nan" not in answer + summary.found(structures, "patient")
+    assert "nan" not in answer + summary.found(structures)
 
 
 def test_what_should_worry_is_made_of_what_other_pages_found(study):
     _, _, structures = page(study, rows_of())
-    structures = structures.assign(below=[2, 0, 0])
+    structures = structures.assign(below=[2, 0, 0], units_below=2)
+    scored = structures["scored"].iloc[0]
     limits = {"low": [40.0, -26.0], "high": [172.0, 177.0]}
     folds = pd.DataFrame(
         {
@@ -199,8 +196,8 @@ def test_what_should_worry_is_made_of_what_other_pages_found(study):
     }
     said = summary.worries(study, structures, found)
     for part in (
-        "in 2 of",
-        "too large by 116 mm² (95 % interval +40 to +172)",
+        f"muscle in 2 of {scored} images (2 of 8 patients) (page 6)",
+        "too large by 116 mm² (+40 to +172), 95 % intervals in brackets",
         "may be a lucky one",
         "agree to a Dice of 0.82",
         "more noise (0.77 to 0.61)",
@@ -240,16 +237,22 @@ def test_what_the_page_was_made_from(study, tmp_path, monkeypatch, citation, nam
     said = summary.made(study, rows_of(), record, "now")
     assert ("After: Wang 2024" in said) == named and "unpublished" not in said.lower()
     assert "73cb3858a687a849" in said, "sha256 of per_image.csv"
+    assert "people from the list of images (sha256 ffffffffffffffff…) and of patients" in said
+    assert "Every number on this page" not in said, "worries and people come from elsewhere"
 
 
-def test_rivals_that_hardly_learned_are_not_drawn_with_the_others(study):
+def test_rivals_that_hardly_learned_are_named(study):
     rows = rows_of(models={"qvum": 0.0, "unet": 0.3, "vistr": 6.0})
     tests, table, _ = page(study, rows)
     assert summary.hardly(table) == ["VisTR"]
-    shown = summary.drawn_rivals(tests, table)
-    assert list(shown["model"]) == ["unet"]
-    assert "not drawn, far off or without an interval: VisTR" in summary.rivals_label(tests, shown)
     assert summary.rivals_heading(tests).startswith("Q-VUM: better than U-Net and VisTR")
+    assert summary.rivals_heading(NotComputable("one network")) == ""
+
+
+def test_the_table_of_numbers_leaves_out_what_the_sentences_say(study):
+    _, table, _ = page(study, rows_of())
+    left_out = table[~summary.levels(table)]
+    assert list(left_out["what"]) == ["Dice of QLM, Q-VUM minus U-Net"]
 
 
 def test_points_and_means_of_the_figure_are_those_of_the_table(study):

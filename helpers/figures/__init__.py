@@ -134,22 +134,25 @@ def save_table(
     digits: int = 3,
     columns: Sequence[str] | None = None,
     only: pd.Series | None = None,
+    shown: pd.DataFrame | None = None,
 ) -> Styler:
     """Write runs/<study>/tables/<name>.csv with every digit; its reading form (``tables``).
 
     note: printed under the table (definitions, policy, assumptions), before what all rows share and
     a footnote for each network that is a reconstruction; sentences on intervals fall away where
     there are none. Bounds stand in one column; P values as journals print them. columns: those to
-    show, in order (None: all); only: which rows, boolean (None: all); the file has every one.
+    show, in order (None: all); only: which rows, boolean (None: all); shown: what is shown in place
+    of all that; the file has every row and column.
     """
     path = study.run / "tables" / f"{name}.csv"
     write_csv(frame, path)
     made(path)
-    frame = frame if only is None else frame[only]
-    frame = (frame if columns is None else frame[columns]).rename(columns=str)
-    shown, shared = tables.readable(frame.reset_index(drop=True), digits, note)
+    if shown is None:
+        frame = frame if only is None else frame[only]
+        shown = frame = (frame if columns is None else frame[columns]).rename(columns=str)
+    text, shared = tables.readable(shown.reset_index(drop=True), digits, note)
     styler = (
-        shown.style.format(escape="html")
+        text.style.format(escape="html")
         .hide(axis="index")
         .set_table_attributes(f'class="study-table" data-table="{name}"')
     )

@@ -32,17 +32,17 @@ def cases(
     """
     ids = arrays.index["image_id"].to_numpy()
     places = {heading: int(np.flatnonzero(ids == name)[0]) for heading, name in chosen.items()}
-    sizes = [_size(arrays, place, image(study, arrays, place)) for place in places.values()]
+    sizes = [size(arrays, place) for place in places.values()]
     heights = [width / 2 * high / wide + 0.35 for high, wide in sizes]
     fig, axes = plt.subplots(
         *(len(chosen), 2), figsize=(width, sum(heights)), squeeze=False, height_ratios=heights
     )
     for (plain, beside), (heading, place) in zip(axes, places.items(), strict=True):
-        size = show(plain, study, arrays, place)
+        shown = show(plain, study, arrays, place)
         outlined(beside, study, arrays, place, drawn)
         plain.set_title(heading, fontsize=10)
         if scale_known(arrays.index.iloc[place]):
-            _bar(plain, size)
+            _bar(plain, shown)
     lines = [
         plt.matplotlib.lines.Line2D([], [], color=c.colour, label=c.name.replace("_", " "))
         for c in study.foreground
@@ -52,13 +52,13 @@ def cases(
 
 
 def show(ax: Axes, study: studies.Study, arrays: "Arrays", place: int) -> tuple[float, ...]:
-    """Draw an image as its file has it; returns its height and width (:func:`extent`)."""
+    """Draw an image as its file has it; returns its height and width (:func:`size`)."""
+    high, wide = size(arrays, place)
     pixels = image(study, arrays, place)
-    size = _size(arrays, place, pixels)
-    ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, size[1], size[0], 0))
+    ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, wide, high, 0))
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    return size
+    return high, wide
 
 
 def outlined(
@@ -68,10 +68,10 @@ def outlined(
 
     drawn: uint8 (N, H, W) of the network, in the order of ``arrays``.
     """
-    size = show(ax, study, arrays, place)
+    shown = show(ax, study, arrays, place)
     part = arrays.frame(place)
-    _outlines(ax, study, arrays.masks[place][part], size, reference=True)
-    _outlines(ax, study, drawn[place][part], size)
+    _outlines(ax, study, arrays.masks[place][part], shown, reference=True)
+    _outlines(ax, study, drawn[place][part], shown)
 
 
 def image(study: studies.Study, arrays: "Arrays", place: int) -> np.ndarray:
@@ -84,9 +84,11 @@ def image(study: studies.Study, arrays: "Arrays", place: int) -> np.ndarray:
     )
 
 
-def _size(arrays: "Arrays", place: int, pixels: np.ndarray) -> tuple[float, ...]:
+def size(arrays: "Arrays", place: int) -> tuple[float, ...]:
+    """Height and width in which an image is shown, whatever the shape of its array."""
+    row = arrays.index.iloc[place]
     sides = arrays.masks[place][arrays.frame(place)].shape
-    return extent(arrays.index.iloc[place], sides, pixels.shape)
+    return extent(row, sides, (row["height_px"], row["width_px"]))
 
 
 def scale_known(row: pd.Series) -> bool:

@@ -35,15 +35,20 @@ def grid(
     image; dice: Series of the headline's Dice by image_id, written beside each row.
     """
     width = min(figures.PAGE, 1.75 * len(panels))
-    side = width / len(panels)
+    places = [_position(arrays, image_id) for image_id in chosen.values()]
+    high = _heights(arrays, places, width / len(panels))
     fig, axes = plt.subplots(
-        len(chosen), len(panels), figsize=(width, side * len(chosen) + 0.5), squeeze=False
+        *(len(chosen), len(panels)),
+        figsize=(width, sum(high) + 0.5),
+        squeeze=False,
+        height_ratios=high,
     )
-    for row, (name, image_id) in zip(axes, chosen.items(), strict=True):
-        place = _position(arrays, image_id)
+    for row, (name, image_id), place in zip(axes, chosen.items(), places, strict=True):
+        part, (tall, wide) = arrays.frame(place), fullsize.size(arrays, place)
         for ax, (title, masks) in zip(row, panels.items(), strict=True):
             mask = np.zeros_like(arrays.masks[place]) if masks is None else masks[place]
-            ax.imshow(figures.overlay(arrays.images[place], mask, study), interpolation="bicubic")
+            shown = figures.overlay(arrays.images[place][part], mask[part], study)
+            ax.imshow(shown, interpolation="bicubic", extent=(0, wide, tall, 0))
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
             if ax in axes[0]:
@@ -51,6 +56,12 @@ def grid(
         row[0].set_ylabel(f"{name}\n{image_id}\nDice {dice[image_id]:.2f}")
     legend(fig, study)
     return fig
+
+
+def _heights(arrays: "Arrays", places: Sequence[int], width: float) -> list[float]:
+    """How high images of one width are drawn."""
+    sizes = [fullsize.size(arrays, place) for place in places]
+    return [width * tall / wide for tall, wide in sizes]
 
 
 def legend(fig: Figure, study: Study) -> None:
@@ -70,14 +81,14 @@ def contours(
 ) -> Figure:
     """Images with the reference outlined in white, the prediction in the class colours."""
     columns, rows = 4, -(-len(image_ids) // 4)
-    side = figures.PAGE / columns
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(figures.PAGE, side * rows + 0.6), squeeze=False
-    )
+    places = [_position(arrays, image_id) for image_id in image_ids]
+    high = max(_heights(arrays, places, figures.PAGE / columns))
+    size = (figures.PAGE, (high + 0.2) * rows + 0.6)
+    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
-    for ax, image_id in zip(axes.flat, image_ids, strict=False):
-        fullsize.outlined(ax, study, arrays, _position(arrays, image_id), masks)
+    for ax, image_id, place in zip(axes.flat, image_ids, places, strict=False):
+        fullsize.outlined(ax, study, arrays, place, masks)
         ax.set_title(
             f"{image_id}: Dice {dice[image_id]:.2f}", loc="center", fontsize=7, fontweight="normal"
         )

@@ -133,6 +133,7 @@ class Page:
         digits: int = 3,
         columns: list[str] | None = None,
         only: pd.Series | NotComputable | None = None,
+        shown: pd.DataFrame | None = None,
         **options: Any,
     ) -> None:
         """Write and show a table (``figures.save_table``), or say why there is none.
@@ -147,7 +148,7 @@ class Page:
         if isinstance(frame, NotComputable):
             return self._why(frame)
         only = None if isinstance(only, NotComputable) else only
-        display(figures.save_table(frame, self._place, name, note, digits, columns, only))
+        display(figures.save_table(frame, self._place, name, note, digits, columns, only, shown))
 
     def figure(self, name: str, draw: Callable, *given: Any, **options: Any) -> None:
         """Write and show the figure that ``draw(*given, **options)`` makes, or say why not."""

@@ -20,8 +20,10 @@ COLUMNS = ["estimand", "class", "metric", "estimate", "low", "high", "coverage"]
 COLUMNS += ["instead", "instead_low", "instead_high", "note"]
 BELIEVED = ["class", "what", "n_images", "estimate", "low", "high", *stats.BESIDE, "note"]
 STRUCTURES = (
-    f"Pooled: {stats.ESTIMANDS['pooled']}. Per patient: {stats.ESTIMANDS['per_patient']}."
-    f" {metrics.POLICY} "
+    "In brackets: 95 % interval; after “or”: one of a kind that covers more, where it would hold"
+    f" the truth in fewer than {100 * stats.ENOUGH:.0f} of 100 studies like this (how many, and why"
+    f" there is none: in the file). Pooled: {stats.ESTIMANDS['pooled']}. Per patient:"
+    f" {stats.ESTIMANDS['per_patient']}. {metrics.POLICY}"
 )
 RATES = ["class", "TPR", "TNR", "FPR_union", "FNR_union", "FPR", "FNR"]
 TABLE2 = (
@@ -37,10 +39,6 @@ PAIRS = "Difference of Dice, first minus second, over {unit}s."
 PAPER = (
     f"{stats.LABEL.capitalize()}. Textbook FPR is 1 − TNR and FNR 1 − TPR: they differ as those do."
 )
-FOUND = (
-    "Found: some of it was drawn; missed: nothing of it. Drawn where none: the image does not show"
-    " the structure, and it was drawn all the same; mean, largest: the size of those."
-)
 DISTANCES = (
     "Means over images, for the network and for people alike. 95 % intervals: bootstrap-t, whole"
     " {unit}s resampled. Without distance: one outline or both are empty."
@@ -48,10 +46,6 @@ DISTANCES = (
 NSD = (
     " NSD: share of the outline within {tolerance:.2f} pixels of the other, for every structure"
     " alike; it is of the first training where there are several."
-)
-CONFUSION = (
-    "Row: class in the reference; cells: percent of its pixels, by what they were drawn as (of the"
-    " first training where there are several)."
 )
 
 
@@ -92,6 +86,29 @@ def in_words(table: pd.DataFrame, study: Study) -> str:
     if len(study.foreground) > 1:
         text += f"\n\nThe structures: {'; '.join(c.title for c in study.foreground)}."
     return text
+
+
+def by_metric(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of ``stats.covered`` with a row a structure, a column a metric, for reading."""
+    cells = [
+        figures.interval_text(r.estimate, r.low, r.high)
+        + (
+            f"; or {tables.number(r.instead_low, 3)} to {tables.number(r.instead_high, 3)}"
+            * bool(r.instead)
+        )
+        for r in table.itertuples()
+    ]
+    return (
+        table.assign(cell=cells)
+        .pivot_table(
+            index=["class", "estimand"],
+            columns="metric",
+            values="cell",
+            aggfunc="first",
+            sort=False,
+        )
+        .reset_index()
+    )
 
 
 def _plain(name: str) -> str:

@@ -58,10 +58,11 @@ def costs_in_words(at: pd.DataFrame, head: str, size: int) -> str:
 
 def _against(values: pd.Series, head: str) -> str:
     """': fewer than A (2.0); more than B (1.0)', '' where there is one network."""
-    others = values.drop(head)
-    groups = {"fewer": others[others > values[head]], "more": others[others <= values[head]]}
+    others, own = values.drop(head), values[head]
+    groups = {"fewer than": others[others > own], "more than": others[others < own]}
+    groups["as many as"] = others[others == own]
     parts = [
-        f"{word} than " + ", ".join(f"{label(n)} ({v:.1f})" for n, v in group.items())
+        f"{word} " + ", ".join(f"{label(n)} ({v:.1f})" for n, v in group.items())
         for word, group in groups.items()
         if len(group)
     ]

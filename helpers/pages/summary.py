@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # datasets bring the readers of every image format
     from helpers.datasets import Arrays
 
 COLUMNS = ["what", "value", "low", "high", "unit", "how"]
-SIZE = 4.2  # inches, width of a figure whose words are readable on a phone
 HARDLY = 0.2  # a mean below it: the network hardly learned
 WEAK = 0.5  # a Dice below it: an outline of little use
 DROP = 0.05  # a fall of the Dice that is worth a sentence
@@ -102,11 +101,10 @@ def _interval(settings: dict, unit: str) -> str:
 
 
 def numbers_note(settings: dict, unit: str) -> str:
-    """What stands under the table of numbers: how its intervals were made, and what they mean."""
+    """What stands under the table of numbers: how its intervals were made."""
     return (
         f"Of means and pooled values, {_interval(settings, unit)}; of a share of images, by"
-        " Wilson's formula; of a difference, that of the declared test. How each was made: in the"
-        f" file. {stats.caveat(unit)}"
+        " Wilson's formula. How each was made, and the differences between networks: in the file"
     )
 
 
@@ -278,12 +276,12 @@ def _border(own: pd.DataFrame, unit: str) -> tuple[float, str]:
     return each.groupby(level="unit").mean().mean(), "mm" if in_mm else "px"
 
 
-def found(table: pd.DataFrame, unit: str) -> str:
+def found(table: pd.DataFrame) -> str:
     """A line a structure in plain words, Markdown list. table: as :func:`structures`."""
-    return "\n".join(f"- **{_capital(r.title)}**: {_found(r, unit)}" for r in table.itertuples())
+    return "\n".join(f"- **{_capital(r.title)}**: {_found(r)}" for r in table.itertuples())
 
 
-def _found(r: Any, unit: str) -> str:
+def _found(r: Any) -> str:
     if not r.shown:
         drawn = f"; it was drawn in {r.drawn_absent} of them" if r.drawn_absent else ""
         return f"in none of the {r.images} test images, so nothing can be said of it{drawn}."
@@ -298,10 +296,7 @@ def _found(r: Any, unit: str) -> str:
         parts.append(f"its border {r.border:.1f} {r.border_unit} off on average")
     if pd.notna(r.area_percent):
         parts.append(_area(r.area_percent))
-    of = f"{r.below} of {tables.counted(r.scored, 'image')}"
-    if r.below and unit == "patient":
-        of += f" ({r.units_below} of {tables.counted(r.units, 'patient')})"
-    return f"{', '.join(parts)}. Of little use (Dice below {WEAK}) in {of}."
+    return f"{', '.join(parts)}."
 
 
 def _area(percent: float) -> str:
@@ -383,12 +378,17 @@ def worries(study: studies.Study, table: pd.DataFrame, found: dict[str, pd.DataF
 
 def _failures(table: pd.DataFrame) -> Iterator[str]:
     bad = [
-        f"the {r.title.partition(' (')[0]} in {r.below} of {r.scored}"
+        f"the {r.title.partition(' (')[0]} in {r.below} of {tables.counted(r.scored, 'image')}"
+        + (
+            f" ({r.units_below} of {tables.counted(r.units, 'patient')})"
+            if r.units < r.images
+            else ""
+        )
         for r in table.itertuples()
         if r.below
     ]
     if bad:
-        yield f"**It fails** (Dice below {WEAK}) on {comparison.listed(bad)} images (page 6)."
+        yield f"**It fails** (Dice below {WEAK}, of little use): {comparison.listed(bad)} (page 6)."
     unseen = [r.title.partition(" (")[0] for r in table.itertuples() if not r.shown]
     if unseen:
         yield f"**Never tested**: no test image shows the {comparison.listed(unseen)}."
@@ -399,15 +399,16 @@ def _area_bias(study: studies.Study, areas: pd.DataFrame | None) -> Iterator[str
         return
     own = areas[areas["model"] == study.headline] if "model" in areas else areas
     sure = own[(own["low"] > 0) | (own["high"] < 0)]
-    parts = [
-        f"the {_short(study, r['class'])} too {'large' if r['bias'] > 0 else 'small'} by"
-        f" {tables.number(abs(r['bias']), places)} {r['unit']} (95 % interval"
-        f" {comparison.signed(r['low'], places)} to {comparison.signed(r['high'], places)})"
-        for r in sure.to_dict("records")
-        for places in [tables.two_digits(r["bias"])]
-    ]
+    parts = []
+    for r in sure.to_dict("records"):
+        places = tables.two_digits(r["bias"])
+        limits = " to ".join(comparison.signed(r[end], places) for end in ("low", "high"))
+        parts.append(
+            f"the {_short(study, r['class'])} is drawn too {'large' if r['bias'] > 0 else 'small'}"
+            f" by {tables.number(abs(r['bias']), places)} {r['unit']} ({limits})"
+        )
     if parts:
-        yield f"**Areas are off**: it draws {comparison.listed(parts)} (page 6)."
+        yield f"**Areas are off**: {comparison.listed(parts)}, 95 % intervals in brackets (page 6)."
 
 
 def _folds(study: studies.Study, folds: pd.DataFrame | None) -> Iterator[str]:
@@ -419,11 +420,10 @@ def _folds(study: studies.Study, folds: pd.DataFrame | None) -> Iterator[str]:
         others = cross_validation.others(part)["pooled_IoU"]
         if len(here) and cross_validation.place(here.iloc[0], others) == "above":
             yield (
-                f"**The test set may be a lucky one**: the overlap (pooled IoU: the area that both"
-                " outlines share over the area that either covers)"
-                f" of the {_short(study, study.target)} is {here.iloc[0]:.2f} there, above all"
-                f" {len(others)} folds of the cross-validation ({others.min():.2f} to"
-                f" {others.max():.2f}, {model_label(model)}; page 8)."
+                f"**The test set may be a lucky one**: the pooled IoU (shared area over the area"
+                f" that either covers) of the {_short(study, study.target)} is"
+                f" {here.iloc[0]:.2f} there, above all {len(others)} folds of the cross-validation"
+                f" ({others.min():.2f} to {others.max():.2f}, {model_label(model)}; page 8)."
             )
 
 
@@ -540,8 +540,7 @@ def studied(study: studies.Study) -> str:
 def limits(study: studies.Study, rows: pd.DataFrame) -> str:
     """What the study does not show: Markdown list from the manifest and the protocol."""
     unit, spec = stats.default_unit(rows), study.spec
-    items = [study.note.strip()] if study.note else []
-    items.append(stats.caveat(unit, study.split))
+    items = [stats.caveat(unit, study.split)]
     if len(spec["seeds"]) == 1:
         items.append(
             "Each network was trained once on this split; another random start would move the"
@@ -552,8 +551,7 @@ def limits(study: studies.Study, rows: pd.DataFrame) -> str:
     items.append(
         f"Protocol “{study.protocol}”: images of {side} × {side} pixels, {epochs} epochs"
         + (", images kept in shape, black around" if spec["aspect"] == "keep" else "")
-        + (f" ({spec['describe'].rstrip('.')})" if spec.get("describe") else "")
-        + "."
+        + " ([all settings](plan.html))."
     )
     items.append(
         "A good outline is not a safe block: no needle was placed and no patient was followed."
@@ -568,10 +566,11 @@ def made(study: studies.Study, rows: pd.DataFrame, record: dict, when: str) -> s
         text = f"After: {study.citation.strip()}\n\n"
     return (
         f"{text}Study “{study.name}”, protocol “{study.protocol}”, code {record['code']}, {when}."
-        f" {tables.counted(rows['image_id'].nunique(), 'test image')}, {_networks(rows)}. Every"
-        " number on this page is read from `results/per_image.csv` when it is made (sha256"
-        f" {results[:16]}…); list of images sha256 {record['manifest_sha256'][:16]}…. `make verify"
-        f" STUDY={study.name}` derives every number and word of this report again."
+        f" {tables.counted(rows['image_id'].nunique(), 'test image')}, {_networks(rows)}. Scores"
+        f" come from `results/per_image.csv` (sha256 {results[:16]}…), people from the list of"
+        f" images (sha256 {record['manifest_sha256'][:16]}…) and of patients, worries from the"
+        f" pages that they name. `make verify STUDY={study.name}` derives every number and"
+        " word of this report again."
     )
 
 
@@ -611,44 +610,22 @@ def means(
     return each.rename(columns={"model": "name"})[["name", "value"]], means
 
 
-def means_heading(means: pd.DataFrame, unit: str) -> str:
-    """The title of that figure. means: of :func:`means`."""
-    text = f"Grey: one {unit} each; diamond: their mean"
-    return f"{text};\nbar: its 95 % interval" if means["low"].notna().any() else text
+def levels(table: pd.DataFrame) -> pd.Series:
+    """The rows of :func:`headline` that are no differences: those stand in :func:`rivals`."""
+    return ~table["how"].str.startswith(tuple(comparison.SAID))
 
 
-def scale(settings: dict) -> str:
-    """The name of the axis of the declared metric."""
-    return f"{settings['metric']} of {tables.words(settings['class'])} (1: perfect)"
-
-
-def drawn_rivals(tests: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The comparisons worth drawing side by side: without those that hardly learned, unless that
-    leaves none, and those without an interval.
-    """
-    known = tests.dropna(subset=["low"])
-    learned = known[~known["model"].map(model_label).isin(hardly(table))]
-    shown = learned if len(learned) else known
-    if shown.empty:
-        raise NotComputable("No difference has an interval, so there is none to draw")
-    return shown
-
-
-def rivals_heading(tests: pd.DataFrame) -> str:
-    """The finding as the title of a figure."""
-    first = tests.iloc[0]
-    return f"{model_label(first['headline'])}: {comparison.finding(tests)}"
-
-
-def rivals_label(tests: pd.DataFrame, shown: pd.DataFrame) -> str:
-    """What stands under the figure of the rivals."""
-    first = tests.iloc[0]
-    left = [m for m in tests["model"] if m not in set(shown["model"])]
-    text = (
-        f"{first['metric']} of {tables.words(first['class'])}, {model_label(first['headline'])}"
-        f" minus the other; right of 0 {model_label(first['headline'])} is ahead"
+def scale(settings: dict, means: pd.DataFrame, unit: str) -> str:
+    """What stands under the figure of :func:`means`: its axis and its signs."""
+    bar = "; bar: 95 % interval" if means["low"].notna().any() else ""
+    return (
+        f"{settings['metric']} of {tables.words(settings['class'])} (1: perfect)\n"
+        f"grey: one {unit} each; diamond: their mean{bar}"
     )
-    if left:
-        names = comparison.listed(map(model_label, left))
-        text += f"\nnot drawn, far off or without an interval: {names}"
-    return text
+
+
+def rivals_heading(tests: pd.DataFrame | NotComputable) -> str:
+    """The finding as the title of a figure, '' where nothing is compared."""
+    if isinstance(tests, NotComputable):
+        return ""
+    return f"{model_label(tests['headline'].iloc[0])}: {comparison.finding(tests)}"

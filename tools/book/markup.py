@@ -20,7 +20,8 @@ from helpers import files
 from tools.book import filters
 from tools.book.filters import ANCHOR
 
-TALL = 40  # rows; a longer table is folded
+TALL = 40  # rows; a longer table is folded, and not printed
+LONG_ON_A_PHONE = 8  # rows; a longer table is folded there (study.js)
 WIDE = 400  # points; a wider figure keeps its size on a phone and scrolls
 #: characters of a cell from which on words would stand one below the other
 LONG, MID = 40, 16
@@ -243,11 +244,11 @@ def _framed(table: Any, section: str, about: Any) -> str:
         f'<div class="study-scroll" tabindex="0" role="region" aria-label="{title}">{table}</div>'
     )
     rows = len(table.find_all("tr")) - 1
-    if rows > TALL:
+    if rows > LONG_ON_A_PHONE:
         file = f" (tables/{name}.csv)" if name else ""
+        kind = 'study-rows"' if rows > TALL else 'study-rows study-short" open'
         frame = (
-            f'<details class="study-rows"><summary>Table of {rows} rows{file}</summary>'
-            f"{frame}</details>"
+            f'<details class="{kind}><summary>Table of {rows} rows{file}</summary>{frame}</details>'
         )
     return frame + below
 

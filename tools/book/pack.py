@@ -149,7 +149,7 @@ def on_paper(article: str, names: Sequence[str]) -> str:
         number = gone.find("strong")
         gone.replace_with(number) if number else gone.decompose()
     long: Any
-    for long in soup.select("details.study-rows"):
+    for long in soup.select("details.study-rows:not([open])"):
         note = soup.new_tag("p", attrs={"class": "study-caption"})
         note.string = f"{long.summary.get_text()}: in the book, not printed."
         long.replace_with(note)

@@ -50,10 +50,11 @@ def data(study: Study, makers: dict[str, str]) -> str:
     """
     results = study.run / "results" / "per_image.csv"
     text = (
-        "# Every number as a file\n\nAll results are computed from one table, a row for each"
-        " network, image and structure; the tables of the pages are made from it. To check one:"
-        " compute it again from this file, or run `make verify`. What the words mean:"
-        " [definitions](definitions.md).\n\n## The table that all others are made from\n\n"
+        "# Every number as a file\n\nScores, comparisons and intervals are computed from one"
+        " table, a row for each network, image and structure; people, pictures and speeds have"
+        " tables of their own. To check one: compute it again from its file, or run `make verify`."
+        " What the words mean: [definitions](definitions.md).\n\n"
+        "## The table that scores are made from\n\n"
     )
     if results.is_file():
         columns = files.read_csv(results, nrows=0).columns
@@ -66,13 +67,12 @@ def data(study: Study, makers: dict[str, str]) -> str:
     text += "\n\n## The tables of the pages\n\n"
     for path in sorted((study.run / "tables").glob("*.csv")):
         page = makers.get(path.stem)
-        shown = f' · shown on <a href="{page}.html">{page}</a>' if page else ""
+        shown = f' · <a href="{page}.html">{_called(page)}</a>' if page else ""
         columns = "; ".join(_column(name) for name in _columns(path))
         text += (
-            f'<p id="{html.escape(path.stem)}">'
-            f'<a href="tables/{path.name}" download>{path.name}</a>'
-            f"{shown}</p>\n<details class='study-finding'><summary>columns and sha256</summary>"
-            f"{html.escape(columns)}<br><code>{files.sha256(path)}</code></details>\n"
+            f'<details class="study-finding" id="{html.escape(path.stem)}"><summary>'
+            f'<a href="tables/{path.name}" download>{path.name}</a>{shown}</summary>'
+            f"{html.escape(columns)}<br>sha256 <code>{files.sha256(path)}</code></details>\n"
         )
     return text
 
@@ -82,6 +82,12 @@ def _columns(path: Path) -> Sequence[str]:
         return files.read_csv(path, nrows=0).columns
     except pd.errors.EmptyDataError:
         return []
+
+
+def _called(page: str) -> str:
+    """A page of the book in words, '04_segmentation' → 'page 4'."""
+    number = page.partition("_")[0]
+    return f"page {int(number)}" if number.isdigit() else page.replace("index", "front page")
 
 
 def _column(name: str) -> str:

@@ -5,6 +5,11 @@ document.addEventListener("DOMContentLoaded", () => {
   const open = () => { if (origin && location.hash === "#origin") origin.open = true; };
   window.addEventListener("hashchange", open);
   open();
+  const phone = window.matchMedia("(max-width: 600px)");
+  if (phone.matches) {  // a long table is closed at first, a table of definitions is one of cards
+    for (const long of document.querySelectorAll("details.study-rows")) long.open = false;
+    for (const box of document.querySelectorAll(".pst-scrollable-table-container")) box.classList.add("study-scroll");
+  }
   const wide = [...document.querySelectorAll(".study-scroll, .study-figure")].map((box) => {
     const hint = document.createElement("p");
     hint.className = "study-hint";
@@ -36,13 +41,13 @@ document.addEventListener("DOMContentLoaded", () => {
       const table = box.querySelector("table:not(.study-wrap):not(.study-record)");
       box.classList.remove("study-stacked", "study-tight");
       if (table && !fits(box)) {
-        const phone = window.matchMedia("(max-width: 600px)").matches;
-        if (phone) name(table);
-        box.classList.add(phone ? "study-stacked" : "study-tight");
+        if (phone.matches) name(table);
+        box.classList.add(phone.matches ? "study-stacked" : "study-tight");
       }
       hint.hidden = fits(box);
     }
   };
+  for (const long of document.querySelectorAll("details.study-rows")) long.addEventListener("toggle", measure);
   window.addEventListener("resize", measure);
   window.addEventListener("load", measure);
   measure();
