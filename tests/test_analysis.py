@@ -18,6 +18,8 @@ from helpers.errors import StudyError
 from helpers.workflow import keep
 from tools.book import analysis
 
+pytestmark = pytest.mark.slow
+
 PAGES = [
     *("00_summary", "04_segmentation", "05_comparison", "08_cross_validation", "09_published"),
     *("10_planning", "13_more_statistics"),

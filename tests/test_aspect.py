@@ -23,6 +23,8 @@ from helpers.training import augment, loop, losses
 from helpers.workflow import settings
 from tools.book import plan, verify
 
+pytestmark = pytest.mark.slow
+
 CLASSES = (
     studies.Class(0, "background", "", "#000000", 1.0),
     studies.Class(1, "nerve", "", "#00ff00", 1.0),

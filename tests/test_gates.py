@@ -16,6 +16,8 @@ from helpers.datasets import Arrays
 from helpers.errors import StudyError
 from helpers.figures import sheets
 
+pytestmark = pytest.mark.slow
+
 CLASSES = [SimpleNamespace(index=0, name="background"), SimpleNamespace(index=1, name="nerve")]
 SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 4
 

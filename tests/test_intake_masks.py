@@ -17,6 +17,8 @@ from helpers.errors import StudyError
 from tools.intake import agreement, find, form
 from tools.intake.make import make
 
+pytestmark = pytest.mark.slow
+
 PALETTES = ([0, 0, 0, 255, 0, 0, 0, 255, 0], [0, 0, 0, 0, 255, 0, 255, 0, 0])  # red 1, red 2
 
 

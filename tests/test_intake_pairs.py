@@ -19,6 +19,8 @@ from helpers import cache, readers, studies
 from helpers.errors import StudyError
 from tools.intake import anonymous, make, text
 
+pytestmark = pytest.mark.slow
+
 NERVE = {"classes": [{"name": "nerve"}]}
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
 

@@ -14,6 +14,8 @@ from helpers.models import catalogue, vistr_parts
 from helpers.models.qvum import VGG16
 from helpers.training import losses
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 
 

@@ -14,6 +14,8 @@ from helpers import provenance
 from helpers.errors import StudyError
 from helpers.workflow import lock, notebook
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((provenance.REPOSITORY / "notebooks").glob("*.ipynb"))
 
 

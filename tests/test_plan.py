@@ -10,6 +10,8 @@ from helpers.errors import StudyError
 from helpers.pages import summary
 from tools.book import plan as page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):

@@ -11,6 +11,8 @@ from helpers import studies
 from helpers.errors import StudyError
 from helpers.workflow import keep, reproduce
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):

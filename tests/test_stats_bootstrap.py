@@ -12,6 +12,8 @@ from helpers import metrics, stats
 from helpers.errors import StudyError
 from helpers.stats import bootstrap
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rows():

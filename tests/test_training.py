@@ -16,6 +16,8 @@ from helpers.errors import StudyError
 from helpers.models import inference
 from helpers.training import augment, checkpoint, loop, schedule
 
+pytestmark = pytest.mark.slow
+
 PAPER = {
     "name": "warmup_cosine",
     "lr_start": 1e-5,
