@@ -115,7 +115,7 @@ REQUESTS = (
     "tools.audit.draft /nowhere.pdf",
     "tools.book --study nope",
     "tools.book.verify --study nope",
-    "tools.predict --model /nowhere --images /nowhere",
+    pytest.param("tools.predict --model /nowhere --images /nowhere", marks=pytest.mark.slow),
     "helpers check --study nope --data /nowhere",
     "helpers made /nowhere.json /nowhere",
     "helpers results --study nope",

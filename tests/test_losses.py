@@ -10,6 +10,8 @@ import torch
 from helpers.errors import StudyError
 from helpers.training import losses
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = [1.0, 2.0, 3.0, 1.0]
 #: two pixels, two classes: the true class has p = 0.8 (class 1) and p = 0.6 (class 0)
 LOGITS = torch.tensor([[0.2, 0.6], [0.8, 0.4]]).log().reshape(1, 2, 1, 2)

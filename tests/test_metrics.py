@@ -3,12 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from monai.metrics import (
-    compute_average_surface_distance,
-    compute_hausdorff_distance,
-    compute_surface_dice,
-)
 from scipy import ndimage
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score, precision_score, recall_score
 
@@ -16,6 +10,17 @@ from helpers import metrics
 from helpers.studies import Class
 
 CLASSES = tuple(Class(i, n, n, "#000000", 1.0) for i, n in enumerate(["background", "EIT", "QLM"]))
+
+
+@pytest.fixture
+def monai():
+    """MONAI's metrics; imported where they are used, since torch is large."""
+    return pytest.importorskip("monai.metrics")
+
+
+def one_hot(*masks):
+    torch = pytest.importorskip("torch")
+    return [torch.from_numpy(np.stack([~m, m])[None]).float() for m in masks]
 
 
 @pytest.fixture
@@ -104,15 +109,16 @@ def blob(seed, shape=(60, 70)):
     return ((y - centre[0]) / radius[0]) ** 2 + ((x - centre[1]) / radius[1]) ** 2 < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_distances_agree_with_monai(seed):
+def test_distances_agree_with_monai(seed, monai):
     p, r = blob(seed), blob(seed + 100)
-    one_hot = [torch.from_numpy(np.stack([~m, m])[None]).float() for m in (p, r)]
-    hd95 = compute_hausdorff_distance(*one_hot, include_background=False, percentile=95)
-    forward = compute_average_surface_distance(*one_hot, include_background=False, symmetric=True)
+    both = one_hot(p, r)
+    hd95 = monai.compute_hausdorff_distance(*both, include_background=False, percentile=95)
+    assd = monai.compute_average_surface_distance(*both, include_background=False, symmetric=True)
     found = metrics.distances(p, r)
     assert found[0] == pytest.approx(float(hd95), abs=1e-4)
-    assert found[1] == pytest.approx(float(forward), abs=1e-4)
+    assert found[1] == pytest.approx(float(assd), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -145,11 +151,12 @@ def test_boundary_metrics_equal_surface_distance_where_conventions_agree(size, s
     assert peer.compute_robust_hausdorff(same, 95) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tolerance", [0.5, 1.0, 3.0])
-def test_surface_dice_agrees_with_monai(tolerance):
+def test_surface_dice_agrees_with_monai(tolerance, monai):
     p, r = blob(5), blob(6)
-    one_hot = [torch.from_numpy(np.stack([~m, m])[None]).float() for m in (p, r)]
-    peer = compute_surface_dice(*one_hot, [tolerance], include_background=False)
+    both = one_hot(p, r)
+    peer = monai.compute_surface_dice(*both, [tolerance], include_background=False)
     assert metrics.surface_dice(p, r, tolerance) == pytest.approx(float(peer), abs=1e-6)
     assert metrics.surface_dice(p, np.zeros_like(p), tolerance) == 0
     assert np.isnan(metrics.surface_dice(np.zeros_like(p), np.zeros_like(p), tolerance))

@@ -27,6 +27,8 @@ from helpers.workflow import notebook, settings
 from tools.book.build import build as build_book
 from tools.book.pages import SHOWN
 
+pytestmark = pytest.mark.slow
+
 matplotlib.use("Agg")
 #: page → parameters; page 3 trains and page 11 trains again, which no odd study needs
 PAGES = {

@@ -8,6 +8,8 @@ from helpers import metrics, studies
 from helpers.analyses import ablation as trainings
 from helpers.pages import ablation as page
 
+pytestmark = pytest.mark.slow
+
 
 def effects(**changed):
     row = {"choice": "class_weights", "with": "a", "without": "b", "metric": "Dice", "class": "QLM"}

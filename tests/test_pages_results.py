@@ -13,6 +13,8 @@ from helpers.errors import NotComputable
 from helpers.figures import curves, structures
 from helpers.pages import cases, reliability, segmentation, train
 
+pytestmark = pytest.mark.slow
+
 #: tp, fp, fn of one image of 1000 pixels
 GOOD, BAD, MISSED, EMPTY, WRONG = (80, 10, 10), (20, 60, 60), (0, 0, 90), (0, 0, 0), (0, 40, 0)
 

@@ -10,6 +10,8 @@ from helpers.errors import NotComputable
 from helpers.figures import costs as drawing
 from helpers.pages import speed
 
+pytestmark = pytest.mark.slow
+
 
 def costs(*names):
     rows = [

@@ -9,6 +9,8 @@ from helpers.analyses import reliability
 from helpers.datasets import Arrays
 from helpers.studies import Class
 
+pytestmark = pytest.mark.slow
+
 
 def arrays(images, masks, patients=None):
     """patients: whose each image is; None: unknown."""

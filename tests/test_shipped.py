@@ -1,10 +1,13 @@
 """The network that comes along: what its card says is what its files hold."""
 
+import pytest
 from conftest import REPOSITORY
 
 from helpers import studies
 from helpers.models import trained
 from helpers.workflow import keep
+
+pytestmark = pytest.mark.slow
 
 PLACE = REPOSITORY / "reports/femoral/model"
 
