@@ -627,8 +627,9 @@ def write_page(
         " first. "
     )
     repair = "repair what is refused and run make manifest again; " if refused else ""
+    settle = "settle what stands first below, " if doubts else ""
     then = (
-        f"{first * bool(named)}Next: {repair}look at the pictures below, then run make study"
+        f"{first * bool(named)}Next: {repair}{settle}look at the pictures, then run make study"
         f" STUDY={name} DATA={shlex.quote(str(data))}"
     )
     for what, count in summary[: 1 + len(ledger.summary(roles))]:
