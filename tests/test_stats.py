@@ -275,6 +275,11 @@ def test_a_standardised_difference_is_0_only_where_there_is_none():
         _people(split=["train"] * 4 + ["test"] * 4, sex=list("mmffmmfx")), "split", [], ["sex"]
     )
     assert 0 < stats.table1_tests(half).iloc[0]["smd"] < np.inf
+    alone = stats.summarise(
+        _people(split=["train"] * 4 + ["test"], sex=list("ffffm")), "split", [], ["sex"]
+    )
+    tested = stats.table1_tests(alone).iloc[0]  # one person is no group, as one age is none
+    assert np.isnan(tested["smd"]) and np.isnan(tested["p"]) and "fewer than two" in tested["note"]
 
 
 def test_a_table_of_patients_prints_no_number_that_is_none():
