@@ -553,6 +553,9 @@ def test_interval_of_dz_far_from_0_and_of_either_sign():
             )
             assert low < t / np.sqrt(n) < high
             assert scipy_stats.nct.cdf(t, n - 1, low * np.sqrt(n)) == pytest.approx(0.975, abs=1e-6)
+        near, far = (np.array(noncentral_interval(t, n - 1, n)) / t for t in (149.0, 999.0))
+        assert near == pytest.approx(far, rel=1e-3)
+        assert noncentral_interval(-1e9, n - 1, n)[0] == pytest.approx(-1e9 * far[1], rel=1e-9)
 
 
 def test_a_structure_that_is_drawn_though_never_there_has_one_mean_over_classes():
