@@ -12,7 +12,7 @@ from helpers.stats.counts import MIN_UNITS
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import CONSTANT, FEW, about, differences, paired_t
 
-#: of so large a t the scatter of its mean is nothing beside that of its SD, and the quadrature coarse
+#: of so large a t the scatter of its mean is nothing beside its SD's, and the quadrature coarse
 FAR = 150
 
 
