@@ -3,7 +3,8 @@ silently.
 """
 
 import re
-from pathlib import PurePosixPath
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ import pandas as pd
 from helpers.datasets import units
 from helpers.errors import StudyError
 from helpers.schemas import EXTERNAL
-from tools.intake.patterns import matches
+from tools.intake import find
+from tools.intake.patterns import matches, plain, stem
 from tools.intake.tables import sample
 
 SET = r"([ _-]?(set|data(set)?|images?|imgs?|pictures?|frames?|\d+|[a-d]))?"
@@ -56,6 +58,34 @@ def by_folder(images: list[str]) -> dict[str, str] | None:
             found[image] = EXTERNAL if EXTERNAL in told else told[0]
     found = dict.fromkeys(images, "train") | found
     return found if len(set(found.values())) > 1 and "train" in found.values() else None
+
+
+def by_authors(images: list[str], data: Path) -> tuple[dict[str, str] | None, list[str]]:
+    """(the authors' own split or None, the files that say it): by lists of pictures (train.txt,
+    val.txt, of which trainval.txt is no third one), else by folders.
+    """
+    known, found, lists = defaultdict(set), {}, []
+    for image in images:
+        for name in (image, PurePosixPath(image).name, stem(image)):
+            known[plain(name)].add(image)
+    texts = [f for f in find.everything(data) if f.endswith(".txt") and split_of(stem(f))]
+    order = ["train", "val", "test", EXTERNAL]
+    for file in sorted(texts, key=lambda f: order.index(str(split_of(stem(f))))):
+        lines = (data / file).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = [line.strip() for line in lines if line.strip()]
+        listed = [_one(known, (line, line.split()[0])) for line in lines]
+        if 2 * sum(map(bool, listed)) > len(lines):
+            lists.append(file)
+            found |= {image: str(split_of(stem(file))) for image in listed if image}
+    if len(set(found.values())) > 1 and "train" in found.values():
+        return dict.fromkeys(images, "train") | found, lists
+    return by_folder(images), []
+
+
+def _one(known: dict[str, set], names: tuple[str, ...]) -> str | None:
+    """The one image that names mean, with or without folders and ending."""
+    forms = (n for name in names for n in (name, PurePosixPath(name).name, stem(name)))
+    return next((min(known[n]) for f in forms if len(known.get(n := plain(f), ())) == 1), None)
 
 
 def folds(
