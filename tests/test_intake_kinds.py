@@ -627,6 +627,24 @@ def test_values_of_255_beside_others_are_asked_about(data):
         make("mine", data)
 
 
+def test_lesions_that_were_counted_are_asked_about(root, data, tmp_path):
+    def lesions(k):
+        mask = np.zeros((40, 60), np.uint8)
+        for n in range(1 + k % 3):
+            mask[4 + 9 * n : 10 + 9 * n, 5 : 20 + k] = n + 1
+        return mask
+
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"p{k}_mask.png" for k in range(6)], lesions)
+    said = "are they the single lesions of a picture, of one structure? Then write"
+    assert said in make("mine", data).read_text()
+    lesion = {"name": "lesion", "labels": ["1", "2", "3"]}
+    text = make("mine", data, write(tmp_path / "f.yml", {"classes": [lesion]})).read_text()
+    assert said not in text and [c.name for c in studies.load("mine").foreground] == ["lesion"]
+    put(data, ["p1_mask.png"], lambda k: lesions(2) * (lesions(2) != 1))
+    assert said not in make("mine", data).read_text()
+
+
 def test_grey_levels_and_colours_of_masks_are_classes(tmp_path):
     save(tmp_path / "a.png", labels() * 100)
     Image.new("RGB", (4, 4), (0, 128, 255)).save(tmp_path / "b.png")
