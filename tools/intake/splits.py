@@ -107,9 +107,11 @@ def folds(
     totals = table.sum().to_numpy()
     load = table.to_numpy() / np.where(totals > 0, totals, 1) * count
     if len(table) < count:
+        found = ", ".join(map(str, table.index[:5]))
         raise StudyError(
             f"a split into {count} needs at least {count} patients, cines or images, found"
-            f" {len(table)}"
+            f" {len(table)}: {found}; if those are no people, say in the form whose pictures these"
+            " are (patient)"
         )
     place = {name: k for k, name in enumerate(table.index)}
     sums, chosen, everywhere = np.zeros((count, load.shape[1])), {}, list(range(count))
