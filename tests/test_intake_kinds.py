@@ -499,6 +499,22 @@ def test_the_authors_lists_are_kept(root, data, capsys, line):
     assert "(6 train, 2 val, 4 test)" in said and "· tables: 4\n" in said
 
 
+def test_whom_a_person_made_external_stays_so(root, tmp_path):
+    """In images.csv, by hand; a picture of theirs that is added later is external too."""
+    data, told = ten_patients(tmp_path / "data"), write(tmp_path / "f.yml", FORM)
+    make("mine", data, told)
+    path = root / "data_manifest/mine/images.csv"
+    before = images(root).set_index("image_id")
+    learned = before.loc[before["split"] == "train", "patient_id"].iloc[0]
+    before.loc[before["patient_id"] == learned, "split"] = "external"
+    files.write_csv(before.reset_index(), path)
+    put(data, [f"photos/{learned}_9.png"], lambda k: grey(seed=99))
+    put(data, [f"masks/{learned}_9.png"], lambda k: labels())
+    make("mine", data, told)
+    after = images(root).set_index("image_id")["split"]
+    assert after[before.index].equals(before["split"]) and after[f"{learned}_9"] == "external"
+
+
 def test_another_picture_of_the_same_name_moves_none(root, data):
     """Its name then needs its folder, and both need another: the split stays with the file."""
     put(data, [f"A/images/{k}.png" for k in range(9)], lambda k: grey(seed=k))

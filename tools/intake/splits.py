@@ -221,24 +221,21 @@ def draw(
             return frame["image_id"]
         return units(frame if by_patient else frame.assign(patient_id=None))
 
-    unit = together(frame)
+    unit, own = together(frame), frame["image"].map(authors or {})
+    kept: dict[str, str] = {}
+    if previous is not None:
+        before = previous[previous["split"].isin(FOLDERS)]
+        kept = before.groupby(together(before))["split"].first().to_dict()
     if authors:
-        own = frame["image"].map(authors)
         _one_split_each(unit, own)
-        if (outside := (own == EXTERNAL).to_numpy()).any():
-            found = np.full(len(frame), EXTERNAL, object)
-            rest = frame[~outside].reset_index(drop=True)
-            inside = {image: split for image, split in authors.items() if split != EXTERNAL}
-            found[~outside] = draw(rest, areas[~outside], rule, previous, inside)
-            return found
+    if (outside := ((own == EXTERNAL) | (unit.map(kept) == EXTERNAL)).to_numpy()).any():
+        found = np.full(len(frame), EXTERNAL, object)
+        rest = frame[~outside].reset_index(drop=True)
+        found[~outside] = draw(rest, areas[~outside], rule, previous, authors)
+        return found
     count = rule.get("folds") or min(5, max(3, unit.nunique()))
     devices = pd.get_dummies(frame["device"].fillna("unknown")).to_numpy(float)
     features = np.column_stack([np.ones(len(frame)), areas, devices])
-    fixed = {}
-    if authors:
-        fixed = _allowed(dict(zip(unit, own, strict=True)), count)
-    if previous is not None:
-        before = previous[previous["split"].isin(["train", "val", "test"])]
-        kept = before.groupby(together(before))["split"].first()
-        fixed |= _allowed(kept.to_dict(), count)
+    fixed = _allowed(dict(zip(unit, own, strict=True)), count) if authors else {}
+    fixed |= _allowed({u: split for u, split in kept.items() if split != EXTERNAL}, count)
     return names(folds(unit, features, count, rule.get("seed", 42), fixed))
