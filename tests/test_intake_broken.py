@@ -108,7 +108,8 @@ BROKEN = {
         "  - photos/10_0.png: has no DICOM value PatientID, which the form asks for"
     ),
     "too few patients": (
-        "{form}: a split into 5 needs at least 5 patients, cines or images, found 2"
+        "{form}: a split into 5 needs at least 5 patients, cines or images, found 2: 1, 2; if"
+        " those are no people, say in the form whose pictures these are (patient)"
     ),
     "excluded name unknown": "{form}: 1 problem\n  - exclude: no image is called '77_0'",
     "patient missing in the table": (
@@ -218,6 +219,11 @@ def test_broken_form(tmp_path, kind):
     [
         ({"masks": {"A": "x", "B": "y"}}, "reference: must name one of the raters A, B"),
         ({"masks": {"A": "x"}, "reference": "C"}, "reference: must name one of the raters A"),
+        (
+            {"masks": {"A": "x", "reference": "y"}, "reference": "A"},
+            "masks: 'reference' is what pages call the drawing that counts, which is A's; call that"
+            " rater otherwise",
+        ),
         (
             {"classes": [{"name": "x"}, {"name": "x"}]},
             "classes: every name once, background is added by itself",

@@ -474,8 +474,59 @@ def test_the_authors_folders_are_kept(root, data):
     frame = images(root).set_index("image_id")["split"]
     assert (frame.filter(like="test") == "test").all() and (frame == "test").sum() == 3
     assert set(frame.filter(like="train")) == {"train", "val"}
-    assert "The folders say which pictures are for what (8 train, 0 val, 3 test)" in text
-    assert studies.load("mine").split["reason"] == "the folders of those who made the set"
+    assert "lists of the set say which pictures are for what (8 train, 0 val, 3 test)" in text
+    reason = "the folders or lists of those who made the set"
+    assert studies.load("mine").split["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    "line", ["{k}", "{k}.png", "/home/x/pictures/{k}.png", "{k} masks/{k}.png"]
+)
+def test_the_authors_lists_are_kept(root, data, capsys, line):
+    put(data, [f"pictures/{k}.png" for k in range(12)], lambda k: grey(seed=k))
+    put(data, [f"masks/{k}.png" for k in range(12)], lambda k: labels())
+    parts = {"train": range(6), "val": range(6, 8), "trainval": range(8), "test": range(8, 12)}
+    (data / "ImageSets").mkdir()
+    for name, some in parts.items():
+        text = "".join(line.format(k=k) + "\r\n" for k in some)
+        (data / "ImageSets" / f"{name}.txt").write_text(text)
+    (data / "train_notes.txt").write_text("drawn in May\nby two people\n")
+    make("mine", data)
+    split = images(root).set_index("image_id")["split"]
+    for name in ("train", "val", "test"):
+        assert set(split[[str(k) for k in parts[name]]]) == {name}
+    said = capsys.readouterr().out
+    assert "(6 train, 2 val, 4 test)" in said and "· tables: 4\n" in said
+
+
+def test_whom_a_person_made_external_stays_so(root, tmp_path):
+    """In images.csv, by hand; a picture of theirs that is added later is external too."""
+    data, told = ten_patients(tmp_path / "data"), write(tmp_path / "f.yml", FORM)
+    make("mine", data, told)
+    path = root / "data_manifest/mine/images.csv"
+    before = images(root).set_index("image_id")
+    learned = before.loc[before["split"] == "train", "patient_id"].iloc[0]
+    before.loc[before["patient_id"] == learned, "split"] = "external"
+    files.write_csv(before.reset_index(), path)
+    put(data, [f"photos/{learned}_9.png"], lambda k: grey(seed=99))
+    put(data, [f"masks/{learned}_9.png"], lambda k: labels())
+    make("mine", data, told)
+    after = images(root).set_index("image_id")["split"]
+    assert after[before.index].equals(before["split"]) and after[f"{learned}_9"] == "external"
+
+
+def test_another_picture_of_the_same_name_moves_none(root, data):
+    """Its name then needs its folder, and both need another: the split stays with the file."""
+    put(data, [f"A/images/{k}.png" for k in range(9)], lambda k: grey(seed=k))
+    put(data, [f"A/masks/{k}.png" for k in range(9)], lambda k: labels())
+    make("mine", data)
+    before = images(root).set_index("image")["split"]
+    more = [f"B/{{}}/{k}.png" for k in range(5)] + ["A/{}/a b.png", "A/{}/a_b.png"]
+    put(data, [m.format("images") for m in more], lambda k: grey(seed=k + 50))
+    put(data, [m.format("masks") for m in more], lambda k: labels())
+    make("mine", data)
+    after = images(root).set_index("image")["split"]
+    assert after[before.index].equals(before) and len(after) == 16
 
 
 def test_a_folder_called_train_alone_is_no_split():
@@ -590,6 +641,24 @@ def test_values_of_255_beside_others_are_asked_about(data):
     )
     with pytest.raises(StudyError, match=r"255 often means 'do not count'. Write in a form either"):
         make("mine", data)
+
+
+def test_lesions_that_were_counted_are_asked_about(root, data, tmp_path):
+    def lesions(k):
+        mask = np.zeros((40, 60), np.uint8)
+        for n in range(1 + k % 3):
+            mask[4 + 9 * n : 10 + 9 * n, 5 : 20 + k] = n + 1
+        return mask
+
+    put(data, [f"p{k}.png" for k in range(6)], lambda k: grey(seed=k))
+    put(data, [f"p{k}_mask.png" for k in range(6)], lesions)
+    said = "are they the single lesions of a picture, of one structure? Then write"
+    assert said in make("mine", data).read_text()
+    lesion = {"name": "lesion", "labels": ["1", "2", "3"]}
+    text = make("mine", data, write(tmp_path / "f.yml", {"classes": [lesion]})).read_text()
+    assert said not in text and [c.name for c in studies.load("mine").foreground] == ["lesion"]
+    put(data, ["p1_mask.png"], lambda k: lesions(2) * (lesions(2) != 1))
+    assert said not in make("mine", data).read_text()
 
 
 def test_grey_levels_and_colours_of_masks_are_classes(tmp_path):

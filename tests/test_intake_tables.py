@@ -49,6 +49,25 @@ def test_heights_in_metres_are_said(tmp_path):
         opened(tmp_path, "id,height\n1,171\n2,1.7\n")
 
 
+@pytest.mark.parametrize(
+    ("column", "written", "found"),
+    [
+        ("height", "171 cm", 171),
+        ("pixel size", "0.12 mm", 0.12),
+        ("pixel size", "0.12 cm", None),
+        ("weight", "71 cm", None),
+        ("age", "50 kg", None),
+    ],
+)
+def test_a_unit_behind_a_number_is_that_of_its_column(tmp_path, column, written, found):
+    text = f"id,{column}\n1,{written}\n"
+    if found is None:
+        with pytest.raises(StudyError, match=f"{written!r} is no number"):
+            opened(tmp_path, text)
+    else:
+        assert opened(tmp_path, text)[0].iloc[0, 1] == found
+
+
 def test_numbers_of_patients_saved_as_fractions(tmp_path):
     frame, _ = opened(tmp_path, "id,age\n1.0,50\n2.0,60\n")
     assert frame["patient_id"].tolist() == ["1", "2"]
@@ -183,7 +202,13 @@ def test_words_of_the_table_that_are_kept_are_shown(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("heading", "written", "mm"),
-    [("pixel_spacing_mm", "0,1", 0.1), ("spacing (cm)", "0,01", 0.1), ("spacing µm", "100", 0.1)],
+    [
+        ("pixel_spacing_mm", "0,1", 0.1),
+        ("spacing (cm)", "0,01", 0.1),
+        ("spacing µm", "100", 0.1),
+        ("spacing [m]", "0,0001", 0.1),
+        ("mm per pixel", "0,1", 0.1),
+    ],
 )
 def test_units_of_a_table_of_spacings(root, tmp_path, heading, written, mm):
     data = ten_patients(tmp_path / "data")
@@ -212,6 +237,17 @@ def test_two_columns_of_millimetres(root, tmp_path, headings, cells, mm):
     else:
         make.make("mine", data, told)
         assert images(root)["pixel_spacing_mm"].astype(float).tolist() == pytest.approx([mm] * 20)
+
+
+def test_two_spacings_of_one_picture_are_refused(tmp_path):
+    data = ten_patients(tmp_path / "data")
+    rows = [f"{p}_{k}.png,0.1" for p in range(1, 11) for k in range(2)]
+    told = write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"})
+    (data / "sp.csv").write_text("\n".join(["image,mm", *rows, rows[0]]))
+    make.make("mine", data, told)
+    (data / "sp.csv").write_text("\n".join(["image,mm", *rows, "1_0.png,0.3"]))
+    with pytest.raises(StudyError, match=r"row 22: 1_0\.png has another spacing above"):
+        make.make("mine", data, told)
 
 
 def test_spacings_of_some_pictures_alone(tmp_path, capsys):

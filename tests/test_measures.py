@@ -85,6 +85,26 @@ def test_depth_is_counted_from_the_skin_in_the_same_column():
     assert row["depth_centre"] == pytest.approx(17.5)
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "edge", "centre"),
+    [
+        ((5, 15), (40, 60), False, False),  # above the skin
+        ((25, 45), (40, 60), False, True),  # through it
+        ((40, 50), (105, 115), False, False),  # beside the ultrasound
+        ((40, 50), (40, 60), True, True),
+    ],
+)
+def test_there_is_no_depth_above_or_beside_the_ultrasound(rows, columns, edge, centre):
+    pixels, area = np.zeros((100, 120), np.uint8), np.zeros((100, 120), np.uint8)
+    pixels[30:90, 20:100] = 90
+    area[slice(*rows), slice(*columns)] = 1
+    row = measures.measure(area, CLASSES[:2], None, pixels).iloc[0]
+    assert row["area"] == area.sum()
+    assert (row["depth_edge"] == rows[0] - 30) if edge else np.isnan(row["depth_edge"])
+    assert (row["depth_centre"] == sum(rows) / 2 - 30) if centre else np.isnan(row["depth_centre"])
+    assert measures.measure(area, CLASSES[:2], None, pixels * 0)["depth_edge"].isna().all()
+
+
 def test_what_is_not_drawn_has_no_measure():
     table = measures.measure(np.zeros((9, 9), np.uint8), CLASSES)
     assert table["class"].tolist() == ["nerve", "muscle", "artery"]

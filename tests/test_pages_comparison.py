@@ -36,6 +36,21 @@ def test_tests_that_are_one_number_by_algebra_stand_in_one_row(rows):
     assert not equal.duplicated(["test", "unit", "model"]).any()
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.0003, 0.0117, "+0.0060 (95 % interval +0.0003 to +0.0117"),
+        (-0.00002, 0.012, "+0.00599 (95 % interval −0.00002 to +0.01200"),
+        (0.0, 0.012, "+0.006 (95 % interval +0.000 to +0.012"),
+        (0.001, 0.011, "+0.006 (95 % interval +0.001 to +0.011"),
+        (-1e-12, 0.012, "+0.006 (95 % interval +0.000 to +0.012"),
+    ],
+)
+def test_a_limit_beside_0_says_on_which_side(low, high, said):
+    row = {"difference": (low + high) / 2, "low": low, "high": high, "why": ""}
+    assert f"difference {said}" in comparison.size(row | {"p_adjusted": 0.04}, 1)
+
+
 def test_raw_and_adjusted_p_stand_side_by_side(rows):
     tests = stats.declared(rows, "qvum", SETTINGS)
     shown = comparison.table(tests)

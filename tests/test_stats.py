@@ -275,6 +275,11 @@ def test_a_standardised_difference_is_0_only_where_there_is_none():
         _people(split=["train"] * 4 + ["test"] * 4, sex=list("mmffmmfx")), "split", [], ["sex"]
     )
     assert 0 < stats.table1_tests(half).iloc[0]["smd"] < np.inf
+    alone = stats.summarise(
+        _people(split=["train"] * 4 + ["test"], sex=list("ffffm")), "split", [], ["sex"]
+    )
+    tested = stats.table1_tests(alone).iloc[0]  # one person is no group, as one age is none
+    assert np.isnan(tested["smd"]) and np.isnan(tested["p"]) and "fewer than two" in tested["note"]
 
 
 def test_a_table_of_patients_prints_no_number_that_is_none():
@@ -548,6 +553,9 @@ def test_interval_of_dz_far_from_0_and_of_either_sign():
             )
             assert low < t / np.sqrt(n) < high
             assert scipy_stats.nct.cdf(t, n - 1, low * np.sqrt(n)) == pytest.approx(0.975, abs=1e-6)
+        near, far = (np.array(noncentral_interval(t, n - 1, n)) / t for t in (149.0, 999.0))
+        assert near == pytest.approx(far, rel=1e-3)
+        assert noncentral_interval(-1e9, n - 1, n)[0] == pytest.approx(-1e9 * far[1], rel=1e-9)
 
 
 def test_a_structure_that_is_drawn_though_never_there_has_one_mean_over_classes():
@@ -587,8 +595,9 @@ def test_comparisons_of_nearly_nothing_say_why_they_cannot_be():
         stats.pairs(stats.by_model(f, "Dice", "QLM").head(2))
     perfect = f.assign(tp=f["tp"] + f["fn"], fp=0, fn=0)
     perfect["tn"] = 64 * 64 - perfect["tp"]
-    assert stats.tukey_classes(perfect, "qvum", ["TPR"])["p"].isna().all()
+    none = ["p", "low", "high"]
+    assert stats.tukey_classes(perfect, "qvum", ["TPR"])[none].isna().all(axis=None)
     assert stats.anova_models(perfect)["p"].isna().all()
-    assert stats.tukey_models(perfect)["p"].isna().all()
+    assert stats.tukey_models(perfect)[none].isna().all(axis=None)
     alike = stats.pairs(stats.by_model(perfect, "Dice", "QLM"))
     assert alike["p"].isna().all() and alike["difference"].eq(0).all()

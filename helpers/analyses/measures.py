@@ -10,7 +10,7 @@ A straight bar has its width everywhere, a disc of radius r a median of 1.73 r.
 
 Depth is counted straight down the picture, from the first row of the ultrasound in the same column,
 which is the skin under the probe. Beside the middle of a curved probe it is a little less than the
-way of the beam.
+way of the beam. Above the skin, and where a column shows no ultrasound, there is no depth.
 """
 
 from collections.abc import Sequence
@@ -115,7 +115,10 @@ def measure(
     from 0). NaN: not drawn, or for the depth no picture.
     """
     spacing = spacing_mm or (1.0, 1.0)
-    top = None if pixels is None else (field(pixels) & (pixels >= DARK)).argmax(0)
+    top = None
+    if pixels is not None:
+        seen = field(pixels) & (pixels >= DARK)
+        top = np.where(seen.any(0), seen.argmax(0), np.nan)
     rows = []
     for c in classes[1:]:
         found = dict.fromkeys(COLUMNS, np.nan) | {"area": 0.0}
@@ -140,9 +143,11 @@ def _measured(
         "column": column,
     }
     if top is not None:
-        used = np.flatnonzero(area.any(0))
-        found["depth_edge"] = float((area.argmax(0) - top)[used].min() * spacing[0])
-        found["depth_centre"] = (row + 0.5 - top[round(column)]) * spacing[0]
+        depths = (area.argmax(0) - top)[area.any(0) & np.isfinite(top)]
+        edge = depths.min(initial=np.inf)  # of no column under the probe: infinite
+        centre = row + 0.5 - top[round(column)]
+        for name, depth in ("depth_edge", edge), ("depth_centre", centre):
+            found[name] = float(depth * spacing[0]) if 0 <= depth < np.inf else np.nan
     return found
 
 

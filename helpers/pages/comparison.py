@@ -15,7 +15,7 @@ from helpers import stats
 from helpers.errors import NotComputable
 from helpers.figures import model_label
 from helpers.figures.tables import counted as count
-from helpers.figures.tables import number, p_text, setting, words
+from helpers.figures.tables import number, p_text, setting, two_digits, words
 
 #: verdict of ``stats.declared`` → how it is said of the headline network
 SAID = {
@@ -63,6 +63,9 @@ def enough(table: Any, unit: str) -> Any:
     return table
 
 
+ROUNDING = 1e-9  # what is smaller is 0, but for the last digits of a computer
+
+
 def signed(value: float, digits: int = 3) -> str:
     """A difference with its sign, '+0.027', '−0.004'."""
     text = number(value, digits)
@@ -81,11 +84,17 @@ def p_value(row: dict | pd.Series, many: int) -> str:
 def size(row: dict, many: int) -> str:
     """'difference +0.027 (95 % interval +0.011 to +0.043; P = 0.005, …)' of ``stats.declared``."""
     parts = []
+    # a limit beside 0 has as many digits as show on which side
+    sizes = (abs(row[c]) for c in ("difference", "low", "high"))
+    digits = max(3, two_digits(min((s for s in sizes if s > ROUNDING), default=1)) - 1)
     if pd.notna(row["low"]):
-        parts.append(f"95 % interval {signed(row['low'])} to {signed(row['high'])}")
+        limits = (signed(row[end], digits) for end in ("low", "high"))
+        parts.append(f"95 % interval {' to '.join(limits)}")
     parts += [p_value(row, many)] if p_value(row, many) else []
     parts += [row["why"]] if row["why"] else []
-    return f"difference {signed(row['difference'])}" + (f" ({'; '.join(parts)})" if parts else "")
+    return f"difference {signed(row['difference'], digits)}" + (
+        f" ({'; '.join(parts)})" if parts else ""
+    )
 
 
 def aside(row: dict) -> str:

@@ -71,8 +71,8 @@ def anova_classes(
 
 
 def _tukey(groups: dict, level: float) -> list[dict]:
-    """Tukey–Kramer between all pairs of groups (name → two values or more), a − b; no P without
-    variation.
+    """Tukey–Kramer between all pairs of groups (name → two values or more), a − b; no P and no
+    interval without variation.
     """
     varied = len(groups) > 1 and any(np.ptp(x) > 0 for x in groups.values())
     found: Any = stats.tukey_hsd(*groups.values()) if varied else None
@@ -85,8 +85,8 @@ def _tukey(groups: dict, level: float) -> list[dict]:
                 "a": a,
                 "b": b,
                 "difference": d,
-                "low": max(limits.low[i, j], DIFFERENCE[0]) if varied else d,
-                "high": min(limits.high[i, j], DIFFERENCE[1]) if varied else d,
+                "low": max(limits.low[i, j], DIFFERENCE[0]) if varied else np.nan,
+                "high": min(limits.high[i, j], DIFFERENCE[1]) if varied else np.nan,
                 "p": found.pvalue[i, j] if varied else np.nan,
                 "n_a": len(groups[a]),
                 "n_b": len(groups[b]),

@@ -134,6 +134,8 @@ def _pearson(a: pd.DataFrame, b: pd.DataFrame) -> dict:
     }
     if (table.sum(1) == 0).any():
         return out | {"note": "nothing known of a group: no test"}
+    if (table.sum(1) < 2).any():
+        return out | {"note": "fewer than two values in a group: no test"}
     if table.shape[1] < 2:
         return out | {"smd": 0.0, "note": "one level only: no test"}
     chi2, p, df, expected = stats.chi2_contingency(table, correction=False)

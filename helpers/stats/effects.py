@@ -12,12 +12,18 @@ from helpers.stats.counts import MIN_UNITS
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import CONSTANT, FEW, about, differences, paired_t
 
+#: of so large a t the scatter of its mean is nothing beside its SD's, and the quadrature coarse
+FAR = 150
+
 
 def noncentral_interval(t: float, df: float, n: int, level: float = 0.95) -> tuple[float, float]:
     """Exact interval of dz = mean(d)/SD(d) from the non-central t distribution (Steiger & Fouladi
     1997).
     """
     tails = (1 + level) / 2, (1 - level) / 2
+    if abs(t) > FAR:
+        ends = t * np.sqrt(stats.chi2.ppf([(1 - level) / 2, (1 + level) / 2], df) / df / n)
+        return min(ends), max(ends)
     # P(T ≤ t) = E Φ(t·√(V/df) − ncp), V ~ χ²(df), by Gauss–Legendre: scipy's nct.cdf is NaN for
     # some arguments
     nodes, weights = np.polynomial.legendre.leggauss(400)

@@ -94,7 +94,7 @@ def convert(
     people, first_days, more = _people(chosen, data, said)
     people = {image: p for image, p in people.items() if image not in {r.file for r in odd}}
     refused += odd + more
-    divided = _divided(list(people), said)
+    divided = _divided(list(people), data, said)
     mm, _ = spacing.told(said, data, form_path, chosen)
     done, counts = [], {}
     for number, image in enumerate(people, 1):
@@ -185,12 +185,14 @@ def _people(
     return people, first_days, refused
 
 
-def _divided(images: list[str], said: form.Form) -> dict[str, str]:
-    """image → the split that its path says, which the new one cannot say; empty where none does."""
+def _divided(images: list[str], data: Path, said: form.Form) -> dict[str, str]:
+    """image → the split that its path or a list says, which are not those of the result; empty
+    where none does.
+    """
     if said.split.get("policy") == "given":
         frame = pd.DataFrame({"image": images})
         return dict(zip(images, splits.draw(frame, np.empty(0), said.split), strict=True))
-    return {} if said.split else splits.by_folder(images) or {}
+    return {} if said.split else splits.by_authors(images, data)[0] or {}
 
 
 def _told(

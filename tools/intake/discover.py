@@ -31,7 +31,8 @@ class Many(Exception):
 class Found:
     """Label names as written, values above 0, and colours other than black, that masks of so many
     pictures hold; odd: a file of more values than classes can be; together: whether one file holds
-    several values; seen: all of these as they are compared, rare ones too.
+    several values; seen: all of these as they are compared, rare ones too; counted: whether every
+    file holds the numbers from 1 on, some more and some fewer, as the single lesions of a picture.
     """
 
     names: set = field(default_factory=set)
@@ -41,6 +42,7 @@ class Found:
     pictures: int = 1
     together: bool = False
     seen: set = field(default_factory=set)
+    counted: bool = False
 
 
 def look(pairs: list[Pair], data: Path | str) -> Found:
@@ -66,8 +68,10 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
     for holds in (lambda f: f.names, lambda f: f.values, lambda f: 255 in f.values):
         if sum(f.pictures for f in each if holds(f)) < rare:
             each = [f for f in each if not holds(f)]
+    held = [f.values for f in each if f.values]
     found = Found(
         odd=next((f.odd for f in each if f.odd), ""),
+        counted=len({len(v) for v in held}) > 2 and all(max(v) == len(v) for v in held),
         together=any(len(f.values) > 1 for f in each),
         seen=seen,
     )
@@ -195,6 +199,13 @@ def classes_of(
         entries, notes = described, ["The classes are named as dataset.json names them."]
     else:
         entries, notes = _of_values(values, found.together), []
+        if found.counted:
+            listed = ", ".join(f'"{v}"' for v in values)
+            notes.append(
+                f"The masks hold the numbers 1 to {max(values)}, some all and some only the first:"
+                " are they the single lesions of a picture, of one structure? Then write in a form"
+                f" classes: [{{name: lesion, labels: [{listed}]}}]."
+            )
     if not entries and found.names == set() and _only_tables(pairs):
         entries = [{"name": "structure"}]
     if not entries and found.odd:

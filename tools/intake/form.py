@@ -70,6 +70,11 @@ def read(path: Path | str | None) -> Form:
     masks = content.get("masks", ())
     if isinstance(masks, dict) and content.get("reference") not in masks:
         raise StudyError(f"{path}: reference: must name one of the raters {', '.join(masks)}")
+    if "reference" in masks and content["reference"] != "reference":
+        raise StudyError(
+            f"{path}: masks: 'reference' is what pages call the drawing that counts, which is"
+            f" {content['reference']}'s; call that rater otherwise"
+        )
     if "classes" in content:
         content["classes"] = labels(content["classes"])
         names = [c.name for c in content["classes"]]

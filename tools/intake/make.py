@@ -84,7 +84,7 @@ def study_yml(
             "unit": unit,
             "folds": form.split.get("folds", 5),
             "seed": form.split.get("seed", 42),
-            **({"reason": "the folders of those who made the set"} if authors else {}),
+            **({"reason": "the folders or lists of those who made the set"} if authors else {}),
         },
         "target": target,
         "statistics": {
@@ -147,10 +147,16 @@ def tables(
     return images, notes.assign(sha256_mask=[sha256(Path(data) / m) for m in notes["mask"]])
 
 
-def previous_split(folder: Path, redraw: bool) -> pd.DataFrame | None:
-    """The split of an earlier manifest, or None where there is none or it shall be drawn again."""
+def previous_split(folder: Path, redraw: bool, ids: dict[str, str]) -> pd.DataFrame | None:
+    """The split of an earlier manifest, or None where there is none or it shall be drawn again.
+
+    ids: image → its image_id now, which another picture of its name may have changed.
+    """
     path = folder / "images.csv"
-    return None if redraw or not path.is_file() else studies.read_csv(path, studies.IMAGES)
+    if redraw or not path.is_file():
+        return None
+    earlier = studies.read_csv(path, studies.IMAGES)
+    return earlier.assign(image_id=earlier["image"].map(ids).fillna(earlier["image_id"]))
 
 
 def make(
@@ -200,7 +206,8 @@ def make(
         set(form.exclude) - {p.image_id for p in pairs} - {find.stem(r.file) for r in refused}
     )
     raise_all((f"exclude: no image is called {n!r}" for n in unknown), str(form_path))
-    reasons, previous = check.exclude(records, form), previous_split(folder, redraw)
+    ids = {r.pair.image: r.pair.image_id for r in records}
+    reasons, previous = check.exclude(records, form), previous_split(folder, redraw, ids)
     records, notes = with_patients(records, form)
     assumed += notes
     records, more = apart(records, data, form)
@@ -215,7 +222,9 @@ def make(
         out = set(people.loc[people["excluded"].notna(), "patient_id"])
         reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
         records, people = patients.spacings(records, people)
-    authors = splits.by_folder([r.pair.image for r in records]) if not form.split else None
+    authors, lists = None, []
+    if not form.split:
+        authors, lists = splits.by_authors([r.pair.image for r in records], data)
     try:
         images, drawn = tables(records, reasons, form, data, previous, authors)
     except StudyError as error:
@@ -252,7 +261,7 @@ def make(
         )
     frames = {k: v for k, v in written.items() if v is not None}
     write_manifest(folder, None if changed else content, frames)
-    others = [p for p in (mm_file, inside(patients_path, data)) if p]
+    others = [*lists, *(p for p in (mm_file, inside(patients_path, data)) if p)]
     roles = ledger.ledger(data, form, images, refused, drawn, others)
     return write_page(
         name, data, roles, records, refused, reasons, images, classes, doubts, assumed
@@ -445,8 +454,8 @@ def sentences(
             f"{counts[s]} {s}" for s in (*studies.SPLITS, EXTERNAL) if s != EXTERNAL or counts[s]
         )
         found.append(
-            f"The folders say which pictures are for what ({counted}); it was kept so. What they do"
-            " not say was drawn from the pictures to learn from."
+            f"Folders or lists of the set say which pictures are for what ({counted}); it was kept"
+            " so. What they do not say was drawn from the pictures to learn from."
         )
     if kept_split:
         found.append(

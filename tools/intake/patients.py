@@ -33,8 +33,13 @@ NUMBERS = {
 MOST_WORDS = 12  # of a column, on the page
 ADULT = 16  # years
 BMI = (14, 40)  # kg/m², outside of which the median of no group lies
-#: what people write behind a number: years, centimetres, kilograms
-UNIT = re.compile(r"(?i)(?<=\d)\s*(y|yr|yrs|years?|j|jahre?|ans|años|anni|cm|kg|mm|岁)\.?$")
+#: what people write behind a number of a column; behind it another unit is no number
+UNITS = {
+    "age_years": "y|yr|yrs|years?|j|jahre?|ans|años|anni|岁",
+    "height_cm": "cm",
+    "weight_kg": "kg",
+    "pixel_spacing_mm": "mm",
+}
 
 
 def safe(patient: str) -> str:
@@ -93,7 +98,8 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
         frame["patient_id"] = frame["patient_id"].str.removesuffix(".0")
     for name in sorted(NUMBERS.keys() & set(frame.columns)):
         frame[name] = frame[name].where(~frame[name].str.lower().isin(UNKNOWN.split()), "")
-        frame[name] = frame[name].str.replace(UNIT, "", regex=True)
+        unit = re.compile(rf"(?i)(?<=\d)\s*({UNITS[name]})\.?$")
+        frame[name] = frame[name].str.replace(unit, "", regex=True)
     if "age_years" in frame:
         frame["age_years"] = frame["age_years"].map(_years)
     if "height_cm" in frame and frame["height_cm"].str.fullmatch(r"([0-2][.,]\d+)?").all():

@@ -12,7 +12,7 @@ from tools.intake.patterns import plain, stem
 
 COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel")
 LENGTH = re.compile(r"(?i)\bmm\b")  # where no column says more
-UNIT = re.compile(r"(?i)(?<![a-zµ])(cm|µm|um)(?![a-z])")
+UNIT = re.compile(r"(?i)(?<![a-zµ])(cm|µm|um|m)(?![a-z])")
 AXIS = re.compile(r"(?i)(?<![a-z])(x|y|rows?|columns?|cols?|width|height)(?![a-z])")
 FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
 
@@ -48,7 +48,7 @@ def told(
             f" (pixel_spacing_mm); it has {', '.join(frame.columns)}"
         )
     table, unit = {}, UNIT.search(number[0])
-    scale = {"cm": 10, "µm": 1e-3, "um": 1e-3}[unit[1].lower()] if unit else 1
+    scale = {"cm": 10, "µm": 1e-3, "um": 1e-3, "m": 1e3}[unit[1].lower()] if unit else 1
     for row, image in frame[name[0]].items():
         texts = frame.loc[row, number]  # of two, across and down, the mean is noted as elsewhere
         try:
@@ -57,7 +57,8 @@ def told(
             mm = 0
         if not 1e-4 <= mm <= 10:
             raise StudyError(f"{path}: row {row}: {', '.join(texts)!r} is no spacing in mm")
-        table[plain(image.strip())] = mm
+        if table.setdefault(plain(image.strip()), mm) != mm:
+            raise StudyError(f"{path}: row {row}: {image.strip()} has another spacing above")
 
     def of(image: str) -> float | None:
         names = (image, PurePosixPath(image).name, stem(image))

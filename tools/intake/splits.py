@@ -3,7 +3,8 @@ silently.
 """
 
 import re
-from pathlib import PurePosixPath
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ import pandas as pd
 from helpers.datasets import units
 from helpers.errors import StudyError
 from helpers.schemas import EXTERNAL
-from tools.intake.patterns import matches
+from tools.intake import find
+from tools.intake.patterns import matches, plain, stem
 from tools.intake.tables import sample
 
 SET = r"([ _-]?(set|data(set)?|images?|imgs?|pictures?|frames?|\d+|[a-d]))?"
@@ -58,6 +60,34 @@ def by_folder(images: list[str]) -> dict[str, str] | None:
     return found if len(set(found.values())) > 1 and "train" in found.values() else None
 
 
+def by_authors(images: list[str], data: Path) -> tuple[dict[str, str] | None, list[str]]:
+    """(the authors' own split or None, the files that say it): by lists of pictures (train.txt,
+    val.txt, of which trainval.txt is no third one), else by folders.
+    """
+    known, found, lists = defaultdict(set), {}, []
+    for image in images:
+        for name in (image, PurePosixPath(image).name, stem(image)):
+            known[plain(name)].add(image)
+    texts = [f for f in find.everything(data) if f.endswith(".txt") and split_of(stem(f))]
+    order = ["train", "val", "test", EXTERNAL]
+    for file in sorted(texts, key=lambda f: order.index(str(split_of(stem(f))))):
+        lines = (data / file).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = [line.strip() for line in lines if line.strip()]
+        listed = [_one(known, (line, line.split()[0])) for line in lines]
+        if 2 * sum(map(bool, listed)) > len(lines):
+            lists.append(file)
+            found |= {image: str(split_of(stem(file))) for image in listed if image}
+    if len(set(found.values())) > 1 and "train" in found.values():
+        return dict.fromkeys(images, "train") | found, lists
+    return by_folder(images), []
+
+
+def _one(known: dict[str, set], names: tuple[str, ...]) -> str | None:
+    """The one image that names mean, with or without folders and ending."""
+    forms = (n for name in names for n in (name, PurePosixPath(name).name, stem(name)))
+    return next((min(known[n]) for f in forms if len(known.get(n := plain(f), ())) == 1), None)
+
+
 def folds(
     units: pd.Series | np.ndarray,
     features: np.ndarray,
@@ -77,9 +107,11 @@ def folds(
     totals = table.sum().to_numpy()
     load = table.to_numpy() / np.where(totals > 0, totals, 1) * count
     if len(table) < count:
+        found = ", ".join(map(str, table.index[:5]))
         raise StudyError(
             f"a split into {count} needs at least {count} patients, cines or images, found"
-            f" {len(table)}"
+            f" {len(table)}: {found}; if those are no people, say in the form whose pictures these"
+            " are (patient)"
         )
     place = {name: k for k, name in enumerate(table.index)}
     sums, chosen, everywhere = np.zeros((count, load.shape[1])), {}, list(range(count))
@@ -189,24 +221,21 @@ def draw(
             return frame["image_id"]
         return units(frame if by_patient else frame.assign(patient_id=None))
 
-    unit = together(frame)
+    unit, own = together(frame), frame["image"].map(authors or {})
+    kept: dict[str, str] = {}
+    if previous is not None:
+        before = previous[previous["split"].isin(FOLDERS)]
+        kept = before.groupby(together(before))["split"].first().to_dict()
     if authors:
-        own = frame["image"].map(authors)
         _one_split_each(unit, own)
-        if (outside := (own == EXTERNAL).to_numpy()).any():
-            found = np.full(len(frame), EXTERNAL, object)
-            rest = frame[~outside].reset_index(drop=True)
-            inside = {image: split for image, split in authors.items() if split != EXTERNAL}
-            found[~outside] = draw(rest, areas[~outside], rule, previous, inside)
-            return found
+    if (outside := ((own == EXTERNAL) | (unit.map(kept) == EXTERNAL)).to_numpy()).any():
+        found = np.full(len(frame), EXTERNAL, object)
+        rest = frame[~outside].reset_index(drop=True)
+        found[~outside] = draw(rest, areas[~outside], rule, previous, authors)
+        return found
     count = rule.get("folds") or min(5, max(3, unit.nunique()))
     devices = pd.get_dummies(frame["device"].fillna("unknown")).to_numpy(float)
     features = np.column_stack([np.ones(len(frame)), areas, devices])
-    fixed = {}
-    if authors:
-        fixed = _allowed(dict(zip(unit, own, strict=True)), count)
-    if previous is not None:
-        before = previous[previous["split"].isin(["train", "val", "test"])]
-        kept = before.groupby(together(before))["split"].first()
-        fixed |= _allowed(kept.to_dict(), count)
+    fixed = _allowed(dict(zip(unit, own, strict=True)), count) if authors else {}
+    fixed |= _allowed({u: split for u, split in kept.items() if split != EXTERNAL}, count)
     return names(folds(unit, features, count, rule.get("seed", 42), fixed))
