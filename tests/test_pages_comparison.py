@@ -64,7 +64,7 @@ def test_p_of_every_test_is_one_row_beside_what_it_is_adjusted_to():
     others = pd.DataFrame(rows, columns=["test", "unit", "model", "p", "p_adjusted"])
     table = comparison.by_test(others)
     assert list(table) == ["test", "unit", "U-Net", "VisTR"]
-    assert table.to_numpy().tolist() == [["t", "patient", "0.010 (0.021)", "< 0.001 (< 0.001)"]]
+    assert table.to_numpy().tolist() == [["t", "patient", "0.010 (0.021)", "< 0.001"]]
     assert comparison.by_test(others[others["test"] == "bootstrap"]) is None
 
 

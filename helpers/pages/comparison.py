@@ -289,7 +289,8 @@ def by_test(others: pd.DataFrame) -> pd.DataFrame | None:
     tested = others.dropna(subset="p")
     if tested.empty:
         return None
-    cells = tested["p"].map(p_text) + " (" + tested["p_adjusted"].map(p_text) + ")"
+    cells, adjusted = tested["p"].map(p_text), tested["p_adjusted"].map(p_text)
+    cells = cells.where(cells == adjusted, cells + " (" + adjusted + ")")
     wide = tested.assign(cell=cells, network=tested["model"].map(model_label)).pivot_table(
         index=["test", "unit"], columns="network", values="cell", aggfunc="first", sort=False
     )
@@ -300,8 +301,8 @@ def others_note(tests: pd.DataFrame) -> str:
     """What stands under the table of the other tests."""
     first = tests.iloc[0]
     return (
-        f"P, in brackets adjusted over the networks, each test by itself; {first['metric']} of"
-        f" {words(first['class'])}, {model_label(first['headline'])} against the network named."
+        f"P, and in brackets, where it is another, P adjusted over the networks; {first['metric']}"
+        f" of {words(first['class'])}, {model_label(first['headline'])} against the network named."
         " Joined by =: the same number by algebra. Differences, intervals (not adjusted) and the"
         " bootstraps, which have no P: the figure, and with every digit the file"
     )
