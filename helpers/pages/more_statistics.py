@@ -63,8 +63,9 @@ EFFECTS = (
     " bootstrap for rank-biserial."
 )
 PAIRS = (
-    "First minus second. P values adjusted over all pairs; Nemenyi's test, the most cautious, does"
-    " so by itself."
+    "First minus second. 95 % interval by t, not adjusted; with the network examined the one of"
+    " page 5 counts. P values adjusted over all pairs; Nemenyi's test, the most cautious, does so"
+    " by itself."
 )
 WINNERS_NOTE = (
     "Five equal networks, %: how often any of four comparisons with one of them is significant, and"
