@@ -1,5 +1,6 @@
 """Page 5: its sentences and tables, of small frames."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import stats_data
@@ -67,6 +68,19 @@ def _tests(**verdicts):
             for m, v in verdicts.items()
         ]
     )
+
+
+def test_p_of_every_test_is_one_row_beside_what_it_is_adjusted_to():
+    rows = [
+        ("t", "patient", "unet", 0.0104, 0.0208),
+        ("t", "patient", "vistr", 0.00001, 0.00002),
+        ("bootstrap", "patient", "unet", np.nan, np.nan),
+    ]
+    others = pd.DataFrame(rows, columns=["test", "unit", "model", "p", "p_adjusted"])
+    table = comparison.by_test(others)
+    assert list(table) == ["test", "unit", "U-Net", "VisTR"]
+    assert table.to_numpy().tolist() == [["t", "patient", "0.010 (0.021)", "< 0.001"]]
+    assert comparison.by_test(others[others["test"] == "bootstrap"]) is None
 
 
 def _others(model, p, test="sign-flip", difference=0.1):

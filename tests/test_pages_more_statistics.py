@@ -18,27 +18,6 @@ def rows():
     return stats_data.per_image(8, 4, models=MODELS, seed=3)
 
 
-@pytest.fixture(scope="module")
-def settings():
-    return studies.load("phantom", "quick").statistics | {"draws": 200}
-
-
-def test_p_of_every_test_crossed_with_the_networks(rows, settings):
-    tests = stats.compare(rows, "qvum", settings)
-    wide = more.p_by_test(tests)
-    assert list(wide) == ["test", "U-Net", "VisTR"]
-    assert (
-        wide["test"].iloc[0].endswith("(declared)") and "as in the paper" in wide["test"].iloc[-1]
-    )
-    assert more.p_by_test(tests, {"test": "mixed"})["test"].iloc[0].endswith("(asked for)")
-    few = stats.compare(rows[rows["patient_id"].isin(["p00", "p01"])], "qvum", settings)
-    with pytest.raises(NotComputable, match="Results of 2 patients; a test needs 5"):
-        more.p_by_test(few[few["unit"] == "patient"])
-    alike = pd.concat([rows[rows["model"] == "qvum"].assign(model=m) for m in ("qvum", "unet")])
-    with pytest.raises(NotComputable, match="No variation between the units: no test"):
-        more.p_by_test(stats.compare(alike, "qvum", settings))
-
-
 def test_a_wild_network_is_named():
     calm = pd.DataFrame({"unet": [0.1, 0.2, 0.3], "vistr": [0.1, 0.2, 0.3]})
     wild = calm.assign(vistr=calm["vistr"] * 3)

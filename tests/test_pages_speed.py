@@ -93,6 +93,10 @@ def test_a_busy_machine_is_not_believed():
     busy.loc[busy["data"] == "dummy", "fps"] *= 0.5
     text = speed.speeds_in_words(busy, KNOWN, study())
     assert "differ by at most 50 %" in text and "these times are not to be trusted" in text
+    assert "these times cannot say whether that is so" in text and "is not so" not in text
+    at = speed.at_size(costs("qvum", "vistr"), 224)
+    with pytest.raises(NotComputable, match="they say nothing of the printed ones"):
+        speed.printed_in_words(printed(qvum=20.0, vistr=10.0), at, busy, "qvum")
 
 
 def test_the_table_keeps_every_column():
@@ -114,11 +118,12 @@ def printed(**fps):
 
 def test_printed_speeds_that_are_too_alike():
     at = speed.at_size(costs("qvum", "vistr"), 224)
-    text = speed.printed_in_words(printed(qvum=20.0, vistr=10.0), at, "qvum")
+    calm = timed(qvum=20.0, vistr=10.0)
+    text = speed.printed_in_words(printed(qvum=20.0, vistr=10.0), at, calm, "qvum")
     assert text.startswith("The printed speeds lie within 11 % of each other, ours within 100 %.")
     assert "the printed order says little" in text and "here it runs at 0.50 times" in text
     with pytest.raises(NotComputable, match="Fewer than two of the printed networks"):
-        speed.printed_in_words(printed(qvum=20.0), at, "qvum")
+        speed.printed_in_words(printed(qvum=20.0), at, calm, "qvum")
 
 
 def test_a_paper_without_speeds(tmp_path):

@@ -196,8 +196,9 @@ def test_what_should_worry_is_made_of_what_other_pages_found(study):
     }
     said = summary.worries(study, structures, found)
     for part in (
-        f"muscle in 2 of {scored} images (2 of 8 patients) (page 6)",
-        "too large by 116 mm² (+40 to +172), 95 % intervals in brackets",
+        "**It fails** (Dice below 0.5, of little use; page 6): the quadratus lumborum muscle in 2"
+        f" of {scored} images (2 of 8 patients).",
+        "quadratus lumborum muscle 116 mm² too large (+40 to +172).",
         "may be a lucky one",
         "agree to a Dice of 0.82",
         "more noise (0.77 to 0.61)",

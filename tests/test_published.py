@@ -480,6 +480,13 @@ def test_verdict_on_the_paper_itself():
     )
 
 
+def test_a_line_of_several_reasons_says_each(phantom):
+    beside = words.beside(QVUM, phantom).set_index(["item", "row"])["verdict"]
+    assert "not comparable" not in set(beside), "a verdict without its reason"
+    line = phantom[:2].assign(verdict="not comparable", why=["one reason", "another"])
+    assert words._verdict(line) == "not comparable: one reason; another"
+
+
 def test_speeds_that_were_not_measured(phantom):
     rows = phantom[phantom["metric"] == "speed"]
     assert rows["ours"].isna().all()

@@ -418,7 +418,7 @@ def test_summary_page_runs_without_patients(tmp_path, monkeypatch):
         study, rows, names["numbers"]
     )
     assert "was not published" in summary.studied(study)
-    for name in ("cases", "rivals", "numbers"):
+    for name in ("cases", "numbers"):
         assert (study.run / "figures" / f"summary_{name}.svg").is_file()
     with open(study.run / "tables" / "headline.csv", encoding="utf-8") as file:
         assert next(csv.reader(file)) == summary.COLUMNS

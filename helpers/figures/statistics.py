@@ -162,7 +162,7 @@ def strips(
     points: columns name, value; means: columns name, value, low, high, in the order to draw.
     """
     names = list(means["name"])
-    fig, axes = plt.subplots(figsize=(width, 0.9 + 0.5 * len(names)))
+    fig, axes = plt.subplots(figsize=(width, 1.2 + 0.4 * len(names)))
     with steady():
         seaborn.stripplot(
             points, x="value", y="name", order=names, ax=axes, color="#9a9a9a", size=3, jitter=0.25
@@ -171,7 +171,7 @@ def strips(
         own = {"color": colour(row["name"]), "zorder": 3}
         axes.plot([row["low"], row["high"]], [y, y], linewidth=4, **own)
         axes.plot(row["value"], y, "D", markersize=7, **own)
-    axes.set(xlim=(0, 1), xlabel=xlabel, ylabel="", title=heading)
+    axes.set(xlim=(0, 1), xlabel=xlabel, ylabel="", title=textwrap.fill(heading, int(9 * width)))
     axes.set_yticks(range(len(names)), [title(name) for name in names])
     return fig
 

@@ -19,7 +19,7 @@ FAILED = (
     "Below: images in which the Dice of the structure is under {acceptable}, a link to them;"
     " their share. Interval: 95 %, Wilson. 5th percentile: in 5 of 100 images it is worse."
     " A structure absent from both outlines has no score; drawn where it is not, or missed, it"
-    " scores 0."
+    " scores 0. {rule}"
 )
 AGREEMENT = (
     "Bias: the average of network minus reference. SD: how much that varies between patients, and"

@@ -293,13 +293,27 @@ def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:
     return known and np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
+def by_test(others: pd.DataFrame) -> pd.DataFrame | None:
+    """The P of :func:`others`, a row a test, a column a network; None where there is none."""
+    tested = others.dropna(subset="p")
+    if tested.empty:
+        return None
+    cells, adjusted = tested["p"].map(p_text), tested["p_adjusted"].map(p_text)
+    cells = cells.where(cells == adjusted, cells + " (" + adjusted + ")")
+    wide = tested.assign(cell=cells, network=tested["model"].map(model_label)).pivot_table(
+        index=["test", "unit"], columns="network", values="cell", aggfunc="first", sort=False
+    )
+    return wide.reset_index()
+
+
 def others_note(tests: pd.DataFrame) -> str:
     """What stands under the table of the other tests."""
     first = tests.iloc[0]
     return (
-        f"{first['metric']} of {words(first['class'])}, {model_label(first['headline'])} minus the"
-        " network named. Joined by =: the same number by algebra. P adjusted over the networks,"
-        " each test by itself. Intervals are not adjusted. A bootstrap gives an interval only"
+        f"P, and in brackets, where it is another, P adjusted over the networks; {first['metric']}"
+        f" of {words(first['class'])}, {model_label(first['headline'])} against the network named."
+        " Joined by =: the same number by algebra. Differences, intervals (not adjusted) and the"
+        " bootstraps, which have no P: the figure, and with every digit the file"
     )
 
 

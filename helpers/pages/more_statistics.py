@@ -3,7 +3,7 @@ analyses, false alarms, subgroups.
 """
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from helpers import figures, stats, studies
 from helpers.errors import NotComputable
 from helpers.figures import model_label
-from helpers.figures.tables import counted, kept_promises, words
+from helpers.figures.tables import kept_promises, words
 from helpers.pages import comparison
 from helpers.stats.design.false_alarms import Design
 
@@ -63,8 +63,9 @@ EFFECTS = (
     " bootstrap for rank-biserial."
 )
 PAIRS = (
-    "First minus second. P values adjusted over all pairs; Nemenyi's test, the most cautious, does"
-    " so by itself."
+    "First minus second. 95 % interval by t, not adjusted; with the network examined the one of"
+    " page 5 counts. P values adjusted over all pairs; Nemenyi's test, the most cautious, does so"
+    " by itself."
 )
 WINNERS_NOTE = (
     "Five equal networks, %: how often any of four comparisons with one of them is significant, and"
@@ -77,36 +78,6 @@ WINNERS_SAID = {
     "none": "not adjusted",
     "holm": "by Holm",
 }
-
-
-def p_by_test(tests: pd.DataFrame, trial: Collection[str] = ()) -> pd.DataFrame:
-    """Adjusted P of every test, a column a network; tests: rows of ``stats.compare``; trial: what
-    was changed by hand, then the first test is not the declared one.
-    """
-    tested = tests.dropna(subset=["p"])
-    if tested.empty:
-        first = tests.iloc[0]
-        few = f"Results of {counted(first['n'], first['unit'])}; a test needs {stats.MIN_UNITS}"
-        raise NotComputable(few if first["n"] < stats.MIN_UNITS else first["note"].capitalize())
-    mark = {
-        "declared": " (asked for)" if trial else " (declared)",
-        stats.LABEL: " (as in the paper)",
-    }
-    tested = tested.assign(
-        test=tested["test"] + ", " + tested["unit"] + "s" + tested["role"].map(mark).fillna(""),
-        network=tested["model"].map(model_label),
-        P=tested["p_adjusted"].map(figures.p_text),
-    )
-    return _crossed(tested, "test", "network", "P")
-
-
-def p_note(tests: pd.DataFrame, headline: str) -> str:
-    """What stands under :func:`p_by_test`."""
-    left_out = tests["dropped_images"].max()
-    return (
-        f"P, {model_label(headline)} against each network, adjusted within a row. Images left out"
-        f" because a network has no score: {left_out:.0f}."
-    )
 
 
 def spread(differences: pd.DataFrame, unit: str) -> str:

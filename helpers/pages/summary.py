@@ -315,14 +315,15 @@ def rivals(tests: pd.DataFrame, table: pd.DataFrame) -> str:
     """
     first = tests.iloc[0]
     many = comparison.tested(tests)
+    adjusted = f"; P adjusted for {many} comparisons" if many > 1 else ""
     rows = [
-        f"{model_label(r['model'])}: {comparison.size(r, many)}{comparison.aside(r)}"
+        f"{model_label(r['model'])}: {comparison.size(r, 1)}{comparison.aside(r)}"
         for r in tests.to_dict("records")
     ]
     text = (
         f"**{model_label(first['headline'])} was {comparison.finding(tests)}**, by the test that"
         f" study.yml declares ({first['test']} over"
-        f" {tables.counted(first['n'], first['unit'])}).\n\n"
+        f" {tables.counted(first['n'], first['unit'])}{adjusted}).\n\n"
         + "\n".join(f"- {row}" for row in rows)
     )
     names = hardly(table)
@@ -388,7 +389,7 @@ def _failures(table: pd.DataFrame) -> Iterator[str]:
         if r.below
     ]
     if bad:
-        yield f"**It fails** (Dice below {WEAK}, of little use): {comparison.listed(bad)} (page 6)."
+        yield f"**It fails** (Dice below {WEAK}, of little use; page 6): {comparison.listed(bad)}."
     unseen = [r.title.partition(" (")[0] for r in table.itertuples() if not r.shown]
     if unseen:
         yield f"**Never tested**: no test image shows the {comparison.listed(unseen)}."
@@ -403,12 +404,12 @@ def _area_bias(study: studies.Study, areas: pd.DataFrame | None) -> Iterator[str
     for r in sure.to_dict("records"):
         places = tables.two_digits(r["bias"])
         limits = " to ".join(comparison.signed(r[end], places) for end in ("low", "high"))
-        parts.append(
-            f"the {_short(study, r['class'])} is drawn too {'large' if r['bias'] > 0 else 'small'}"
-            f" by {tables.number(abs(r['bias']), places)} {r['unit']} ({limits})"
-        )
+        way = "large" if r["bias"] > 0 else "small"
+        size = f"{tables.number(abs(r['bias']), places)} {r['unit']} too {way}"
+        parts.append(f"{_short(study, r['class'])} {size} ({limits})")
     if parts:
-        yield f"**Areas are off**: {comparison.listed(parts)}, 95 % intervals in brackets (page 6)."
+        said = comparison.listed(parts)
+        yield f"**Areas are off** on average (95 % intervals in brackets; page 6): {said}."
 
 
 def _folds(study: studies.Study, folds: pd.DataFrame | None) -> Iterator[str]:
@@ -617,7 +618,7 @@ def levels(table: pd.DataFrame) -> pd.Series:
 
 def scale(settings: dict, means: pd.DataFrame, unit: str) -> str:
     """What stands under the figure of :func:`means`: its axis and its signs."""
-    bar = "; bar: 95 % interval" if means["low"].notna().any() else ""
+    bar = "\nbar: its 95 % interval" if means["low"].notna().any() else ""
     return (
         f"{settings['metric']} of {tables.words(settings['class'])} (1: perfect)\n"
         f"grey: one {unit} each; diamond: their mean{bar}"

@@ -118,12 +118,12 @@ def _line(lines: pd.DataFrame) -> pd.Series:
 
 
 def _verdict(line: pd.DataFrame) -> str:
-    """The verdicts of one line, counted where there are several, with the one reason there is."""
+    """The verdicts of one line, counted where there are several, else with the reasons."""
     counts = line["verdict"].value_counts()
     if len(counts) > 1:
         return ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
-    reasons = line["why"].unique()
-    return counts.index[0] + (f": {reasons[0]}" if len(reasons) == 1 else "")
+    reasons = "; ".join(filter(None, line["why"].unique()))
+    return counts.index[0] + (f": {reasons}" if reasons else "")
 
 
 def findings(paper: Paper) -> str:

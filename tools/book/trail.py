@@ -64,7 +64,7 @@ def data(study: Study, makers: dict[str, str]) -> str:
             f" sha256 <code>{files.sha256(results)}</code></p>\n\n"
             + grid(("Column", "Meaning"), rows, "Columns of per_image.csv")
         )
-    text += "\n\n## The tables of the pages\n\n"
+    text += "\n\n## The tables of the pages\n\nOpen a line for its columns and sha256.\n\n"
     for path in sorted((study.run / "tables").glob("*.csv")):
         page = makers.get(path.stem)
         shown = f' · <a href="{page}.html">{_called(page)}</a>' if page else ""
