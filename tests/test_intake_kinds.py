@@ -499,6 +499,21 @@ def test_the_authors_lists_are_kept(root, data, capsys, line):
     assert "(6 train, 2 val, 4 test)" in said and "· tables: 4\n" in said
 
 
+def test_a_split_whose_patients_are_gone_is_drawn_from_what_was_to_learn_from(root, tmp_path):
+    data, told = ten_patients(tmp_path / "data"), write(tmp_path / "f.yml", FORM)
+    make("mine", data, told)
+    before = images(root).set_index("image_id")
+    gone = before[before["split"] == "val"]
+    for row in gone.itertuples():
+        (data / row.image).unlink()
+        (data / row.mask).unlink()
+    make("mine", data, told)
+    after = images(root).set_index("image_id")["split"]
+    tested = before.index[before["split"] == "test"]
+    assert set(after[tested]) == {"test"} and (after == "test").sum() == len(tested)
+    assert (after == "val").any() and (after == "train").any()
+
+
 def test_whom_a_person_made_external_stays_so(root, tmp_path):
     """In images.csv, by hand; a picture of theirs that is added later is external too."""
     data, told = ten_patients(tmp_path / "data"), write(tmp_path / "f.yml", FORM)

@@ -68,6 +68,11 @@ def test_a_unit_behind_a_number_is_that_of_its_column(tmp_path, column, written,
         assert opened(tmp_path, text)[0].iloc[0, 1] == found
 
 
+def test_rows_that_sum_up_the_others_are_nobody(tmp_path):
+    frame, notes = opened(tmp_path, "id,age\n1.0,50\n2.0,60\nMean,55\nSD,7.1\n")
+    assert frame["patient_id"].tolist() == ["1", "2"] and "left out: Mean, SD." in notes[0]
+
+
 def test_numbers_of_patients_saved_as_fractions(tmp_path):
     frame, _ = opened(tmp_path, "id,age\n1.0,50\n2.0,60\n")
     assert frame["patient_id"].tolist() == ["1", "2"]

@@ -24,6 +24,8 @@ SEX = (
 )
 #: what people write in the column 'excluded' of those who are not
 KEPT = ("no", "n", "nein", "non", "não", "nao", "nej", "nee", "false", "0", "0.0", "included", "否")
+#: what rows are called that sum up the others
+SUMMARIES = ("mean", "average", "median", "sd", "std", "total", "sum", "mittelwert", "moyenne")
 NUMBERS = {
     "age_years": (0, 120),
     "height_cm": (30, 250),
@@ -94,6 +96,11 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
     frame = frame.map(lambda cell: " ".join(cell.split()))
     frame["patient_id"] = frame["patient_id"].map(safe)
     frame = frame[(frame != "").any(axis=1)].reset_index(names="row")
+    summary = frame["patient_id"].str.casefold().isin(SUMMARIES)
+    if summary.any():
+        listed = ", ".join(frame.loc[summary, "patient_id"])
+        notes.append(f"Rows of the table that sum up the others were left out: {listed}.")
+        frame = frame[~summary].reset_index(drop=True)
     if frame["patient_id"].str.fullmatch(r"\d+\.0").all():  # numbers, as some programs save them
         frame["patient_id"] = frame["patient_id"].str.removesuffix(".0")
     for name in sorted(NUMBERS.keys() & set(frame.columns)):

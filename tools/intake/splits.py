@@ -225,14 +225,15 @@ def draw(
     kept: dict[str, str] = {}
     if previous is not None:
         before = previous[previous["split"].isin(FOLDERS)]
-        kept = before.groupby(together(before))["split"].first().to_dict()
+        found = before.groupby(together(before))["split"].first()
+        kept = found[found.index.isin(unit)].to_dict()  # of those who are still there
     if authors:
         _one_split_each(unit, own)
     if (outside := ((own == EXTERNAL) | (unit.map(kept) == EXTERNAL)).to_numpy()).any():
-        found = np.full(len(frame), EXTERNAL, object)
+        drawn = np.full(len(frame), EXTERNAL, object)
         rest = frame[~outside].reset_index(drop=True)
-        found[~outside] = draw(rest, areas[~outside], rule, previous, authors)
-        return found
+        drawn[~outside] = draw(rest, areas[~outside], rule, previous, authors)
+        return drawn
     count = rule.get("folds") or min(5, max(3, unit.nunique()))
     devices = pd.get_dummies(frame["device"].fillna("unknown")).to_numpy(float)
     features = np.column_stack([np.ones(len(frame)), areas, devices])
