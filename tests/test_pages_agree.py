@@ -87,13 +87,16 @@ def test_every_page_says_the_same_of_a_comparison(test, kind):
         if row["low"] == row["low"]:
             assert (cells["low"], cells["high"]) == (row["low"], row["high"])
             both = f"{comparison.signed(row['low'])} to {comparison.signed(row['high'])}"
-            assert f"95 % interval {both}" in front and f"95 % interval {both}" in page5
+            size = comparison.size(row, 1)
+            assert "95 % interval" in size and size in front and size in page5
             assert f"({row['low']:.3f} to {row['high']:.3f})" in terminal
             assert f"({both}" in line
         else:
             assert "(" not in terminal.split(",")[0]
         p = comparison.p_value(row, len(tests))
-        assert (p or "no test") in cells["how"] and (not p or p in front)
+        assert (p or "no test") in cells["how"]
+        own = next(t for t in front.splitlines() if t.startswith(f"- {name}: "))
+        assert p.partition(",")[0] in own and ("P adjusted for" in front) == ("adjusted" in p)
     if kind == "few patients" and test != "image_t":
         assert seen == {"not tested"} and "too few" in front and "too few" in page5
     elif kind == "many rivals":

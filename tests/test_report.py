@@ -17,6 +17,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from report_run import COHORT, FRONT, built, execute, fabricate, notebook
 
 from helpers import datasets, files, provenance, runs, stats, studies
@@ -455,6 +456,18 @@ def test_ids_of_images_lead_to_their_case():
         " 17.</p>\n</div>"
     )
     assert markup.with_cases("<code>P1_03</code>", ids) == "<code>P1_03</code>"
+
+
+@pytest.mark.parametrize(
+    ("rows", "opened", "printed"), [(8, None, True), (9, True, True), (41, False, False)]
+)
+def test_a_long_table_can_be_closed_and_a_very_long_one_is(study, rows, opened, printed):
+    about = SimpleNamespace(numbers=markup.Numbers("x"), links=markup.NOTHING, study=study)
+    cells = "<tr><td>a</td></tr>" * rows
+    shown = markup.tables(f"<table><tr><th>h</th></tr>{cells}</table>", "Numbers", about)
+    fold = BeautifulSoup(shown, "html.parser").find("details", class_="study-rows")
+    assert (fold is None) if opened is None else fold.has_attr("open") == opened
+    assert ("<td>" in pack.on_paper(shown, [])) == printed
 
 
 def test_paper_shows_what_is_closed_and_names_what_it_leaves_out():

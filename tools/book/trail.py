@@ -64,15 +64,16 @@ def data(study: Study, makers: dict[str, str]) -> str:
             f" sha256 <code>{files.sha256(results)}</code></p>\n\n"
             + grid(("Column", "Meaning"), rows, "Columns of per_image.csv")
         )
-    text += "\n\n## The tables of the pages\n\nOpen a line for its columns and sha256.\n\n"
+    text += "\n\n## The tables of the pages\n\n"
     for path in sorted((study.run / "tables").glob("*.csv")):
         page = makers.get(path.stem)
         shown = f' · <a href="{page}.html">{_called(page)}</a>' if page else ""
         columns = "; ".join(_column(name) for name in _columns(path))
         text += (
-            f'<details class="study-finding" id="{html.escape(path.stem)}"><summary>'
-            f'<a href="tables/{path.name}" download>{path.name}</a>{shown}</summary>'
-            f"{html.escape(columns)}<br>sha256 <code>{files.sha256(path)}</code></details>\n"
+            f'<div class="study-entry" id="{html.escape(path.stem)}">'
+            f'<a href="tables/{path.name}" download>{path.name}</a>{shown}'
+            f" <details class='study-finding'><summary>columns and sha256</summary>"
+            f"{html.escape(columns)}<br><code>{files.sha256(path)}</code></details></div>\n"
         )
     return text
 
