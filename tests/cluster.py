@@ -8,8 +8,10 @@ The cluster has a folder, keys and ports of its own, and touches no other.
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -178,6 +180,7 @@ def main():
             " (Debian: apt-get install slurmctld slurmd slurm-client munge)"
         )
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: ended; the cluster with it"))
     with tempfile.TemporaryDirectory() as temporary:
         local, spread, place = (Path(temporary, name) for name in ("local", "spread", "slurm"))
         for folder in (local, spread, place):
