@@ -633,7 +633,8 @@ def _(folder):
 @broken(
     "some other JSON",
     "{path}: neither Labelme (key 'shapes') nor COCO (keys 'images', 'annotations', 'categories')"
-    " nor VIA (file names with 'regions')",
+    " nor VIA (file names with 'regions') nor Supervisely (keys 'objects', 'size') nor tasks of"
+    " Label Studio",
     mask=True,
 )
 def _(folder):

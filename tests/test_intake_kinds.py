@@ -344,18 +344,20 @@ def test_roboflow_has_a_coco_file_in_each_split(root, data):
 @pytest.mark.parametrize(
     ("name", "content", "tool"),
     [
-        ("a.json", [{"annotations": [], "data": {"image": "x"}}], "Label Studio"),
-        ("a.json", {"objects": [], "size": {"height": 1, "width": 1}}, "Supervisely"),
+        ("a.json", [{"annotations": [], "data": {"image": "x"}}], "COCO"),
+        ("a.json", [{"annotations": [], "data": {"image": "x"}}, {}], "Label Studio"),
+        ("a.json", {"objects": [], "size": {"height": 1, "width": 1}}, "COCO"),
         ("a.json", {"x.png9": {"filename": "x.png", "regions": []}}, "VIA"),
         ("a.json", {"shapes": []}, "Labelme"),
         ("a.json", {"images": [], "annotations": []}, "COCO"),
         ("a.json", {"anything": 1}, None),
-        ("a.xml", "<?xml version='1.0'?><annotations></annotations>", "CVAT"),
+        ("a.xml", "<?xml version='1.0'?><annotations></annotations>", "COCO"),
+        ("a.xml", "<annotations><track></track></annotations>", "CVAT"),
         ("a.txt", "0 0.1 0.2 0.3 0.4 0.5 0.6\n", "YOLO"),
         ("a.txt", "0 0.5 0.5 0.2 0.2\n", "YOLO boxes"),
         ("a.txt", "a note", None),
         ("a.xml", "<annotation><object><bndbox></bndbox></object></annotation>", "Pascal VOC"),
-        ("a.json", [{"image": "x", "label": [{"original_width": 9}]}], "Label Studio"),
+        ("a.json", [{"image": "x", "label": [{"original_width": 9}]}], "COCO"),
         ("task-1-annotation-2-by-1-tag-nerve-0.png", "", "Label Studio"),
         ("a.geojson", "{}", "QuPath"),
         ("a.roi", "Iout", "ImageJ"),
@@ -369,9 +371,8 @@ def test_the_tool_that_wrote_a_file_is_named(tmp_path, name, content, tool):
 
 
 UNREAD = {
-    "Supervisely": ("ds/img/p{k}.png", "ds/ann/p{k}.png.json", {"objects": [], "size": {}}),
-    "Label Studio": ("p{k}.png", "project.json", [{"annotations": [], "data": {}}]),
-    "CVAT": ("images/p{k}.png", "annotations.xml", "<annotations></annotations>"),
+    "Label Studio": ("p{k}.png", "project.json", [{"annotations": [], "data": {}}, 1]),
+    "CVAT": ("images/p{k}.png", "annotations.xml", "<annotations><track/></annotations>"),
     "arrays": ("images/p{k}.png", "masks/p{k}.npy", ""),
     "YOLO": ("train/images/p{k}.png", "train/labels/p{k}.txt", "0 0.1 0.2 0.3 0.4 0.5 0.6\n"),
 }
@@ -905,7 +906,7 @@ def test_umlauts_of_two_kinds_are_one_name(root, data):
 
 def test_ledger_names_the_tool_of_a_file_that_is_not_read(root, data):
     ten_patients(data)
-    (data / "export.json").write_text(json.dumps([{"annotations": [], "data": {}}]))
+    (data / "export.json").write_text(json.dumps([{"annotations": [], "data": {}}, 1]))
     frame = images_of(root, data)
     roles = ledger.ledger(data, form.Form(), frame, [])
     assert roles["export.json"] == (

@@ -12,7 +12,7 @@ What a file is, is decided by its content; its name must not contradict it. Conv
 - Colour becomes grey by ITU-R BT.601 luma (0.299 R + 0.587 G + 0.114 B), which leaves grey pixels
   as they are.
 - ``file#n`` names frame n (from 0) of a cine, a stack or a volume; ``file.json#name`` one image of
-  a COCO or VIA file; ``folder/{a.png|b.png}`` files that together are one mask
+  a COCO, VIA, Label Studio or CVAT file; ``folder/{a.png|b.png}`` files that together are one mask
   (``helpers.readers.united``).
 - A size that a file declares is checked before memory is taken for it.
 """
@@ -67,6 +67,7 @@ SUFFIXES = {
     "WebP": (".webp",),
     "video": (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".m4v"),
     "JSON": (".json",),
+    "XML": (".xml",),
     "CSV": (".csv",),
 }
 KNOWN = {s for group in SUFFIXES.values() for s in group} - {""}
@@ -170,7 +171,7 @@ def kind(path: Path | str) -> str:
     if found is None:
         raise StudyError(
             f"{path}: is no {_named(end)} file: it starts with {head[:8]!r}; "
-            f"give {', '.join(k for k in SUFFIXES if k != 'CSV')}, or leave it out"
+            f"give {', '.join(k for k in SUFFIXES if k not in ('CSV', 'XML'))}, or leave it out"
         )
     if end in KNOWN and end not in SUFFIXES[found]:
         raise StudyError(
@@ -216,6 +217,8 @@ def _sniff(head: bytes, end: str) -> str | None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text[:1] in (b"{", b"[") and end == ".json":
         return "JSON"
+    if text[:1] == b"<" and end == ".xml":
+        return "XML"
     if text.lstrip(b"#").startswith(b"filename,file_size,file_attributes") and end == ".csv":
         return "CSV"  # the one table that holds outlines: VIA's
     return None
@@ -225,7 +228,7 @@ def open_picture(path: Path | str) -> Picture:
     """Every frame of an image file as a Picture; StudyError names the file and what to do."""
     path = Path(path)
     found = kind(path)
-    if found in ("JSON", "CSV"):
+    if found in ("JSON", "CSV", "XML"):
         raise StudyError(
             f"{path}: is an annotation, not an image; pictures embedded in JSON are never used"
         )
@@ -343,16 +346,16 @@ def open_mask(
     background. shape: (rows, columns) it must have. PNG, TIFF, BMP: the values are class indices (0
     and 255 also do for one structure), or the colours are the declared ones. NIfTI: the values are
     indices, or what the ITK-SNAP label description beside it calls them; NRRD and MetaImage without
-    named segments likewise. DICOM segmentations and .seg.nrrd: segments by name. Labelme, COCO and
-    VIA: areas by name, see ``helpers.readers.labels``. Several files that are united:
-    ``helpers.readers.united``. Anything undeclared is an error that lists what was found.
+    named segments likewise. DICOM segmentations and .seg.nrrd: segments by name. Labelme, COCO, VIA
+    and what is read as COCO (``helpers.readers.foreign``): areas by name. Several files that are
+    united: ``helpers.readers.united``. Anything undeclared is an error that lists what was found.
     """
     if united.parts(path):
         mask, notes, share = united.read(path, open_mask, classes, ignored, shape)
         return Mask(mask, tuple(notes), share)
     file, part = locate(path)
     found, notes = kind(file), []
-    if found == "JSON":
+    if found in ("JSON", "XML"):
         mask = labels.from_json(file, part, classes, ignored, shape, notes)
     elif found == "CSV":
         mask = labels.from_table(file, part, classes, ignored, shape, notes)

@@ -234,10 +234,12 @@ def _check_crowds(path: Path, own: list[dict]) -> None:
 def _segmentation(
     path: Path,
     number: int,
-    found: list | dict,
+    found: Any,
     size: tuple[int, int],
     notes: list[str] | None = None,
 ) -> list[np.ndarray] | np.ndarray:
+    if callable(found):  # of another tool: pixels, or an outline with holes
+        return found(size)
     if isinstance(found, dict):
         return run_lengths(path, number, found, size)
     rings = [found] if found and isinstance(found[0], int | float) else found

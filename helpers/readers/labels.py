@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from helpers.errors import StudyError, raise_all
-from helpers.readers import annotations
+from helpers.readers import annotations, foreign
 from helpers.readers.plausible import check_length
 from helpers.readers.polygons import check_outline, fill
 from helpers.studies import Class
@@ -379,12 +379,18 @@ def _cut(
 
 
 def load_json(path: Path | str) -> tuple[dict, str]:
-    """(content, encoding) of a JSON file in UTF-8 (with or without a mark) or GB18030."""
-    check_length(Path(path))
-    raw = Path(path).read_bytes()
+    """(content, encoding) of a JSON file in UTF-8 (with or without a mark) or GB18030, or of CVAT's
+    XML; outlines of Supervisely, Label Studio and CVAT as COCO tells them (``foreign``).
+    """
+    path = Path(path)
+    check_length(path)
+    raw = path.read_bytes()
     for encoding in ("utf-8-sig", "gb18030"):
         try:
-            return json.loads(raw.decode(encoding)), encoding
+            text = raw.decode(encoding)
+            if path.suffix.lower() == ".xml":
+                return foreign.cvat(path, text), encoding
+            return foreign.converted(path, json.loads(text)), encoding
         except UnicodeDecodeError:
             continue
         except json.JSONDecodeError as error:
@@ -408,7 +414,8 @@ def from_json(
     shape: tuple[int, int] | None = None,
     notes: list[str] | None = None,
 ) -> np.ndarray:
-    """The mask in a Labelme, COCO or VIA file; part: name of the image in a file with several.
+    """The mask in a Labelme, COCO, VIA, Supervisely, Label Studio or CVAT file; part: name of the
+    image in a file with several.
 
     notes: list that gains what was left out.
     """
@@ -422,7 +429,8 @@ def from_json(
     else:
         raise StudyError(
             f"{path}: neither Labelme (key 'shapes') nor COCO (keys 'images', 'annotations',"
-            " 'categories') nor VIA (file names with 'regions')"
+            " 'categories') nor VIA (file names with 'regions') nor Supervisely (keys 'objects',"
+            " 'size') nor tasks of Label Studio"
         )
     check_shape(path, size, shape)
     return areas(path, shapes, size, classes, ignored, notes)

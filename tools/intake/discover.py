@@ -87,7 +87,7 @@ def _parts(path: Path | str) -> list[tuple[Path, str | None]]:
 
 def _one(path: Path, found: Found) -> None:
     end = readers.suffix(path)
-    if end in (".json", ".csv"):
+    if end in (".json", ".csv", ".xml"):
         found.names |= _annotated(path)
     elif end in (".nii", ".nii.gz"):
         values = labels.whole(np.unique(pictures.open_nifti(path)[0]))
@@ -371,5 +371,7 @@ def labelmap(data: Path | str) -> dict[str, str]:
 
 def _only_tables(pairs: list[Pair]) -> bool:
     return bool(pairs) and all(
-        readers.suffix(file) in (".csv", ".json") for p in pairs for file, _ in _parts(p.mask)
+        readers.suffix(file) in (".csv", ".json", ".xml")
+        for p in pairs
+        for file, _ in _parts(p.mask)
     )

@@ -17,7 +17,6 @@ from tools.intake.patterns import plain, stem
 HASH = re.compile(r"^[0-9a-f]{8}-(?=.)")
 ADVICE = {
     "Label Studio": "export it as COCO, with its pictures",
-    "Supervisely": "export it as COCO, or as masks in PNG",
     "CVAT": "export it as 'COCO 1.0', or as 'Segmentation mask'",
     "YOLO": "export it as COCO",
     "YOLO boxes": "boxes are no outlines, draw the structures' borders",
@@ -52,13 +51,18 @@ PAINTED = re.compile(r"task-\d+-annotation-\d+-by-")
 
 
 def tool(path: Path | str) -> str | None:
-    """The format of an annotation file: 'Labelme', 'COCO', 'VIA', a key of ADVICE, or None."""
+    """The format of an annotation file: 'Labelme', 'COCO' (and what is read as such), 'VIA', a key
+    of ADVICE, or None.
+    """
     end = readers.suffix(path)
     if end in ENDINGS or PAINTED.match(Path(path).name):
         return ENDINGS.get(end, "Label Studio")
     try:
-        if end == ".json":
-            return _by_keys(labels.load_json(path)[0])
+        if end in (".json", ".xml") and (found := _by_keys(labels.load_json(path)[0])):
+            return found
+    except (StudyError, OSError):
+        pass  # of no tool that is read; the first bytes may say of which
+    try:
         with Path(path).open("rb") as stream:
             head = stream.read(4096)
     except (StudyError, OSError):
@@ -98,8 +102,6 @@ def _by_keys(content: list[dict] | dict) -> str | None:
         return "Labelme"
     if all(isinstance(content.get(k), list) for k in ("images", "annotations")):
         return "COCO"
-    if {"objects", "size"} <= set(content):
-        return "Supervisely"
     if {"project", "metadata", "view"} <= set(content):
         return "VIA 3"
     entries = content.get("_via_img_metadata", content)
@@ -164,7 +166,8 @@ class Shared:
 
     def of(self, image: str) -> list[str]:
         """The entries that name an image, as 'file.json#entry': those of its own folder first, then
-        those that write its folder, then those of a file called after it.
+        those that write its folder, then those of a file called after it, then those of a folder
+        beside its own (Supervisely's ann/ and img/).
         """
         found, folder = self._named(image), PurePosixPath(image).parent
         parts = {plain(part) for part in folder.parts}  # 'instances_val2017.json' of 'val2017/'
@@ -172,6 +175,7 @@ class Shared:
             [e for e in found if PurePosixPath(e[0]).parent == folder],
             [e for e in found if plain(image).endswith(_plain(e[1]))],
             [e for e in found if parts & set(re.split(r"[ _.-]", plain(stem(e[0]))))],
+            [e for e in found if PurePosixPath(e[0]).parents[1:2] == folder.parents[:1]],
         ):
             found = [e for e in found if e in own] or found
         return [f"{file}#{name}" for file, name in dict.fromkeys(found)]
