@@ -1,5 +1,6 @@
 """A tiny phantom study in a folder of its own: a few patients, small images, one epoch."""
 
+import gc
 import os
 import re
 import runpy
@@ -120,6 +121,13 @@ def pytest_ignore_collect(collection_path, config):
         if re.search(r"^pytestmark = \[?\s*pytest\.mark\.slow", text, re.MULTILINE):
             return True
     return None
+
+
+def pytest_collection_finish():
+    """What the imports left stays; looking through it again and again took a sixth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items):

@@ -10,6 +10,7 @@ This module imports the standard library only: its start is what every notebook 
 
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import runpy
@@ -132,6 +133,7 @@ def serve(path: Path) -> None:
             __import__(name)
         except ImportError:
             continue
+    gc.freeze()  # what is imported stays: no fork looks through it, and so copies it
     listener = socket.socket(socket.AF_UNIX)
     path.unlink(missing_ok=True)
     listener.bind(str(path))
