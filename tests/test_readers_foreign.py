@@ -1,6 +1,7 @@
 """Outlines of Supervisely, Label Studio and CVAT: pixels made by hand are read back the same."""
 
 import base64
+import contextlib
 import io
 import json
 import zlib
@@ -193,6 +194,10 @@ def test_label_studio_s_ellipse_and_short_export(tmp_path):
             "ends too early",
         ),
         ([task(region({"points": percent(BOX)}))], "without a label"),
+        (
+            [task(region({"points": percent(BOX), "polygonlabels": ["nerve", "fat"]}))],
+            "is nerve and fat at once",
+        ),
     ],
 )
 def test_what_label_studio_cannot_mean_is_refused_by_name(tmp_path, content, message):
@@ -242,6 +247,50 @@ def test_what_cvat_cannot_mean_is_refused_by_name(tmp_path, content, message):
     with pytest.raises(StudyError, match=message) as raised:
         read(tmp_path / "annotations.xml", content)
     assert "annotations.xml" in str(raised.value)
+
+
+ODD = (None, [], {}, "x", -1, 1e300, True, [None], [[1]], {"a": 1}, 10**30)
+
+
+def places(content, path=()):
+    """Where something stands in JSON (tuples of keys), the first three of a list."""
+    yield path
+    keys = content if isinstance(content, dict) else ()
+    for key in range(min(len(content), 3)) if isinstance(content, list) else keys:
+        yield from places(content[key], (*path, key))
+
+
+def put(content, path, value):
+    if not path:
+        return value
+    key, *rest = path
+    copied = content.copy()
+    copied[key] = put(content[key], rest, value)
+    return copied
+
+
+BRUSH = region({"rle": packed(NERVE > 0), "brushlabels": ["nerve"]}, id="q")
+PAINTED = {"data": bitmap(BLOT), "origin": [10, 20]}
+FILES = {
+    "Supervisely": supervisely(
+        polygon(BOX, [[12, 8], [20, 8], [20, 12]]),
+        {"classTitle": "fat", "geometryType": "bitmap", "bitmap": PAINTED},
+    ),
+    "Label Studio": [task(POLYGON, region(RECTANGLE | {"rectanglelabels": ["nerve"]}), BRUSH)],
+}
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("tool", FILES)
+def test_whatever_stands_in_a_file_it_is_read_or_refused(tmp_path, tool):
+    """One odd file stops no intake, which looks at every file before it reads any."""
+    path = tmp_path / "p.json"
+    for place in places(FILES[tool]):
+        for odd in ODD:
+            path.write_text(json.dumps(put(FILES[tool], place, odd)))
+            layouts.tool(path)
+            with contextlib.suppress(StudyError):
+                readers.read_mask(path, CLASSES, shape=SHAPE)
 
 
 def moved(k):

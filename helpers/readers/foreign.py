@@ -21,7 +21,7 @@ from PIL import Image
 
 from helpers.errors import StudyError
 from helpers.readers.plausible import MOST_PIXELS, check_size
-from helpers.readers.polygons import ellipse, fill
+from helpers.readers.polygons import check_outline, ellipse, fill
 
 Size = tuple[int, int]
 Area = Callable[[Size], np.ndarray]
@@ -76,12 +76,22 @@ def _placed(path: Path, drawn: np.ndarray, left: int, top: int, size: Size) -> n
 
 def converted(path: Path, content: Any) -> Any:
     """What a JSON file of Supervisely or Label Studio says, as COCO; any other as it is."""
-    if isinstance(content, dict) and isinstance(content.get("objects"), list):
-        return _supervisely(path, content) if isinstance(content.get("size"), dict) else content
-    tasks = content if isinstance(content, list) else []
-    if tasks and all(isinstance(task, dict) and _results(task) is not None for task in tasks):
-        return _label_studio(path, tasks)
+    try:
+        if isinstance(content, dict) and isinstance(content.get("objects"), list):
+            return _supervisely(path, content) if isinstance(content.get("size"), dict) else content
+        tasks = content if isinstance(content, list) else []
+        if tasks and all(isinstance(task, dict) and _results(task) is not None for task in tasks):
+            return _label_studio(path, tasks)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"{path}: is not as Supervisely or Label Studio writes it ({error}); export it again"
+        ) from None
     return content
+
+
+def _refused(message: str, size: Size) -> np.ndarray:
+    """The area of what is refused once it is asked for, and so for its picture alone."""
+    raise StudyError(message)
 
 
 # Supervisely -------------------------------------------------------------------------------------
@@ -103,7 +113,7 @@ def _supervisely(path: Path, content: dict) -> dict:
             rings = []
         outline: Outline = None
         if kind == "polygon" and rings:
-            outline = partial(_without_holes, rings) if len(rings) > 1 else _ring(rings[0])
+            outline = partial(_cut, path, rings) if len(rings) > 1 else _ring(rings[0])
         elif kind == "rectangle" and rings and rings[0].shape == (2, 2):
             (x0, y0), (x1, y1) = rings[0]
             outline = _ring(_corners(x0, y0, x1 - x0, y1 - y0))
@@ -114,7 +124,11 @@ def _supervisely(path: Path, content: dict) -> dict:
     return _coco([(name, size.get("height"), size.get("width"), drawn)])
 
 
-def _without_holes(rings: list[np.ndarray], size: Size) -> np.ndarray:
+def _cut(path: Path, rings: list[np.ndarray], size: Size) -> np.ndarray:
+    """The area of an outline without its holes, the rings after the first."""
+    for ring in rings:
+        if wrong := check_outline(ring, size):
+            raise StudyError(f"{path}: an outline with holes: {wrong}; draw it again")
     area = fill(rings[0], size)
     for hole in rings[1:]:
         area &= ~fill(hole, size)
@@ -164,17 +178,14 @@ def _label_studio(path: Path, tasks: list[dict]) -> dict:
         sides = [[one.get(side) for side in SIDES] for one in regions if one.get(SIDES[0])]
         drawn: list[tuple[Any, Outline]] = list(_regions(path, regions))
         if len(people) > 1:
-            drawn = [(label, partial(_several, path, name, len(people))) for label, _ in drawn]
+            several = (
+                f"{path}: {name} was outlined {len(people)} times; export one annotation of each"
+                " picture, or give each person's export as a rater's"
+            )
+            drawn = [(label, partial(_refused, several)) for label, _ in drawn]
         if sides:
             pictures.append((name, sides[0][0], sides[0][1], drawn))
     return _coco(pictures)
-
-
-def _several(path: Path, name: str, people: int, size: Size) -> np.ndarray:
-    raise StudyError(
-        f"{path}: {name} was outlined {people} times; export one annotation of each picture, or"
-        " give each person's export as a rater's"
-    )
 
 
 def _picture(data: dict) -> str:
@@ -187,24 +198,26 @@ def _picture(data: dict) -> str:
     return ""
 
 
-def _label(one: dict) -> str | None:
+def _labels(one: dict) -> list[str]:
+    """The structures that a region names."""
     value = one.get("value") or {}
-    for key, found in value.items():
-        if key.endswith("labels") and isinstance(found, list) and found:
-            return str(found[0])
-    return None
+    return [str(n) for key, found in value.items() if key.endswith("labels") for n in found]
 
 
 def _regions(path: Path, found: list[dict]) -> Iterator[tuple[str, Outline]]:
     """(label, outline) of every region; what says its structure may stand apart, under its id."""
-    together: dict[Any, list[dict]] = {}
+    together: dict[str, list[dict]] = {}
     for number, one in enumerate(found):
-        together.setdefault(one.get("id") or number, []).append(one)
+        together.setdefault(str(one.get("id") or number), []).append(one)
     for own in together.values():
         shaped = [one for one in own if PLACES & set(one.get("value") or {})]
         if shaped:  # else something that is said of the whole picture
-            label = next(filter(None, map(_label, own)), "without a label")
-            yield label, _region(path, shaped[0])
+            names = list(dict.fromkeys(name for one in own for name in _labels(one)))
+            outline = _region(path, shaped[0])
+            if len(names) > 1:
+                both = " and ".join(names)
+                outline = partial(_refused, f"{path}: a region is {both} at once; let it be one")
+            yield (names or ["without a label"])[0], outline
 
 
 def _region(path: Path, one: dict) -> Outline:
@@ -243,7 +256,8 @@ def _brush(path: Path, packed: Any, size: Size) -> np.ndarray:
             repeated = bits.read(1)
             length = bits.read(lengths[bits.read(2)]) + 1
             end = min(done + length, count)
-            values[done:end] = bits.read(WORD) if repeated else bits.bytes(end - done)
+            told = 1 if repeated else end - done
+            values[done:end] = np.packbits(bits.take(WORD * told))
             done = end
     except (TypeError, ValueError, OverflowError, IndexError) as error:
         raise StudyError(
@@ -259,19 +273,15 @@ class _Bits:
     def __init__(self, bits: np.ndarray) -> None:
         self.bits, self.at = bits, 0
 
-    def read(self, count: int) -> int:
-        part = self.bits[self.at : self.at + count]
-        if len(part) < count:
-            raise ValueError("it ends too early")
+    def take(self, count: int) -> np.ndarray:
+        """The next bits, uint8 (count,)."""
         self.at += count
-        return int("".join(map(str, part)), 2)
-
-    def bytes(self, count: int) -> np.ndarray:
-        part = self.bits[self.at : self.at + 8 * count]
-        if len(part) < 8 * count:
+        if self.at > len(self.bits):
             raise ValueError("it ends too early")
-        self.at += 8 * count
-        return np.packbits(part)
+        return self.bits[self.at - count : self.at]
+
+    def read(self, count: int) -> int:
+        return int("".join(map(str, self.take(count))), 2)
 
 
 # CVAT --------------------------------------------------------------------------------------------

@@ -191,12 +191,13 @@ def classes_of(
             f"classes: some masks name their classes ({', '.join(sorted(found.names))}), others"
             f" number them ({', '.join(map(str, values))}); say in a form which number is which"
         )
+    described = None
     if spellings:
         entries, notes = _of_names(spellings)
     elif found.colours and not values:
         entries, notes = _of_colours(found.colours, names=labelmap(data)), []
     elif described := nnunet_labels(data, form.ignored):
-        entries, notes = described, ["The classes are named as dataset.json names them."]
+        entries, notes = described, []
     else:
         entries, notes = _of_values(values, found.together), []
         if found.counted:
@@ -229,7 +230,8 @@ def classes_of(
             entry |= {"name": f"{entry['name']}_1", "title": entry.get("title", entry["name"])}
     known = forms.labels(entries)
     named = ", ".join(c.name if c.title.isascii() else f"{c.name} ({c.title})" for c in known[1:])
-    told = f"No form names the classes; they were taken from the masks: {named}."
+    source = "dataset.json" if described else "the masks"
+    told = f"No form names the classes; they were taken from {source}: {named}."
     return known, [*unheard, told, *notes]
 
 
