@@ -49,30 +49,36 @@ ABOUT = settings.pages(REPOSITORY / "notebooks")
 #: costs of networks are those of every study, so that few studies are enough
 SLOW = {"07_speed"}
 #: studies whose number or length of names a figure's layout must bear; in the others it is drawn
-LAID_OUT = ("3 patients", "nine structures", "unequal patients", "long names", "one network")
+LAID_OUT = (
+    "3 patients",
+    "nine structures",
+    "unequal patients, the numbers of another paper",
+    "long names",
+    "one network",
+)
 #: a quantile of Tukey's tests depends on three small numbers that most studies share
 quantile = functools.cache(stats.studentized_range.ppf)
 NUMBERS = ("007", "1e5", "NA", "nan", "inf", "2024-01-31", "1_000", "None", "-inf", "0x1F", "TRUE")
 
+#: oddities that meet nowhere share a study: each still has its page, its sentence and its book
 STUDIES = {
     "3 patients": Odd(patients=(1, 1, 1), images=(4,)),
-    "3 test patients": Odd(patients=(3, 2, 3)),
-    "one image a patient": Odd(images=(1,), patients=(8, 4, 10)),
-    "one structure": Odd(classes=("nerve",)),
+    "3 test patients, without age, sex or spacing": Odd(
+        patients=(3, 2, 3), people=(), spacing=None
+    ),
+    "one image a patient, one structure": Odd(images=(1,), patients=(8, 4, 10), classes=("nerve",)),
     "nine structures": Odd(classes=tuple(f"s{k}" for k in range(1, 10)), patients=(3, 2, 6)),
     "target in no test image": Odd(nowhere=("nerve",)),
     "target in no test image, drawn": Odd(nowhere=("nerve",), invented=0.5),
-    "a structure that nobody draws": Odd(unseen=("vessel",)),
-    "a target that nobody draws": Odd(unseen=("nerve",)),
-    "a structure in one fold": Odd(one_fold="vessel"),
-    "the target in one fold": Odd(one_fold="nerve"),
-    "images rightly empty": Odd(empty=0.4, invented=0.3),
+    "the target in one fold, another that nobody draws": Odd(one_fold="nerve", unseen=("vessel",)),
+    "a target that nobody draws, another in one fold": Odd(unseen=("nerve",), one_fold="vessel"),
+    "images rightly empty, no patients.csv": Odd(empty=0.4, invented=0.3, people=None),
     "nothing anywhere": Odd(nowhere=("nerve", "vessel"), empty=0.3),
-    "unequal patients": Odd(images=(1, 1, 40, 1, 1)),
+    "unequal patients, the numbers of another paper": Odd(
+        images=(1, 1, 40, 1, 1), published="phantom"
+    ),
     "one test patient": Odd(patients=(4, 2, 1), images=(6,)),
     "no patients": Odd(people=None, names=("",), unit="image", test="image_t"),
-    "no patients.csv": Odd(people=None),
-    "no age, sex or spacing": Odd(people=(), spacing=None),
     "long names": Odd(
         name="a" * 60,
         classes=("the_" + "very_" * 12 + "long_nerve", "x"),
@@ -87,15 +93,19 @@ STUDIES = {
         image_ids=(*NUMBERS, "0", "00", "1.0", "1.00", *(f"{k:03d}" for k in range(100, 140))),
         classes=("NA", "nan"),
     ),
-    "networks that draw alike and right": Odd(same=True),
-    "another hospital": Odd(external=2, folds=0),
-    "the numbers of another paper": Odd(published="phantom"),
+    "networks that draw alike and right, another hospital": Odd(same=True, external=2, folds=0),
 }
 #: what a study's pages must say, where a number cannot be had
 SAID = {
     "3 patients": {"05_comparison": "patients", "10_planning": "No plan can be made"},
-    "one image a patient": {"10_planning": "cannot be told apart"},
-    "one structure": {"04_segmentation": "one structure: there is nothing to compare it with"},
+    "3 test patients, without age, sex or spacing": {
+        "01_cohort": "has none of age, height, weight, BMI and sex",
+        "06_cases": "size of a pixel is unknown",
+    },
+    "one image a patient, one structure": {
+        "04_segmentation": "one structure: there is nothing to compare it with",
+        "10_planning": "cannot be told apart",
+    },
     "target in no test image": {
         "00_summary": "No test image shows the nerve, so nothing can be said of how .*it\\.",
         "02_images": "Shown by no image: nerve in test",
@@ -108,21 +118,18 @@ SAID = {
         "06_cases": "which is in no test image; nerve drawn in",
         "08_cross_validation": "It cannot be said of Femoral U-Net",
     },
+    "images rightly empty, no patients.csv": {"01_cohort": "without any information on patients"},
+    "unequal patients, the numbers of another paper": {"09_published": "Q-VUM"},
     "one test patient": {"05_comparison": "patients?", "13_more_statistics": "patients?"},
     "no patients": {"01_cohort": "nobody can say how many patients these are"},
-    "no patients.csv": {"01_cohort": "without any information on patients"},
-    "no age, sex or spacing": {
-        "01_cohort": "has none of age, height, weight, BMI and sex",
-        "06_cases": "size of a pixel is unknown",
-    },
     "one network": {"10_planning": "Only Femoral U-Net has results"},
-    "networks that draw alike and right": {
+    "networks that draw alike and right, another hospital": {
         "06_cases": "neither too large nor too small .the same in every image",
+        "08_cross_validation": "No cross-validation has been run",
         "12_trust": "nothing for doubt to find",
     },
-    "another hospital": {"08_cross_validation": "No cross-validation has been run"},
-    "the numbers of another paper": {"09_published": "Q-VUM"},
 }
+assert set(SAID) | set(LAID_OUT) <= set(STUDIES)
 LAST = "_shown"
 #: the files of a figure that no reader looks at
 DOT = {
