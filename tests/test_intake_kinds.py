@@ -500,6 +500,24 @@ def test_the_authors_lists_are_kept(root, data, capsys, line):
     assert "(6 train, 2 val, 4 test)" in said and "· tables: 4\n" in said
 
 
+@pytest.mark.parametrize("image", ["P{p}/{p}_{k}.png", "{p}_view{k}.png"])
+def test_lists_of_patients_are_kept(root, data, tmp_path, image):
+    """By their folders, or by the patient that a form reads from the names."""
+    names = [image.format(p=f"{p:03d}", k=k) for p in range(1, 9) for k in range(2)]
+    put(data, names, lambda k: grey(seed=k))
+    put(data, [f"{n[:-4]}_mask.png" for n in names], lambda k: labels())
+    (data / "split").mkdir()
+    for name, some in {"training": (1, 2, 3, 4), "validation": (5, 6), "testing": (7, 8)}.items():
+        ahead = "P" if image.startswith("P") else ""
+        text = "".join(f"{ahead}{p:03d}\n" for p in some)
+        (data / "split" / f"subgroup_{name}.txt").write_text(text)
+    form = write(tmp_path / "f.yml", {"patient": {"pattern": r"(\d{3})[_/]"}})
+    make("mine", data, form)
+    found = images(root).groupby("patient_id")["split"].unique().map(list).to_dict()
+    said = [["train"]] * 4 + [["val"]] * 2 + [["test"]] * 2
+    assert found == {f"{p:03d}": s for p, s in enumerate(said, 1)}
+
+
 def test_a_split_whose_patients_are_gone_is_drawn_from_what_was_to_learn_from(root, tmp_path):
     data, told = ten_patients(tmp_path / "data"), write(tmp_path / "f.yml", FORM)
     make("mine", data, told)

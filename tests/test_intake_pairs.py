@@ -84,6 +84,9 @@ def first(page):
         ("frames/scan_{k}.png", "truth/label00{k}.png", True),
         ("img_{k}.png", "{k}_mask.png", False),
         ("p{k}.png", "masks/p{k}/lesion.png", True),
+        ("Images/bus_000{k}-l.png", "Masks/mask_000{k}-l.png", False),  # a word of every picture
+        ("us/{k}.png", "tumour_masks/tumour_{k}.png", False),
+        ("B-mode/7_R_{k}_Bmode.png", "Masks/7_R_{k}_Mask.png", False),
     ],
 )
 def test_masks_that_are_called_otherwise(data, image, mask, said, capsys):
@@ -105,6 +108,59 @@ def test_a_number_that_two_masks_have_is_nobodys(data):
         put(data / "masks" / f"mask_00{k}.png", blob(k + 1))
     with pytest.raises(StudyError, match=r"images/1.png: no mask found"):
         make.make("mine", data)
+
+
+def test_a_word_of_every_picture_is_left_out_only_where_masks_have_none_of_their_own(data):
+    for k in range(1, 5):
+        put(data / "images" / f"left_{k}.png", grey(seed=k))
+        put(data / "masks" / f"right_{k}.png", blob(k))
+    with pytest.raises(StudyError, match=r"images/left_1.png: no mask found"):
+        make.make("mine", data)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("trainval-image/{k}.png", "trainval-mask/{k}.png"),
+        ("training_set/{k}.png", "training_set/{k}_Annotation.png"),
+        ("trainImages/{k}.png", "trainMasks/{k}.png"),
+    ],
+)
+def test_a_mask_is_that_pictures_beside_which_it_lies(data, image, mask, capsys):
+    """Pictures of another folder that are called so have none."""
+    for k in range(1, 6):
+        put(data / image.format(k=k), grey(seed=k))
+        put(data / mask.format(k=k), blob(k))
+    put(data / "test_set/1.png", grey(seed=20))
+    put(data / "test_set/2.png", grey(seed=21))
+    make.make("mine", data)
+    frame = studies.images(studies.load("mine")).set_index("image")["mask"]
+    assert dict(frame) == {image.format(k=k): mask.format(k=k) for k in range(1, 6)}
+    assert "refused: test_set/1.png: no mask found" in capsys.readouterr().out
+
+
+def test_two_sets_whose_pictures_are_called_alike(data):
+    for part, count, ahead in (("trainval", 6, 0), ("test", 3, 10)):
+        for k in range(count):
+            put(data / f"{part}-image" / f"{k:04d}.png", grey(seed=k + ahead))
+            put(data / f"{part}-mask" / f"{k:04d}.png", blob(k + ahead))
+    make.make("mine", data)
+    frame = studies.images(studies.load("mine"))
+    assert len(frame) == 9
+    for row in frame.itertuples():
+        assert row.image.replace("image", "mask") == row.mask
+        assert (row.split == "test") == row.image.startswith("test-")
+
+
+def test_raters_who_number_their_folders_are_no_patients(data):
+    """'masks_1' is no set of its own: its folders 1 and 2 are those of the pictures."""
+    for p in (1, 2):
+        for k in range(3):
+            put(data / f"images/{p}/{k}.png", grey(seed=3 * p + k))
+            put(data / f"masks_1/{p}/{k}.png", blob(3 * p + k))
+    make.make("mine", data)
+    frame = studies.images(studies.load("mine"))
+    assert (frame["image"].str.replace("images", "masks_1") == frame["mask"]).all()
 
 
 @pytest.mark.parametrize("entry", ["{k}", "{k}.jpg", "C:\\scans\\{k}.png"])

@@ -49,7 +49,8 @@ IMAGE_WORD = re.compile(
 )
 #: folders that tell apart pictures from masks, and nothing else
 IMAGE_FOLDER = re.compile(
-    r"(?i)^(images?|imgs?|pictures?|photos?|frames?|scans?|bilder|raw|data|jpegimages)$"
+    r"(?i)^(images?|imgs?|pictures?|photos?|frames?|scans?|bilder|raw|data|jpegimages|originals?"
+    r"|inputs?|b[ _-]?modes?|ultrasounds?)$"
 )
 #: folders and endings of what programs draw for people to look at: pictures with outlines in them,
 #: or every shape in a colour of its own

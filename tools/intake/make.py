@@ -224,7 +224,8 @@ def make(
         records, people = patients.spacings(records, people)
     authors, lists = None, []
     if not form.split:
-        authors, lists = splits.by_authors([r.pair.image for r in records], data)
+        whose = {r.pair.image: r.patient for r in records}
+        authors, lists = splits.by_authors(list(whose), data, list(whose.values()))
     try:
         images, drawn = tables(records, reasons, form, data, previous, authors)
     except StudyError as error:

@@ -1,5 +1,6 @@
 """Which masks belong to which picture: by a form, by their names, or by what they refer to."""
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -44,6 +45,28 @@ def _folders(file: str) -> set[str]:
         elif not (find.IMAGE_FOLDER.match(part) or find.MASK_FOLDER.match(part)):
             found.add(plain(part))
     return found
+
+
+#: between the words of a folder's name: 'trainval-mask', 'trainMasks'
+WORDS = re.compile(r"[ _.-]+|(?<=[a-z])(?=[A-Z])")
+
+
+@functools.cache
+def _said(folder: str) -> frozenset[str]:
+    """``_folders``, and the words of folders beside 'image' or 'mask': 'trainval-image' and
+    'trainval-mask' are both 'trainval'. A number says no more than which rater's.
+    """
+    words = {w for part in PurePosixPath(folder).parts for w in WORDS.split(part)}
+    words = {plain(w) for w in words if re.search(r"[^\W\d_]", w)}
+    only = {w for w in words if not re.fullmatch(find.MASK_WORD, w)}
+    only = {w for w in only if not find.IMAGE_FOLDER.match(w)}
+    return frozenset(only | _folders(str(PurePosixPath(folder, "file"))))
+
+
+def _near(image: str, mask: str) -> int:
+    """How many folders, and words of them, a picture and a mask share."""
+    one, other = (_said(file.rpartition("/")[0]) for file in (image, mask))
+    return len(one & other)
 
 
 def pair(
@@ -125,6 +148,7 @@ def _by_name(
     for image in chosen:
         own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
         found[image] = [m for m in own if shared.readable(m)] or own
+    _leave_to_the_nearest(found)
     bare = [image for image in chosen if not found[image]]
     rest = [f for f in files if f not in images] if bare else ()
     found |= segmentations.of(bare, rest, data)
@@ -133,6 +157,18 @@ def _by_name(
         more = ask(chosen, [m for m in masks if m not in taken])
         found |= {image: own for image, own in more.items() if not found[image]}
     return {image: {None: (own, "")} for image, own in found.items()}
+
+
+def _leave_to_the_nearest(found: dict[str, list[str]]) -> None:
+    """Of the pictures whose names one mask fits only those keep it that lie nearest to it: the
+    pictures of 'test/' have none where 'train/1_mask.png' is beside 'train/1.png'.
+    """
+    nearest = defaultdict(int)
+    for image, own in found.items():
+        for mask in own:
+            nearest[mask] = max(nearest[mask], _near(image, mask))
+    for image, own in found.items():
+        found[image] = [m for m in own if _near(image, m) == nearest[m]]
 
 
 def _in_folders(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
@@ -152,19 +188,28 @@ def _in_folders(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
 
 def _numbered_alike(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
     """image → the one mask of the same folders that has its numbers and words, zeros in front of
-    a number and words for pictures or masks left out: 'mask_001.png' of '1.png'.
+    a number and words for pictures or masks left out: 'mask_001.png' of '1.png'. So are words of
+    every picture where masks have none such, and of every mask where pictures have none:
+    'mask_001.png' of 'bus_001.png', but 'right_1.png' is not of 'left_1.png'.
     """
 
-    def key(file: str) -> tuple:
+    def tokens(file: str) -> list[str]:
         words = (t.lstrip("0") or "0" for t in several.TOKEN.findall(plain(stem(file))))
         only = (w for w in words if not re.fullmatch(find.MASK_WORD, w))
-        only = (w for w in only if not find.IMAGE_WORD.fullmatch(w))
-        return frozenset(_folders(file)), tuple(only)
+        return [w for w in only if not find.IMAGE_WORD.fullmatch(w)]
 
+    sides = [{f: tokens(f) for f in files} for files in (chosen, masks)]
+    everywhere = [
+        {w for w in set.intersection(*map(set, side.values())) if w.isalpha()} if side else set()
+        for side in sides
+    ]
+    extra = everywhere[0] ^ everywhere[1]
+    if extra <= everywhere[0] or extra <= everywhere[1]:
+        sides = [{f: [w for w in t if w not in extra] for f, t in s.items()} for s in sides]
     pictures, drawn = defaultdict(list), defaultdict(list)
-    for files, by_key in ((chosen, pictures), (masks, drawn)):
-        for file in files:
-            by_key[key(file)].append(file)
+    for side, by_key in zip(sides, (pictures, drawn), strict=True):
+        for file, words in side.items():
+            by_key[frozenset(_folders(file)), tuple(words)].append(file)
     return {own[0]: drawn[k] for k, own in pictures.items() if len(own) == len(drawn[k]) == 1}
 
 
@@ -237,9 +282,8 @@ def _named_alike(image: str, by_core: dict) -> list[str]:
     found = by_core.get(find.core(image), [])
     if not found and re.search(r"_0000$", find.core(image)):  # nnU-Net's first channel
         found = by_core.get(find.core(image).removesuffix("_0000"), [])
-    own = _folders(image)
-    best = max((len(own & _folders(f)) for f in found), default=0)
-    return sorted((f for f in found if len(own & _folders(f)) == best), key=natural)
+    best = max((_near(image, f) for f in found), default=0)
+    return sorted((f for f in found if _near(image, f) == best), key=natural)
 
 
 def _several(image: str, found: list[str]) -> str:

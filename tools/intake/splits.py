@@ -4,6 +4,8 @@ silently.
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -60,32 +62,38 @@ def by_folder(images: list[str]) -> dict[str, str] | None:
     return found if len(set(found.values())) > 1 and "train" in found.values() else None
 
 
-def by_authors(images: list[str], data: Path) -> tuple[dict[str, str] | None, list[str]]:
-    """(the authors' own split or None, the files that say it): by lists of pictures (train.txt,
-    val.txt, of which trainval.txt is no third one), else by folders.
+def by_authors(
+    images: list[str], data: Path, people: Sequence[str | None] = ()
+) -> tuple[dict[str, str] | None, list[str]]:
+    """(the authors' own split or None, the files that say it): by lists of pictures, of their
+    folders or of patients (train.txt, val.txt, of which trainval.txt is no third one), else by
+    folders. people: the patient of each image, where known.
     """
-    known, found, lists = defaultdict(set), {}, []
-    for image in images:
+    known, whose, found, lists = defaultdict(set), defaultdict(set), {}, []
+    for image, patient in zip_longest(images, people):
         for name in (image, PurePosixPath(image).name, stem(image)):
             known[plain(name)].add(image)
+        for name in {*PurePosixPath(image).parts[:-1], patient} - {None}:
+            whose[plain(name)].add(image)
     texts = [f for f in find.everything(data) if f.endswith(".txt") and split_of(stem(f))]
     order = ["train", "val", "test", EXTERNAL]
     for file in sorted(texts, key=lambda f: order.index(str(split_of(stem(f))))):
         lines = (data / file).read_text(encoding="utf-8", errors="replace").splitlines()
         lines = [line.strip() for line in lines if line.strip()]
-        listed = [_one(known, (line, line.split()[0])) for line in lines]
+        listed = [_one(known, (line, line.split()[0])) or whose.get(plain(line)) for line in lines]
         if 2 * sum(map(bool, listed)) > len(lines):
             lists.append(file)
-            found |= {image: str(split_of(stem(file))) for image in listed if image}
+            meant = set().union(*filter(None, listed))
+            found |= dict.fromkeys(meant, str(split_of(stem(file))))
     if len(set(found.values())) > 1 and "train" in found.values():
         return dict.fromkeys(images, "train") | found, lists
     return by_folder(images), []
 
 
-def _one(known: dict[str, set], names: tuple[str, ...]) -> str | None:
+def _one(known: dict[str, set], names: tuple[str, ...]) -> set[str] | None:
     """The one image that names mean, with or without folders and ending."""
     forms = (n for name in names for n in (name, PurePosixPath(name).name, stem(name)))
-    return next((min(known[n]) for f in forms if len(known.get(n := plain(f), ())) == 1), None)
+    return next((known[n] for f in forms if len(known.get(n := plain(f), ())) == 1), None)
 
 
 def folds(
