@@ -2,7 +2,8 @@
 
 Reads reports/femoral/results/paper (counts at 256 px, a folder a training) and prints pooled IoU,
 median IoU with quartiles, and the share of images with IoU above 0.5, of the 62 test images and of
-the ten folds, as far as they are kept.
+the ten folds, as far as they are kept. In …/paper_repeat lies seed 42 as earlier code trained it:
+the same seed, but other numbers drawn from it.
 """
 
 import sys
@@ -53,7 +54,10 @@ def seeds_share(by_seed):
 
 
 def main():
-    kept = keep.trainings(studies.load("femoral", "paper"))
+    study = studies.load("femoral", "paper")
+    kept = keep.trainings(study)
+    for path in keep.folder(study).with_name("paper_repeat").glob("train/femoral_unet/main_*"):
+        kept["femoral_unet", "main", f"{path.name[-2:]} again"] = path
     for part, printed in PRINTED.items():
         own = {key: path for key, path in kept.items() if (key[1] == "main") == (part == "main")}
         if not own:
@@ -64,7 +68,7 @@ def main():
             pooled, (low, median, high), above = measured(path)
             found.append((pooled, median, above))
             print(
-                f"{fold:5} {seed}    pooled {pooled:.3f}   median {median:.3f} ({low:.3f} to"
+                f"{fold:5} {seed!s:8}    pooled {pooled:.3f}   median {median:.3f} ({low:.3f} to"
                 f" {high:.3f})   above 0.5: {above:.1f} %"
             )
         for name, values in zip(

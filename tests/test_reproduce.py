@@ -83,9 +83,9 @@ def test_numbers_of_huang_s_network_are_those_that_the_readme_gives():
         reproduce.numbers(study, keep.counts(kept["femoral_unet", "main", s])) for s in (42, 44)
     ]
     pooled = [round(n["pooled IoU of nerve_block_region"], 3) for n in found]
-    assert pooled == [0.595, 0.656]
+    assert pooled == [0.638, 0.656]
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert "| seed 42 | 0.595 |" in text and "| seed 44 | 0.656 |" in text
+    assert "| seed 42 | 0.638 |" in text and "| seed 44 | 0.656 |" in text
 
 
 def test_a_run_without_trainings_cannot_be_held_against_anything(study):
