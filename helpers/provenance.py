@@ -110,14 +110,17 @@ def made(*paths: Path | str) -> None:
             file.writelines(f"{path}\n" for path in paths)
 
 
+#: where a statement holds others; no expression holds one
+BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
+
+
 def executed(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a syntax tree, but for what only a type checker reads."""
+    """The statements of a syntax tree, but for what only a type checker reads."""
     yield node
-    within = ast.iter_child_nodes(node)
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-        within = iter(node.orelse)
-    for child in within:
-        yield from executed(child)
+    checked = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    for block in ("orelse",) if checked else BLOCKS:
+        for child in getattr(node, block, ()):
+            yield from executed(child)
 
 
 @cache
