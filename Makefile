@@ -63,7 +63,7 @@ reproduce: env ; @$(PY) -m helpers reproduce $(WHO)
 # types are checked beside the tests, since mypy keeps one core alone busy for half a minute
 test: env ; @$(LINT) && { $(PY) -m mypy & types=$$!; $(PY) -m pytest && wait $$types; }
 check: env ; @$(LINT) && { $(PY) -m mypy & types=$$!; $(PY) -m pytest -m "not slow" --durations=0 --durations-min=2 && wait $$types; }
-oldest: env ; @.venv/bin/uv venv --quiet --clear --python $(PY) .venv-oldest && .venv/bin/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct -r pyproject.toml --extra study --extra test && .venv-oldest/bin/python -m pytest -m "not slow"
+oldest: env ; @.venv/bin/uv venv --quiet --clear --python $(PY) .venv-oldest && .venv/bin/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct -r pyproject.toml --extra study --extra test && .venv-oldest/bin/python -m pytest -m "not slow" --deselect tests/test_environment.py::test_this_environment_is_the_locked_one
 mine: env ; @$(SET) $(PY) -m tools.intake --study "$$STUDY" --data "$$DATA" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"} --first
 lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 test-kill: env ; @$(PY) tests/kill.py
