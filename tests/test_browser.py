@@ -144,6 +144,24 @@ def test_a_table_too_wide_for_a_phone_is_a_card_a_row(page, book):
     assert "study-stacked" not in box.get_attribute("class")
 
 
+def test_of_findings_about_a_paper_only_the_gravest_stand_open_on_a_phone(page, tmp_path):
+    item = '<li><p>said</p><details class="study-finding"><summary>why</summary></details></li>'
+    (tmp_path / "page.html").write_text(
+        f"<ul id='words'><li>a list</li></ul><ul id='grave'>{item}</ul>"
+        f"<ul id='others'>{item * 3}</ul>"
+        f"<script src='{(studies.ROOT / 'tools/book/book/study.js').as_uri()}'></script>"
+    )
+    for width, shown in ((390, False), (1440, True)):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.goto((tmp_path / "page.html").as_uri())
+        assert page.locator("#words").is_visible() and page.locator("#grave").is_visible()
+        assert page.locator("#others").is_visible() == shown
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    page.get_by_text("3 findings").click()
+    assert page.locator("#others").is_visible() and not page.wrong
+
+
 def test_next_leads_through_the_whole_book(page, book):
     page.goto((book / "index.html").as_uri())
     seen = ["index.html"]

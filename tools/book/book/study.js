@@ -10,6 +10,16 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const long of document.querySelectorAll("details.study-rows")) long.open = false;
     for (const box of document.querySelectorAll(".pst-scrollable-table-container")) box.classList.add("study-scroll");
   }
+  if (phone.matches) {  // of the findings about a paper only the gravest stand open
+    const lists = [...document.querySelectorAll("ul")].filter((list) => list.querySelector(":scope > li > .study-finding"));
+    for (const list of lists.slice(1)) {
+      const fold = document.createElement("details"), said = document.createElement("summary");
+      fold.className = "study-rows";
+      said.textContent = `${list.children.length} findings`;
+      list.before(fold);
+      fold.append(said, list);
+    }
+  }
   const wide = [...document.querySelectorAll(".study-scroll, .study-figure")].map((box) => {
     const hint = document.createElement("p");
     hint.className = "study-hint";
