@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import stats_data
+from scipy.stats import chi2_contingency, ttest_ind
 
 from helpers import metrics, pages, papers, stats, studies
 from helpers.errors import NotComputable, StudyError
@@ -198,6 +199,31 @@ def test_table_1_shows_our_patients(phantom):
     )
 
 
+def test_the_tests_of_table_1_are_those_of_page_1(phantom):
+    """They stood as "not measured here" beside a page that prints them."""
+    table = phantom[phantom["table"] == "Table 1"].set_index(["metric", "class"])
+    people = stats.by_split(studies.patients(PHANTOM), studies.images(PHANTOM))
+    train, test, val = (people[people["split"] == s] for s in ("train", "test", "val"))
+    ages = ttest_ind(train["age_years"], test["age_years"]).pvalue
+    assert table.loc[("age_p", "training vs test"), "ours"] == pytest.approx(ages)
+    sexes = [[(part["sex"] == s).sum() for s in ("female", "male")] for part in (train, val)]
+    found = table.loc[("sex_p", "training vs validation")]
+    assert found["ours"] == pytest.approx(chi2_contingency(sexes, correction=False).pvalue)
+    assert found["verdict"] == NOT_COMPARABLE and found["why"] == "a test of other patients"
+    left_out = phantom[phantom["metric"] == "patients_excluded"].iloc[0]
+    assert left_out["ours"] == studies.patients(PHANTOM)["excluded"].notna().sum() > 0
+
+
+def test_groups_that_share_patients_have_no_test():
+    images, patients = studies.images(PHANTOM), studies.patients(PHANTOM)
+    images.loc[images["split"] == "test", "patient_id"] = images["patient_id"].iloc[0]
+    run = stats_data.per_image(models={"qvum": 0.0}, patients=6, mean_images=3)
+    table = papers.compare(PHANTOM, QVUM, run, images, patients, draws=50)
+    rows = table[table["metric"].isin(["age_p", "sex_p"])]
+    assert len(rows) == 4 and rows["ours"].isna().all()
+    assert set(rows["why"]) == {"groups that share patients cannot be tested"}
+
+
 def test_settings_are_shown_not_judged(phantom):
     row = phantom[phantom["metric"] == "input_size"].iloc[0]
     assert row["ours"] == PHANTOM.spec["image_size"] and "setting" in row["why"]
@@ -329,7 +355,8 @@ def test_words(femoral, phantom):
     shown = words.readable(phantom)
     assert list(shown.columns) == ["table", "what", "printed", "ours", "verdict", "why"]
     assert len(shown) == phantom["ours"].notna().sum()
-    assert set(shown["ours"][shown["what"].str.contains(r"· P of")]) <= {"< 0.001"}
+    of_images = shown["what"].str.contains(r"· P of") & (shown["table"] != "Table 1")
+    assert set(shown["ours"][of_images]) <= {"< 0.001"}
     assert "Q-VUM · all 4 classes · mIoU" in set(shown["what"])
     assert shown.set_index("what")["ours"]["input size"] == str(PHANTOM.spec["image_size"])
     text = words.findings(QVUM)

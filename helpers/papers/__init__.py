@@ -42,7 +42,7 @@ SPREADS = [
     "model",
     "metric",
     "printed_t",
-    "n",
+    "paper_images",
     "implied_low",
     "implied_high",
     "ours",
@@ -220,11 +220,11 @@ def _verdict(
 def spreads(paper: Paper, per_image: pd.DataFrame) -> pd.DataFrame:
     """How much two networks differ from image to image: what a printed t implies, beside this run.
 
-    Columns ``SPREADS``: model (the other network), metric, printed_t, n, implied_low, implied_high
-    (SD of the paired differences behind the printed t), ours (SD of the same differences over our
-    test images), congruence (of the two networks' scores, their correlation from image to image),
-    assumed_congruence (by the audit, where it has no t), images (ours). One row a
-    printed t whose two networks are both in this run; NotComputable where there is none.
+    Columns ``SPREADS``: model (the other network), metric, printed_t, paper_images, implied_low,
+    implied_high (SD of the paired differences behind the printed t), ours (SD of the same
+    differences over our test images), congruence (of the two networks' scores, their correlation
+    from image to image), assumed_congruence (by the audit, where it has no t), images (ours). One
+    row a printed t whose two networks are both in this run; NotComputable where there is none.
     """
     test = per_image[(per_image["fold"] == "main") & (per_image["split"] == "test")]
     rows = []

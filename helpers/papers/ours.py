@@ -248,6 +248,7 @@ class Run:
             "weight": "weight_kg",
             "male": "sex",
             "female": "sex",
+            "sex": "sex",
         }
         stem = re.sub(r"_(mean|percent|p)$", "", e.metric)
         if stem not in column or e.structure.split(" vs ")[0] not in COHORTS:
@@ -255,7 +256,7 @@ class Run:
         if self.patients is None:
             return *NOTHING, "who the patients are is not known here"
         if e.metric.endswith("_p"):
-            return *NOTHING, "a P value of the paper's own patients"
+            return self._people_test(column[stem], e.structure)
         split = COHORTS[e.structure]
         known = self.images if split is None else self.images[self.images["split"] == split]
         people = self.patients[self.patients["patient_id"].isin(known["patient_id"])]
@@ -272,9 +273,27 @@ class Run:
             )
         return float(ours), np.nan, np.nan, "", None
 
+    def _people_test(self, trait: str, groups: str) -> tuple:
+        """P of Table 1 as page 1 has it, of a trait and 'training vs test'."""
+        why = "a test of other patients"
+        assert self.patients is not None  # asked before
+        people = stats.by_split(self.patients, self.images)
+        if people["patient_id"].duplicated().any():
+            return *NOTHING, "groups that share patients cannot be tested"
+        reference, other = (COHORTS.get(name) or "" for name in groups.split(" vs "))
+        kind = ([], [trait]) if trait == "sex" else ([trait], [])
+        summary = stats.summarise(people, "split", *kind)
+        if not {reference, other} <= set(summary["group"]):
+            return *NOTHING, why
+        return stats.table1_tests(summary, reference, [other])["p"].iloc[0], *NOTHING[1:], why
+
     def _numbers(self, e: Any) -> tuple | None:
         """Numbers of images and patients, in all and per split."""
         unit = e.stem.removesuffix("_total")
+        if e.metric == "patients_excluded" and self.patients is not None:
+            flow = stats.flow(self.images, self.patients)
+            out = flow.loc[flow["stage"] == "excluded", "patients"].sum()
+            return float(out), np.nan, np.nan, "", None
         if e.unit != "count" or unit not in ("images", "patients"):
             return None
         if unit == "patients" and self.patients is None:
