@@ -94,6 +94,7 @@ def test_a_busy_machine_is_not_believed():
     text = speed.speeds_in_words(busy, KNOWN, study())
     assert "differ by at most 50 %" in text and "these times are not to be trusted" in text
     assert "these times cannot say whether that is so" in text and "is not so" not in text
+    assert "is number" not in text  # a place by times that are not to be trusted
     at = speed.at_size(costs("qvum", "vistr"), 224)
     with pytest.raises(NotComputable, match="they say nothing of the printed ones"):
         speed.printed_in_words(printed(qvum=20.0, vistr=10.0), at, busy, "qvum")

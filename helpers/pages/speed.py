@@ -131,7 +131,8 @@ def _device_in_words(
         f"**How fast?** On {words}, in {precision} (the precision that the results were scored"
         f" in), one image of {size} × {size} pixels at a time, images a second: {listed}."
     )
-    if len(fps) > 1:
+    gap = _gap(timed, device)
+    if len(fps) > 1 and not gap > TRUSTED:
         text += f" {label(head)} is number {fps.index.get_loc(head) + 1} of {len(fps)}."
     yield text
     mine = own[(own["model"] == head) & (own["data"] == "real")]
@@ -140,7 +141,6 @@ def _device_in_words(
         f"With the best number of images at a time it makes {most['fps']:.1f} a second"
         f" ({most['batch']} at a time)."
     )
-    gap = _gap(timed, device)
     if pd.notna(gap):
         text += f" Real and random images differ by at most {100 * gap:.0f} % in speed."
     if gap > TRUSTED:
