@@ -323,6 +323,16 @@ def test_effect_sizes(dice):
     )
 
 
+def test_where_every_patient_is_better_no_bootstrap_says_1_to_1(dice):
+    """All draws of such patients are alike: their interval would promise that none can be worse."""
+    easy = dice.assign(value=dice["value"] + (dice["model"] == "qvum"))
+    ours = stats.effect_sizes(easy, "qvum").set_index(["model", "measure"]).loc["unet"]
+    rank = ours.loc["rank-biserial"]
+    assert rank["value"] == 1 and np.isnan(rank[["low", "high"]].astype(float)).all()
+    assert "lies on one side" in rank["note"]
+    assert 0.5 < ours.loc["share better", "low"] < 1 and ours.loc["dz", "note"] == ""
+
+
 def test_icc_by_hand_and_design_effect():
     y, g = np.array([1.0, 2, 3, 5, 6, 7, 2, 2, 5]), np.repeat(["a", "b", "c"], 3)
     means = np.array([2.0, 6, 3])

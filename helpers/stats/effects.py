@@ -14,6 +14,7 @@ from helpers.stats.paired import CONSTANT, FEW, about, differences, paired_t
 
 #: of so large a t the scatter of its mean is nothing beside its SD's, and the quadrature coarse
 FAR = 150
+ONE_SIDE = "every unit lies on one side: no interval"
 
 
 def noncentral_interval(t: float, df: float, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -56,9 +57,9 @@ def effect_sizes(
 
     Measures: "dz" mean/SD of the differences (exact non-central t interval); "Hedges g" the same
     times the small-sample factor Γ(df/2)/(√(df/2) Γ((df−1)/2)); "rank-biserial" (W+ − W−)/(W+ + W−)
-    (percentile bootstrap over units); "share better" of the units, ties half (Wilson); "next
-    better" Φ(dz), the chance on a new unit if the differences are normal. Columns: model, headline,
-    class, metric, unit, n, measure, value, low, high, note.
+    (percentile bootstrap over units; none where all lie on one side); "share better" of the units,
+    ties half (Wilson); "next better" Φ(dz), the chance on a new unit if the differences are normal.
+    Columns: model, headline, class, metric, unit, n, measure, value, low, high, note.
     """
     table = differences(values, headline, unit)
     rows = []
@@ -86,10 +87,14 @@ def effect_sizes(
         wins = (d > 0).sum() + 0.5 * (d == 0).sum()
         wilson = proportion_confint(wins, n, 1 - level, "wilson")  # takes half a win, as a tie is
         picks = np.random.default_rng(seed).integers(0, n, (draws, n))
-        rank = np.quantile(_rank_biserial(d[picks]), [(1 - level) / 2, (1 + level) / 2])
+        drawn = _rank_biserial(d[picks])
+        rank = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        rank = rank if np.ptp(drawn) else np.full(2, np.nan)  # not "1 to 1": draws know no other
         nxt = special.ndtr([dz, low, high])
         rows += [
-            same | {"measure": m, "value": v, "low": a, "high": b, "note": ""}
+            same
+            | {"measure": m, "value": v, "low": a, "high": b}
+            | {"note": ONE_SIDE if np.isnan(a) else ""}
             for m, v, a, b in [
                 ("dz", dz, low, high),
                 ("Hedges g", j * dz, j * low, j * high),
