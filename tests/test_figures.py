@@ -4,6 +4,7 @@ file.
 
 import base64
 import io
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +13,12 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
-from helpers import figures, studies
-from helpers.figures import tables
+from helpers import figures, metrics, stats, studies
+from helpers.figures import structures, tables
+from helpers.papers import Paper, plots
+from tools.audit import read
+from tools.audit.tables import audits
+from tools.book import markup
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def test_columns_in_words_and_shared_values_said_once():
         "< 0.001",
         "12.35 (1.00 to 20.50)",
     ]
-    assert shown.iloc[1].tolist() == ["BPSegSys-R", "−0.024", "−0.050 to 0.000", "0.200", "–"]
+    assert shown.iloc[1].tolist() == ["BPSegSys-R", "−0.024", "−0.050 to −0.0001", "0.200", "–"]
     one = tables.readable(compared().head(1))
     assert one[1] == "" and one[0]["patients"].tolist() == ["22"]
 
@@ -69,6 +74,53 @@ def test_bounds_that_are_all_unknown():
         {"Dice": [0.5, 0.6], "Dice_low": [float("nan")] * 2, "Dice_high": [float("nan")] * 2}
     )
     assert tables.readable(frame)[0]["Dice"].tolist() == ["0.500", "0.600"]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "said"),
+    [
+        ("difference", -0.0000313, "−0.00003 to 0.005"),
+        ("difference", 0.0003, "0.0003 to 0.005"),
+        ("difference", -1e-12, "0.000 to 0.005"),
+        ("bias", -0.0004, "−0.0004 to 0.005"),
+        ("estimate", 0.0003, "0.000 to 0.005"),  # a share has one side
+    ],
+)
+def test_a_limit_of_a_difference_beside_0_says_on_which_side(value, low, said):
+    """Tukey's 0.000 to 0.005 stood beside a P of 0.054."""
+    rows = pd.DataFrame({value: [0.002, 0.002], "low": [low, -0.1], "high": [0.005, 0.2]})
+    assert tables.readable(rows)[0]["interval"].tolist() == [said, "−0.100 to 0.200"]
+
+
+def test_a_caption_promises_no_column_that_the_table_lacks():
+    """'Another kind of interval stands beside it' stood where there was none, 'recall' where there
+    was no recall.
+    """
+    said = f"By image. {stats.rule(pd.DataFrame({'coverage': [0.95]}))} {metrics.POLICY}"
+    enough = pd.DataFrame({"IoU": [0.5, 0.6], "coverage": [0.95, 0.94], "instead": ["", None]})
+    kept = tables.kept_promises(said, enough)
+    assert "Coverage: how many" in kept and "another kind" not in kept and "Recall" not in kept
+    assert kept.endswith("it scores 0.")
+    seldom = enough.assign(instead=["", "t"], metric=["recall", "IoU"])
+    assert tables.kept_promises(said, seldom) == said
+
+
+def test_figures_that_a_phone_shows_whole(study):
+    """They were cut at the right edge, legend and last patient first."""
+    scored = pd.DataFrame({"class": "QLM", "Dice": [0.5, 0.7, 0.9]})
+    found = read(studies.ROOT / "data_manifest" / "phantom" / "published.yml")
+    checks = audits([found], found.name)
+    paper = Paper(pd.DataFrame(), checks, pd.DataFrame(), pd.DataFrame())
+    figures.use_style()
+    drawn = (
+        structures.failures(study, scored, 0.5),
+        plots.checks(paper),
+        plots.contradictions(paper),
+    )
+    for number, fig in enumerate(drawn):
+        figures.save(fig, study, f"narrow{number}")
+        svg = (study.run / "figures" / f"narrow{number}.svg").read_text()
+        assert float(re.search(r'width="([\d.]+)pt"', svg)[1]) < markup.WIDE
 
 
 def test_a_caption_promises_no_interval_where_there_is_none(study):

@@ -31,6 +31,7 @@ from helpers.studies import Study
 STYLE = Path(__file__).parent / "study.mplstyle"
 #: journal column widths in inches (85 and 174 mm)
 COLUMN, PAGE = 85 / 25.4, 174 / 25.4
+PHONE = 4.4  # inches: what is no wider can be read on a phone without swiping
 #: network → colour; Okabe–Ito colours for the networks that are compared, told apart with colour-
 #: blindness too
 COLOURS = {

@@ -76,7 +76,7 @@ def failures(study: Study, scored: pd.DataFrame, acceptable: float) -> Figure:
 
     scored: columns class and Dice.
     """
-    fig, ax = plt.subplots(figsize=(figures.PAGE, 2.6))
+    fig, ax = plt.subplots(figsize=(figures.PHONE, 2.6))
     for c in study.foreground:
         values = scored.loc[scored["class"] == c.name, "Dice"].dropna().sort_values()
         at = [100 * k / max(len(values) - 1, 1) for k in range(len(values))]

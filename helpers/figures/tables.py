@@ -29,7 +29,7 @@ WORDS = {
     "image_id": "image",
     "patient_id": "patient",
     "n_images": "images",
-    "n_units": "units",
+    "n_units": "patients (or images)",
     "estimand": "averaged",
     "column": "what",
     "page": "in full",
@@ -50,7 +50,6 @@ WORDS = {
     "q1": "1st quartile",
     "q3": "3rd quartile",
     "p5": "5th percentile",
-    "statistic": "F or χ²",
     "df1": "df (numerator)",
     "df2": "df (denominator)",
     "t_inflation": "t too large by",
@@ -127,6 +126,15 @@ SETTINGS = {
     "train": "training images",
     "best": "best epoch",
     "last": "last epoch",
+}
+ROUNDING = 1e-9  # what is smaller is 0, but for the last digits of a computer
+#: columns of differences: on which side of 0 their limits lie is the finding
+SIGNED = {"difference", "bias"}
+#: what a sentence of a note is known by → columns (or metrics) without which it promises what is
+#: not there
+PROMISED = {
+    "another kind of interval": {"instead"},
+    "Recall, TPR and FNR": {"recall", "mPA", "TPR", "FNR"},
 }
 #: under a table that is made for intervals and has none
 NO_INTERVAL = "No interval could be made: too few units, or they do not vary enough."
@@ -211,7 +219,7 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
         return frame.rename(columns=words), "Nothing to list."
     unit = frame["unit"].iloc[0] if "unit" in frame and len(set(frame["unit"])) == 1 else None
     names = {"n": f"{unit}s", "n_units": f"{unit}s"} if unit in ("patient", "image") else {}
-    names |= {"statistic": "F"} if "df1" in frame else {}
+    names |= {"statistic": "F" if "df1" in frame else "F or χ²"}
     shown, used = {}, {"unit"} if "n" in names else set()
     structures = list(frame.columns[1:]) if frame.columns.name == "class" else []
     for column in frame.columns:
@@ -249,9 +257,15 @@ def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.D
 
 
 def kept_promises(note: str, frame: pd.DataFrame) -> str:
-    """The note without its sentences on intervals where the table has none of those it is made for,
-    and then a sentence that there is none, where no column says why.
+    """The note without its sentences on columns that the table lacks (PROMISED), and on intervals
+    where it has none of those it is made for; then a sentence that there is none, where no column
+    says why.
     """
+    there = {c for c in frame if (frame[c].notna() & (frame[c] != "")).any()}
+    there |= set(frame["metric"]) if "metric" in frame else set()
+    lacking = [known_by for known_by, columns in PROMISED.items() if not columns & there]
+    sentences = re.split(r"(?<=\.) ", note)
+    note = " ".join(s for s in sentences if not any(known_by in s for known_by in lacking))
     pairs = [(c, f"{c[:-3]}high") for c in frame if c.endswith("low") and f"{c[:-3]}high" in frame]
     known = any(frame[list(pair)].notna().any(axis=None) for pair in pairs)
     if not pairs or known or "nterval" not in note:
@@ -261,14 +275,26 @@ def kept_promises(note: str, frame: pd.DataFrame) -> str:
 
 
 def _range(frame: pd.DataFrame, low: str, high: str, digits: int) -> pd.Series:
-    """The cells of two bounds as text, a Series; both with as many digits."""
+    """The cells of two bounds as text, a Series; both with as many digits. A bound of a difference
+    that lies beside 0 has as many as show on which side.
+    """
     places = _places(pd.concat([frame[low], frame[high]]), digits)
-    cells = (
-        frame[low].map(lambda v: number(v, places))
-        + " to "
-        + frame[high].map(lambda v: number(v, places))
-    )
+    signed = not SIGNED.isdisjoint(frame.columns)
+    each = [
+        frame[end].map(lambda v: number(v, _beside(v, places) if signed else places))
+        for end in (low, high)
+    ]
+    cells = each[0] + " to " + each[1]
     return cells.where(frame[low].notna() | frame[high].notna(), "–")
+
+
+def _beside(value: float, digits: int) -> int:
+    """Digits after the point that show on which side of 0 a value lies, at least as many as
+    `digits`.
+    """
+    if pd.isna(value) or abs(value) <= ROUNDING or float(f"{value:.{digits}f}"):
+        return digits
+    return two_digits(value) - 1
 
 
 def _places(values: pd.Series, digits: int) -> int:

@@ -14,8 +14,8 @@ import pandas as pd
 from helpers import stats
 from helpers.errors import NotComputable
 from helpers.figures import model_label
+from helpers.figures.tables import ROUNDING, number, p_text, setting, two_digits, words
 from helpers.figures.tables import counted as count
-from helpers.figures.tables import number, p_text, setting, two_digits, words
 
 #: verdict of ``stats.declared`` → how it is said of the headline network
 SAID = {
@@ -61,9 +61,6 @@ def enough(table: Any, unit: str) -> Any:
             f"Results of {count(len(table), unit)}; this needs at least {stats.MIN_UNITS}"
         )
     return table
-
-
-ROUNDING = 1e-9  # what is smaller is 0, but for the last digits of a computer
 
 
 def signed(value: float, digits: int = 3) -> str:

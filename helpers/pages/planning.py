@@ -143,9 +143,9 @@ def answer(
         text += f" **{UNSPLIT}**"
     if len(cautious):
         text += (
-            f" How much of it lies between patients is known roughly: an ICC of {spread.icc:.2f},"
-            f" but up to {spread.icc_high:.2f} would fit these results (95 % interval), and then it"
-            f" takes\n\n{_lines(cautious, unit)}"
+            f" How much of it lies between patients (the ICC) is known roughly: a share of"
+            f" {spread.icc:.2f}, but up to {spread.icc_high:.2f} would fit these results (95 %"
+            f" interval), and then it takes\n\n{_lines(cautious, unit)}"
         )
     return text
 

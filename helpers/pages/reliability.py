@@ -12,8 +12,9 @@ from helpers.studies import Study
 
 SURE = 0.02  # mean difference of what is said and what is true from which it is too sure
 ROBUSTNESS = (
-    f"Gain: an image of {reliability.DYNAMIC_RANGE_DB} dB dynamic range. Depth: the probe stays at"
-    " the top centre."
+    "Level of noise: its SD, as a share of the grey range; of gain: decibels; of depth: shown over"
+    " recorded, above 1 everything is smaller."
+    f" An image has {reliability.DYNAMIC_RANGE_DB} dB; the probe stays at the top centre."
 )
 
 

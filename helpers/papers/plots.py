@@ -79,7 +79,7 @@ def checks(paper: Paper) -> Figure:
     counts = pd.crosstab(titles, paper.checks["grade"])
     counts = counts.reindex(index=titles.unique(), columns=list(COLOURS), fill_value=0)
     shares = counts.div(counts.sum(axis=1), axis=0)
-    fig, axes = plt.subplots(figsize=(figures.PAGE, 1.0 + 0.5 * len(counts)))
+    fig, axes = plt.subplots(figsize=(figures.PHONE, 1.0 + 0.5 * len(counts)))
     left = np.zeros(len(counts))
     for grade, colour in COLOURS.items():
         axes.barh(
@@ -116,7 +116,7 @@ def contradictions(paper: Paper) -> Figure:
     rows = rows[(rows["grade"] == IMPOSSIBLE) & rows["printed_low"].notna()]
     if rows.empty:
         raise NotComputable("No printed number lies outside its possible range")
-    fig, axes = plt.subplots(figsize=(figures.PAGE, 0.9 + 0.42 * len(rows)))
+    fig, axes = plt.subplots(figsize=(figures.PHONE, 0.9 + 0.42 * len(rows)))
     for y, row in enumerate(rows.itertuples()):
         printed = (row.printed_low + row.printed_high) / 2
         low, high = min(row.possible_low, printed), max(row.possible_high, printed)

@@ -17,7 +17,7 @@ from helpers.stats.values import DIFFERENCE, RANGE, values, wide
 SUBGROUPS = (
     "Subgroups of a test set this small are descriptive: true differences are easily missed, chance"
     " ones found. Read the interaction test, not whether one subgroup is significant and the other"
-    " is not."
+    " is not. P, adjusted: over the variables of one network and structure."
 )
 CUTS = {"age_years": "median", "bmi_kg_m2": [25.0], "sex": None, "device": None}
 
