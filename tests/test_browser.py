@@ -162,6 +162,21 @@ def test_of_findings_about_a_paper_only_the_gravest_stand_open_on_a_phone(page, 
     assert page.locator("#others").is_visible() and not page.wrong
 
 
+def test_what_is_folded_is_on_paper(page, tmp_path):
+    """A table of 42 rows was a line and its caption there."""
+    (tmp_path / "page.html").write_text(
+        "<details class='study-rows'><summary>Table of 42 rows</summary><p>one row</p></details>"
+        f"<script src='{(studies.ROOT / 'tools/book/book/study.js').as_uri()}'></script>"
+    )
+    page.goto((tmp_path / "page.html").as_uri())
+    page.evaluate("""() => window.addEventListener("beforeprint", () => {
+        document.title = document.querySelector("details").open;
+    })""")
+    page.pdf()
+    assert page.title() == "true"  # while it was printed
+    assert not page.get_by_text("one row").is_visible()
+
+
 def test_next_leads_through_the_whole_book(page, book):
     page.goto((book / "index.html").as_uri())
     seen = ["index.html"]

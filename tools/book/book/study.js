@@ -58,6 +58,13 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   };
   for (const long of document.querySelectorAll("details.study-rows")) long.addEventListener("toggle", measure);
+  // paper opens no fold: tables and explanations are printed, and closed again
+  let folded = [];
+  window.addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details.study-rows, li > details.study-finding")].filter((fold) => !fold.open);
+    for (const fold of folded) fold.open = true;
+  });
+  window.addEventListener("afterprint", () => { for (const fold of folded) fold.open = false; });
   window.addEventListener("resize", measure);
   window.addEventListener("load", measure);
   measure();
