@@ -103,6 +103,16 @@ def test_the_draft_says_the_right_values_and_where_they_are(study):
     assert not list(manuscript.problems(study, text))
 
 
+@pytest.mark.parametrize(
+    ("low", "said"), [(0.0003, "0.0003"), (-0.00004, "−0.00004"), (0, "0.000")]
+)
+def test_a_limit_beside_0_says_on_which_side(study, low, said):
+    path = manuscript.place(study) / "book" / "tables" / "comparison_declared.csv"
+    table = pd.read_csv(path)
+    table.assign(low=low).to_csv(path, index=False)
+    assert f"([{said}](" in manuscript.Table(study, "comparison_declared").interval(0, "difference")
+
+
 def test_each_altered_digit_is_found(study):
     text = manuscript.draft(study)
     links = [(m.start(1), m.end(1)) for m in manuscript.LINK.finditer(text)]

@@ -52,6 +52,11 @@ def test_a_limit_beside_0_says_on_which_side(low, high, said):
     assert f"difference {said}" in comparison.size(row | {"p_adjusted": 0.04}, 1)
 
 
+def test_another_interval_beside_0_says_on_which_side():
+    row = {"instead": "t", "coverage": 0.92, "instead_low": -0.0002, "instead_high": 0.01}
+    assert comparison.beside(row).endswith("(t) gives −0.0002 to +0.010")
+
+
 def test_raw_and_adjusted_p_stand_side_by_side(rows):
     tests = stats.declared(rows, "qvum", SETTINGS)
     shown = comparison.table(tests)

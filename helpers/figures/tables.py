@@ -206,6 +206,13 @@ def two_digits(value: float) -> int:
     return 0 if not value or pd.isna(value) else max(0, 1 - math.floor(math.log10(abs(value))))
 
 
+def beside_zero(value: float, digits: int) -> int:
+    """How many digits after the point show on which side of 0 a value lies: `digits`, or more."""
+    if pd.isna(value) or abs(value) <= ROUNDING or float(f"{value:.{digits}f}"):
+        return digits
+    return two_digits(value) - 1
+
+
 def readable(frame: pd.DataFrame, digits: int = 3, note: str = "") -> tuple[pd.DataFrame, str]:
     """(the table as text under words, what stands in every row as a sentence). digits: after
     the point, below 10.
@@ -281,20 +288,11 @@ def _range(frame: pd.DataFrame, low: str, high: str, digits: int) -> pd.Series:
     places = _places(pd.concat([frame[low], frame[high]]), digits)
     signed = not SIGNED.isdisjoint(frame.columns)
     each = [
-        frame[end].map(lambda v: number(v, _beside(v, places) if signed else places))
+        frame[end].map(lambda v: number(v, beside_zero(v, places) if signed else places))
         for end in (low, high)
     ]
     cells = each[0] + " to " + each[1]
     return cells.where(frame[low].notna() | frame[high].notna(), "–")
-
-
-def _beside(value: float, digits: int) -> int:
-    """Digits after the point that show on which side of 0 a value lies, at least as many as
-    `digits`.
-    """
-    if pd.isna(value) or abs(value) <= ROUNDING or float(f"{value:.{digits}f}"):
-        return digits
-    return two_digits(value) - 1
 
 
 def _places(values: pd.Series, digits: int) -> int:

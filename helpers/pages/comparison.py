@@ -14,7 +14,7 @@ import pandas as pd
 from helpers import stats
 from helpers.errors import NotComputable
 from helpers.figures import model_label
-from helpers.figures.tables import ROUNDING, number, p_text, setting, two_digits, words
+from helpers.figures.tables import ROUNDING, beside_zero, number, p_text, setting, two_digits, words
 from helpers.figures.tables import counted as count
 
 #: verdict of ``stats.declared`` → how it is said of the headline network
@@ -64,8 +64,8 @@ def enough(table: Any, unit: str) -> Any:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """A difference with its sign, '+0.027', '−0.004'."""
-    text = number(value, digits)
+    """A difference with its sign, '+0.027', '−0.004', beside 0 '+0.0003'."""
+    text = number(value, beside_zero(value, digits))
     return text if text.startswith(("−", "–")) else f"+{text}"
 
 

@@ -102,7 +102,7 @@ def checks(paper: Paper) -> Figure:
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xticks=[])
     _bare(axes)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
+    fig.legend(loc="outside upper center", ncols=2, frameon=False)
     return fig
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 from helpers import files, plan, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.figures import model_label
+from helpers.figures.tables import beside_zero
 from helpers.pages import comparison
 from helpers.schemas import SPLITS
 from tools.book.markup import escaped
@@ -55,9 +56,15 @@ class Table:
 
     def interval(self, row: int, value: str = "value", form: int | str = 3) -> str:
         """Value and interval of a row, the interval where it has one."""
+
+        def end(column: str) -> str:
+            if value == "difference" and isinstance(form, int):
+                return self.say(row, column, beside_zero(float(self.rows[row][column]), form))
+            return self.say(row, column, form)
+
         said = self.say(row, value, form)
         if self.rows[row]["low"] and self.rows[row]["high"]:
-            said += f" ({self.say(row, 'low', form)} to {self.say(row, 'high', form)})"
+            said += f" ({end('low')} to {end('high')})"
         return said
 
 
