@@ -17,7 +17,7 @@ from helpers.readers import dicom, pictures
 from tools.intake import layouts, segmentations, several
 from tools.intake.form import Form
 from tools.intake.patterns import matches, plain, stem
-from tools.intake.tables import natural
+from tools.intake.tables import natural, some
 
 VOLUMES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".m4v")
@@ -137,7 +137,7 @@ def pictures_in(
             return found, [
                 *notes,
                 f"{len(masks)} files match {', '.join(form.images)} but are named as masks, or lie"
-                f" in a folder of masks ({masks[0]}, …): they were not taken as pictures.",
+                f" in a folder of masks ({some(masks)}): they were not taken as pictures.",
             ]
         return found, notes
     found = [f for f in files if readers.suffix(f) in IMAGES and not masklike(f)]
@@ -155,13 +155,13 @@ def _without_derived(files: list[str]) -> tuple[list[str], list[str]]:
     drawn = [f for f in files if derived(f)]
     if drawn and len(drawn) < len(files):
         notes.append(
-            f"{len(drawn)} files are called overlays or previews ({drawn[0]}, …): left out."
+            f"{len(drawn)} files are called overlays or previews ({some(drawn)}): left out."
         )
         files = [f for f in files if f not in set(drawn)]
     more = [f for f in files if (m := CHANNEL.match(f)) and f"{m[1]}_0000{m[2]}" in there]
     if more:
         notes.append(
-            f"{len(more)} files are further channels ({more[0]}, …): the first, _0000, was read."
+            f"{len(more)} files are further channels ({some(more)}): the first, _0000, was read."
         )
     return [f for f in files if f not in set(more)], notes
 
@@ -222,7 +222,7 @@ def _without_unnamed_masks(found: list[str], data: Path | None) -> tuple[list[st
     masks = list(dict.fromkeys(masks))
     return [f for f in found if f not in set(masks)], [
         f"{len(masks)} files hold few grey values and are called as a picture is, or lie beside one"
-        f" ({masks[0]}, …): they were taken as masks."
+        f" ({some(masks)}): they were taken as masks."
     ]
 
 

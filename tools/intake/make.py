@@ -36,7 +36,7 @@ from tools.intake import (
 )
 from tools.intake import form as forms
 from tools.intake.discover import classes_of
-from tools.intake.tables import image_table
+from tools.intake.tables import image_table, some
 
 FEW = 5  # patients in the test set
 #: first line of a drafted study.yml, before the digest of the rest
@@ -422,7 +422,7 @@ def _perhaps_patients(images: list[str]) -> str:
         if not all(begun) or not 1 < len(names) < len(images):
             return ""
     return (
-        f"; they {how} ({', '.join(names[:3])}, …): if each is a person, write patient:"
+        f"; they {how} ({some(names, 3)}): if each is a person, write patient:"
         f" {{pattern: '{pattern}'}}"
     )
 

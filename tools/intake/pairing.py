@@ -13,7 +13,7 @@ from helpers.readers import united
 from tools.intake import find, layouts, segmentations, several
 from tools.intake.form import Form
 from tools.intake.patterns import Places, matches, plain, stem
-from tools.intake.tables import natural
+from tools.intake.tables import natural, some
 
 STACKS = (*find.VOLUMES, ".tif", ".tiff")
 FLAT = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -265,7 +265,7 @@ def _refusal(
     if others:
         return (
             f"its mask {masks[0]} would serve {len(set(others))} other pictures too"
-            f" ({min(others, key=natural)}, …); say in the form which is whose, such as"
+            f" ({some(sorted(set(others), key=natural))}); say in the form which is whose, such as"
             f" {several.advice(image, masks)}"
         )
     if lossy := [m for m in masks if "#" not in m and readers.suffix(m) in (".jpg", ".jpeg")]:

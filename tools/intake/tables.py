@@ -1,6 +1,7 @@
 """The rows of images.csv, and where each picture's split came from."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,11 @@ COLUMNS = [
     "device",
     "pixel_spacing_mm",
 ]
+
+
+def some(names: Sequence[str], most: int = 1) -> str:
+    """The first names of a list, 'a, b, …' where there are more."""
+    return ", ".join(names[:most]) + ", …" * (len(names) > most)
 
 
 def natural(name: str) -> list[int | str]:
