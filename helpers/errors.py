@@ -1,11 +1,14 @@
 """The one error a user of the study meets: what is wrong, where, and what to do."""
 
 import errno
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: signs of a problem that are shown: a line is for a person to read
+MOST_SIGNS = 1000
 #: what ends a program in one line although no study is wrong: a disk that is full or closed
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -28,9 +31,20 @@ def raise_all(problems: Iterable[str], heading: Path | str) -> None:
     """
     problems = list(problems)
     if problems:
-        shown = problems[:50] + ([f"… and {len(problems) - 50} more"] if len(problems) > 50 else [])
+        shown = [_short(line) for line in problems[:50]]
+        shown += [f"… and {len(problems) - 50} more"] * (len(problems) > 50)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise StudyError(f"{heading}: {count}\n" + "\n".join(f"  - {line}" for line in shown))
+
+
+def _short(line: str) -> str:
+    half = MOST_SIGNS // 2
+    return f"{line[:half]} … {line[-half:]}" if len(line) > MOST_SIGNS else line
+
+
+def _plain(text: str) -> str:
+    """A text without the signs that a terminal obeys: they may come from anybody's file."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda sign: f"\\x{ord(sign[0]):02x}", text)
 
 
 @contextmanager
@@ -43,7 +57,7 @@ def in_a_line() -> Iterator[None]:
     try:
         yield
     except StudyError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {_plain(str(error))}")
     except OSError as error:
         if error.errno not in DISK:
             raise

@@ -60,11 +60,20 @@ def whole(path: Path | str) -> Iterator[Path]:
 def read_json(path: Path | str) -> Any:
     """What a JSON file holds; StudyError that names it where it cannot be read."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError, RecursionError) as error:
         raise StudyError(
             f"{path}: cannot be read ({error}); put the original back, or make it again"
         ) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs as a dict; ValueError where a key is given twice, of which one would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)!r} is given twice")
+    return found
 
 
 def write_json(value: object, path: Path | str) -> None:

@@ -34,7 +34,7 @@ SPLITS = ("train", "val", "test")
 EXTERNAL = "external"
 
 #: signs that no text has: control characters but tab and line ends, halves of a character
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 #: a file below DATA: no absolute path, no drive, no step upwards
 _INSIDE = r"^(?![/\\\\]|[A-Za-z]:)(?!(?:.*[/\\\\])?\.\.(?:[/\\\\]|$)).+$"
@@ -173,12 +173,17 @@ def read_csv(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
         raise StudyError(
             f"{path}: has a header but no rows; add at least one, or run `make manifest`"
         )
+    numbers = {name for name, column in schema.columns.items() if str(column.dtype) == "float64"}
     raise_all(
         (
-            f"row {i + 2}, {column}: {str(cell)[:80]!r} holds a control character"
+            f"row {i + 2}, {column}: {cell[:80]!r} {what}"
             for column in frame
+            for what, wrong in (
+                ("holds a control character", CONTROL.search),
+                ("is no plain number", _no_number if column in numbers else None),
+            )
             for i, cell in enumerate(frame[column])
-            if isinstance(cell, str) and CONTROL.search(cell)
+            if wrong and isinstance(cell, str) and wrong(cell)
         ),
         path,
     )
@@ -196,6 +201,11 @@ def read_csv(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
                 f" {case.check}"
             )
     raise_all(dict.fromkeys(lines), path)
+
+
+def _no_number(cell: str) -> bool:
+    """Whether a cell is none of the numbers that people write: Python's 1_0 is 10."""
+    return not files.NUMBER.fullmatch(cell.strip())
 
 
 class Plain(yaml.SafeLoader):

@@ -272,6 +272,12 @@ def _split_problems(frame: pd.DataFrame, unit: str) -> Iterator[str]:
                 f"patient {patient} is in {' and '.join(splits)} (rows {rows[0]}–{rows[-1]}); keep"
                 " each in one split"
             )
+    unnamed = frame.index[frame["patient_id"].isna()]
+    if 0 < len(unnamed) < len(frame):  # no page could count by patient, nor by image
+        yield (
+            f"row {unnamed[0] + 2}, patient_id: empty, as of {len(unnamed)} images, but filled for"
+            " others; fill it everywhere or nowhere"
+        )
     names_ = pd.Series(frame["patient_id"].dropna().unique(), dtype=object)
     spelled = names_.groupby(names_.map(_spelling))
     for _, different in names_[spelled.transform("size") > 1].groupby(names_.map(_spelling)):

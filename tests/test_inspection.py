@@ -1,13 +1,17 @@
 """What readers said: simulated readers with known answers, against scikit-learn, scipy and hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
+from helpers import files, studies
 from helpers.analyses import inspection
 from helpers.errors import NotComputable, StudyError
+from tools.book import readers
 
 NAMES = ("reference", "qvum", "unet", "vistr")
 
@@ -138,3 +142,68 @@ def test_what_is_no_answer_is_refused_with_file_case_and_letter():
     fine = {"c1": {"A": {"found": 1}}}
     with pytest.raises(StudyError, match="R: answered twice"):
         inspection.answers({"a.json": ("R", fine, KEY), "b.json": ("R", fine, KEY)})
+
+
+@pytest.mark.parametrize("value", [None, True, 7, 0.5, "x", [], [{"found": 1}]])
+def test_whatever_stands_in_place_of_answers_is_named(value):
+    for said, where in (({"c1": value}, "a.json, case c1"), ({"c1": {"A": value}}, "c1 A: holds")):
+        with pytest.raises(StudyError, match=where):
+            inspection.answers({"a.json": ("R", said, KEY)})
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1", [1], {}, None, float("nan")])
+def test_a_grade_is_a_whole_number_and_nothing_that_python_takes_for_one(value):
+    with pytest.raises(StudyError, match="c1 A: 'found' is"):
+        inspection.answers({"a.json": ("R", {"c1": {"A": {"found": value}}}, KEY)})
+
+
+@pytest.mark.parametrize("reader", ["a\0b", "\x1b[31mR", "a\nb", "a\u202eb", "\ud800", 7, None])
+def test_a_reader_has_a_name_that_can_be_printed(reader):
+    with pytest.raises(StudyError, match="no reader's name"):
+        inspection.answers({"a.json": (reader, {"c1": {"A": {"found": 1}}}, KEY)})
+
+
+@pytest.fixture
+def reading(tmp_path, monkeypatch):
+    """A study of which one image was shown to readers: (study, path of its key, of answers)."""
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    study = SimpleNamespace(name="s", run=tmp_path / "runs" / "s")
+    index = pd.DataFrame({"image_id": ["i1"], "patient_id": ["p1"]})
+    key = readers._key(study, index, {"i1": {"reference": [], "unet": []}})
+    (path,) = readers.folder(study).glob("key_*.json")
+    said = {"reader": "R", "set": key["set"], "cases": {"c0001": {"A": {"found": 1}}}}
+    files.write_json(said, tmp_path / "a.json")
+    return study, path, tmp_path / "a.json"
+
+
+def test_answers_are_read_by_the_key_as_it_was_written(reading):
+    study, path, answers = reading
+    key = files.read_json(path)
+    table = readers.read(study, [answers])
+    assert table["outline"].tolist() == [key["cases"]["c0001"]["letters"]["A"]]
+    files.write_json({k: v for k, v in key.items() if k != "digest"}, path)  # an earlier version's
+    assert readers.read(study, [answers]).equals(table)
+
+
+def test_a_key_that_was_changed_is_refused(reading):
+    study, path, answers = reading
+    key = files.read_json(path)
+    case, bare = key["cases"]["c0001"], {"set": key["set"]}
+    letters = dict(zip("AB", reversed(case["letters"].values()), strict=True))
+    for other in (
+        key | {"cases": {"c0001": case | {"letters": letters}}},
+        *([], 7, None, bare, bare | {"cases": []}, bare | {"cases": {"c0001": {}}}),
+        {"set": [], "cases": {}},
+        {"set": "other", "cases": {}},
+    ):
+        files.write_json(other, path)
+        with pytest.raises(StudyError, match="is no key of outlines"):
+            readers.read(study, [answers])
+
+
+@pytest.mark.parametrize("other", [[], {}, None, 7])
+def test_answers_on_a_set_that_is_none_belong_to_another_study(reading, other):
+    study, _, answers = reading
+    files.write_json(files.read_json(answers) | {"set": other}, answers)
+    with pytest.raises(StudyError, match="belong to another study"):
+        readers.read(study, [answers])

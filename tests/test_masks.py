@@ -111,3 +111,18 @@ def test_black_and_white_mask_of_one_structure(tmp_path, top):
     assert np.array_equal(readers.read_mask(path, ONE), labels() > 0)
     Image.fromarray(labels() > 0).save(tmp_path / "bit.png")
     assert np.array_equal(readers.read_mask(tmp_path / "bit.png", ONE), labels() > 0)
+
+
+def test_a_mask_of_many_files_is_longer_than_any_name(tmp_path):
+    """A cell that unites twenty lesions is no path, and asking whether it is one is an error."""
+    (tmp_path / "masks").mkdir()
+    names = [f"patient_7_picture_3_lesion_{k:02d}.png" for k in range(20)]
+    for k, name in enumerate(names):
+        mask = np.zeros((40, 60), np.uint8)
+        mask[k, k] = 1
+        save(tmp_path / "masks" / name, mask)
+    cell = tmp_path / "masks" / ("{" + "|".join(f"{name}=nerve" for name in names) + "}")
+    assert [p.name for p in readers.files_of(cell)] == names
+    assert readers.locate(f"{cell}#1")[1] == "1"
+    assert (readers.read_mask(cell, ONE) == 1).sum() == 20
+    assert not readers.leads_out(cell, tmp_path) and len(readers.sha256(cell)) == 64

@@ -14,6 +14,7 @@ from PIL import Image
 
 from helpers import cache, datasets, errors, files, provenance, readers, studies
 from helpers.errors import StudyError
+from helpers.workflow import settings
 from tools.book import verify
 
 
@@ -427,6 +428,7 @@ def test_the_scanners_and_published_patients_of_ubpd():
         (1, "mask", "a/../../b.png", "row 3, mask: .* fails a path inside DATA"),
         (1, "mask", "C:\\b.png", "row 3, mask: .* fails a path inside DATA"),
         (1, "device", "a\0b", "row 3, device: .* holds a control character"),
+        (1, "device", "a\x9b31mb", "row 3, device: .* holds a control character"),
         (1, "image_id", "i" * 101, "row 3, image_id"),
         (1, "excluded", "blurred", "row 3.* so its split must be excluded"),
         (1, "excluded", "no", "row 3, excluded: 'no' fails a reason; leave the cell empty"),
@@ -572,3 +574,60 @@ def test_a_failed_check_leaves_the_last_good_cache(small):
         build(small)
     assert files.sha256(small / "runs/small/cache/images.npy") == before
     shutil.rmtree(small / "runs")
+
+
+def test_a_number_that_only_python_reads_is_refused(small):
+    """1_0 is 10 to Python, and nan is a number."""
+    path = small / "data_manifest/small/images.csv"
+    frame = pd.read_csv(path, dtype=str)
+    for value in (" 0.1 ", "1e-1"):
+        frame.assign(pixel_spacing_mm=value).to_csv(path, index=False)
+        assert (studies.images(studies.load("small"))["pixel_spacing_mm"] == 0.1).all()
+    for value in ("1_0", "nan", "inf", "0x1"):
+        frame.assign(pixel_spacing_mm=value).to_csv(path, index=False)
+        with pytest.raises(StudyError, match=f"row 2, pixel_spacing_mm: '{value}' is no plain"):
+            studies.images(studies.load("small"))
+
+
+def test_patients_known_of_some_images_alone_are_refused_before_anything_runs(small):
+    path = small / "data_manifest/small/images.csv"
+    frame = pd.read_csv(path, dtype=str)
+    frame.loc[1, "patient_id"] = ""
+    frame.to_csv(path, index=False)
+    with pytest.raises(StudyError, match="row 3, patient_id: empty, as of 1 images, but filled"):
+        studies.images(studies.load("small"))
+    frame.loc[1, ["split", "excluded"]] = ["excluded", "whose it is, nobody knows"]
+    frame.to_csv(path, index=False)
+    assert len(studies.images(studies.load("small"))) == len(frame) - 1
+
+
+def test_a_key_of_a_json_file_stands_once(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": {"b": 1, "c": 2, "b": 3}}', encoding="utf-8")
+    with pytest.raises(StudyError, match="key 'b' is given twice"):
+        files.read_json(path)
+
+
+def test_a_problem_is_a_line_that_a_person_reads():
+    with pytest.raises(StudyError) as error:
+        errors.raise_all([f"row 2: {'x' * 10**6} is missing"], "study.yml")
+    assert len(str(error.value)) < 1100
+    assert "- row 2: x" in str(error.value) and str(error.value).endswith("x is missing")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "x/" * 3000 + "a", "{" + "a.png|" * 900 + "b.png}"])
+def test_a_file_of_a_name_that_none_can_have_is_missing(small, name):
+    path = small / "data_manifest/small/images.csv"
+    frame = pd.read_csv(path, dtype=str)
+    frame.loc[0, "mask"] = name
+    frame.to_csv(path, index=False)
+    study = studies.load("small")
+    assert len(settings.folder_state(study, small / "data")) == 16
+    with pytest.raises(StudyError, match=r"image_id i0: mask .*(is missing|cannot be op)"):
+        cache.build(study, small / "data")
+
+
+def test_what_a_file_says_gives_a_terminal_no_orders():
+    with pytest.raises(SystemExit) as stop, errors.in_a_line():
+        raise StudyError("a.csv: row 2: \x1b[2J\x07\r\x9b1m\n  - more\tand ü")
+    assert stop.value.code == "error: a.csv: row 2: \\x1b[2J\\x07\\x0d\\x9b1m\n  - more\tand ü"

@@ -36,14 +36,20 @@ def answers(given: dict) -> pd.DataFrame:
     """
     rows, problems = [], []
     for name, (reader, cases, key) in given.items():
-        if not isinstance(reader, str) or not reader.strip() or not isinstance(cases, dict):
+        if not _is_name(reader) or not isinstance(cases, dict):
             problems.append(f"{name}: has no reader's name, or no answers")
             continue
         for case, letters in cases.items():
             known = key["cases"].get(case, {"letters": {}})
+            if not isinstance(letters, dict):
+                problems.append(f"{name}, case {case}: holds no answers by letter")
+                continue
             for letter, said in letters.items():
                 if letter not in known["letters"]:
                     problems.append(f"{name}: there is no outline {letter} of case {case}")
+                    continue
+                if not isinstance(said, dict):
+                    problems.append(f"{name}, {case} {letter}: holds no answers")
                     continue
                 problems += [f"{name}, {case} {letter}: {p}" for p in _wrong(said, known)]
                 who = {
@@ -62,10 +68,16 @@ def answers(given: dict) -> pd.DataFrame:
     return table
 
 
+def _is_name(reader: object) -> bool:
+    """Whether this is what a person may be called in a table: some signs that can be printed."""
+    return isinstance(reader, str) and bool(reader.strip()) and reader.strip().isprintable()
+
+
 def _wrong(said: dict, known: dict) -> Iterator[str]:
     allowed = QUESTIONS | {"rank": range(1, len(known["letters"]) + 1)}
     for question, value in said.items():
-        if question not in allowed or value not in allowed[question]:
+        # true is 1 to Python, and 1.0 as well: the page saves neither
+        if question not in allowed or type(value) is not int or value not in allowed[question]:
             yield f"{question!r} is {value!r}"
 
 

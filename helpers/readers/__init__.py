@@ -18,6 +18,7 @@ What a file is, is decided by its content; its name must not contradict it. Conv
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,10 +101,10 @@ def locate(path: Path | str) -> tuple[Path, str | None]:
     no '#', or a file whose name really holds it → (path, None).
     """
     path, text = Path(path), str(path)
-    if "#" not in text or path.exists():
+    if "#" not in text or os.path.exists(path):
         return path, None
     marks = [m.start() for m in re.finditer("#", text)]
-    own = [k for k in marks if Path(text[:k]).is_file()] or marks[-1:]
+    own = [k for k in marks if os.path.isfile(text[:k])] or marks[-1:]
     return Path(text[: own[0]]), text[own[0] + 1 :]
 
 

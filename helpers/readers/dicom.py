@@ -111,7 +111,9 @@ def decoded(path: Path, data: Dataset, raw: bool = False) -> np.ndarray:
     samples = data.get("SamplesPerPixel", 1)
     try:
         rows, columns, frames = (data.get(k) for k in ("Rows", "Columns", "NumberOfFrames"))
-        check_size(path, rows, columns, frames, samples)
+        # more than a byte is mapped to one, through numbers of eight
+        sample = samples * (8 if int(data.get("BitsAllocated") or 8) > 8 else 1)
+        check_size(path, rows, columns, frames, sample)
         _check_streams(path, data)
         stored = pixel_array(data, raw=raw) if raw else data.pixel_array
     except StudyError:

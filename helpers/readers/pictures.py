@@ -18,6 +18,8 @@ from helpers.errors import StudyError
 from helpers.readers.plausible import check_size
 
 EXIF_ORIENTATION = 0x0112
+#: modes of Pillow of which a band is a byte
+BYTES = ("1", "L", "LA", "RGB", "RGBA", "YCbCr", "CMYK")
 ROTATED = "rotated as its EXIF orientation says"
 #: where a header says in which file its values lie
 DETACHED = re.compile(rb"(?im)^(?:ElementDataFile *=|data ?file *:) *(\S[^\r\n]*?)\s*$")
@@ -25,6 +27,8 @@ DETACHED = re.compile(rb"(?im)^(?:ElementDataFile *=|data ?file *:) *(\S[^\r\n]*
 UNITS = re.compile(rb'(?im)^(?:space )?units: *"([^"]*)"')
 MILLIMETRES = {b"": 1.0, b"mm": 1.0, b"cm": 10.0, b"m": 1e3, b"um": 1e-3, "µm".encode(): 1e-3}
 MOST_HEADER = 1 << 16  # bytes
+#: how ITK calls a kind of pixel: "vector of 8-bit unsigned integer"
+BITS = re.compile(r"(\d+)-bit")
 #: what a NIfTI file says that was saved from a bare array, in which rows may come first
 UNORIENTED = "saved without an orientation: rows and columns may be exchanged"
 
@@ -44,7 +48,9 @@ def open_raster(path: Path) -> tuple[list[Image.Image], tuple[str, ...]]:
                     if count > 1:
                         notes.append(f"a photo that holds {count} pictures: the first was taken")
                     count = 1
-                check_size(path, picture.height, picture.width, count, len(picture.getbands()))
+                # a palette becomes colours, and what is no byte takes four
+                sample = len(picture.getbands()) if picture.mode in BYTES else 4
+                check_size(path, picture.height, picture.width, count, sample)
                 if picture.getexif().get(EXIF_ORIENTATION, 1) not in (0, 1):
                     notes.append(ROTATED)
                 frames = []
@@ -150,7 +156,9 @@ def read_volume(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tup
         volume: Any = nibabel.load(path)  # of one of the library's many classes
         shape = tuple(n for k, n in enumerate(volume.shape) if k < 2 or n > 1)
         columns, rows = (*volume.shape, 1, 1)[:2]
-        check_size(path, rows, columns, int(np.prod(shape[2:], dtype=object)))
+        stored = np.dtype(volume.dataobj.dtype)
+        sample = stored.itemsize if volume.dataobj.slope == 1 or stored.names else 8  # scaled
+        check_size(path, rows, columns, int(np.prod(shape[2:], dtype=object)), sample)
         values = np.asanyarray(volume.dataobj).reshape(shape)
     except (
         nibabel.filebasedimages.ImageFileError,
@@ -246,7 +254,9 @@ def open_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[s
         reader.ReadImageInformation()
         columns, rows, *more = reader.GetSize()
         layers = reader.GetNumberOfComponents()
-        check_size(path, rows, columns, int(np.prod(more, dtype=object)), layers)
+        bits = BITS.search(SimpleITK.GetPixelIDValueAsString(reader.GetPixelIDValue()))
+        sample = layers * max(1, int(bits[1]) // 8 if bits else 8)
+        check_size(path, rows, columns, int(np.prod(more, dtype=object)), sample)
         image = reader.Execute()
     except RuntimeError as error:
         told = (

@@ -40,10 +40,10 @@ def check_size(
     rows: int | str | None,
     columns: int | str | None,
     frames: int | str | None = 1,
-    samples: int = 1,
+    sample: int = 1,
 ) -> None:
     """StudyError where a declared size is one that no picture has, before memory is taken for
-    it.
+    it. sample: bytes that a pixel takes once it is read.
     """
     rows, columns, frames = int(rows or 0), int(columns or 0), int(frames or 1)
     many = f"{frames:,} × " if frames > 1 else ""
@@ -52,7 +52,7 @@ def check_size(
     if (
         max(rows, columns) > MOST_SIDE
         or rows * columns > MOST_PIXELS
-        or rows * columns * frames * samples > MOST_BYTES
+        or rows * columns * frames * sample > MOST_BYTES
     ):
         raise StudyError(
             f"{path}: declares {many}{rows:,} × {columns:,} pixels, more than any picture here has"

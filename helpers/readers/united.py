@@ -6,6 +6,7 @@ masks that are changed on reading.
 drawn in. ``masks/{p1.png}+transpose+fill``: a file, changed in this order.
 """
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -76,7 +77,7 @@ def written(parts: list[tuple[str, str | None]]) -> str | None:
 def parts(path: str | Path) -> list[tuple[Path, str | None]]:
     """[(file, structure or None)] of a cell; empty where the path is an ordinary one."""
     cell = CELL.match(Path(path).as_posix())
-    if not cell or Path(path).exists():
+    if not cell or os.path.exists(path):  # a cell may be longer than any name of a file
         return []
     found = [PART.match(text) for text in cell["parts"].split("|")]
     return [(Path(cell["folder"] + part["file"]), part["name"]) for part in found if part]

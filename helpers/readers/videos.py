@@ -44,8 +44,7 @@ def _decoded(path: Path, _changed: int, named: Path) -> tuple[np.ndarray, float]
         frames = []
         for frame in reader:
             frames.append(np.frombuffer(frame, np.uint8).reshape(rows, columns))
-            if len(frames) % 256 == 0:
-                check_size(named, rows, columns, len(frames))
+            check_size(named, rows, columns, len(frames))
     except StudyError:
         raise
     except (OSError, RuntimeError, ValueError, StopIteration, KeyError) as error:

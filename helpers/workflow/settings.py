@@ -198,7 +198,7 @@ def folder_state(study: studies.Study, data: Path | str) -> str:
         from helpers.readers import files_of  # imported where needed: slow
 
         parts = files_of(path)
-        return [name, *(files.state(part) if part.is_file() else None for part in parts)]
+        return [name, *(files.state(part) if os.path.isfile(part) else None for part in parts)]
 
     return provenance.digest([state(name) for name in names])
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import files, runs, studies
+from helpers import files, provenance, runs, studies
 from helpers.analyses import inspection
 from helpers.errors import NotComputable, StudyError, command
 from helpers.figures import tables
@@ -113,7 +113,7 @@ def _key(study: studies.Study, index: pd.DataFrame, layers: dict) -> dict:
     digest = _set(layers)
     path = folder(study) / f"key_{digest}.json"
     if path.is_file():
-        return files.read_json(path)
+        return _read_key(path)
     chance = secrets.SystemRandom()
     rows = index[["image_id", "patient_id"]].astype(object).where(index.notna(), None)
     rows = rows.iloc[chance.sample(range(len(rows)), len(rows))]
@@ -127,22 +127,18 @@ def _key(study: studies.Study, index: pd.DataFrame, layers: dict) -> dict:
         letters = dict(zip(string.ascii_uppercase, names, strict=False))
         found[f"c{number + 1:04d}"] = row | {"letters": letters}
     key = {"set": digest, "cases": found}
-    files.write_json(key, path)
+    files.write_json(key | {"digest": provenance.digest(key)}, path)
     return key
 
 
 def read(study: studies.Study, paths: Sequence[Path | str]) -> pd.DataFrame:
     """Every answer as a table (:func:`helpers.analyses.inspection.answers`)."""
-    known = {
-        key["set"]: key
-        for path in folder(study).glob("key_*.json")
-        if (key := files.read_json(path))
-    }
+    known = {key["set"]: key for key in map(_read_key, folder(study).glob("key_*.json"))}
     given = {}
     for path in paths:
         try:
             content = files.read_json(path)
-            reader, set_ = content["reader"], content["set"]
+            reader, set_ = content["reader"], str(content["set"])
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"{path}: is no file that the reading page saved ({error})") from None
         if set_ not in known:
@@ -152,6 +148,28 @@ def read(study: studies.Study, paths: Sequence[Path | str]) -> pd.DataFrame:
             )
         given[path] = (reader, content.get("cases"), known[set_])
     return inspection.answers(given)
+
+
+def _read_key(path: Path) -> dict:
+    """The key of a set of outlines; StudyError where it is not what :func:`_key` wrote."""
+    key = files.read_json(path)
+    try:
+        digest = key.pop("digest", None)  # keys of earlier versions have none
+        whole = digest in (None, provenance.digest(key)) and all(
+            isinstance(case["image_id"], str)
+            and isinstance(case["patient_id"], str | None)
+            and all(isinstance(name, str) for name in case["letters"].values())
+            for case in key["cases"].values()
+        )
+        whole = whole and path.name == f"key_{key['set']}.json"
+    except (KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise StudyError(
+            f"{path}: is no key of outlines; put the original back: without it nobody knows whose"
+            " outlines were judged"
+        )
+    return key
 
 
 def judged(study: studies.Study, table: pd.DataFrame) -> dict:

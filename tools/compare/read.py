@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import files, metrics
+from helpers import files, metrics, schemas
 from helpers.errors import StudyError, raise_all
 
 COLUMNS = ["case", "patient", "algorithm", "class"]
@@ -39,6 +39,8 @@ METRICS = {
 DISTANCES = ("HD95", "HD", "ASSD")
 #: endings of a case's file
 FILE_END = re.compile(r"(?i)\.(nii|nrrd|mha|mhd|png|jpe?g|tiff?|bmp|dcm|np[yz]|b2nd)(\.gz)?$")
+#: what no count of pixels exceeds, and every whole number up to it is a float
+MOST = 2**53
 #: what a row is called that is no case
 SUMMARIES = ("mean", "average", "avg", "median", "std", "sd", "overall", "total")
 #: columns of panoptica that count or average instances, and are no overlap of the whole structure
@@ -105,7 +107,11 @@ def _table(file: Path) -> pd.DataFrame:
         raise StudyError(f"{file}: cannot be read as a table; save it as 'CSV UTF-8'") from None
     told = re.match(r'"?sep=(.)"?\s*\n', text, re.IGNORECASE)
     body, sep = (text[told.end() :], told[1]) if told else (text, None)
-    frame = pd.read_csv(io.StringIO(body), sep=sep, engine="python", dtype=object)
+    options = {"sep": sep, "engine": "python", "dtype": object}
+    frame = pd.read_csv(io.StringIO(body), **options)
+    heads = pd.read_csv(io.StringIO(body), header=None, nrows=1, **options).iloc[0].dropna()
+    if (twice := heads.duplicated()).any():  # of which pandas would make X and X.1
+        raise StudyError(f"{file}: two columns are called {heads[twice].iloc[0]}; leave one")
     if list(frame.index.astype(str)) not in (
         [str(k + by) for k in range(len(frame))] for by in (0, 1)
     ):
@@ -197,12 +203,18 @@ def _long(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
 def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     """COLUMNS and metrics; of counts every metric is computed here, by the study's own rules."""
     keys = [c for c in COLUMNS if c in frame]
+    if frame.empty:
+        raise StudyError(f"{file}: has no row below its heading; a row is a case of an algorithm")
     known = frame["patient"].notna()
     frame = frame.assign(patient=frame["patient"].where(known, "").astype(str))
     frame[["case", "algorithm", "class"]] = frame[["case", "algorithm", "class"]].astype(str)
+    for column in COLUMNS:
+        if len(at := np.flatnonzero(frame[column].str.contains(schemas.CONTROL))):
+            raise StudyError(f"{file}: {column} in line {at[0] + 2} holds a control character")
     if set(metrics.COUNTS) <= set(frame):
         numbers = frame[metrics.COUNTS].apply(pd.to_numeric, errors="coerce")
-        bad = ~((numbers >= 0) & (numbers == numbers.round())).all(axis=1)
+        whole = (numbers >= 0) & (numbers <= MOST) & (numbers == numbers.round())
+        bad = ~whole.all(axis=1)
         if bad.any():
             raise StudyError(
                 f"{file}: TP, FP, FN, TN must be whole numbers of at least 0; not so in line"
@@ -218,8 +230,6 @@ def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     for metric in named.values():
         if len(same := [c for c in named if named[c] == metric]) > 1:
             raise StudyError(f"{file}: columns {' and '.join(same)} are both {metric}; leave one")
-    if frame.empty:
-        raise StudyError(f"{file}: has no row below its heading; a row is a case of an algorithm")
     numbers = {metric: _numbers(frame[c], metric, file) for c, metric in named.items()}
     return frame[keys].assign(**numbers)
 
