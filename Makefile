@@ -17,6 +17,13 @@ override NAMES := STUDY PROTOCOL PROFILE JOBS DATA OUT KEY PATIENTS FORM PAPER M
 $(foreach name,$(NAMES),$(eval override $(name) := $$(value $(name))))
 export $(NAMES)
 unexport PYTHONDONTWRITEBYTECODE  # else every kernel compiles its libraries anew
+# a user whom the machine does not know, as in a container, may have neither home nor name
+ifeq ($(origin HOME),undefined)
+export HOME := $(CURDIR)/.snakemake/home
+endif
+ifeq ($(origin USER)$(origin LOGNAME),undefinedundefined)
+export USER := $(shell id -un 2> /dev/null)
+endif
 
 # a module, not its script: the first line of a script says where the tree was when it was installed
 override PY    := .venv/bin/python

@@ -61,8 +61,8 @@ def read_row(
             else:
                 shape = None if arrays[0] is None else arrays[0].shape
                 arrays[1] = read_mask(path, classes, ignored=ignored, shape=shape)
-        except (StudyError, OSError, ValueError) as error:
-            problems.append(f"{where}: {kind} cannot be read: {error}")
+        except (StudyError, OSError, ValueError, MemoryError) as error:
+            problems.append(f"{where}: {kind} cannot be read: {error or 'not enough memory'}")
     image, mask = arrays
     return image, mask, spacing, problems
 

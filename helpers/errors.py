@@ -52,7 +52,7 @@ def in_a_line() -> Iterator[None]:
     """End the process as every program here ends, where the block cannot go on.
 
     A StudyError is one message on standard error, after "error: ", and exit code 1; so is a disk
-    that is full or cannot be written to.
+    that is full or cannot be written to, and a memory that is full.
     """
     try:
         yield
@@ -62,6 +62,8 @@ def in_a_line() -> Iterator[None]:
         if error.errno not in DISK:
             raise
         sys.exit(f"error: {error.filename or 'a file'}: {error.strerror}; free it, and run again")
+    except MemoryError as error:
+        sys.exit(f"error: not enough memory ({error}); end other programs, and run again")
 
 
 def command(main: Callable, arguments: list[str] | None = None) -> None:

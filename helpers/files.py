@@ -112,16 +112,23 @@ def write_csv(frame: "pd.DataFrame", path: Path | str) -> None:
         part.write_bytes(csv_text(frame).encode())
 
 
-def read_csv(path: Path | str | io.BytesIO, **options: Any) -> "pd.DataFrame":
+def read_csv(path: Path | str, content: bytes | None = None, **options: Any) -> "pd.DataFrame":
     """The table that :func:`write_csv` wrote, DataFrame: cells unchanged, floats to the last digit.
 
-    Only an empty cell is a missing value: a patient or class called "NA" is one. options: as
-    pandas.read_csv takes them, dtype above all.
+    Only an empty cell is a missing value: a patient or class called "NA" is one. content: of the
+    file, where it is packed. options: as pandas.read_csv takes them, dtype above all. StudyError
+    where it is no such table.
     """
     import pandas as pd  # here, not above: most who write a file need no tables
 
     usual = {"keep_default_na": False, "na_values": [""], "encoding": "utf-8"}
-    return _cells(pd.read_csv(path, **usual | options), plain_cell)
+    try:
+        frame = pd.read_csv(path if content is None else io.BytesIO(content), **usual | options)
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such file; put it back, or make it again") from None
+    except ValueError as error:  # pandas' own are such
+        raise StudyError(f"{path}: not a readable CSV: {' '.join(str(error).split())}") from None
+    return _cells(frame, plain_cell)
 
 
 def read_rows(path: Path | str) -> list[dict[str, str]]:

@@ -161,14 +161,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def read_csv(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """A CSV under a schema, cells as text unless it coerces; every problem with its row."""
-    try:
-        frame = files.read_csv(path, dtype=str)
-    except FileNotFoundError:
-        raise StudyError(
-            f"{path}: no such file; `make manifest` writes it from a folder of images"
-        ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: not a readable CSV: {' '.join(str(error).split())}") from None
+    if not Path(path).exists():
+        raise StudyError(f"{path}: no such file; `make manifest` writes it from a folder of images")
+    frame = files.read_csv(path, dtype=str)
     if frame.empty:
         raise StudyError(
             f"{path}: has a header but no rows; add at least one, or run `make manifest`"

@@ -852,6 +852,8 @@ def test_command_prints_findings_and_writes_the_table(tmp_path, capsys):
     assert len((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()) == len(table) + 1
     with pytest.raises(StudyError, match="no such file"):
         main([str(tmp_path / "none.yml")])
+    with pytest.raises(StudyError, match="PAPER is missing"):
+        main([""])
     main(
         [str(tmp_path / "none.yml"), "--out", str(tmp_path / "results")]
     )  # a study without a paper

@@ -108,3 +108,17 @@ def test_every_table_goes_through_the_one_reader_and_writer():
                 found = re.findall(r"pd\.read_csv|\.to_csv\(|csv\.Dict", path.read_text("utf-8"))
                 foreign = ("annotations.py", "compare/read.py")  # tables of other programs
                 assert not found or str(path).endswith(foreign), f"{path}: {found}"
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\xff\xfe,", b'a,b\n"1', b"a,b\n1,2,3\n4,5,6,7\n", b"a,b\nx,1\n"]
+)
+def test_a_table_that_is_none_is_one_error_that_names_it(tmp_path, content):
+    path = tmp_path / "t.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StudyError, match=r"t\.csv: (no such file|not a readable CSV)"):
+        files.read_csv(path, dtype={"a": "Int64"})
+    if content is not None:  # packed in another file
+        with pytest.raises(StudyError, match=r"t\.csv\.gz: not a readable CSV"):
+            files.read_csv(tmp_path / "t.csv.gz", content, dtype={"a": "Int64"})

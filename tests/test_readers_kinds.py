@@ -21,6 +21,7 @@ from pydicom.uid import MPEG4HP41, DeflatedExplicitVRLittleEndian, JPEGBaseline8
 from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import labels as labels_of
+from helpers.readers import plausible
 
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]  # class 1 of ``labels``
 
@@ -402,8 +403,77 @@ def test_a_small_file_that_declares_a_huge_picture(tmp_path, little_memory, kind
         readers.open_picture(path)
 
 
+def swollen(tmp_path, kind):
+    """A small file of a size that is allowed, and that takes more memory than that once read."""
+    path = tmp_path / {"GIF": "a.gif", "NRRD": "a.nrrd"}.get(kind, "a.nii")
+    if kind == "GIF":
+        frames = [Image.new("RGB", (60, 40), (9 * k, 200, 9)) for k in range(5)]
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+    elif kind == "NRRD":
+        head = "NRRD0004\ntype: double\ndimension: 3\nsizes: 60 40 5\nencoding: raw\n"
+        path.write_bytes(f"{head}endian: little\n\n".encode() + bytes(60 * 40 * 5 * 8))
+    else:
+        header = nibabel.Nifti1Header()
+        header.set_data_shape((60, 40, 5))
+        header.set_data_dtype(np.uint8 if kind == "scaled" else np.float64)
+        header["scl_slope"] = 0.5 if kind == "scaled" else 1
+        header["magic"], header["vox_offset"] = b"n+1", 352
+        path.write_bytes(header.binaryblock + bytes(4 + 60 * 40 * 5 * 8))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["GIF", "NRRD", "NIfTI", "scaled"])
+def test_what_a_pixel_takes_once_it_is_read_is_weighed(tmp_path, monkeypatch, kind):
+    path = swollen(tmp_path, kind)
+    readers.open_picture(path)
+    monkeypatch.setattr(plausible, "MOST_BYTES", 60 * 40 * 5 * 2)
+    with pytest.raises(StudyError, match="declares 5 × 40 × 60 pixels, more than any"):
+        readers.open_picture(path)
+
+
+def test_sixteen_bits_are_weighed_as_the_numbers_that_they_become(tmp_path, monkeypatch):
+    path = dicom(tmp_path / "a.dcm", grey().astype(np.uint16))
+    monkeypatch.setattr(plausible, "MOST_BYTES", 40 * 60 * 2)
+    with pytest.raises(StudyError, match="declares 40 × 60 pixels, more than any"):
+        readers.open_picture(path)
+
+
+def test_a_video_is_given_up_at_the_frame_that_is_too_many(tmp_path, monkeypatch):
+    given = []
+
+    def frames(*_, **__):
+        yield {"size": (60, 40), "fps": 25}
+        for _ in range(300):
+            given.append(bytes(60 * 40))
+            yield given[-1]
+
+    (tmp_path / "a.mp4").write_bytes(b"1234ftyp")
+    monkeypatch.setattr(imageio_ffmpeg, "read_frames", frames)
+    monkeypatch.setattr(plausible, "MOST_BYTES", 60 * 40 * 10)
+    with pytest.raises(StudyError, match="declares 11 × 40 × 60 pixels, more than any"):
+        readers.open_picture(tmp_path / "a.mp4")
+    assert len(given) == 11
+
+
+def test_run_lengths_of_many_outlines_are_weighed_together(tmp_path, monkeypatch):
+    runs = {"size": [40, 60], "counts": [0, 100, 2300]}
+    path = coco(tmp_path / "a.json", [runs] * 5)
+    assert (readers.read_mask(path, ONE) == 1).sum() == 100
+    monkeypatch.setattr(plausible, "MOST_BYTES", 40 * 60 * 4)
+    with pytest.raises(StudyError, match="declares 5 × 40 × 60 pixels, more than any"):
+        readers.read_mask(path, ONE)
+
+
+@pytest.mark.parametrize("ask", [readers.open_picture, readers.frame_count])
+def test_a_line_of_pixels_is_no_picture(tmp_path, ask):
+    head = "ObjectType = Image\nNDims = 1\nDimSize = 10\nElementType = MET_UCHAR\n"
+    (tmp_path / "a.mha").write_bytes(f"{head}ElementDataFile = LOCAL\n".encode() + bytes(10))
+    with pytest.raises(StudyError, match=r"a\.mha: has one axis; a picture has two"):
+        ask(tmp_path / "a.mha")
+
+
 def test_a_small_file_that_unpacks_to_more_than_is_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers.dicom, "MOST_BYTES", 1 << 23)
+    monkeypatch.setattr(readers.dicom, "MOST_DEFLATED", 1 << 23)
     path = large(tmp_path, "deflated")
     assert path.stat().st_size < 50_000
     with pytest.raises(StudyError, match="unpacks to more than"):

@@ -1,5 +1,7 @@
 """A fresh run held against the kept one: identical, within the spread of seeds, or not."""
 
+import gzip
+
 import kept_run
 import numpy as np
 import pandas as pd
@@ -7,7 +9,7 @@ import pytest
 from conftest import REPOSITORY, shrink
 from scipy import stats
 
-from helpers import studies
+from helpers import files, studies
 from helpers.errors import StudyError
 from helpers.workflow import keep, reproduce
 
@@ -92,4 +94,29 @@ def test_a_run_without_trainings_cannot_be_held_against_anything(study):
     for record in study.run.glob("train/*/*/weights.json"):
         record.unlink()
     with pytest.raises(StudyError, match="no finished training of protocol 'quick'; run"):
+        reproduce.compare(study)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.assign(tp=-t["tp"] - 1), "whole numbers of at least 0"),
+        (lambda t: t.assign(fp=t["fp"] + 0.5), "whole numbers of at least 0"),
+        (lambda t: t.assign(tn=np.inf), "whole numbers of at least 0"),
+        (lambda t: pd.concat([t, t.tail(1)]), "given more than once"),
+        (lambda t: t.iloc[1:], "the classes cover"),
+        (lambda t: t.drop(columns="fn"), "fn missing"),
+        (lambda t: t.iloc[:0], "no rows"),
+        (lambda t: pd.DataFrame({"": []}), "missing|not a readable CSV"),
+    ],
+)
+@pytest.mark.parametrize("where", ["kept", "run"])
+def test_counts_that_no_training_leaves_are_named(study, change, said, where):
+    (path,) = study.run.glob("train/femoral_unet/main_1/counts.csv")
+    files.write_csv(change(files.read_csv(path, dtype=keep.TEXT)), path)
+    if where == "kept":
+        place = keep.folder(study) / "train/femoral_unet/main_1/counts.csv.gz"
+        place.write_bytes(gzip.compress(path.read_bytes()))
+        kept_run.finished()
+    with pytest.raises(StudyError, match=rf"femoral_unet/main_1/counts\.csv.*({said})"):
         reproduce.compare(study)

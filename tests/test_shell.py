@@ -205,3 +205,24 @@ def test_no_target_evaluates_a_variable(tmp_path):
     command = ["make", "-f", str(REPOSITORY / "Makefile"), "clean"]
     subprocess.run(command, cwd=tmp_path, env=asked, capture_output=True, check=False)
     assert not touched(tmp_path, REPOSITORY)
+
+
+def test_make_gives_a_user_whom_nobody_knows_a_home_and_a_name(tmp_path):
+    """As in a container that runs under a number: what looks for a home or a name found none."""
+    shown = tmp_path / "show.mk"
+    shown.write_text(
+        f'include {REPOSITORY}/Makefile\nshow: ; @printf "%s\\n" "$$HOME" "$$USER" "$$LOGNAME"\n'
+    )
+
+    def show(**known):
+        command = ["make", "-s", "-f", shown, "show"]
+        environment = {"PATH": os.environ["PATH"]} | known
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.split("\n")[:3]
+
+    me = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    assert show() == [str(tmp_path / ".snakemake/home"), me, ""]
+    assert show(HOME="/h", USER="u") == ["/h", "u", ""]
+    assert show(HOME="/h", LOGNAME="l") == ["/h", "", "l"]

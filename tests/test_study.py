@@ -631,3 +631,11 @@ def test_what_a_file_says_gives_a_terminal_no_orders():
     with pytest.raises(SystemExit) as stop, errors.in_a_line():
         raise StudyError("a.csv: row 2: \x1b[2J\x07\r\x9b1m\n  - more\tand ü")
     assert stop.value.code == "error: a.csv: row 2: \\x1b[2J\\x07\\x0d\\x9b1m\n  - more\tand ü"
+
+
+def test_a_memory_that_is_full_is_one_line(small, monkeypatch):
+    with pytest.raises(SystemExit, match="error: not enough memory"), errors.in_a_line():
+        raise MemoryError("Unable to allocate 9 GiB")
+    monkeypatch.setattr(cache, "read_mask", lambda *_, **__: np.zeros(1 << 60, np.uint8))
+    with pytest.raises(StudyError, match="image_id i0: mask cannot be read: Unable to allocate"):
+        cache.build(studies.load("small"), small / "data")

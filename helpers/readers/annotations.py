@@ -175,6 +175,8 @@ def coco(
     told = [(n, categories.get(str(a.get("category_id"))), a) for n, a in enumerate(own, 1)]
     told = [(n, k, a) for n, k, a in told if is_hole(k) or str(k).lower() not in left_out]
     _check_crowds(path, [entry for _, _, entry in told])
+    runs = sum(isinstance(entry.get("segmentation"), dict) for _, _, entry in told)
+    check_size(path, *size, runs)  # each becomes a picture
     shapes = []
     for number, label, entry in told:
         if label is None:

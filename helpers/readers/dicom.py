@@ -24,8 +24,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, SegmentationStorage
 
 from helpers.errors import StudyError
 from helpers.readers import videos
-from helpers.readers.plausible import MOST_BYTES, check_size
+from helpers.readers.plausible import check_size
 
+MOST_DEFLATED = 1 << 30  # bytes of a deflated data set; reading it takes a few times as many
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 CENTIMETRES = 3  # value of PhysicalUnits…Direction
 TWO_D = 1  # RegionSpatialFormat
@@ -82,9 +83,9 @@ def _check_deflated(path: Path) -> None:
             while block:
                 unpacked += len(unpack.decompress(block, 1 << 24))
                 block = unpack.unconsumed_tail
-                if unpacked > MOST_BYTES:
+                if unpacked > MOST_DEFLATED:
                     raise StudyError(
-                        f"{path}: unpacks to more than {MOST_BYTES >> 30} GB; leave it out"
+                        f"{path}: unpacks to more than {MOST_DEFLATED >> 30} GB; leave it out"
                     )
 
 

@@ -252,6 +252,8 @@ def open_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[s
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
+        if reader.GetDimension() < 2:
+            raise StudyError(f"{path}: has one axis; a picture has two, a stack three")
         columns, rows, *more = reader.GetSize()
         layers = reader.GetNumberOfComponents()
         bits = BITS.search(SimpleITK.GetPixelIDValueAsString(reader.GetPixelIDValue()))

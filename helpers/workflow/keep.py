@@ -6,7 +6,6 @@ training. The statistics are made from it again without images (``tools.book.ana
 """
 
 import gzip
-import io
 import json
 import shutil
 import zlib
@@ -16,6 +15,7 @@ import pandas as pd
 
 from helpers import files, runs, studies
 from helpers.errors import StudyError
+from helpers.stats.counts import check
 from helpers.workflow import asked, settings
 
 #: what is kept of a training: compressed tables, and the record of what it was trained with
@@ -165,8 +165,17 @@ def record(path: Path | str) -> dict | None:
 
 
 def counts(path: Path | str) -> pd.DataFrame:
-    """The counts of a kept training: DataFrame with the columns of per_image.csv."""
-    return files.read_csv(io.BytesIO(_unpacked(Path(path) / f"{TABLES[0]}.gz")), dtype=TEXT)
+    """The counts of a kept training: DataFrame with the columns of per_image.csv. StudyError where
+    they cannot be those of a training.
+    """
+    packed = Path(path) / f"{TABLES[0]}.gz"
+    return checked(files.read_csv(packed, _unpacked(packed), dtype=TEXT), packed)
+
+
+def checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The counts in a file of one training, as they stand; StudyError where they cannot be such."""
+    check(frame, str(path), "image")
+    return frame
 
 
 def _unpacked(path: Path) -> bytes:

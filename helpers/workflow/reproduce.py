@@ -54,7 +54,8 @@ def fresh(study: studies.Study) -> dict[tuple[str, str, int], pd.DataFrame]:
         about = keep.record(path.parent) or {}
         if (path.parent / "counts.csv").is_file() and not keep.differs(about, study):
             key = path.parent.parent.name, about["fold"], about["seed"]
-            found[key] = files.read_csv(path.parent / "counts.csv", dtype=keep.TEXT)
+            counts = path.parent / "counts.csv"
+            found[key] = keep.checked(files.read_csv(counts, dtype=keep.TEXT), counts)
     if not found:
         raise StudyError(
             f"{study.run}: no finished training of protocol {study.protocol!r}; run `make study"

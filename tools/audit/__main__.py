@@ -10,7 +10,7 @@ import textwrap
 
 import pandas as pd
 
-from helpers.errors import command
+from helpers.errors import StudyError, command
 from helpers.files import write_csv
 from tools.audit import GRADES, HOLDS, audit, tables
 
@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--all", action="store_true", help="also list the checks that hold")
     options = parser.parse_args(arguments)
+    if not options.paper:
+        raise StudyError("PAPER is missing: name a file of printed numbers, PAPER=paper.yml")
     if options.out:
         paper = tables.write(options.paper, options.out)
         print(f"{options.out}: {paper.title if paper else 'this study reproduces no paper'}")
