@@ -261,7 +261,8 @@ def _finite(loader: _Strict, node: yaml.ScalarNode) -> float:
     return value
 
 
-def _whole(loader: _Strict, node: yaml.ScalarNode) -> int:
+def whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    """A YAML node as the whole number that a person reads; an error where YAML reads another."""
     if not re.fullmatch(r"[+-]?(0|[1-9][0-9]*)", node.value):  # 010 is 8 to YAML, 1:30 is 90
         raise yaml.constructor.ConstructorError(
             None, None, f"{node.value} is not a plain whole number", node.start_mark
@@ -269,7 +270,7 @@ def _whole(loader: _Strict, node: yaml.ScalarNode) -> int:
     return loader.construct_yaml_int(node)
 
 
-_Strict.add_constructor("tag:yaml.org,2002:int", _whole)
+_Strict.add_constructor("tag:yaml.org,2002:int", whole)
 _Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 _Strict.add_constructor("tag:yaml.org,2002:float", _finite)
 

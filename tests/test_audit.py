@@ -788,6 +788,22 @@ BAD = [
         r"layout\[0\].item: must",
     ),
     ({**ONE, "same_images": "yes"}, "same_images: must be true or false, found 'yes'"),
+    *(({**ONE, "claims": [x]}, r"claims\[0\]: .*found") for x in (None, 7, 0.5, True, [], [7])),
+    (
+        {**ONE, "claims": [{"text": "x", "greater": [IOU]}]},
+        r"greater: must be a list of at least two",
+    ),
+    ({**ONE, "claims": [{"text": "x", "equal": [IOU]}]}, r"equal: must be a list of at least two"),
+    *(
+        ({"entries": [e("IoU", "0.7", unit=x)]}, r"\(IoU\).unit: must be text")
+        for x in ([], {}, True)
+    ),
+    ({"entries": [{**e("IoU", "0.7"), "class": ["a"]}]}, r"\(IoU\).class: must be text"),
+    *(
+        ({"entries": [e("IoU", "70", unit=x)]}, rf"\(IoU\).unit: '{x}': write percent")
+        for x in ("%", "Percent", "per cent", "percentage")
+    ),
+    ({"entries": [e("IoU", "0.7", unit="Fraction")]}, r"\(IoU\).unit: 'Fraction': write fraction"),
 ]
 
 
@@ -816,6 +832,17 @@ def test_a_file_that_is_no_such_yaml(content, tmp_path):
     path = tmp_path / "paper.yml"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(StudyError, match=r"paper\.yml: (not valid YAML|entries)"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "value", ["010", "1:30", "0x1F", "1_0", "1_0.5", "1:30.5", "1.0e+999", "1.0e-9"]
+)
+def test_a_number_that_yaml_reads_as_another_is_none(tmp_path, value):
+    """010 is 8 to YAML, 1:30 is 90, and nobody prints 1.0e-9."""
+    path = tmp_path / "p.yml"
+    path.write_text(f"entries:\n  - {{metric: a, value: {value}}}\n", encoding="utf-8")
+    with pytest.raises(StudyError, match=r"not a printed number|not a plain whole number"):
         read(path)
 
 

@@ -2,6 +2,7 @@
 published.schema.yml declares it.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -22,6 +23,8 @@ SCHEMA = yaml.safe_load(
 )
 #: units of numbers that are counted or set, not rounded
 EXACT = {"count", "patients", "images", "pixel", "weight", "mixed", "folds"}
+#: how people write the two units by which numbers are scaled
+UNITS = re.compile(r"(?i)\s*(?:%|per ?cents?|percentages?|(fractions?))\s*")
 
 
 class _Loader(schemas.Plain):
@@ -38,15 +41,17 @@ class _Loader(schemas.Plain):
         return super().construct_mapping(node, deep)
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", schemas.whole)
 _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _decimal(node.value))
 
 
 def _decimal(text: str) -> Decimal | str:
     try:
-        number = Decimal(text.replace("_", ""))
+        number = Decimal(text)
     except ArithmeticError:
         return text  # .nan and .inf: reported below with their key
-    return number if number.is_finite() else text
+    plain = "_" not in text and not set("EN") & set(str(number))  # nothing is printed as 1E+999
+    return number if plain else text
 
 
 def _content(path: Path) -> Any:
@@ -169,7 +174,8 @@ def _lines(error: Any, content: Any) -> list[str]:
         ]
     found = error.instance
     if error.validator == "oneOf":
-        found = ", ".join(map(str, found)) or "nothing"
+        keys = isinstance(found, dict)
+        found = (", ".join(map(str, found)) or "nothing") if keys else repr(found)
     else:
         found = str(found) if isinstance(found, Decimal) else repr(found)
     text = error.schema.get("description", f"{error.message}").replace("$found", found)
@@ -183,6 +189,9 @@ def _meaning(raw: dict) -> list:
     except ValueError:
         return []  # the schema says so
     lines = []
+    unit = str(raw.get("unit", ""))
+    if (spelled := UNITS.fullmatch(unit)) and unit not in ("percent", "fraction"):
+        lines.append(f"unit: {unit!r}: write {'fraction' if spelled[1] else 'percent'}")
     if value and raw.get("unit") == "fraction" and (value.low > 1 or value.high < 0):
         lines.append(
             f"value: {raw['value']} is no fraction between 0 and 1; use unit: percent for"
