@@ -29,6 +29,8 @@ endif
 override PY    := .venv/bin/python
 override SET    = PROTOCOL="$$PROTOCOL$${SIZE:+,size=$$SIZE}$${EPOCHS:+,epochs=$$EPOCHS}$${MODELS:+,models=$$(printf %s "$$MODELS" | tr ' ' +)}"
 override SNAKE  = $(SET) $(PY) -m snakemake --profile "profiles/$$PROFILE" --cores "$$JOBS"
+# the workflow keeps its own notes beside the Makefile, and ends in a traceback where it may not
+override FREE   = for place in . .snakemake; do [ ! -e $$place ] || [ -w $$place ] || { echo "error: $$PWD/$$place: cannot be written to; free it, or work in a copy elsewhere" >&2; exit 1; }; done
 override LINT   = .venv/bin/ruff check . && { .venv/bin/ruff format --check . || { echo "Python: run .venv/bin/ruff format ."; false; }; } && { $(PY) -m snakefmt --check Snakefile 2> /dev/null || { echo "Snakefile: run .venv/bin/snakefmt Snakefile"; false; }; }
 override WHO    = --study "$$STUDY" --protocol "$$PROTOCOL"
 
@@ -58,9 +60,9 @@ env: .venv/.ready
 	@.venv-analysis/bin/uv pip install --quiet --python .venv-analysis/bin/python --constraint requirements.lock --requirement pyproject.toml
 	@touch $@
 
-study: env ; @$(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
-plan: env ; @$(SNAKE) --dry-run && $(SET) && $(PY) -m helpers plan $(WHO)
-book: env ; @$(SNAKE) --forcerun book && $(SET) && { [ -z "$$PDF" ] || $(PY) -m tools.book $(WHO) --pdf; } && $(PY) -m helpers headline $(WHO)
+study: env ; @$(FREE); $(SNAKE) && $(SET) && $(PY) -m helpers headline $(WHO)
+plan: env ; @$(FREE); $(SNAKE) --dry-run && $(SET) && $(PY) -m helpers plan $(WHO)
+book: env ; @$(FREE); $(SNAKE) --forcerun book && $(SET) && { [ -z "$$PDF" ] || $(PY) -m tools.book $(WHO) --pdf; } && $(PY) -m helpers headline $(WHO)
 manuscript: env ; @$(PY) -m tools.book.manuscript $(WHO)
 # from kept numbers alone; METRIC, CLASS_NAME, TEST, UNIT or MARGIN make a trial of the pages that take them as well
 analysis: .venv-analysis/.ready ; @.venv-analysis/bin/python -m tools.book.analysis $(WHO) $${METRIC:+--metric "$$METRIC"} $${CLASS_NAME:+--class_name "$$CLASS_NAME"} $${TEST:+--test "$$TEST"} $${UNIT:+--unit "$$UNIT"} $${MARGIN:+--margin "$$MARGIN"}

@@ -2,7 +2,9 @@
 written.
 """
 
+import errno
 import json
+import os
 import pickle
 
 import numpy as np
@@ -13,7 +15,7 @@ import torch
 from pictures import dicom as write_dicom
 from PIL import Image
 
-from helpers import files, models, readers
+from helpers import errors, files, models, readers
 from helpers.errors import StudyError
 from helpers.models import inference, trained
 from helpers.readers import videos
@@ -319,3 +321,18 @@ def test_where_to_read_and_write_is_asked_for_first(
     with pytest.raises(StudyError, match=message):
         predict.run(model, images, out)
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_no_fault_of_a_picture(model, tmp_path, monkeypatch, number):
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.zeros((40, 60), np.uint8)).save(tmp_path / "images" / name)
+
+    def full(*_):
+        raise OSError(number, os.strerror(number), "out/a_mask.png")
+
+    monkeypatch.setattr(exports, "png", full)
+    said = r"error: out/a_mask\.png: .*; free it, and run again"
+    with pytest.raises(SystemExit, match=said), errors.in_a_line():
+        predict.run(model, tmp_path / "images", tmp_path / "out")

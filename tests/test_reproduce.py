@@ -104,7 +104,11 @@ def test_a_run_without_trainings_cannot_be_held_against_anything(study):
         (lambda t: t.assign(fp=t["fp"] + 0.5), "whole numbers of at least 0"),
         (lambda t: t.assign(tn=np.inf), "whole numbers of at least 0"),
         (lambda t: pd.concat([t, t.tail(1)]), "given more than once"),
-        (lambda t: t.iloc[1:], "the classes cover"),
+        (lambda t: t.iloc[1:], "has no row of"),
+        (lambda t: t.assign(**{"class": ["other", *t["class"][1:]]}), "has no row of"),
+        (lambda t: t.assign(hd95_px=-1.0), "hd95_px must be a distance of 0 or more"),
+        (lambda t: t.assign(assd_mm="far"), "assd_mm must be a distance of 0 or more"),
+        (lambda t: t.assign(assd_mm=np.inf), "assd_mm must be a distance of 0 or more"),
         (lambda t: t.drop(columns="fn"), "fn missing"),
         (lambda t: t.iloc[:0], "no rows"),
         (lambda t: pd.DataFrame({"": []}), "missing|not a readable CSV"),
@@ -120,3 +124,15 @@ def test_counts_that_no_training_leaves_are_named(study, change, said, where):
         kept_run.finished()
     with pytest.raises(StudyError, match=rf"femoral_unet/main_1/counts\.csv.*({said})"):
         reproduce.compare(study)
+
+
+def test_numbers_over_patients_are_not_held_against_those_over_images(study):
+    """Whoever kept them did not know whose the images are."""
+    for path in keep.folder(study).glob("train/*/*/counts.csv.gz"):
+        table = keep.counts(path.parent).assign(patient_id="")
+        path.write_bytes(gzip.compress(files.csv_text(table).encode()))
+    table = reproduce.compare(study)
+    mean = table["number"].str.contains("mean over patients")
+    assert mean.any() and table.loc[mean, "kept"].isna().all()
+    assert (table.loc[mean, "verdict"] == reproduce.UNKNOWN).all()
+    assert (table.loc[~mean, "verdict"] == reproduce.IDENTICAL).all()

@@ -226,3 +226,27 @@ def test_make_gives_a_user_whom_nobody_knows_a_home_and_a_name(tmp_path):
     assert show() == [str(tmp_path / ".snakemake/home"), me, ""]
     assert show(HOME="/h", USER="u") == ["/h", "u", ""]
     assert show(HOME="/h", LOGNAME="l") == ["/h", "", "l"]
+
+
+@pytest.mark.parametrize("place", [".", ".snakemake"])
+def test_a_tree_of_somebody_else_s_is_refused_in_one_line(tmp_path, place):
+    """The workflow's own program would end in a traceback; of a plan too."""
+    (tmp_path / ".snakemake").mkdir()
+    for name in ("requirements.lock", "pyproject.toml"):
+        (tmp_path / name).touch()
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/.ready").touch()
+    (tmp_path / place).chmod(0o555)
+    if os.access(tmp_path / place, os.W_OK):
+        pytest.skip("this user may write everywhere")
+    for target in ("plan", "study", "book"):
+        done = subprocess.run(
+            ["make", "-f", str(REPOSITORY / "Makefile"), target],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode and "cannot be written to; free it" in done.stderr
+        assert "Traceback" not in done.stderr
+    (tmp_path / place).chmod(0o755)

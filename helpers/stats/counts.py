@@ -12,6 +12,7 @@ from helpers.errors import StudyError
 from helpers.studies import Study
 
 COUNTS = ["tp", "fp", "fn", "tn"]
+DISTANCES = ["hd95_px", "assd_px", "hd95_mm", "assd_mm"]
 KEYS = ["model", "fold", "seed", "split", "patient_id", "image_id", "class"]
 MIN_UNITS = 5  # fewer patients than this: no interval, no test
 _TEXT = {
@@ -75,11 +76,12 @@ def with_unit(rows: pd.DataFrame) -> pd.DataFrame:
 def check(frame: pd.DataFrame, name: str = "per_image.csv", unit: str = "patient") -> pd.DataFrame:
     """The frame in canonical order, or StudyError with every problem on a line of its own.
 
-    Looked for: missing columns; counts that are negative or not whole; a (model, fold, seed, image,
-    class) given twice; an image whose tp + fp + fn + tn differs between rows; classes of one
-    prediction that do not add up to the image; a model without some images that others have; an
-    image or a patient in two splits of one fold (patients only where the `unit` of the split is
-    "patient": a split by image shares them on purpose).
+    Looked for: missing columns; counts that are negative or not whole; distances that are none; a
+    (model, fold, seed, image, class) given twice; an image without a class that others have; an
+    image whose tp + fp + fn + tn differs between rows; classes of one prediction that do not add up
+    to the image; a model without some images that others have; an image or a patient in two splits
+    of one fold (patients only where the `unit` of the split is "patient": a split by image shares
+    them on purpose).
     """
     missing = [c for c in [*KEYS, *COUNTS] if c not in frame]
     if missing:
@@ -100,6 +102,13 @@ def check(frame: pd.DataFrame, name: str = "per_image.csv", unit: str = "patient
             f"{name}: tp, fp, fn, tn must be whole numbers of at least 0; "
             f"{bad.sum()} row(s) are not, line {_some(rows)}"
         )
+    for column in [c for c in DISTANCES if c in frame]:
+        given, told = pd.to_numeric(frame[column], errors="coerce"), frame[column].notna()
+        if (odd := told & ~(np.isfinite(given) & (given >= 0))).any():
+            raise StudyError(
+                f"{name}: {column} must be a distance of 0 or more, or empty; not so in line"
+                f" {_some(np.flatnonzero(odd) + 2)}"
+            )
     out = canonical(frame.assign(**dict(zip(COUNTS, counts.astype("int64").T, strict=True))))
     has_patients(out)
     run = ["model", "fold", "seed"]
@@ -110,11 +119,24 @@ def check(frame: pd.DataFrame, name: str = "per_image.csv", unit: str = "patient
             f"class {_some(rows['class'].unique())} given more than once"
         )
     if not problems:
-        problems += _sizes(out, name, run) + _coverage(out, name) + _leaks(out, name, unit)
+        problems += _classes(out, name, run) or _sizes(out, name, run)
+        problems += _coverage(out, name) + _leaks(out, name, unit)
     if problems:
         shown = problems[:20] + ([f"… and {len(problems) - 20} more"] if len(problems) > 20 else [])
         raise StudyError("\n".join(shown))
     return out
+
+
+def _classes(out: pd.DataFrame, name: str, run: list[str]) -> list[str]:
+    """A line for each prediction without a class that others have: it is called otherwise there."""
+    known = set(out["class"])
+    groups = out.groupby([*run, "image_id"], sort=True)["class"]
+    number = groups.nunique()
+    return [
+        f"{name}: model {key[0]}, image {key[3]}: has no row of"
+        f" {_some(sorted(known - set(groups.get_group(key))))}"
+        for key in number.index[number < len(known)]
+    ]
 
 
 def _sizes(out: pd.DataFrame, name: str, run: list[str]) -> list[str]:

@@ -78,7 +78,7 @@ def compare(study: studies.Study) -> pd.DataFrame:
             continue
         for name, ours in numbers(study, counts).items():
             same = kept.get((model, fold, seed), {}).get(name, np.nan)
-            low, high = limits([found[name] for found in others])
+            low, high = limits([found[name] for found in others if name in found])
             row = {"model": model, "fold": fold, "seed": seed, "number": name, "kept": same}
             row |= {"ours": ours, "low": low, "high": high}
             rows.append(row | {"verdict": _verdict(same, ours, low, high)})

@@ -17,7 +17,7 @@ import pandas as pd
 
 from helpers import figures, files, provenance, readers
 from helpers.analyses import measures
-from helpers.errors import StudyError, command, raise_all
+from helpers.errors import DISK, StudyError, command, raise_all
 from helpers.models import trained
 from helpers.readers import dicom, videos
 from helpers.studies import Class
@@ -195,6 +195,8 @@ def run(
             table, along = write(predictor, path, out, name, formats)
         except find.ODD as error:
             if folder is None and isinstance(error, StudyError):
+                raise
+            if getattr(error, "errno", None) in DISK:  # of what is written: no fault of a picture
                 raise
             told.append((seen, ledger.REFUSED, find.refusal(seen, error, folder or "").reason))
             continue
