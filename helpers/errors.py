@@ -1,6 +1,7 @@
 """The one error a user of the study meets: what is wrong, where, and what to do."""
 
 import errno
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -61,7 +62,8 @@ def in_a_line() -> Iterator[None]:
     except OSError as error:
         if error.errno not in DISK:
             raise
-        sys.exit(f"error: {error.filename or 'a file'}: {error.strerror}; free it, and run again")
+        place = error.filename or f"a file, here or in {os.environ.get('TMPDIR', '/tmp')}"
+        sys.exit(f"error: {place}: {error.strerror}; free it, and run again")
     except MemoryError as error:
         sys.exit(f"error: not enough memory ({error}); end other programs, and run again")
 

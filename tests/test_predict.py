@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -264,9 +265,9 @@ def test_wrong_model_folders_are_explained(model, tmp_path):
     [
         (None, "[" * 100_000, r"weights\.json: cannot be read"),
         (None, [], r"weights\.json: lacks classes"),
-        (None, {"training": {}}, "does not fit its record: 'image_size'"),
-        (None, {"training": 3}, "does not fit its record"),
-        (None, {"classes": 3}, "does not fit its record"),
+        (None, {"training": {}}, r"weights\.json: is not as a training leaves it"),
+        (None, {"training": 3}, r"weights\.json: is not as a training leaves it"),
+        (None, {"classes": 3}, r"weights\.json: is not as a training leaves it"),
         (None, {"options": {"width": 50_000}}, "does not fit its record: .* size mismatch"),
         (b"\xff" * 100, {}, "does not fit its record: .*header"),
         (pickle.dumps({"a": 1}), {}, "does not fit its record: .*header"),
@@ -278,6 +279,7 @@ def test_a_damaged_model_is_one_line(model, tmp_path, weights, record, said):
     path.write_bytes(weights or (model / path.name).read_bytes())
     if isinstance(record, dict):
         kept = json.loads((model / "weights.json").read_text())
+        del kept["digest"]
         record = {"sha256": files.sha256(path)} | record
         if "options" in record:
             record["training"] = kept["training"] | {"options": record.pop("options")}
@@ -336,3 +338,52 @@ def test_a_disk_that_takes_nothing_is_no_fault_of_a_picture(model, tmp_path, mon
     said = r"error: out/a_mask\.png: .*; free it, and run again"
     with pytest.raises(SystemExit, match=said), errors.in_a_line():
         predict.run(model, tmp_path / "images", tmp_path / "out")
+
+
+@pytest.fixture
+def recorded(model, tmp_path):
+    """A trained network whose record may be changed: (its folder, its record without digest)."""
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    record = json.loads((folder / "weights.json").read_text(encoding="utf-8"))
+    return folder, {k: v for k, v in record.items() if k != "digest"}
+
+
+def test_a_record_that_was_changed_is_not_believed(recorded):
+    folder, record = recorded
+    path = folder / "weights.json"
+    digest = json.loads(path.read_text(encoding="utf-8"))["digest"]
+    assert trained.load(folder).record == record
+    other = record | {"training": record["training"] | {"image_size": 97}, "digest": digest}
+    files.write_json(other, path)
+    with pytest.raises(StudyError, match=r"weights\.json: is not as a training leaves it"):
+        trained.load(folder)
+    files.write_json(record, path)  # an earlier version's
+    assert trained.load(folder).size == record["training"]["image_size"]
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("classes", [[], None, "x", ["background"], [1, 2], 7]),
+        ("titles", [[], None, "x", [None, None]]),
+        ("colours", [[], None, ["red", "url(x)"], [1, 2]]),
+        ("normalisation", [None, [], {}, {"mean": [0]}, {"mean": ["a"], "std": [1]}]),
+        ("normalisation", [{"mean": [0.0], "std": [0.0]}, {"mean": [np.nan], "std": [1.0]}]),
+        ("normalisation", [{"mean": [0.0] * 7, "std": [1.0] * 7}]),
+        ("training", [None, [], "x", {}]),
+        ("image_size", [0, -1, 10**9, 96.0, "96", None, True]),
+        ("channels", [None, 7, "x"]),
+        ("name", [None, 7, ["a"]]),
+        ("aspect", ["x", None]),
+    ],
+)
+def test_whatever_stands_in_a_record_without_a_digest_is_one_line(recorded, key, values):
+    folder, record = recorded
+    for value in values:
+        inside = {"training": record["training"] | {key: value}}
+        files.write_json(
+            record | ({key: value} if key in record else inside), folder / "weights.json"
+        )
+        with pytest.raises(StudyError, match=r"weights\.json: is not as a training leaves it"):
+            trained.load(folder)

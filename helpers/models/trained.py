@@ -1,5 +1,6 @@
 """A trained network ready for images: loaded, checked against its record, run at their own size."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from helpers import datasets, files, models, studies
+from helpers import datasets, files, models, provenance, studies
 from helpers.errors import StudyError
 from helpers.models import inference
 
@@ -58,6 +59,12 @@ def load(folder: Path | str, device: torch.device | str | None = None) -> Predic
     record = files.read_json(path.with_suffix(".json"))
     if missing := sorted(NEEDED - set(record if isinstance(record, dict) else ())):
         raise StudyError(f"{path.with_suffix('.json')}: lacks {', '.join(missing)}; train again")
+    digest = record.pop("digest", None)  # records of earlier versions have none
+    if digest not in (None, provenance.digest(record)) or not _sound(record):
+        raise StudyError(
+            f"{path.with_suffix('.json')}: is not as a training leaves it; put the original back,"
+            " or train again"
+        )
     if files.sha256(path) != record["sha256"]:
         raise StudyError(
             f"{path}: is not the file that weights.json describes (sha256 differs); train again"
@@ -77,6 +84,30 @@ def load(folder: Path | str, device: torch.device | str | None = None) -> Predic
         raise StudyError(f"{path}: does not fit its record: {said}") from None
     network = network.to(device).to(memory_format=torch.channels_last).eval()
     return Predictor(network, _classes(record), size, record["normalisation"], record)
+
+
+def _sound(record: dict) -> bool:
+    """Whether a record says what images become before the network sees them, and what its classes
+    are called, in values that a training can have.
+    """
+    names = [record[key] for key in ("classes", "titles", "colours")]
+    spec, norm = record["training"], record["normalisation"]
+    try:
+        size, channels = spec["image_size"], spec["channels"]
+        numbers = [*norm["mean"], *norm["std"]]
+        return (
+            all(isinstance(name, str) for some in names for name in some)
+            and len({len(some) for some in names}) == 1
+            and all(re.fullmatch("#[0-9a-fA-F]{6}", colour) for colour in names[2])
+            and (type(size), type(channels), type(spec["name"])) == (int, int, str)
+            and 16 <= size <= 2048
+            and len(norm["mean"]) == len(norm["std"]) == channels
+            and bool(np.isfinite(numbers).all())
+            and min(norm["std"]) > 0
+            and spec.get("aspect", "squash") in ("squash", "keep")
+        )
+    except (LookupError, TypeError, ValueError):
+        return False
 
 
 def _classes(record: dict) -> tuple[studies.Class, ...]:

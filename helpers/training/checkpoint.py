@@ -1,6 +1,7 @@
 """Weights and training states on disk: safetensors and JSON, never pickle, never half a file."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -128,4 +129,5 @@ def load_state(
 def save_weights(network: nn.Module, path: Path, record: dict) -> None:
     """weights.safetensors, and weights.json that says what they are."""
     save_tensors(network.state_dict(), path)
-    files.write_json(record | {"sha256": files.sha256(path)}, path.with_suffix(".json"))
+    about = json.loads(json.dumps(record | {"sha256": files.sha256(path)}, default=str))
+    files.write_json(about | {"digest": provenance.digest(about)}, path.with_suffix(".json"))
