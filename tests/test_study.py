@@ -239,7 +239,7 @@ LAUGHS = "a0: &a0 x\n" + "\n".join(
         ('x: "a\\0b"', r"the sign '\\x00' stands in a text"),
         ('x: "\\ud800"', r"the sign '\\ud800' stands in a text"),
         ("x: " + "9" * 5000, "not valid YAML: Exceeds the limit"),
-        ("x: 2024-13-45", "not valid YAML: month must be in 1..12"),
+        ("x: 2024-13-45", "'x' was unexpected"),
     ],
 )
 def test_yaml_that_says_two_things_or_no_number_is_refused(small, line, message):
@@ -639,3 +639,25 @@ def test_a_memory_that_is_full_is_one_line(small, monkeypatch):
     monkeypatch.setattr(cache, "read_mask", lambda *_, **__: np.zeros(1 << 60, np.uint8))
     with pytest.raises(StudyError, match="image_id i0: mask cannot be read: Unable to allocate"):
         cache.build(studies.load("small"), small / "data")
+
+
+@pytest.mark.parametrize("place", ["loss", "options"])
+@pytest.mark.parametrize(
+    "line",
+    ["x: !!set {a, b}", "x: !!binary aGk=", "x: !!omap [a: 1]", "7: 1", "null: 1", "true: 1"],
+)
+def test_what_no_setting_can_be_is_refused(small, place, line):
+    path = small / "data_manifest/small/study.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["protocols"]["quick"].setdefault(place, {})["MARK"] = 1
+    text = yaml.safe_dump(content).replace("MARK: 1", line)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=r"study\.yml: "):
+        studies.load("small")
+
+
+def test_a_date_is_the_text_that_was_written(small):
+    path = small / "data_manifest/small/study.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump(content | {"note": "MARK"}).replace("MARK", "2024-01-02"))
+    assert studies.load("small").note == "2024-01-02"
