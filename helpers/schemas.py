@@ -270,6 +270,10 @@ def whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return loader.construct_yaml_int(node)
 
 
+def _date(loader: _Strict, node: yaml.ScalarNode) -> str:
+    return loader.construct_yaml_str(node)  # the text that was written
+
+
 def _no_value(loader: _Strict, node: yaml.Node) -> None:
     kind = node.tag.rpartition(":")[2]
     raise yaml.constructor.ConstructorError(
@@ -279,10 +283,7 @@ def _no_value(loader: _Strict, node: yaml.Node) -> None:
 
 for kind in ("binary", "set", "omap", "pairs"):
     _Strict.add_constructor(f"tag:yaml.org,2002:{kind}", _no_value)
-# a date is the text that was written
-_Strict.add_constructor(
-    "tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_yaml_str(node)
-)
+_Strict.add_constructor("tag:yaml.org,2002:timestamp", _date)
 _Strict.add_constructor("tag:yaml.org,2002:int", whole)
 _Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 _Strict.add_constructor("tag:yaml.org,2002:float", _finite)
