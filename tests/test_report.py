@@ -170,6 +170,17 @@ def test_checklist_says_missing(study, book):
         assert (book / link).is_file(), link
 
 
+def test_missing_data_are_spoken_of_where_table_1_is(study):
+    """It counts them, or says that there are none; without patients nobody knows."""
+    table = study.run / "tables" / "table1.csv"
+    assert 12 not in claim.evidence(study, {"01_cohort"})
+    table.write_text("variable\n")
+    try:
+        assert "said to be none" in claim.evidence(study, {"01_cohort"})[12][0]
+    finally:
+        table.unlink()
+
+
 def test_the_card_repeats_the_front_page_and_shows_quotes_as_quotes(study, book):
     front = pages.make(study.run / "notebooks" / "00_summary.ipynb", study, "index")
     said = pages.below(front, ("A section",))
