@@ -17,7 +17,7 @@ from helpers import files, studies
 from helpers.errors import StudyError
 from helpers.figures import model_label
 from tools.book import readers
-from tools.book.build import build
+from tools.book.build import ASSETS, build
 from tools.book.pack import BROWSERS
 from tools.book.readers import PAGE
 
@@ -149,7 +149,7 @@ def test_of_findings_about_a_paper_only_the_gravest_stand_open_on_a_phone(page, 
     (tmp_path / "page.html").write_text(
         f"<ul id='words'><li>a list</li></ul><ul id='grave'>{item}</ul>"
         f"<ul id='others'>{item * 3}</ul>"
-        f"<script src='{(studies.ROOT / 'tools/book/book/study.js').as_uri()}'></script>"
+        f"<script src='{(ASSETS / 'study.js').as_uri()}'></script>"
     )
     for width, shown in ((390, False), (1440, True)):
         page.set_viewport_size({"width": width, "height": 844})
@@ -166,7 +166,7 @@ def test_what_is_folded_is_on_paper(page, tmp_path):
     """A table of 42 rows was a line and its caption there."""
     (tmp_path / "page.html").write_text(
         "<details class='study-rows'><summary>Table of 42 rows</summary><p>one row</p></details>"
-        f"<script src='{(studies.ROOT / 'tools/book/book/study.js').as_uri()}'></script>"
+        f"<script src='{(ASSETS / 'study.js').as_uri()}'></script>"
     )
     page.goto((tmp_path / "page.html").as_uri())
     page.evaluate("""() => window.addEventListener("beforeprint", () => {

@@ -32,10 +32,13 @@ def again(study, number, seed=1, model="femoral_unet"):
 
 
 def spoil(place, share):
-    """All but a share of what was found is missed."""
+    """All but a share of what was found is missed, and taken for background."""
     rows = pd.read_csv(place / "counts.csv")
-    lost = (rows["tp"] * (1 - share)).astype(int).where(rows["class"] != "background", 0)
+    behind = rows["class"] == "background"
+    lost = (rows["tp"] * (1 - share)).astype(int).mask(behind, 0)
     rows["tp"], rows["fn"] = rows["tp"] - lost, rows["fn"] + lost
+    more = lost.groupby(rows["image_id"]).transform("sum").where(behind, 0)
+    rows["fp"], rows["tn"] = rows["fp"] + more, rows["tn"] - more
     rows.to_csv(place / "counts.csv", index=False)
 
 
