@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import pandas as pd  # noqa: E402
-from scipy.stats import f  # noqa: E402
+from scipy.stats import f, ttest_1samp  # noqa: E402
 
 from helpers import metrics, studies  # noqa: E402
 from helpers.workflow import keep  # noqa: E402
@@ -54,17 +54,21 @@ def seeds_share(by_seed):
 
 
 def best():
-    """Print what is kept of protocol `best`, a line a training, at its own size."""
-    study = studies.load("femoral", "best")
-    if not keep.folder(study).is_dir():
-        return
+    """Print what is kept of protocol `best`, a line a training, at its own size, beside `quick`."""
+    quick = keep.trainings(studies.load("femoral", "quick"))
     print("protocol best, on the same 62 test images; aimed at: pooled 0.760, above 0.5: 96.0 %")
-    for (model, fold, seed), path in keep.trainings(study).items():
+    for key, path in keep.trainings(studies.load("femoral", "best")).items():
         pooled, (low, median, high), above = measured(path)
         print(
-            f"{model}, {fold} {seed}    pooled {pooled:.3f}   median {median:.3f} ({low:.3f} to"
-            f" {high:.3f})   above 0.5: {above:.1f} %"
+            f"{key[0]}, {key[1]} {key[2]}    pooled {pooled:.3f}   median {median:.3f}"
+            f" ({low:.3f} to {high:.3f})   above 0.5: {above:.1f} %"
         )
+        if key in quick:
+            more = each_iou(path) - each_iou(quick[key])
+            least, most = ttest_1samp(more, 0).confidence_interval()
+            print(
+                f"    IoU of an image beside quick: {more.mean():+.3f} ({least:.3f} to {most:.3f})"
+            )
 
 
 def main():
