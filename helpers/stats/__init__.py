@@ -41,10 +41,8 @@ from helpers.stats.comparison import (
 )
 from helpers.stats.counts import (
     MIN_UNITS,
-    check,
     folds,
     has_patients,
-    read,
     select,
     with_unit,
 )
@@ -72,6 +70,7 @@ from helpers.stats.paired import (
     sign_flip,
     wilcoxon,
 )
+from helpers.stats.per_image import check, read
 from helpers.stats.ranks import ORDERS, ranking
 from helpers.stats.repeated import by_class, by_model, friedman, pairs, rm_anova, rm_table
 from helpers.stats.seeds import training_luck

@@ -15,7 +15,7 @@ import pandas as pd
 
 from helpers import files, runs, studies
 from helpers.errors import StudyError
-from helpers.stats.counts import check
+from helpers.stats.per_image import check
 from helpers.workflow import asked, settings
 
 #: what is kept of a training: compressed tables, and the record of what it was trained with
