@@ -500,6 +500,20 @@ def test_the_authors_lists_are_kept(root, data, capsys, line):
     assert "(6 train, 2 val, 4 test)" in said and "· tables: 4\n" in said
 
 
+def test_a_number_in_a_list_is_the_patient_where_all_are(root, data):
+    """'7' is a folder, and one frame of the only cine that is so long."""
+    names = [f"{p}/{k}.png" for p in range(1, 9) for k in range(1, 10 if p == 1 else 3)]
+    put(data, names, lambda k: grey(seed=k))
+    put(data, [f"{n[:-4]}_mask.png" for n in names], lambda k: labels())
+    for name, some in {"train": (1, 2, 3, 4), "val": (5, 6), "test": (7, 8)}.items():
+        (data / f"{name}.txt").write_text("".join(f"{p}\n" for p in some))
+    make("mine", data)
+    frame = images(root)
+    found = frame["split"].groupby(frame["image"].str[0]).unique().map(list).to_dict()
+    said = [["train"]] * 4 + [["val"]] * 2 + [["test"]] * 2
+    assert found == {str(p): s for p, s in enumerate(said, 1)}
+
+
 @pytest.mark.parametrize("image", ["P{p}/{p}_{k}.png", "{p}_view{k}.png"])
 def test_lists_of_patients_are_kept(root, data, tmp_path, image):
     """By their folders, or by the patient that a form reads from the names."""

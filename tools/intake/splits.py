@@ -5,7 +5,7 @@ silently.
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -77,11 +77,18 @@ def by_authors(
             whose[plain(name)].add(image)
     texts = [f for f in find.everything(data) if f.endswith(".txt") and split_of(stem(f))]
     order = ["train", "val", "test", EXTERNAL]
+    pictures, groups = {}, {}  # file → what each of its lines means, read in either way
     for file in sorted(texts, key=lambda f: order.index(str(split_of(stem(f))))):
         lines = (data / file).read_text(encoding="utf-8", errors="replace").splitlines()
         lines = [line.strip() for line in lines if line.strip()]
-        listed = [_one(known, (line, line.split()[0])) or whose.get(plain(line)) for line in lines]
-        if 2 * sum(map(bool, listed)) > len(lines):
+        pictures[file] = [_one(known, (line, line.split()[0])) for line in lines]
+        groups[file] = [whose.get(plain(line)) for line in lines]
+    # '7' may be a patient and a frame: all lists are of one kind, that which leaves least open
+    of_one_kind = max(
+        (pictures, groups), key=lambda read: sum(map(bool, chain.from_iterable(read.values())))
+    )
+    for file, listed in of_one_kind.items():
+        if 2 * sum(map(bool, listed)) > len(listed):
             lists.append(file)
             meant = set().union(*filter(None, listed))
             found |= dict.fromkeys(meant, str(split_of(stem(file))))
