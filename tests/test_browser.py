@@ -162,6 +162,17 @@ def test_of_findings_about_a_paper_only_the_gravest_stand_open_on_a_phone(page, 
     assert page.locator("#others").is_visible() and not page.wrong
 
 
+def test_a_word_that_is_longer_than_a_phone_is_wide_is_broken(page, tmp_path):
+    """Such as the name of a protocol with its own size, length and networks."""
+    (tmp_path / "page.html").write_text(
+        f"<link rel='stylesheet' href='{(ASSETS / 'study.css').as_uri()}'>"
+        f"<article class='bd-article'><p>{'quick,size=32,models=qvum+' * 6}</p></article>"
+    )
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto((tmp_path / "page.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_what_is_folded_is_on_paper(page, tmp_path):
     """A table of 42 rows was a line and its caption there."""
     (tmp_path / "page.html").write_text(
