@@ -17,4 +17,10 @@ training/ (fold, loop, losses) and stats/ (counts, values, intervals, bootstrap,
 multiplicity, comparison).
 """
 
+import sys
+
+# with it jsonschema, also papermill's, builds a grammar of web addresses; nothing here checks one,
+# and it takes a second of every start
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 __version__ = "0.1.0"

@@ -33,6 +33,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["notebook"] and warm.wanted():
+    if warm.wanted():
         sys.exit(warm.ask("helpers", sys.argv[1:]))
     command(main)

@@ -4,24 +4,17 @@ tables, each within its limits.
 
 import math
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pandas as pd
 import pandera.pandas as pa
 import yaml
 
 from helpers import files
 from helpers.errors import StudyError, raise_all
-
-# jsonschema builds a grammar of web addresses for a second, where it can; nothing here checks one
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-import jsonschema  # noqa: E402
-
-if sys.modules["rfc3987_syntax"] is None:
-    del sys.modules["rfc3987_syntax"]
 
 STUDY = yaml.safe_load((Path(__file__).parent / "study.schema.yml").read_text(encoding="utf-8"))
 #: words that pages and tables use themselves, in place of a structure's or a network's name

@@ -1,11 +1,15 @@
 """A tiny phantom study in a folder of its own: a few patients, small images, one epoch."""
 
+import functools
 import gc
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy reads it: two workers, two cores
@@ -76,14 +80,44 @@ def shrink(root, study="phantom"):
     return root
 
 
+@functools.cache
+def loaded():
+    """(socket, process) of a server that has imported what every start of the workflow needs, and
+    forks for it: importing takes longer than most of what the tests ask.
+    """
+    path = Path(tempfile.mkdtemp(prefix="study-tests-")) / "warm"
+    code = (
+        "import sys; from pathlib import Path; from helpers.workflow import warm;"
+        "warm.LIBRARIES += ('snakemake.cli',); warm.IDLE = 3600; warm.serve(Path(sys.argv[1]))"
+    )
+    own = {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ["PYTHONPATH"]])}
+    process = subprocess.Popen([sys.executable, "-c", code, path], env=os.environ | own)
+    while not path.exists():
+        assert process.poll() is None, "the server ended before it began"
+        time.sleep(0.05)
+    return path, process
+
+
+def pytest_sessionfinish():
+    if loaded.cache_info().currsize:
+        path, process = loaded()
+        process.kill()
+        process.wait()
+        shutil.rmtree(path.parent)
+
+
+#: what a start does: ask for a fork, with this process's streams, folder and environment
+ASK = "import sys; from helpers.workflow import warm; sys.exit(warm.ask('start', sys.argv[1:]))"
+
+
 def workflow(root, *arguments, study="phantom", protocol="quick", data=""):
     """Run the workflow on the study below ``root``, as the Makefile does: what is asked for travels
     in the environment. Returns the finished process.
     """
     command = [
         sys.executable,
-        "-m",
-        "snakemake",
+        "-c",
+        ASK,
         "--snakefile",
         str(REPOSITORY / "Snakefile"),
         "--profile",
@@ -92,13 +126,12 @@ def workflow(root, *arguments, study="phantom", protocol="quick", data=""):
         str(root),
         *arguments,
     ]
-    paths = os.pathsep.join([str(REPOSITORY), str(OFFLINE)])
-    asked = {"STUDY": study, "PROTOCOL": protocol, "DATA": data}
-    environment = os.environ | asked | {"STUDY_ROOT": str(root), "PYTHONPATH": paths}
+    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests"), str(OFFLINE)])
+    asked = {"STUDY": study, "PROTOCOL": protocol, "DATA": data, "STUDY_ROOT": str(root)}
     return subprocess.run(
         command,
         cwd=root,
-        env=environment,
+        env=os.environ | asked | {"PYTHONPATH": paths, "STUDY_WARM": str(loaded()[0])},
         capture_output=True,
         text=True,
         timeout=1500,

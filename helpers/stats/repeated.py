@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scikit_posthocs
 from scipy import stats
 
 from helpers.errors import NotComputable, StudyError
@@ -118,11 +117,8 @@ def friedman(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([out])
 
 
-#: pairwise tests on ranks after Friedman's test
-RANKS = {
-    "nemenyi": scikit_posthocs.posthoc_nemenyi_friedman,
-    "conover": scikit_posthocs.posthoc_conover_friedman,
-}
+#: pairwise tests on ranks after Friedman's test, and what scikit-posthocs calls them
+RANKS = {"nemenyi": "posthoc_nemenyi_friedman", "conover": "posthoc_conover_friedman"}
 
 
 def pairs(
@@ -144,7 +140,11 @@ def pairs(
         )
     rows = []
     ranks = y.rank(axis=1)
-    by_ranks: Any = RANKS[method](y) if method in RANKS else None
+    by_ranks: Any = None
+    if method in RANKS:
+        import scikit_posthocs  # here: with it come the libraries that draw
+
+        by_ranks = getattr(scikit_posthocs, RANKS[method])(y)
     for a, b in itertools.combinations(y.columns, 2):
         row = {"a": a, "b": b, "method": method, "n": len(y), "low": np.nan, "high": np.nan}
         if method in RANKS:

@@ -15,7 +15,6 @@ import pandas as pd
 
 from helpers import files, runs, studies
 from helpers.errors import StudyError
-from helpers.stats.per_image import check
 from helpers.workflow import asked, settings
 
 #: what is kept of a training: compressed tables, and the record of what it was trained with
@@ -174,6 +173,8 @@ def counts(path: Path | str) -> pd.DataFrame:
 
 def checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The counts in a file of one training, as they stand; StudyError where they cannot be such."""
+    from helpers.stats.per_image import check  # slow; every start of the workflow imports this file
+
     check(frame, str(path), "image")
     return frame
 

@@ -1,8 +1,8 @@
-"""Notebooks in seconds: a process that has imported the libraries once and forks for each of them.
+"""Steps and notebooks in seconds: a process that has imported the libraries once and forks for each of them.
 
 Importing pandas, torch and matplotlib costs more than most pages compute. ``serve`` imports them,
-and nothing of helpers, so that no code is ever older than its file; every runner of a notebook
-(``python -m helpers notebook``) and every kernel asks it for a fork. Where STUDY_WARM names no
+and nothing of helpers, so that no code is ever older than its file; every command of the workflow
+(``python -m helpers …``) and every kernel asks it for a fork. Where STUDY_WARM names no
 socket, as on a cluster's nodes, the same command simply starts cold. The server ends by itself.
 
 This module imports the standard library only: its start is what every notebook waits for.
@@ -30,7 +30,7 @@ LIBRARIES = (
     *("statsmodels.api", "SimpleITK", "pydicom", "torch", "torchvision", "safetensors.torch"),
     *("IPython", "ipykernel.kernelapp", "papermill"),
 )
-IDLE = 20.0  # seconds without a fork after which the server ends
+IDLE = 60.0  # seconds without a fork after which the server ends; drawing a phantom takes half
 LONGEST = 103  # bytes of a socket's name that every system allows
 START = 120.0  # seconds that it may take to start on a busy machine
 
