@@ -9,13 +9,12 @@ Names reach the shell quoted (:q), and only such as studies.NAME allows.
 import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 from helpers import plan, provenance, schemas, studies
 from helpers.errors import in_a_line
 from helpers.models import catalogue
-from helpers.workflow import keep, settings
+from helpers.workflow import keep, settings, warm
 
 REPOSITORY = Path(workflow.basedir)
 STUDY, DATA, GENERATED = settings.begin(
@@ -41,9 +40,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 # no two jobs of a cluster share a process: it would end with the one that started it
 if workflow.is_main_process and not workflow.non_local_exec:
-    os.environ.setdefault(
-        "STUDY_WARM", f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm"
-    )
+    os.environ["STUDY_WARM"] = warm.place()
 PYTHON = sys.executable
 if workflow.is_main_process:
     RUNS = "--dry-run" not in sys.argv  # a plan writes nothing, and says what would be made again

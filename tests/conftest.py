@@ -106,6 +106,12 @@ def pytest_sessionfinish():
         shutil.rmtree(path.parent)
 
 
+@pytest.fixture
+def forks(monkeypatch):
+    """What a test starts asks that server."""
+    monkeypatch.setenv("STUDY_WARM", str(loaded()[0]))
+
+
 #: what a start does: ask for a fork, with this process's streams, folder and environment
 ASK = "import sys; from helpers.workflow import warm; sys.exit(warm.ask('start', sys.argv[1:]))"
 

@@ -123,7 +123,7 @@ def test_parameters_go_to_pages_that_declare_all_of_them():
 
 
 @pytest.mark.slow
-def test_the_statisticians_book_is_made_without_images(study, tmp_path, monkeypatch):
+def test_the_statisticians_book_is_made_without_images(study, tmp_path, monkeypatch, forks):
     monkeypatch.setattr(analysis, "NUMBERS", ("04_segmentation", "05_comparison"))
     root = tmp_path / "runs/analysis"
     book = analysis.make(study, root)

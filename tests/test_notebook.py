@@ -129,7 +129,7 @@ def test_two_runs_of_one_page_do_not_share_its_files(tmp_path):
     assert sorted(p.name for p in output.parent.iterdir()) == ["a.ipynb", "a.json"]
 
 
-def test_pages_run_at_once_from_a_folder_each_and_none_hears_another(tmp_path):
+def test_pages_run_at_once_from_a_folder_each_and_none_hears_another(tmp_path, forks):
     source = write(tmp_path / "a.ipynb", "import time\ntime.sleep(1)\nprint(f'said {number}')")
     paths = [str(provenance.REPOSITORY), os.environ.get("PYTHONPATH", "")]
     running = []

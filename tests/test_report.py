@@ -388,7 +388,7 @@ def test_what_a_page_leaves_for_others_is_made_again(study, monkeypatch):
     assert "results/agreement.csv: is not what notebooks/02_images.ipynb makes" in found
 
 
-def test_tables_that_no_page_gives_are_found(study, capsys):
+def test_tables_that_no_page_gives_are_found(study, capsys, forks):
     found = "".join(verify.remade(study))
     assert (
         "t_cohort.csv: is not what notebooks/01_cohort.ipynb makes" in found

@@ -1,4 +1,4 @@
-"""Steps and notebooks in seconds: a process that has imported the libraries once and forks for each of them.
+"""Steps and notebooks in seconds: one process has imported the libraries, and forks for each.
 
 Importing pandas, torch and matplotlib costs more than most pages compute. ``serve`` imports them,
 and nothing of helpers, so that no code is ever older than its file; every command of the workflow
@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -33,6 +34,12 @@ LIBRARIES = (
 IDLE = 60.0  # seconds without a fork after which the server ends; drawing a phantom takes half
 LONGEST = 103  # bytes of a socket's name that every system allows
 START = 120.0  # seconds that it may take to start on a busy machine
+
+
+def place() -> str:
+    """STUDY_WARM for what this process starts: its own where it has one, else a new one."""
+    own = f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm"
+    return os.environ.get("STUDY_WARM") or own
 
 
 def wanted() -> bool:

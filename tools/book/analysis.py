@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +22,7 @@ from helpers import files, pages, provenance, studies
 from helpers.analyses import raters
 from helpers.errors import StudyError, command
 from helpers.figures import model_label
-from helpers.workflow import headline, keep, notebook, settings
+from helpers.workflow import headline, keep, notebook, settings, warm
 
 #: pages made of numbers; the front page reads their tables and comes last
 NUMBERS = (
@@ -127,7 +126,7 @@ def _run(arguments: list[str], root: Path) -> str:
         "STUDY_ROOT": str(root),
         "PYTHONPATH": os.pathsep.join(paths),
         "OMP_NUM_THREADS": "1",
-        "STUDY_WARM": f"{tempfile.gettempdir()}/study-{os.getuid()}-{os.getpid()}/warm",
+        "STUDY_WARM": warm.place(),
     }
     done = subprocess.run(
         [sys.executable, "-m", *arguments],

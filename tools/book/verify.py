@@ -29,7 +29,7 @@ import numpy as np
 from helpers import cache, datasets, files, provenance, runs, studies
 from helpers.errors import StudyError, command, raise_all
 from helpers.models import catalogue
-from helpers.workflow import forecast, lock, results, settings
+from helpers.workflow import forecast, lock, results, settings, warm
 from tools.book import manuscript, private
 from tools.book.build import folder, make
 from tools.book.pack import input_files
@@ -333,7 +333,8 @@ def _again(
     ]
     done = subprocess.run(
         command,
-        env=os.environ | {"STUDY_ROOT": str(root), "OMP_NUM_THREADS": "1"},
+        env=os.environ
+        | {"STUDY_ROOT": str(root), "OMP_NUM_THREADS": "1", "STUDY_WARM": warm.place()},
         check=False,
         capture_output=True,
         text=True,
