@@ -1,5 +1,6 @@
 """A finished run of the tiny phantom study without any training: counts of made-up outlines."""
 
+import functools
 import json
 
 import numpy as np
@@ -21,19 +22,11 @@ def finished(finished="2026-01-02 03:04:05 UTC"):
 
 def train(study, images, model, fold, seed, number, finished="2026-01-02 03:04:05 UTC"):
     """Write one training: counts, history and record. ``number``: of the made-up outlines."""
-    draw, tables = np.random.default_rng(number), []
     here = images if fold == "main" else images.iloc[int(fold[-1]) - 1 :: 3]
-    for k, image in enumerate(here.itertuples()):
-        reference = np.random.default_rng(k).integers(0, len(study.classes), (8, 8))
-        other = draw.integers(0, len(study.classes), (8, 8))
-        drawn = np.where(draw.random((8, 8)) < 0.7, reference, other)
-        table = metrics.rows(drawn, reference, study.classes)
-        first = {"study": study.name, "model": model, "fold": fold, "seed": seed}
-        first |= {"split": image.split if fold == "main" else "test"}
-        first |= {"patient_id": image.patient_id, "image_id": image.image_id}
-        tables.append(pd.DataFrame({**first, **table}))
+    rows = tuple(here[["split", "patient_id", "image_id"]].itertuples(index=False, name=None))
+    table = _counts(study.name, study.classes, rows, model, fold, seed, number)
     place, spec = runs.folder(study, model, fold, seed), study.training(model, fold)
-    files.write_csv(pd.concat(tables, ignore_index=True), place / "counts.csv")
+    files.write_csv(table, place / "counts.csv")
     files.write_csv(pd.DataFrame({"epoch": [1], "train_loss": [0.5]}), place / "history.csv")
     record = {"study": study.name, "protocol": study.protocol, "model": model, "fold": fold}
     record |= {"seed": seed, "training": spec, "classes": [c.name for c in study.classes]}
@@ -44,6 +37,21 @@ def train(study, images, model, fold, seed, number, finished="2026-01-02 03:04:0
     record |= {"hardware": {"machine": "x86_64", "cores": 2}, "finished": finished}
     (place / "weights.json").write_text(json.dumps(record), encoding="utf-8")
     return place
+
+
+@functools.cache
+def _counts(study, classes, images, model, fold, seed, number):
+    """The counts of a training: made once, whichever tests ask for them."""
+    draw, tables = np.random.default_rng(number), []
+    for k, (split, patient, image) in enumerate(images):
+        reference = np.random.default_rng(k).integers(0, len(classes), (8, 8))
+        other = draw.integers(0, len(classes), (8, 8))
+        drawn = np.where(draw.random((8, 8)) < 0.7, reference, other)
+        first = {"study": study, "model": model, "fold": fold, "seed": seed}
+        first |= {"split": split if fold == "main" else "test"}
+        first |= {"patient_id": patient, "image_id": image}
+        tables.append(pd.DataFrame({**first, **metrics.rows(drawn, reference, classes)}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def page(study, name, made, finished="2026-01-02 04:00:00 UTC", protocol="quick"):
