@@ -55,7 +55,7 @@ class Server(BaseHTTPRequestHandler):
 def server():
     running = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     running.log = []
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield SimpleNamespace(url=f"http://127.0.0.1:{running.server_port}", log=running.log)
     running.shutdown()

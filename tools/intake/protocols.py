@@ -8,7 +8,7 @@ images, 20 epochs); the budget leaves room for a slower machine.
 import os
 from pathlib import Path
 
-import yaml
+from helpers import schemas
 
 DRAFT = Path(__file__).parent / "draft.yml"
 SECONDS = {"qvum": 0.060, "unet": 0.075, "femoral_unet": 0.012}  # at 96 px, one image, one epoch
@@ -54,7 +54,7 @@ def drafted(
 
     images, patients: all that are used (patients 0 where unknown); folds: of the split.
     """
-    content = yaml.safe_load(DRAFT.read_text(encoding="utf-8"))
+    content = schemas.read_yaml(DRAFT)
     learning = max(1, round(images * (folds - 2) / folds))
     fit = fitted(learning, smallest_side, cores)
     quick, paper = content["protocols"]["quick"], content["protocols"]["paper"]
