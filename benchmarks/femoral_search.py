@@ -6,8 +6,9 @@ validation images; no test image is read.
 
 Each step adds one idea to those before it. Kept after each training: a row of
 reports/femoral/results/search.csv with the pooled IoU, the mean Dice, and the difference of Dice
-from the step before with its 95 % interval over the validation images (paired t). The epoch is
-chosen on the same images, in every step alike.
+from the step before with its 95 % interval over the validation images (paired t), and in search/
+beside it the Dice of each image, so that another machine goes on where this one stopped. The epoch
+is chosen on the same images, in every step alike.
 """
 
 import argparse
@@ -86,10 +87,7 @@ def row(name, own, before, minutes):
 
 
 def search(data):
-    """Train every step that is not kept yet, in order; each is kept at once.
-
-    The Dice of single images, from which gains are computed, is kept below runs/search.
-    """
+    """Train every step that is not kept yet, in order; each is kept at once."""
     work = ROOT / "runs" / "search"
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "data_manifest").exists():
@@ -99,7 +97,7 @@ def search(data):
     spec, size, before = START, None, None
     for number, (name, change) in enumerate(STEPS.items()):
         spec = spec | change
-        each = work / f"dice_{number}.csv"
+        each = KEPT.with_suffix("") / f"dice_{number}.csv"
         if number < len(rows) and rows[number]["step"] == name and each.is_file():
             before = pd.read_csv(each, index_col="image_id")["Dice"]
             continue

@@ -3,8 +3,6 @@ contradiction found.
 """
 
 import re
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -892,11 +890,6 @@ def test_helpers_know_nothing_of_the_audit():
     assert len(files) > 50
     for path in files:
         assert not re.search(r"(from|import) tools\b", path.read_text(encoding="utf-8")), path
-
-
-def test_neither_the_audit_nor_the_comparison_needs_torch():
-    code = "import sys, tools.audit.__main__, helpers.papers; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_the_manifests_say_nothing_twice():

@@ -59,6 +59,35 @@ def test_rooms_import_one_way():
     assert "0 broken" in done.stdout
 
 
+def imported(*modules, then="pass"):
+    """Names of all that importing these modules brings, in a process of its own (set of str)."""
+    code = f"import sys, {', '.join(modules)}; {then}; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_numbers_papers_and_the_intake_need_no_torch():
+    """What no contract of imports sees: what libraries bring, and who asks for a network's name."""
+    rooms = ("stats", "figures.statistics", "figures.sheets", "papers", "leakage", "models")
+    tools = ("tools.audit.__main__", "tools.intake.fetch", "tools.intake.make")
+    named = [f"helpers.{room}" for room in (*rooms, "analyses.raters")]
+    found = imported(*named, *tools, then="helpers.models.label('vistr')")
+    assert "torch" not in found and {"scipy.stats", "helpers.models.catalogue"} <= found
+
+
+def test_a_start_of_the_workflow_waits_for_no_statistics():
+    """Each run of `make study` and each plan imports these first."""
+    found = imported("helpers.plan", "helpers.models.catalogue", "helpers.workflow.keep")
+    assert "pandas" in found and not found & {"scipy.stats", "matplotlib", "seaborn", "torch"}
+
+
+def test_no_grammar_of_web_addresses_is_built():
+    """It takes a second; jsonschema asks for it, which papermill and nbformat bring as well."""
+    found = imported("helpers.workflow.notebook")
+    assert {"jsonschema", "papermill"} <= found and "lark" not in found
+
+
 def test_every_room_has_its_place_in_the_order():
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     order = settings["tool"]["importlinter"]["contracts"][0]["layers"]

@@ -1,7 +1,5 @@
 """Bad results are refused in a sentence, and the order of rows changes nothing."""
 
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -216,14 +214,3 @@ def test_the_order_of_rows_changes_nothing(in_order, seed):
     shuffled = frame.iloc[order].reset_index(drop=True)
     for one, two in zip(tables, everything(shuffled), strict=True):
         pd.testing.assert_frame_equal(one, two, rtol=1e-12, atol=1e-14)
-
-
-@pytest.mark.slow
-def test_no_torch_is_imported():
-    code = "import sys, helpers.stats, helpers.figures.statistics; print('torch' in sys.modules)"
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout
-        == "False\n"
-    )

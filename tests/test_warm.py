@@ -124,3 +124,10 @@ def test_no_server_is_started_whose_socket_no_system_could_name(tmp_path, monkey
     """It would import everything and end; every page would wait for that, and start cold."""
     monkeypatch.setattr(warm.subprocess, "Popen", lambda *a, **o: pytest.fail("started"))
     assert warm._connect(tmp_path / ("ä" * 60) / "warm") is None
+
+
+def test_what_is_started_shares_the_server_of_who_started_it(monkeypatch):
+    monkeypatch.setenv("STUDY_WARM", "/tmp/s/warm")
+    assert warm.place() == "/tmp/s/warm"
+    monkeypatch.delenv("STUDY_WARM")
+    assert warm.place().endswith(f"-{os.getuid()}-{os.getpid()}/warm") and not warm.wanted()
