@@ -496,6 +496,18 @@ def test_what_paths_say_of_the_split_and_the_form_of_spacing_comes_along(hospita
     assert not form or split[ids["KH-3"]] == ["val"]
 
 
+def test_the_patient_of_a_table_of_pictures_gets_the_new_number(hospital, tmp_path):
+    """The files' own numbers are those of visits."""
+    rows = [f"Meier_{p}_{k}.dcm,Anna-{p // 2}" for p in range(5) for k in range(2)]
+    (hospital / "whose.csv").write_text("\n".join(["image,patient", *rows]))
+    (tmp_path / "form.yml").write_text(yaml.safe_dump({"patient": {"table": "whose.csv"}}))
+    anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv", tmp_path / "form.yml")
+    ids = dict(line.split(",") for line in (tmp_path / "key.csv").read_text().splitlines()[2:])
+    assert set(ids) == {"Anna-0", "Anna-1", "Anna-2"}
+    made = [p.name[: p.name.rindex("_")] for p in (tmp_path / "clean/images").rglob("*.dcm")]
+    assert sorted(made.count(new) for new in ids.values()) == [2, 4, 4]
+
+
 def test_what_is_left_behind_is_said(hospital, tmp_path):
     save(hospital / "photo.png", sector()[0])
     report = anonymous.convert(hospital, tmp_path / "clean", tmp_path / "key.csv")

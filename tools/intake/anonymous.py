@@ -25,6 +25,7 @@ from helpers.errors import StudyError, command, raise_all
 from helpers.files import write_csv
 from helpers.readers import united
 from tools.intake import (
+    by_picture,
     deidentify,
     find,
     form,
@@ -91,6 +92,7 @@ def convert(
         if one.image not in pairs:
             file, _, frame = one.image.rpartition("#")
             cells.setdefault(file, {})[int(frame)] = one.mask
+    said, _ = by_picture.whose(said, data, form_path, chosen)
     people, first_days, more = _people(chosen, data, said)
     people = {image: p for image, p in people.items() if image not in {r.file for r in odd}}
     refused += odd + more

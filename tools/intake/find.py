@@ -288,6 +288,8 @@ def patient(image: str, data: Path, form: Form, told: Any = ()) -> str | None:
     """The patient of an image (text) or None where nothing says; StudyError where the form's
     pattern does not match. told: what the pattern of the images read from its name.
     """
+    if "table" in form.patient:
+        return form.patient["of"].get(image)
     if not form.patient and "patient" in dict(told):
         return dict(told)["patient"]
     if "pattern" in form.patient:

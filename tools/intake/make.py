@@ -23,6 +23,7 @@ from helpers.files import write_csv
 from helpers.readers import sha256
 from helpers.schemas import EXTERNAL
 from tools.intake import (
+    by_picture,
     check,
     deidentify,
     find,
@@ -192,7 +193,9 @@ def make(
         patients.opened(Path(patients_path), form.columns) if patients_path else (None, [])
     )
     pairs, refused, notes = found_pairs(data, form)
-    mm, mm_file = spacing.told(form, data, form_path, [p.image for p in pairs])
+    chosen = [p.image for p in pairs]
+    mm, mm_file = spacing.told(form, data, form_path, chosen)
+    form, whose_file = by_picture.whose(form, data, form_path, chosen)
     assumed += notes
     classes, notes = classes_of(pairs, data, form)
     assumed += notes
@@ -233,7 +236,7 @@ def make(
     by_patient = images["patient_id"].notna().any()
     doubts = shared(images, records) + few_tested(images)
     if not by_patient:
-        doubts.append(nobody_known(records, authors))
+        doubts.append(nobody_known(data, records, authors))
     assumed += sentences(records, _kept_split(images, previous), authors)
     written = {"images.csv": images, "annotations.csv": drawn}
     if people is not None:
@@ -262,7 +265,8 @@ def make(
         )
     frames = {k: v for k, v in written.items() if v is not None}
     write_manifest(folder, None if changed else content, frames)
-    others = [*lists, *(p for p in (mm_file, inside(patients_path, data)) if p)]
+    read = (mm_file, whose_file, inside(patients_path, data))
+    others = [*lists, *filter(None, read)]
     roles = ledger.ledger(data, form, images, refused, drawn, others)
     return write_page(
         name, data, roles, records, refused, reasons, images, classes, doubts, assumed
@@ -365,7 +369,7 @@ def apart(
     records: list[check.Record], data: Path, form: forms.Form
 ) -> tuple[list[check.Record], list[find.Refused]]:
     """(records, refused): without those of a DICOM patient number that two people share."""
-    if "pattern" in form.patient:
+    if {"pattern", "table"} & set(form.patient):
         return records, []
     people = defaultdict(dict)
     for r in records:
@@ -396,12 +400,13 @@ def raise_unusable(data: Path, usable: Sequence, refused: list[find.Refused]) ->
         )
 
 
-def nobody_known(records: list[check.Record], authors: dict[str, str] | None) -> str:
+def nobody_known(data: Path, records: list[check.Record], authors: dict[str, str] | None) -> str:
     """What follows where no patient is known: a sentence, the first thing to know."""
+    images = [r.pair.image for r in records]
+    perhaps = by_picture.suggested(data, images) or ("" if authors else _perhaps_patients(images))
     return (
         "No patient is known: images of one person may be in training and test, and every test"
-        " counts images as if each were a person. Name the patient in a form"
-        f"{'' if authors else _perhaps_patients([r.pair.image for r in records])}."
+        f" counts images as if each were a person. Name the patient in a form{perhaps}."
     )
 
 

@@ -3,18 +3,18 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from helpers.errors import StudyError
 from tools.intake import spreadsheet
+from tools.intake.by_picture import FILE, located, rows
 from tools.intake.form import Form
-from tools.intake.patterns import plain, stem
+from tools.intake.patterns import plain
 
 COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel")
 LENGTH = re.compile(r"(?i)\bmm\b")  # where no column says more
 UNIT = re.compile(r"(?i)(?<![a-zµ])(cm|µm|um|m)(?![a-z])")
 AXIS = re.compile(r"(?i)(?<![a-z])(x|y|rows?|columns?|cols?|width|height)(?![a-z])")
-FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
 
 
 def told(
@@ -31,13 +31,7 @@ def told(
         value = float(number_mm[1].replace(",", "."))
     if value is None or not isinstance(value, str):
         return (lambda image: value), None
-    beside = [Path(data) / value, *([Path(form_path).parent / value] if form_path else [])]
-    path = next((p for p in beside if p.is_file()), None)
-    if path is None:
-        raise StudyError(
-            f"spacing_mm: {value}: no such file, in DATA or beside the form; give a number of"
-            " millimetres, or a table of pictures and millimetres"
-        )
+    path, inside = located(value, "spacing_mm", data, form_path)
     frame, _ = spreadsheet.read(path)
     number = [c for c in frame if COLUMN.search(c)] or [c for c in frame if LENGTH.search(c)]
     name = [c for c in frame if FILE.search(c) and c not in number]
@@ -59,14 +53,14 @@ def told(
             raise StudyError(f"{path}: row {row}: {', '.join(texts)!r} is no spacing in mm")
         if table.setdefault(plain(image.strip()), mm) != mm:
             raise StudyError(f"{path}: row {row}: {image.strip()} has another spacing above")
-
-    def of(image: str) -> float | None:
-        names = (image, PurePosixPath(image).name, stem(image))
-        return next((table[plain(n)] for n in names if plain(n) in table), None)
-
-    if images and not any(of(image) for image in images):
+    try:
+        found = rows(frame[name[0]], images)
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from None
+    if images and not found:
         raise StudyError(
             f"{path}: names none of the pictures, such as {images[0]}; it names"
             f" {', '.join(list(table)[:3])}"
         )
-    return of, value if path == beside[0] else None
+    of = {image: table[plain(frame.loc[at[0], name[0]].strip())] for image, at in found.items()}
+    return of.get, inside
