@@ -171,6 +171,7 @@ rule train:
         [f"{RUN}/train/{{training}}/{file}" for file in TRAINED],
     log:
         f"{RUN}/logs/train/{{training}}.log",
+    priority: 1
     threads: max(1, workflow.cores // 2)  # two side by side: one starts or counts while the other computes
     resources:
         gpu=settings.gpus_wanted(),
@@ -184,7 +185,14 @@ rule train:
         "{params.notebook:q} {params.which:q} 2>&1 | tee {log:q}"
 
 
-ruleorder: kept > train
+# folds come last: many and short, they fill what the long trainings leave of the cores
+use rule train as fold with:
+    wildcard_constraints:
+        training=settings.one_of(name for name in TRAININGS if TRAININGS[name][1] != "main"),
+    priority: 0
+
+
+ruleorder: kept > fold > train
 
 
 rule kept:

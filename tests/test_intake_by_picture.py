@@ -68,6 +68,13 @@ def test_one_column_is_the_patients(tmp_path, root, heading, said):
         make.make("mine", data, write(tmp_path / "f.yml", OWN))
 
 
+def test_such_a_table_in_place_of_that_of_patients_says_what_to_write(tmp_path, root):
+    data = ten_patients(tmp_path / "data")
+    table(data)
+    with pytest.raises(StudyError, match=r"two columns mean patient_id; keep one; is a row a pict"):
+        make.make("mine", data, None, data / "about.csv")
+
+
 def test_a_name_of_several_pictures_is_not_taken_for_one_of_them(tmp_path):
     chosen = [f"{p}/photos/{k}.png" for p in "ab" for k in range(3)]
     said, told = form.Form(patient={"table": "t.csv"}), "image,patient\n"

@@ -226,5 +226,5 @@ def test_the_workflow_trains_only_what_is_not_kept(study, monkeypatch, repeat):
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
     assert ("taken from kept numbers" in text) == (not repeat)
-    steps = dict(re.findall(r"^(train|kept) +(\d+)$", text, re.M))
-    assert steps == ({"train": "5"} if repeat else {"train": "2", "kept": "3"})
+    steps = dict(re.findall(r"^(train|fold|kept) +(\d+)$", text, re.M))
+    assert steps == ({"train": "2", "fold": "3"} if repeat else {"train": "2", "kept": "3"})

@@ -21,7 +21,7 @@ from helpers.workflow import check, clean, lock, settings
 
 pytestmark = pytest.mark.slow
 
-STEPS = ("phantom", "check", "train", "results", "printed", "page", "book")
+STEPS = ("phantom", "check", "train", "fold", "results", "printed", "page", "book")
 ABOUT = settings.pages(REPOSITORY / "notebooks")
 PAGES = [page for page, said in ABOUT.items() if "run" not in said]
 
@@ -51,6 +51,16 @@ def test_the_study_runs_from_images_to_a_report(tiny):
         assert record["files"], page
         assert all((tiny / name).is_file() for name in record["files"]), page
     assert (run / "tables/table2.csv").is_file() and (run / "figures/fig5_cases.svg").is_file()
+
+
+def test_folds_wait_for_the_trainings_that_everything_is_said_of(tiny):
+    """They are many and short, and fill what the long ones leave of the cores."""
+    begun = {
+        path.parent.name: json.loads(path.read_text())["started"]
+        for path in (tiny / "runs/phantom/train").glob("femoral_unet/*/03_train.json")
+    }
+    main = begun.pop("main_1")
+    assert len(begun) == 3 and main <= min(begun.values())
 
 
 def test_every_file_that_a_step_left_stands_in_a_record(tiny):
@@ -94,7 +104,7 @@ def test_a_changed_setting_remakes_what_uses_it(tiny):
         assert "lr: 0.0005" in text
         path.write_text(text.replace("lr: 0.0005", "lr: 0.0006"))
         plan = planned(tiny)
-        assert plan["train"] == 5 and "check" not in plan
+        assert (plan["train"], plan["fold"]) == (2, 3) and "check" not in plan
     finally:
         path.write_text(text)
 
@@ -108,7 +118,7 @@ def test_another_image_trains_everything_again(tiny):
     try:
         path.write_text(text.replace(digest, "0" * 64))
         plan = planned(tiny)
-        assert plan["check"] == 1 and plan["train"] == 5
+        assert (plan["check"], plan["train"], plan["fold"]) == (1, 2, 3)
     finally:
         path.write_text(text)
 
@@ -226,7 +236,7 @@ def test_a_lost_phantom_image_is_drawn_again_and_gives_the_same_results(copy):
     done = workflow(copy, "runs/phantom/data.json", "runs/phantom/results.json")
     assert done.returncode == 0, done.stderr
     assert files.sha256(results) == before
-    assert not {"phantom", "check", "train", "results"} & set(planned(copy))
+    assert not {"phantom", "check", "train", "fold", "results"} & set(planned(copy))
 
 
 @pytest.mark.parametrize(

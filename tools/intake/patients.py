@@ -92,7 +92,11 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
             f" patient's number, of {', '.join(filter(None, frame.columns)) or 'these'}"
         )
     if doubled := sorted({c for c in frame.columns if list(frame.columns).count(c) > 1}):
-        raise StudyError(f"{path}: two columns mean {', '.join(doubled)}; keep one")
+        rows = "; is a row a picture? Then write in a form patient: {table: this file}"
+        raise StudyError(
+            f"{path}: two columns mean {', '.join(doubled)}; keep one"
+            f"{rows if 'patient_id' in doubled else ''}"
+        )
     frame = frame.map(lambda cell: " ".join(cell.split()))
     frame["patient_id"] = frame["patient_id"].map(safe)
     frame = frame[(frame != "").any(axis=1)].reset_index(names="row")
