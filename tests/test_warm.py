@@ -126,6 +126,25 @@ def test_no_server_is_started_whose_socket_no_system_could_name(tmp_path, monkey
     assert warm._connect(tmp_path / ("ä" * 60) / "warm") is None
 
 
+def test_the_server_ends_with_the_process_for_which_it_was_started(tmp_path):
+    owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    path = tmp_path / f"study-{os.getuid()}-{owner.pid}" / "warm"
+    path.parent.mkdir()
+    code = (
+        "import sys; from pathlib import Path; from helpers.workflow import warm;"
+        "warm.LIBRARIES, warm.IDLE = (), 600; warm.serve(Path(sys.argv[1]))"
+    )
+    own = {"PYTHONPATH": str(REPOSITORY)}
+    server = subprocess.Popen([sys.executable, "-c", code, path], env=os.environ | own)
+    while not path.exists():
+        assert server.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.3)
+    assert server.poll() is None
+    owner.communicate(b"\n")
+    assert server.wait(60) == 0 and not path.parent.exists()
+
+
 def test_what_is_started_shares_the_server_of_who_started_it(monkeypatch):
     monkeypatch.setenv("STUDY_WARM", "/tmp/s/warm")
     assert warm.place() == "/tmp/s/warm"

@@ -42,6 +42,18 @@ def place() -> str:
     return os.environ.get("STUDY_WARM") or own
 
 
+def _owned(path: Path) -> bool:
+    """False where the process that a socket's folder names (``place``) has ended."""
+    name, _, pid = path.parent.name.rpartition("-")
+    if not (pid.isdecimal() and name == f"study-{os.getuid()}"):
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def wanted() -> bool:
     """True in a process that STUDY_WARM sends to a server, and that is not a fork of it already."""
     path = os.environ.get("STUDY_WARM")
@@ -130,7 +142,8 @@ def _send(pid: int, number: int) -> None:
 
 
 def serve(path: Path) -> None:
-    """Fork for every request on the socket; end when nothing was asked for ``IDLE`` seconds.
+    """Fork for every request on the socket; end when nothing was asked for ``IDLE`` seconds, or
+    with the process for which it was started.
 
     A client that is gone takes its fork, and all that the fork has started, with it.
     """
@@ -146,7 +159,7 @@ def serve(path: Path) -> None:
     listener.bind(str(path))
     listener.listen(64)
     children, last = {}, time.monotonic()  # pid → the connection of who asked for it
-    while children or time.monotonic() - last < IDLE:
+    while children or (time.monotonic() - last < IDLE and _owned(path)):
         ready, _, _ = select.select([listener, *children.values()], [], [], 0.05)
         if listener in ready:
             pid, connection = _fork(listener)
