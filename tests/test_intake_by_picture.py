@@ -59,6 +59,7 @@ def test_a_table_that_cannot_be_right_names_its_row(tmp_path, root, change, said
     [
         ("ID,Case,patient,Height", "Case, patient names a patient; call the one column so"),
         ("ID,who,Pathology,Height", "no column names a patient; .* of who, Pathology, Height"),
+        ("ID,Case,Height,Height", r"about\.csv: two columns are called Height; call them apart"),
     ],
 )
 def test_one_column_is_the_patients(tmp_path, root, heading, said):

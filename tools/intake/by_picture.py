@@ -14,7 +14,7 @@ from tools.intake.form import Form
 from tools.intake.patterns import plain, stem
 from tools.intake.tables import some
 
-MOST = 20  # tables of a folder that are looked into
+MOST, WIDEST = 20, 60  # tables of a folder that are looked into, and columns of one
 #: what a column of pictures is called
 FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
 
@@ -33,6 +33,14 @@ def located(
             " picture"
         )
     return path, value if path == beside[0] else None
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The table in a file: text, its index the rows of the file; every column has its own name."""
+    frame, _ = spreadsheet.read(path)
+    if twice := sorted(set(frame.columns[frame.columns.duplicated()]) - {""}):
+        raise StudyError(f"{path}: two columns are called {twice[0]}; call them apart")
+    return frame.loc[:, ~frame.columns.duplicated()]
 
 
 def rows(cells: pd.Series, images: Sequence[str]) -> dict[str, list]:
@@ -91,7 +99,7 @@ def whose(
     if "table" not in form.patient:
         return form, None
     path, name = located(form.patient["table"], "patient.table", data, form_path)
-    frame, _ = spreadsheet.read(path)
+    frame = read(path)
     try:
         column, found = naming(frame, images)
     except StudyError as error:
@@ -118,8 +126,8 @@ def suggested(data: Path | str, images: Sequence[str]) -> str:
     tables = [f for f in find.everything(Path(data)) if f.lower().endswith(ledger.TABLES)]
     for name in tables[:MOST]:
         try:
-            frame, _ = spreadsheet.read(Path(data) / name)
-            column, found = naming(frame, images)
+            frame = read(Path(data) / name)
+            column, found = naming(frame.iloc[:, :WIDEST], images)
         except find.ODD:
             continue
         if column and len(found) == len(images) and len(own := owners(frame, column)) == 1:

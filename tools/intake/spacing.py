@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from helpers.errors import StudyError
-from tools.intake import spreadsheet
-from tools.intake.by_picture import FILE, located, rows
+from tools.intake.by_picture import FILE, located, read, rows
 from tools.intake.form import Form
 from tools.intake.patterns import plain
 
@@ -32,7 +31,7 @@ def told(
     if value is None or not isinstance(value, str):
         return (lambda image: value), None
     path, inside = located(value, "spacing_mm", data, form_path)
-    frame, _ = spreadsheet.read(path)
+    frame = read(path)
     number = [c for c in frame if COLUMN.search(c)] or [c for c in frame if LENGTH.search(c)]
     name = [c for c in frame if FILE.search(c) and c not in number]
     pair = len(number) == 2 and all(AXIS.search(c) for c in number)
