@@ -212,6 +212,7 @@ def test_words_of_the_table_that_are_kept_are_shown(tmp_path, capsys):
         ("spacing (cm)", "0,01", 0.1),
         ("spacing µm", "100", 0.1),
         ("spacing [m]", "0,0001", 0.1),
+        ("spacing (\u03bcm)", "100", 0.1),
         ("mm per pixel", "0,1", 0.1),
     ],
 )
@@ -251,8 +252,23 @@ def test_two_spacings_of_one_picture_are_refused(tmp_path):
     (data / "sp.csv").write_text("\n".join(["image,mm", *rows, rows[0]]))
     make.make("mine", data, told)
     (data / "sp.csv").write_text("\n".join(["image,mm", *rows, "1_0.png,0.3"]))
-    with pytest.raises(StudyError, match=r"row 22: 1_0\.png has another spacing above"):
+    with pytest.raises(StudyError, match=r"row 2, 22: photos/1_0\.png has several spacings"):
         make.make("mine", data, told)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("image;px per mm\n1_0;8", "column px per mm: give the millimetres of a pixel"),
+        ("image;lesion size (mm)\n1_0;8", "needs a column of picture names .* lesion size"),
+        ("id;image;pixel_spacing_mm\n1_1;1_0;0,1", "it could be column image or id of pictures"),
+    ],
+)
+def test_what_is_no_spacing_of_a_named_picture_is_refused(tmp_path, text, said):
+    data = ten_patients(tmp_path / "data")
+    (data / "sp.csv").write_text(text)
+    with pytest.raises(StudyError, match=rf"sp\.csv: {said}"):
+        make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"}))
 
 
 def test_spacings_of_some_pictures_alone(tmp_path, capsys):

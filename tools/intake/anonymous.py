@@ -92,7 +92,7 @@ def convert(
         if one.image not in pairs:
             file, _, frame = one.image.rpartition("#")
             cells.setdefault(file, {})[int(frame)] = one.mask
-    said, _ = by_picture.whose(said, data, form_path, chosen)
+    said = by_picture.whose(said, data, form_path, chosen)[0]
     people, first_days, more = _people(chosen, data, said)
     people = {image: p for image, p in people.items() if image not in {r.file for r in odd}}
     refused += odd + more

@@ -1,5 +1,10 @@
-"""Tables with a row a picture: what they say of each, and whose each is."""
+"""Tables with a row a picture: what they say of each, and whose each is.
 
+Nothing is guessed: where two columns could name the pictures or the patients, or numbers could
+be those of rows, the table is refused until the form names the columns.
+"""
+
+import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,14 +14,19 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from helpers.errors import StudyError
-from tools.intake import find, ledger, spreadsheet, variables
+from tools.intake import find, ledger, patients, spreadsheet, variables
 from tools.intake.form import Form
 from tools.intake.patterns import plain, stem
 from tools.intake.tables import some
 
 MOST, WIDEST = 20, 60  # tables of a folder that are looked into, and columns of one
-#: what a column of pictures is called
-FILE = re.compile(r"(?i)image|file|picture|bild|name|^id$")
+#: what a column of pictures is called, and one of patients; what is neither
+FILE = re.compile(r"(?i)image|file|picture|bild|photo|scan|clip|name")
+PERSON = re.compile(r"(?i)patient|pazient|pacient|subj|case|person|proband|participant|mrn|sujet")
+DRAWN = re.compile(r"(?i)mask|label|segm|annot")
+#: a frame of a cine, and its cine
+FRAME = re.compile(r"(.+\.\w+)#\d+")
+NO_ROW = "the table of pictures has no row of it that says whose it is"
 
 
 def located(
@@ -35,90 +45,142 @@ def located(
     return path, value if path == beside[0] else None
 
 
-def read(path: Path) -> pd.DataFrame:
-    """The table in a file: text, its index the rows of the file; every column has its own name."""
-    frame, _ = spreadsheet.read(path)
+def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """(the table in a file: text, its index the rows of the file, every column with its own name;
+    sentences on how it was read).
+    """
+    frame, notes = spreadsheet.read(path)
     if twice := sorted(set(frame.columns[frame.columns.duplicated()]) - {""}):
         raise StudyError(f"{path}: two columns are called {twice[0]}; call them apart")
-    return frame.loc[:, ~frame.columns.duplicated()]
+    return frame.loc[:, ~frame.columns.duplicated()], notes
 
 
-def rows(cells: pd.Series, images: Sequence[str]) -> dict[str, list]:
-    """{picture: index of the cells that name it, by path, name or stem}; StudyError where a cell
-    names several files.
+def rows(cells: pd.Series, images: Sequence[str], others: Sequence[str] = ()) -> dict[str, list]:
+    """{picture: index of all cells that name it, by path, name or stem}; StudyError where a cell
+    names several files, of these or of the others that lie there.
     """
     at, found, named = defaultdict(list), {}, defaultdict(set)
     for row, cell in cells.items():
         at[plain(cell.strip())].append(row)
-    for image in images:
-        file = image.rpartition("#")[0] or image  # a frame is of its cine
-        names = [plain(n) for n in (image, file, PurePosixPath(file).name, stem(file))]
-        if key := next((n for n in names if n in at), None):
-            found[image] = at[key]
-            named[key].add(file)
-    for key, files in named.items():
+    for image in dict.fromkeys([*images, *others]):
+        file = cine[1] if (cine := FRAME.fullmatch(image)) else image
+        names = {plain(n) for n in (image, file, PurePosixPath(file).name, stem(file))} & at.keys()
+        if names:
+            found[image] = sorted(row for name in names for row in at[name])
+        for name in names:
+            named[name].add(file)
+    for name, files in named.items():
         if len(files) > 1:
-            where = f"row {at[key][0]}: {key} names {some(sorted(files), 2)}"
+            where = f"row {at[name][0]}: {name} names {some(sorted(files), 2)}"
             raise StudyError(f"{where}; give the paths of the pictures, as they lie in DATA")
-    return found
+    return {image: found[image] for image in images if image in found}
 
 
-def naming(frame: pd.DataFrame, images: Sequence[str]) -> tuple[str | None, dict[str, list]]:
-    """(the column whose cells name most of the pictures, or None; ``rows`` of it). Of two that name
-    as many, such as numbers, the one that is called so; StudyError where that is not one either.
+def naming(
+    frame: pd.DataFrame, images: Sequence[str], others: Sequence[str] = ()
+) -> tuple[str, dict[str, list]]:
+    """(the column that names the pictures, ``rows`` of it); StudyError where none does, or where
+    it could be another.
     """
     found, wrong = {}, []
     for column in frame:
         try:
-            found[column] = rows(frame[column], images)
+            if here := rows(frame[column], images, others):
+                found[column] = here
         except StudyError as error:
             wrong.append(error)
-    most = max(map(len, found.values()), default=0)
-    if wrong and not most:
+    if wrong and not found:
         raise wrong[0]
-    best = [column for column in found if most and len(found[column]) == most]
-    if len(best) > 1:
-        called = [column for column in best if FILE.search(column)]
-        if len(called) != 1:
-            raise StudyError(f"columns {', '.join(best)} name the pictures: call one of them image")
-        best = called
-    return (best[0], found[best[0]]) if best else (None, {})
+    called = [c for c in frame if FILE.search(c) and not (_personal(c) or DRAWN.search(c))]
+    if not found:
+        cells = frame[called[0] if called else frame.columns[0]]
+        raise StudyError(
+            f"names none of the pictures, such as {images[0]}; it names {some([*cells], 3)}: write"
+            " them as they lie in DATA, with or without folder and ending"
+        )
+    best, *more = sorted(found, key=lambda column: column not in called)
+    empty = [c for c in called if c not in found]
+    if any(found[c] != found[best] for c in more) or empty:
+        raise StudyError(f"it could be column {' or '.join([best, *more, *empty])} of pictures")
+    if best not in called and frame[best].str.fullmatch(r"\s*\d*\s*").all():
+        raise StudyError(f"are the numbers of column {best or '(without a heading)'} of pictures?")
+    return best, found[best]
 
 
-def owners(frame: pd.DataFrame, pictures: str) -> list[str]:
-    """The columns that name a patient, besides that which names the pictures."""
-    return [c for c in frame if c != pictures and variables.canonical(c) == "patient_id"]
+def _personal(column: str) -> bool:
+    return variables.canonical(column) == "patient_id" or bool(PERSON.search(column))
+
+
+def owner(frame: pd.DataFrame, pictures: str) -> str:
+    """The column that names the patient, besides that of the pictures; StudyError where none does,
+    or where it could be another.
+    """
+    own = [column for column in frame if column != pictures and _personal(column)]
+    if len(own) != 1:
+        could = f"it could be column {' or '.join(own)}" if own else "no column is called so"
+        raise StudyError(f"who is the patient? {could}")
+    if variables.spelled(own[0]) in ("id", "code"):  # of a row as well
+        raise StudyError(f"is column {own[0]} the patient?")
+    return own[0]
 
 
 def whose(
-    form: Form, data: Path | str, form_path: Path | str | None, images: Sequence[str]
-) -> tuple[Form, str | None]:
+    form: Form,
+    data: Path | str,
+    form_path: Path | str | None,
+    images: Sequence[str],
+    others: Sequence[str] = (),
+) -> tuple[Form, str | None, list[str]]:
     """(the form, its patient's `of` filled from its `table`: picture → patient; the file in DATA
-    that was read for it, or None). A picture without a row is nobody's.
+    that was read for it, or None; sentences). A picture without a row, or of an unknown patient, is
+    nobody's. others: pictures that lie there too.
     """
     if "table" not in form.patient:
-        return form, None
-    path, name = located(form.patient["table"], "patient.table", data, form_path)
-    frame = read(path)
+        return form, None, []
+    said = form.patient["table"]
+    said = {"file": said} if isinstance(said, str) else said
+    path, name = located(said["file"], "patient.table", data, form_path)
+    frame, notes = read(path)
     try:
-        column, found = naming(frame, images)
+        told = [said[key] for key in ("picture", "patient") if key in said]
+        if absent := [column for column in told if column not in frame]:
+            raise StudyError(f"has no column {absent[0]}; it has {', '.join(frame)}")
+        if "picture" in said:
+            column = said["picture"]
+            found = rows(frame[column], images, others) or naming(frame[[column]], images)[1]
+        else:
+            column, found = naming(frame, images, others)
+        own = said.get("patient") or owner(frame, column)
+        of = _people(frame[own], found)
     except StudyError as error:
-        raise StudyError(f"{path}: {error}") from None
-    if column is None:
-        raise StudyError(f"{path}: names none of the pictures, such as {images[0]}")
-    if len(own := owners(frame, column)) != 1:
+        named = f"{{file: {json.dumps(said['file'], ensure_ascii=False)}, picture: …, patient: …}}"
         raise StudyError(
-            f"{path}: {', '.join(own) or 'no column'} names a patient; call the one column so that"
-            f" does, of {', '.join(c for c in frame if c != column)}"
-        )
+            f"{path}: {error}; the form can name both columns: patient: {{table: {named}}}"
+        ) from None
+    count = len({patients.spelling(p) for p in of.values()})
+    each = ": each is a patient of its own; is that so?" if count == len(of) > 1 else "."
+    notes.append(
+        f"Whose a picture is was read from {path.name}, pictures by column {column}, patients by"
+        f" column {own}: {count} patients of {len(of)} pictures{each}"
+    )
+    return replace(form, patient=form.patient | {"of": of}), name, notes
+
+
+def _people(cells: pd.Series, found: dict[str, list]) -> dict[str, str]:
+    """{picture: patient} of those that are known."""
+    cells = cells.str.strip()
+    if cells.str.fullmatch(r"(\d+\.0)?").all():  # numbers, as some programs save them
+        cells = cells.str.removesuffix(".0")
+    cells = cells.mask(cells.str.casefold().isin(["", *patients.UNKNOWN.split()]), "")
     of = {}
     for image, at in found.items():
-        people = sorted(set(frame.loc[at, own[0]].str.strip()))
-        if len(people) > 1 or not people[0]:
-            where = f"{path}: {own[0]}, row {', '.join(map(str, at))}"
+        people = sorted(set(cells[at]))
+        if len(people) > 1:
+            where = f"{cells.name}, row {', '.join(map(str, at))}"
             raise StudyError(f"{where}: {image} is of {' and '.join(map(repr, people))}")
-        of[image] = people[0]
-    return replace(form, patient=form.patient | {"of": of}), name
+        if people[0]:
+            of[image] = people[0]
+    return of
 
 
 def suggested(data: Path | str, images: Sequence[str]) -> str:
@@ -126,13 +188,15 @@ def suggested(data: Path | str, images: Sequence[str]) -> str:
     tables = [f for f in find.everything(Path(data)) if f.lower().endswith(ledger.TABLES)]
     for name in tables[:MOST]:
         try:
-            frame = read(Path(data) / name)
+            frame, _ = read(Path(data) / name)
             column, found = naming(frame.iloc[:, :WIDEST], images)
-        except find.ODD:
+            own = owner(frame, column)
+            known = len(_people(frame[own], found)) == len(images)
+        except (StudyError, *find.ODD):
             continue
-        if column and len(found) == len(images) and len(own := owners(frame, column)) == 1:
+        if known:
             return (
-                f"; {name} says of every picture whose it is (column {own[0]}): if that is a"
-                f" person, write patient: {{table: '{name}'}}"
+                f"; {name} says of every picture whose it is (column {own}): if that is a person,"
+                f" write patient: {{table: {json.dumps(name, ensure_ascii=False)}}}"
             )
     return ""

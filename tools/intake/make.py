@@ -195,7 +195,9 @@ def make(
     pairs, refused, notes = found_pairs(data, form)
     chosen = [p.image for p in pairs]
     mm, mm_file = spacing.told(form, data, form_path, chosen)
-    form, whose_file = by_picture.whose(form, data, form_path, chosen)
+    assumed += notes
+    without = [r.file for r in refused]
+    form, whose_file, notes = by_picture.whose(form, data, form_path, chosen, without)
     assumed += notes
     classes, notes = classes_of(pairs, data, form)
     assumed += notes
@@ -218,7 +220,8 @@ def make(
     raise_unusable(data, records, refused)
     named = [r.patient for r in records]
     if any(named) and form.split.get("policy") not in ("given", "image k-fold"):
-        refused += [find.Refused(r.pair.image, NOBODY) for r in records if not r.patient]
+        why = by_picture.NO_ROW if "table" in form.patient else NOBODY
+        refused += [find.Refused(r.pair.image, why) for r in records if not r.patient]
         records = [r for r in records if r.patient]
     if people is not None:
         people["patient_id"] = patients.respelled(people["patient_id"], named)

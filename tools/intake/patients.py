@@ -1,6 +1,7 @@
 """A table of patients as it comes, to patients.csv as the study wants it."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ def safe(patient: str) -> str:
     """A patient as studies may call one: signs other than letters, digits, _ . - become _ (which is
     one spelling, as below).
     """
-    return re.sub(r"[^\w. -]+", "_", " ".join(patient.split()))
+    return re.sub(r"[^\w. -]+", "_", unicodedata.normalize("NFC", " ".join(patient.split())))
 
 
 def spelling(patient: str) -> tuple[str, ...]:

@@ -69,10 +69,11 @@ def _filled(rows: list[list[str]]) -> list[tuple[int, list[str]]]:
 
 def _header(numbered: list[tuple[int, list[str]]]) -> int | None:
     """Place of the first row that names a patient, among the first ten, or None: titles and merged
-    cells may stand above it.
+    cells may stand above it, which fill fewer cells than headings do.
     """
+    filled = [sum(bool(c.strip()) for c in r) for _, r in numbered[:10]]
     known = (k for k, (_, r) in enumerate(numbered[:10]) if any(_is_patient(c) for c in r))
-    return next((k for k in known if sum(bool(c.strip()) for c in numbered[k][1]) > 1), None)
+    return next((k for k in known if filled[k] > max([1, *filled[:k]])), None)
 
 
 def _is_patient(cell: str) -> bool:
