@@ -62,7 +62,7 @@ def test_a_table_that_cannot_be_right_names_its_row(tmp_path, root, change, said
     ("heading", "said"),
     [
         ("ID,Case,patient,Height", "who is the patient[?] it could be column Case or patient; th"),
-        ("ID,who,Pathology,Height", "who is the patient[?] no column is called so; the form can n"),
+        ("ID,who,Pathology,Height", "who is the patient[?] no column says so; the form can name b"),
         ("ID,Case,Height,Height", r"about\.csv: two columns are called Height; call them apart"),
     ],
 )
@@ -87,6 +87,10 @@ def test_a_name_of_several_pictures_is_not_taken_for_one_of_them(tmp_path):
     with pytest.raises(StudyError, match=r"row 2: 0 names a/photos/0.png, b/photos/0.png; give t"):
         by_picture.whose(said, tmp_path, None, chosen)
     (tmp_path / "t.csv").write_text(told + "".join(f"{n},{n[0]}\n" for n in chosen))
+    (tmp_path / "u.csv").write_text(told + "".join(f"{n[:-4]},{n[0]}\n" for n in chosen))
+    below = [f"images/{n}" for n in chosen]
+    found, *_ = by_picture.whose(form.Form(patient={"table": "u.csv"}), tmp_path, None, below)
+    assert found.patient["of"] == {n: n[7] for n in below}
     found, read, notes = by_picture.whose(said, tmp_path, None, chosen)
     assert found.patient["of"] == {n: n[0] for n in chosen} and read == "t.csv"
     assert notes == [
@@ -108,17 +112,16 @@ NUMBERED = [f"{k}.png" for k in range(1, 5)]
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("no,image,patient\n1,2,a\n2,1,b\n", "it could be column image or no of pictures"),
-        ("ID,scan,patient\n1,2,a\n2,1,b\n", "it could be column scan or ID of pictures"),
+        ("no,Aufnahme,patient\n1,2,a\n2,1,b\n", "it could be column no or Aufnahme of pictures"),
+        ("image no,scan,patient\n1,2,a\n2,1,b\n", "it could be column image no or scan of pict"),
         ("no,image,patient\n1,x7,a\n2,x9,b\n", "it could be column no or image of pictures"),
         ("no,mask,patient\n1,2_mask,a\n2,1_mask,b\n", "are the numbers of column no of pictures"),
         (",image_file,patient\n1,x2,a\n2,x1,b\n", "it could be column  or image_file of pict"),
         ("mask,BIRADS,patient\nm1,4,a\nm2,1,b\n", "are the numbers of column BIRADS of pict"),
-        ("ID,image,SubjectID\n1,1,a\n2,2,a\n", "who is the patient. it could be column ID or Sub"),
         ("case,file,patient name\n1,1,a\n2,2,a\n", "it could be column case or patient name"),
         ("image,patient\n1,a\n2,b\n1.png,b\n", "patient, row 2, 4: 1.png is of 'a' and 'b'"),
-        ("image,code,who\n1,70,a\n2,71,a\n", "is column code the patient"),
-        ("image,who\n1,a\n2,b\n", "who is the patient. no column is called so"),
+        ("image,code,who\n1,70,a\n2,71,a\n", "who is the patient. it could be column code"),
+        ("image,who\n1,a\n2,b\n", "who is the patient. no column says so"),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_not_read(tmp_path, text, said):
@@ -132,7 +135,10 @@ def test_what_could_be_read_in_two_ways_is_not_read(tmp_path, text, said):
 @pytest.mark.parametrize(
     ("text", "said", "whose"),
     [
-        ("no,image,patient\n1,2,a\n2,1,b\n", {"picture": "image"}, {"1.png": "b", "2.png": "a"}),
+        ("no,Aufnahme,patient\n1,2,a\n2,1,b\n", {"picture": "Aufnahme"}, {"1.png": "b"}),
+        ("no,image,patient\n1,2,a\n2,1,b\n", {}, {"1.png": "b", "2.png": "a"}),
+        ("ID,image,Case\n1,2,a\n2,1,b\n3,7,b\n", {}, {"1.png": "b", "2.png": "a"}),
+        ("ID,image,SubjectID\n1,1,a\n2,2,a\n", {}, {"1.png": "a", "2.png": "a"}),
         ("no,image,who\n1,2,a\n2,1,b\n", {"picture": "no", "patient": "who"}, {"1.png": "a"}),
         ("image,mask_file,patient\n1,1,a\n2,2,b\n", {}, {"1.png": "a", "2.png": "b"}),
         ("image,patient\n1,1.0\n2,2.0\n", {}, {"1.png": "1", "2.png": "2"}),

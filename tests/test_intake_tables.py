@@ -261,7 +261,7 @@ def test_two_spacings_of_one_picture_are_refused(tmp_path):
     [
         ("image;px per mm\n1_0;8", "column px per mm: give the millimetres of a pixel"),
         ("image;lesion size (mm)\n1_0;8", "needs a column of picture names .* lesion size"),
-        ("id;image;pixel_spacing_mm\n1_1;1_0;0,1", "it could be column image or id of pictures"),
+        ("scan;image;pixel_spacing_mm\n1_1;1_0;0,1", "it could be column scan or image of pict"),
     ],
 )
 def test_what_is_no_spacing_of_a_named_picture_is_refused(tmp_path, text, said):
@@ -269,6 +269,16 @@ def test_what_is_no_spacing_of_a_named_picture_is_refused(tmp_path, text, said):
     (data / "sp.csv").write_text(text)
     with pytest.raises(StudyError, match=rf"sp\.csv: {said}"):
         make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"}))
+
+
+def test_a_number_of_the_row_is_no_name_of_a_picture(root, tmp_path):
+    data = ten_patients(tmp_path / "data")
+    names = [f"{p}_{k}" for p in range(1, 11) for k in range(2)]
+    rows = [f"{names[-1 - k]};{name};{k + 1}e-1" for k, name in enumerate(names)]
+    (data / "sp.csv").write_text("\n".join(["id;image;pixel_spacing_mm", *rows]))
+    make.make("mine", data, write(tmp_path / "f.yml", FORM | {"spacing_mm": "sp.csv"}))
+    found = images(root).set_index("image_id")["pixel_spacing_mm"].astype(float)
+    assert found[names].tolist() == pytest.approx([0.1 * (k + 1) for k in range(20)])
 
 
 def test_spacings_of_some_pictures_alone(tmp_path, capsys):

@@ -23,6 +23,7 @@ MOST, WIDEST = 20, 60  # tables of a folder that are looked into, and columns of
 #: what a column of pictures is called, and one of patients; what is neither
 FILE = re.compile(r"(?i)image|file|picture|bild|photo|scan|clip|name")
 PERSON = re.compile(r"(?i)patient|pazient|pacient|subj|case|person|proband|participant|mrn|sujet")
+ROW = ("id", "code")  # of a patient, or of a row
 DRAWN = re.compile(r"(?i)mask|label|segm|annot")
 #: a frame of a cine, and its cine
 FRAME = re.compile(r"(.+\.\w+)#\d+")
@@ -56,15 +57,19 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def rows(cells: pd.Series, images: Sequence[str], others: Sequence[str] = ()) -> dict[str, list]:
-    """{picture: index of all cells that name it, by path, name or stem}; StudyError where a cell
-    names several files, of these or of the others that lie there.
+    """{picture: index of all cells that name it, by its path or an end of it, with or without its
+    ending}; StudyError where a cell names several files, of these or of the others that lie there.
     """
     at, found, named = defaultdict(list), {}, defaultdict(set)
     for row, cell in cells.items():
         at[plain(cell.strip())].append(row)
     for image in dict.fromkeys([*images, *others]):
         file = cine[1] if (cine := FRAME.fullmatch(image)) else image
-        names = {plain(n) for n in (image, file, PurePosixPath(file).name, stem(file))} & at.keys()
+        *above, last = PurePosixPath(file).parts
+        ends = (
+            "/".join([*above[k:], n]) for k in range(len(above) + 1) for n in (last, stem(last))
+        )
+        names = {plain(n) for n in (image, *ends)} & at.keys()
         if names:
             found[image] = sorted(row for name in names for row in at[name])
         for name in names:
@@ -98,7 +103,8 @@ def naming(
             f"names none of the pictures, such as {images[0]}; it names {some([*cells], 3)}: write"
             " them as they lie in DATA, with or without folder and ending"
         )
-    best, *more = sorted(found, key=lambda column: column not in called)
+    own = [c for c in found if c in called]
+    best, *more = own or list(found)  # what is called so is meant, whatever numbers stand beside it
     empty = [c for c in called if c not in found]
     if any(found[c] != found[best] for c in more) or empty:
         raise StudyError(f"it could be column {' or '.join([best, *more, *empty])} of pictures")
@@ -115,12 +121,11 @@ def owner(frame: pd.DataFrame, pictures: str) -> str:
     """The column that names the patient, besides that of the pictures; StudyError where none does,
     or where it could be another.
     """
-    own = [column for column in frame if column != pictures and _personal(column)]
+    there = [column for column in frame if column != pictures and _personal(column)]
+    own = [column for column in there if variables.spelled(column) not in ROW]
     if len(own) != 1:
-        could = f"it could be column {' or '.join(own)}" if own else "no column is called so"
+        could = f"it could be column {' or '.join(own or there)}" if there else "no column says so"
         raise StudyError(f"who is the patient? {could}")
-    if variables.spelled(own[0]) in ("id", "code"):  # of a row as well
-        raise StudyError(f"is column {own[0]} the patient?")
     return own[0]
 
 
