@@ -1,12 +1,15 @@
 """Tables with a row a picture say whose each is, where no name and no folder does."""
 
 import html
+import re
+import shutil
 
 import pytest
 from intake_folder import FORM, empty_root, images, ten_patients, write
 
+from helpers import provenance
 from helpers.errors import StudyError
-from tools.intake import by_picture, form, make
+from tools.intake import anonymous, by_picture, form, make
 
 OWN = FORM | {"patient": {"table": "about.csv"}}
 
@@ -158,6 +161,26 @@ def test_a_word_of_a_row_makes_it_no_heading(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(["image,SubjectID,group", *rows]))
     found = by_picture.whose(form.Form(patient={"table": "t.csv"}), tmp_path, None, NUMBERED)[0]
     assert found.patient["of"] == {"1.png": "s1", "2.png": "s2", "3.png": "s3"}
+
+
+@pytest.mark.parametrize("said", [{"patient": {"table": "about.csv"}}, {"spacing_mm": "about.csv"}])
+def test_a_folder_without_a_picture_to_name_says_so(root, tmp_path, said):
+    """Whatever its table says: pictures without masks, and nothing from a scanner."""
+    data = ten_patients(tmp_path / "data")
+    shutil.rmtree(data / "masks")
+    (data / "about.csv").write_text("image,Case,mm\n1_0,7,0.1\n")
+    asked = write(tmp_path / "f.yml", said)
+    with pytest.raises(StudyError, match="nothing was written"):
+        make.make("mine", data, asked)
+    with pytest.raises(StudyError, match="none of its 21 files is a DICOM image"):
+        anonymous.convert(data, tmp_path / "clean", tmp_path / "key.csv", asked)
+
+
+def test_the_example_names_the_columns(tmp_path):
+    text = (provenance.REPOSITORY / "tools/intake/form_example.yml").read_text(encoding="utf-8")
+    (line,) = re.findall(r"# (\{table: \{.*\}\})", text)
+    (tmp_path / "f.yml").write_text(f"patient: {line}")
+    assert form.read(tmp_path / "f.yml").patient["table"]["patient"] == "Case"
 
 
 def test_a_picture_without_a_mask_shares_no_name(tmp_path):

@@ -170,7 +170,8 @@ def _people(
         try:
             original = find.patient(image, data, said)
             if original is None:
-                raise StudyError("has no PatientID; say in the form how to read the patient")
+                nobody = "has no PatientID; say in the form how to read the patient"
+                raise StudyError(by_picture.NO_ROW if "table" in said.patient else nobody)
             one = patients.spelling(original)
             who, day = deidentify.person(data / image), deidentify.examined(data / image)
         except find.ODD as error:

@@ -96,6 +96,8 @@ def naming(
             wrong.append(error)
     if wrong and not found:
         raise wrong[0]
+    if not images:
+        return "", {}  # what follows says that there are none
     called = [c for c in frame if FILE.search(c) and not (_personal(c) or DRAWN.search(c))]
     if not found:
         cells = frame[called[0] if called else frame.columns[0]]
@@ -140,7 +142,7 @@ def whose(
     that was read for it, or None; sentences). A picture without a row, or of an unknown patient, is
     nobody's. others: pictures that lie there too.
     """
-    if "table" not in form.patient:
+    if "table" not in form.patient or not images:
         return form, None, []
     said = form.patient["table"]
     said = {"file": said} if isinstance(said, str) else said

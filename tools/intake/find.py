@@ -289,7 +289,7 @@ def patient(image: str, data: Path, form: Form, told: Any = ()) -> str | None:
     pattern does not match. told: what the pattern of the images read from its name.
     """
     if "table" in form.patient:
-        return form.patient["of"].get(image)
+        return form.patient.get("of", {}).get(image)
     if not form.patient and "patient" in dict(told):
         return dict(told)["patient"]
     if "pattern" in form.patient:
