@@ -1,31 +1,36 @@
 """How protocol `best` of the femoral study was chosen: one idea after the other, judged on the 50
 validation images; no test image is read.
 
-    python benchmarks/femoral_search.py --data ../femoral          # trains what is missing
-    python benchmarks/femoral_search.py                            # prints what is kept
+    python benchmarks/femoral_search.py --data ../femoral              # trains what is missing
+    python benchmarks/femoral_search.py --data ../femoral --steps 5 6  # these alone
+    python benchmarks/femoral_search.py                                # prints what is kept
 
-Each step adds one idea to those before it. Kept after each training: a row of
-reports/femoral/results/search.csv with the pooled IoU, the mean Dice, and the difference of Dice
-from the step before with its 95 % interval over the validation images (paired t), and in search/
-beside it the Dice of each image, so that another machine goes on where this one stopped. The epoch
-is chosen on the same images, in every step alike.
+Each step adds one idea to those before it and is a training of its own: machines can share them.
+The last is the protocol itself, whose kept training is not repeated. Kept in
+reports/femoral/results/search, a file a step: the counts of each validation image, with the step's
+settings, minutes and code. Printed: pooled IoU, mean Dice, and the difference of Dice from the step
+before, image by image, with its 95 % interval (paired t). The epoch is chosen on the same images,
+in every step alike.
 """
 
 import argparse
+import hashlib
+import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pandas as pd
-from scipy import stats as distributions
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from helpers import cache, datasets, files, metrics, provenance, studies
+from helpers.analyses import ablation
+from helpers.workflow import keep
 
 ROOT = studies.ROOT
-KEPT = ROOT / "reports/femoral/results/search.csv"
+KEPT = ROOT / "reports/femoral/results/search"
 SEED = 11
 GENERAL = {"scale": [0.8, 1.25], "rotation_deg": [-20, 20], "shift": 0.1}
 GENERAL |= {"flip_horizontal": 0.5, "gamma": [0.7, 1.4]}
@@ -55,14 +60,46 @@ STEPS = {
 }
 
 
-def validation(study, spec, arrays):
-    """The counts of the validation images after one training (rows of per_image.csv)."""
-    from helpers import training
+def settings(number):
+    """What step `number` trains with (dict)."""
+    spec = dict(START)
+    for change in list(STEPS.values())[: number + 1]:
+        spec |= change
+    return spec
 
-    with tempfile.TemporaryDirectory() as folder:
-        counts = training.run(study, spec, "main", SEED, Path(folder) / "run", arrays=arrays)
-    own = counts[(counts["split"] == "val") & (counts["class"] == study.target)]
-    return own.sort_values("image_id")
+
+def digest(spec):
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def is_kept(number):
+    """Whether step `number` was trained with the settings that it has now."""
+    path = KEPT / f"{number}.csv"
+    kept = set(pd.read_csv(path, dtype=str)["settings"]) if path.is_file() else set()
+    return kept == {digest(settings(number))}
+
+
+def keep_step(number, counts, minutes, code):
+    """Keep the validation images of a training's counts (rows of per_image.csv)."""
+    own = counts[(counts["split"] == "val") & (counts["class"] != "background")]
+    said = {"step": list(STEPS)[number], "seed": SEED, "minutes": round(minutes, 1)}
+    said |= {"settings": digest(settings(number)), "code": code}
+    rows = own.sort_values("image_id")[["image_id", *metrics.COUNTS]].assign(**said)
+    files.write_csv(rows, KEPT / f"{number}.csv")
+
+
+def keep_own():
+    """Keep, as the step that it is, the training of the protocol that is kept already."""
+    path = keep.trainings(studies.load("femoral", "best")).get(("qvum", "main", SEED))
+    if path:
+        about, minutes = (
+            keep.record(path),
+            pd.read_csv(path / "history.csv.gz")["seconds"].sum() / 60,
+        )
+        trained = digest({key: about["training"][key] for key in START})
+        for number in range(len(STEPS)):
+            if trained == digest(settings(number)) and not is_kept(number):
+                keep_step(number, keep.counts(path), minutes, about["code"])
 
 
 def without_test(arrays):
@@ -73,45 +110,38 @@ def without_test(arrays):
     return datasets.Arrays(images, masks, arrays.index)
 
 
-def row(name, own, before, minutes):
-    """One line of the table. before: Dice of the step before by image, None for the first."""
-    dice = metrics.scores(own).set_index("image_id")["Dice"].fillna(0)
-    found = {"step": name, "pooled_IoU": metrics.pooled(own)["IoU"].iloc[0], "Dice": dice.mean()}
-    found |= dict.fromkeys(("gain", "low", "high"))
-    if before is not None:
-        gain = dice - before
-        interval = distributions.ttest_1samp(gain, 0).confidence_interval()
-        found |= {"gain": gain.mean(), "low": interval.low, "high": interval.high}
-    found |= {"images": len(dice), "seed": SEED, "minutes": round(minutes, 1)}
-    return found | {"code": provenance.code_version()}, dice
+def search(data, steps):
+    """Train every one of the steps that is not kept yet, in order; each is kept at once."""
+    from helpers import training
 
-
-def search(data):
-    """Train every step that is not kept yet, in order; each is kept at once."""
+    keep_own()
     work = ROOT / "runs" / "search"
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "data_manifest").exists():
         (work / "data_manifest").symlink_to(ROOT / "data_manifest")
     studies.ROOT = work  # its cache must not replace that of the study's own run
-    rows = pd.read_csv(KEPT).to_dict("records") if KEPT.is_file() else []
-    spec, size, before = START, None, None
-    for number, (name, change) in enumerate(STEPS.items()):
-        spec = spec | change
-        each = KEPT.with_suffix("") / f"dice_{number}.csv"
-        if number < len(rows) and rows[number]["step"] == name and each.is_file():
-            before = pd.read_csv(each, index_col="image_id")["Dice"]
-            continue
+    size = None
+    for number in [step for step in steps if not is_kept(step)]:
+        spec = settings(number)
         study = studies.load("femoral", f"best,size={spec['image_size']}")
         if size != spec["image_size"]:
             cache.build(study, data)
             arrays, size = without_test(datasets.load(study)), spec["image_size"]
-        started = time.monotonic()
-        own = validation(study, study.training("qvum", "main") | spec, arrays)
-        found, before = row(name, own, before, (time.monotonic() - started) / 60)
-        files.write_csv(before.reset_index(), each)
-        rows = [*rows[:number], found]
-        files.write_csv(pd.DataFrame(rows), KEPT)
-        print(found, flush=True)
+        started, spec = time.monotonic(), study.training("qvum", "main") | spec
+        with tempfile.TemporaryDirectory() as folder:
+            counts = training.run(study, spec, "main", SEED, Path(folder) / "run", arrays=arrays)
+        minutes = (time.monotonic() - started) / 60
+        keep_step(number, counts, minutes, provenance.code_version())
+        print(*printed(), sep="\n", flush=True)
+
+
+def printed():
+    """The lines of the table."""
+    for line in ablation.search(KEPT).itertuples():
+        gain = ""
+        if pd.notna(line.difference):
+            gain = f", {line.difference:+.3f} ({line.low:+.3f} to {line.high:+.3f})"
+        yield f"{line.step}: pooled IoU {line.pooled_IoU:.3f}, Dice {line.Dice:.3f}{gain}"
 
 
 def main():
@@ -119,17 +149,16 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", help="the folder of `make data STUDY=femoral`")
+    every = range(len(STEPS))
+    said = "their numbers, from 0 (default: all)"
+    parser.add_argument("--steps", type=int, nargs="+", choices=every, default=every, help=said)
     args = parser.parse_args()
     if args.data:
-        search(args.data)
-    if not KEPT.is_file():
+        search(args.data, args.steps)
+    if any(KEPT.glob("*.csv")):
+        print(*printed(), sep="\n")
+    else:
         print(f"{KEPT}: no step is kept yet; give --data")
-        return
-    for found in pd.read_csv(KEPT).itertuples():
-        gain = ""
-        if pd.notna(found.gain):
-            gain = f", {found.gain:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-        print(f"{found.step}: pooled IoU {found.pooled_IoU:.3f}, Dice {found.Dice:.3f}{gain}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import datasets, provenance, studies
+from helpers import datasets, files, provenance, studies
+from helpers.analyses import ablation
+from helpers.errors import NotComputable, StudyError
 
 sys.path.insert(0, str(provenance.REPOSITORY / "benchmarks"))
 import aspect
@@ -23,15 +25,49 @@ def counts(tp):
     return rows.assign(**{"class": "nerve"}, tp=tp, fp=10 - tp, fn=10 - tp, tn=50)
 
 
-def test_a_step_is_worth_its_mean_gain_by_image():
-    first, before = femoral_search.row("start", counts([4, 5, 6, 7]), None, 1)
-    assert first["gain"] is None and before.tolist() == [0.4, 0.5, 0.6, 0.7]
-    own, _ = femoral_search.row("next", counts([5, 5, 8, 8]), before, 1)
+def kept_step(folder, number, tp):
+    files.write_csv(
+        counts(tp).assign(step=f"idea {number}", seed=11, minutes=2.5), folder / f"{number}.csv"
+    )
+
+
+def test_a_step_is_worth_its_mean_gain_by_image(tmp_path):
+    kept_step(tmp_path, 0, [4, 5, 6, 7])
+    kept_step(tmp_path, 1, [5, 5, 8, 8])
+    kept_step(tmp_path, 3, [5, 5, 8, 8])
+    steps = ablation.search(tmp_path)
     gains = np.array([0.1, 0.0, 0.2, 0.1])
     half = 3.182446 * gains.std(ddof=1) / 2  # t, 3 degrees of freedom
-    assert own["gain"] == pytest.approx(gains.mean())
+    own = steps.iloc[1]
+    assert steps["step"].tolist() == ["idea 0", "idea 1", "idea 3"]
+    assert own["difference"] == pytest.approx(gains.mean())
     assert (own["low"], own["high"]) == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
     assert own["pooled_IoU"] == pytest.approx(26 / (26 + 14 + 14))
+    assert own["Dice"] == pytest.approx(0.65) and (own["images"], own["seed"]) == (4, 11)
+    assert steps["difference"].isna().tolist() == [True, False, True]  # not two steps apart
+
+
+def test_steps_of_other_images_are_not_compared(tmp_path):
+    kept_step(tmp_path, 0, [4, 5, 6, 7])
+    kept_step(tmp_path, 1, [4, 5, 6])
+    with pytest.raises(StudyError, match=r"0\.csv and 1\.csv are of other images"):
+        ablation.search(tmp_path)
+
+
+def test_a_study_without_a_search_says_so(tmp_path):
+    with pytest.raises(NotComputable, match="no search"):
+        ablation.search(tmp_path)
+
+
+def test_what_is_kept_of_the_search_was_trained_as_its_steps_say():
+    """A step whose settings were changed since would stand in the report under the new name."""
+    kept = sorted(femoral_search.KEPT.glob("*.csv"))
+    for path in kept:
+        assert femoral_search.is_kept(int(path.stem)), path
+        steps = set(pd.read_csv(path)["step"])
+        assert steps == {list(femoral_search.STEPS)[int(path.stem)]}
+        assert len(pd.read_csv(path)) == 50
+    assert kept
 
 
 def test_no_pixel_of_a_test_image_is_left():

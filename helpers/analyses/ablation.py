@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+import scipy.stats
 
-from helpers import files, runs, stats
-from helpers.errors import StudyError
+from helpers import files, metrics, runs, stats
+from helpers.errors import NotComputable, StudyError
 from helpers.models import catalogue
 from helpers.studies import Study
 from helpers.training import losses
@@ -202,3 +204,35 @@ def effects(study: Study, counts: pd.DataFrame, pairs: list[Pair]) -> pd.DataFra
             "unsettled",
         ]
     ]
+
+
+def search(folder: Path) -> pd.DataFrame:
+    """How a protocol was found: what each idea brought that was added to those before it.
+
+    folder: a file a step, 0.csv onwards, with the counts of each validation image (image_id, tp,
+    fp, fn, tn), and in every row the same step, seed, minutes.
+
+    DataFrame, a row a step: step, pooled_IoU, Dice (mean over images), difference of Dice from the
+    step before over the same images with its 95 % interval by paired t (low, high; empty where that
+    step is not kept), images, seed, minutes. NotComputable where no step is kept, StudyError where
+    two steps are of other images.
+    """
+    kept = {int(path.stem): files.read_csv(path) for path in folder.glob("*.csv")}
+    if not kept:
+        raise NotComputable("no search of a protocol is kept for this study")
+    dice = {
+        number: metrics.scores(counts).set_index("image_id")["Dice"].fillna(0)
+        for number, counts in sorted(kept.items())
+    }
+    rows = []
+    for number, own in dice.items():
+        before = dice.get(number - 1, own * np.nan)
+        if set(own.index) != set(before.index):
+            raise StudyError(f"{folder}: {number - 1}.csv and {number}.csv are of other images")
+        gain, counts = own - before, kept[number]
+        interval = scipy.stats.ttest_1samp(gain, 0).confidence_interval()
+        row = {"step": counts["step"].iloc[0], "Dice": own.mean()}
+        row["pooled_IoU"] = metrics.pooled(counts, ["step"])["IoU"].iloc[0]
+        row |= {"difference": gain.mean(), "low": interval.low, "high": interval.high}
+        rows.append(row | {"images": len(own), **counts.iloc[0][["seed", "minutes"]]})
+    return pd.DataFrame(rows)

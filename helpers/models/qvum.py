@@ -42,17 +42,24 @@ class VGG16(nn.Module):
 
 
 class Model(Network):
-    """encoder_weights: see ``encoders.load``. Without any, weights start as He says; the decoder of
+    """width: of the decoder's finest level, doubled at each coarser one; encoder_weights: see
+    ``encoders.load``. Without any, weights start as He says; the decoder of
     a pretrained encoder as torch does, as in the public code (whose own start without pretraining,
     N(0, 0.02), hardly trains).
     """
 
-    def __init__(self, in_channels: int, classes: int, *, encoder_weights: str = "none") -> None:
+    def __init__(
+        self, in_channels: int, classes: int, *, width: int = 64, encoder_weights: str = "none"
+    ) -> None:
         super().__init__(in_channels, classes)
         self.encoder = VGG16(in_channels)
-        joined = ((64 + 128, 64), (128 + 256, 128), (256 + 512, 256), (512 + 512, 512))
-        self.decoder = nn.ModuleList(plain_pair(total, out) for total, out in joined)
-        self.head = nn.Conv2d(64, classes, 1)
+        skips, outs = [stage[-1] for stage in STAGES], [width * 2**level for level in range(4)]
+        raised = [*outs[1:], skips[-1]]
+        self.decoder = nn.ModuleList(
+            plain_pair(skip + below, out)
+            for skip, below, out in zip(skips[:-1], raised, outs, strict=True)
+        )
+        self.head = nn.Conv2d(width, classes, 1)
         if encoder_weights in (None, "none"):
             initialise(self, "he")
         self.pretrained = encoders.load(self.encoder, encoder_weights, "vgg16")

@@ -3,14 +3,22 @@
 from collections.abc import Sequence
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from helpers import metrics, stats
+from helpers import metrics, stats, studies
 from helpers.analyses import ablation
-from helpers.figures import model_label
+from helpers.errors import NotComputable
+from helpers.figures import model_label, statistics
 from helpers.figures.tables import words
 from helpers.pages import comparison
 from helpers.studies import Study
 
+#: stands under the search
+SEARCHED = (
+    "On the validation images, on which each training's epoch was chosen too: new images score"
+    " lower. Differences are from the row above, image by image, with 95 % intervals by paired t,"
+    " not adjusted for the number of ideas; another random start would move each row."
+)
 #: verdict of a training with the choice against one without it
 SAID = {
     "better": "**helps**",
@@ -95,3 +103,18 @@ def variants(counts: pd.DataFrame, target: str) -> pd.DataFrame:
     table = pooled[["model", "seed", "IoU", "Dice", "precision", "recall"]]
     table = table.merge(whole, on=["model", "seed"]).rename(columns={"model": "variant"})
     return table.replace({"variant": "_"}, " ", regex=True)
+
+
+def search(study: Study) -> pd.DataFrame:
+    """What is kept of the search that led to a protocol (``ablation.search``), below reports/."""
+    return ablation.search(studies.ROOT / "reports" / study.name / "results" / "search")
+
+
+def search_figure(found: pd.DataFrame) -> Figure:
+    """What each idea of the search added (``search``)."""
+    gains = found.dropna(subset=["difference"])
+    if gains.empty:
+        raise NotComputable("no two steps of the search follow each other")
+    return statistics.forest(
+        gains, "step", xlabel="Dice, validation images: gain over the row above"
+    )
