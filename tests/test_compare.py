@@ -222,6 +222,26 @@ def test_monai_s_raw_table_as_its_own_writer_writes_it(tmp_path):
     assert set(frame.index.get_level_values(1)) == {"class0", "class1"}
 
 
+def test_a_truth_value_is_no_count(tmp_path):
+    path = nnunet(tmp_path / "ours")
+    content = json.loads(path.read_text())
+    content["metric_per_case"][2]["metrics"]["1"]["FP"] = True
+    path.write_text(json.dumps(content))
+    with pytest.raises(StudyError, match=r"summary\.json: TP, FP, FN, TN must be .*line 4"):
+        read.tables([path])
+
+
+def test_without_true_negatives_all_but_their_two_rates_are_computed(theirs):
+    counts = {"TP": 60, "FP": 20, "FN": 10}
+    spoiled(theirs, lambda f: f.assign(**counts))
+    found = read.tables([theirs])
+    assert found["Dice"].unique() == pytest.approx([120 / 150])  # of the counts, not their DSC
+    assert found["precision"].unique() == pytest.approx([0.75])
+    assert not {"TNR", "FPR"} & set(found)
+    spoiled(theirs, lambda f: f.assign(TN=20))
+    assert read.tables([theirs])["FPR"].unique() == pytest.approx([0.5])
+
+
 def test_panoptica_s_counts_of_instances_are_never_read_as_pixels(tmp_path):
     frame = pd.DataFrame({"subject_name": cases(), "nerve-tp": 1, "nerve-sq_dsc": 0.9})
     frame["nerve-global_bin_dsc"] = np.linspace(0.5, 0.7, 8)
@@ -266,7 +286,9 @@ def spoiled(theirs, change):
         (lambda f: f.assign(model="x"), "columns Algorithm and model both name the algorithm"),
         (lambda f: f.assign(DSC=f["DSC"].astype(object).where(f.index != 2, "good")), "no number"),
         (lambda f: f.assign(TP=1), "of the counts TP, FP, FN, TN it lacks FP, FN, TN"),
+        (lambda f: f.assign(TP=1, FN=1), "of the counts TP, FP, FN, TN it lacks FP, TN"),
         (lambda f: f.assign(TP=1, FP=-1, FN=1, TN=1), "whole numbers of at least 0; .*line 2"),
+        (lambda f: f.assign(TP=1, FP=-1, FN=1), "TP, FP, FN must be whole numbers .*line 2"),
     ],
 )
 def test_a_wrong_table_is_one_error_that_names_it(theirs, change, message):

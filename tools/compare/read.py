@@ -39,6 +39,8 @@ METRICS = {
 DISTANCES = ("HD95", "HD", "ASSD")
 #: endings of a case's file
 FILE_END = re.compile(r"(?i)\.(nii|nrrd|mha|mhd|png|jpe?g|tiff?|bmp|dcm|np[yz]|b2nd)(\.gz)?$")
+#: ratios that want the true negatives, which many tables leave out
+OF_TN = ("TNR", "FPR")
 #: what no count of pixels exceeds, and every whole number up to it is a float
 MOST = 2**53
 #: what a row is called that is no case
@@ -130,7 +132,7 @@ def _nnunet(file: Path, name: str) -> pd.DataFrame:
         # the reference is the same file for every network; a prediction's folder is not
         stem = _case(case.get("reference_file") or case["prediction_file"])
         for label, found in case["metrics"].items():
-            counts = {k.lower(): found[k] for k in ("TP", "FP", "FN", "TN")}
+            counts = {k: found[k.upper()] for k in metrics.COUNTS if k != "tn" or "TN" in found}
             rows.append({"case": stem, "class": label, "patient": None, **counts})
     frame = pd.DataFrame(rows).assign(algorithm=name or file.resolve().parent.name)
     return _scored(frame, file)
@@ -193,8 +195,8 @@ def _long(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
         lines = ", ".join(str(i + 2) for i in np.flatnonzero(empty)[:4])
         raise StudyError(f"{file}: no case, algorithm or class in line {lines}")
     small = {c: c.lower() for c in frame if c.lower() in metrics.COUNTS}
-    if len(small) in (1, 2, 3):
-        lack = [c.upper() for c in metrics.COUNTS if c not in small.values()]
+    lack = [c.upper() for c in metrics.COUNTS if c not in small.values()]
+    if small and lack not in ([], ["TN"]):
         raise StudyError(f"{file}: of the counts TP, FP, FN, TN it lacks {', '.join(lack)}")
     frame = frame.rename(columns=small)
     return _scored(frame, file)
@@ -211,16 +213,20 @@ def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     for column in COLUMNS:
         if len(at := np.flatnonzero(frame[column].str.contains(schemas.CONTROL))):
             raise StudyError(f"{file}: {column} in line {at[0] + 2} holds a control character")
-    if set(metrics.COUNTS) <= set(frame):
-        numbers = frame[metrics.COUNTS].apply(pd.to_numeric, errors="coerce")
+    given = [c for c in metrics.COUNTS if c in frame]
+    if {"tp", "fp", "fn"} <= set(given):
+        counts = frame[given]
+        numbers = counts.apply(pd.to_numeric, errors="coerce")
         whole = (numbers >= 0) & (numbers <= MOST) & (numbers == numbers.round())
-        bad = ~whole.all(axis=1)
+        bad = ~whole.all(axis=1) | counts.map(lambda v: isinstance(v, bool)).any(axis=1)
         if bad.any():
             raise StudyError(
-                f"{file}: TP, FP, FN, TN must be whole numbers of at least 0; not so in line"
-                f" {', '.join(str(i + 2) for i in np.flatnonzero(bad)[:4])}"
+                f"{file}: {', '.join(given).upper()} must be whole numbers of at least 0; not so in"
+                f" line {', '.join(str(i + 2) for i in np.flatnonzero(bad)[:4])}"
             )
-        return pd.concat([frame[keys], metrics.scores(numbers)[list(metrics.RATIOS)]], axis=1)
+        ratios = [name for name in metrics.RATIOS if "tn" in given or name not in OF_TN]
+        scores = metrics.scores(numbers.assign(tn=numbers.get("tn", 0)))
+        return pd.concat([frame[keys], scores[ratios]], axis=1)
     named = {c: metric_name(c) for c in frame if c not in keys and _ours(c, METRICS)}
     if not named:
         raise StudyError(
