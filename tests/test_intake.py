@@ -356,6 +356,14 @@ def test_spellings(names, one):
     assert (len({patients.spelling(n) for n in names}) == 1) is one
 
 
+def test_patients_whom_a_sign_alone_tells_apart_are_not_made_one():
+    """A+ and A- would both be A: of two patients one, silently, as each name loses its sign."""
+    for names in (["A+", "A-"], ["7", "7*"], ["A", "A'"]):
+        with pytest.raises(StudyError, match="differ by a sign alone"):
+            patients.respelled(names)
+    assert patients.respelled(["O'Neil", "o'neil", "P-7", "p07"]) == ["O'Neil"] * 2 + ["P-7"] * 2
+
+
 def test_duplicates_and_suspicious_pairs(root, folder, tmp_path):
     shutil.copy(folder / "photos" / "1_0.png", folder / "photos" / "1_1.png")
     save(folder / "masks" / "2_0.png", labels() * 0)

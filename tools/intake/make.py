@@ -224,7 +224,8 @@ def make(
         refused += [find.Refused(r.pair.image, why) for r in records if not r.patient]
         records = [r for r in records if r.patient]
     if people is not None:
-        people["patient_id"] = patients.respelled(people["patient_id"], named)
+        own = [patients.safe(name) for name in patients.respelled(people["patient_id"])]
+        people["patient_id"] = patients.respelled(own, named)
         out = set(people.loc[people["excluded"].notna(), "patient_id"])
         reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
         records, people = patients.spacings(records, people)
@@ -330,7 +331,8 @@ def with_patients(
             notes += _places_of_one(records, find.PATIENT_FOLDER)
     if "pattern" in form.patient:
         notes += _places_of_one(records, form.patient["pattern"])
-    named = patients.respelled([patients.safe(r.patient) if r.patient else None for r in records])
+    one = patients.respelled([r.patient for r in records])
+    named = [patients.safe(name) if name else None for name in one]
     pairs = {(r.patient or "", n) for r, n in zip(records, named, strict=True) if r.patient != n}
     alias = dict(sorted(pairs))
     renamed = {old: new for old, new in alias.items() if new == patients.safe(old)}

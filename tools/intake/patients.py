@@ -33,6 +33,8 @@ NUMBERS = {
     "weight_kg": (1, 400),
     "pixel_spacing_mm": (1e-4, 10),
 }
+#: signs of a name that separate no parts of it: they may be what tells two patients apart
+SIGNS = re.compile(r"[+*'’!?~@%&=<>$§|µ°]")
 MOST_WORDS = 12  # of a column, on the page
 ADULT = 16  # years
 BMI = (14, 40)  # kg/m², outside of which the median of no group lies
@@ -46,9 +48,7 @@ UNITS = {
 
 
 def safe(patient: str) -> str:
-    """A patient as studies may call one: signs other than letters, digits, _ . - become _ (which is
-    one spelling, as below).
-    """
+    """A patient as studies may call one: signs other than letters, digits, _ . - become _."""
     return re.sub(r"[^\w. -]+", "_", unicodedata.normalize("NFC", " ".join(patient.split())))
 
 
@@ -64,12 +64,17 @@ def respelled(
     names: pd.Series | list[str | None], like: Sequence[str | None] = ()
 ) -> list[str | None]:
     """Names (text or None) in one spelling for each patient (list): as in like, else as it comes
-    first.
+    first. StudyError where a sign that no name can keep is all that tells two apart.
     """
     known = {}
     for name in [*like, *names]:
         if name:
-            known.setdefault(spelling(name), name)
+            other = known.setdefault(spelling(name), name)
+            if SIGNS.findall(name) != SIGNS.findall(other):
+                raise StudyError(
+                    f"patients {other!r} and {name!r} differ by a sign alone, which names here cannot"
+                    " keep; write it in letters (A+ as Aplus), or both alike if they are one"
+                )
     return [known[spelling(name)] if name else None for name in names]
 
 
