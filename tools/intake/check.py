@@ -16,7 +16,7 @@ from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import labels, pictures, united
 from helpers.studies import Class
-from tools.intake import agreement, find, pairing
+from tools.intake import agreement, find, geometry, pairing
 from tools.intake.find import Refused
 from tools.intake.form import Form
 
@@ -100,6 +100,7 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
     if mask.any() and not form.change:
         drawn = [file for file, _ in united.parts(data / pair.mask)] or [data / pair.mask]
         stored = [agreement.mirrored(data / pair.image, file) for file in drawn]
+        stored = stored if any(stored) else [geometry.apart(data / pair.image, f) for f in drawn]
         odd += [words for words in dict.fromkeys(stored) if words]
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)

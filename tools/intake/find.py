@@ -1,9 +1,11 @@
 """Which files are images, which could be masks, whose they are."""
 
+import functools
 import os
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -58,6 +60,8 @@ DERIVED = re.compile(
     r"(?i)^(.*[ _-])?(overlays?|vis|viz|visuali[sz]ations?|previews?|blend(ed|s)?|thumb(nail)?s?"
     r"|masks_human|segmentationobject|segmentationclass(visuali[sz]ation|npy))$"
 )
+#: … and so of endings, which a thumb's picture has too
+DERIVED_ENDING = re.compile(r"(?i)[ _-](overlay|vis|viz|preview|blend|thumb(nail)?)$")
 #: nnU-Net's further channels, which elsewhere are frames
 CHANNEL = re.compile(r"((?:.*/)?images(?:Tr|Ts|Va)/.*)_000[1-9](\.[^/]+)")
 ONE_PICTURE = 12  # files of a folder that may be one picture and its structures
@@ -130,8 +134,9 @@ def pictures_in(
     """
     if form.images:
         found = [f for f in files if any(matches(p, f) is not None for p in form.images)]
-        found, notes = _without_derived(_without_segmentations(found, data))
-        masks = [f for f in found if masklike(f)]
+        own = outlined(files)
+        found, notes = _without_derived(_without_segmentations(found, data), own)
+        masks = [f for f in found if masklike(f) and f not in own]
         if masks and len(masks) < len(found):
             found = [f for f in found if f not in set(masks)]
             return found, [
@@ -140,19 +145,47 @@ def pictures_in(
                 f" in a folder of masks ({some(masks)}): they were not taken as pictures.",
             ]
         return found, notes
-    found = [f for f in files if readers.suffix(f) in IMAGES and not masklike(f)]
+    own = outlined(files)
+    found = [f for f in files if readers.suffix(f) in IMAGES and (not masklike(f) or f in own)]
     found = [f for f in found if readers.suffix(f) or _dicom_without_ending(f, data)]
-    found, notes = _without_derived(_without_segmentations(found, data))
+    found, notes = _without_derived(_without_segmentations(found, data), own)
     found, more = _without_unnamed_masks(found, data)
     return found, [*notes, *more]
 
 
-def _without_derived(files: list[str]) -> tuple[list[str], list[str]]:
-    """(files, sentences): without overlays and previews, and without nnU-Net's further channels,
-    where others are left.
+def outlined(files: list[str]) -> set[str]:
+    """The files that are named as masks, or as previews, and are pictures all the same, because
+    they have a mask of their own: 'GT_01/1.dcm' (a patient's initials) beside 'GT_01/1_mask.png',
+    'images/Ann_1.png' with 'masks/Ann_1.png'. Another picture that it could be of speaks against.
+    """
+    masks, pictures = set(), set()  # places and names of what masks are of; cores of pictures
+    for file in files:
+        path = PurePosixPath(file)
+        if ending := MASK_ENDING.search(stem(file)):
+            masks.add((str(path.parent), plain(stem(file)[: ending.start()])))
+        if path.parts[:-1] and MASK_FOLDER.match(path.parts[-2]):
+            masks.add(("", plain(stem(file))))
+        if readers.suffix(file) in IMAGES and not masklike(file):
+            pictures.add((said(str(path.parent)), core(file)))
+    found = set()
+    for file in files:
+        path, name = PurePosixPath(file), plain(stem(file))
+        by_name = bool(path.parts[:-1] and IMAGE_FOLDER.match(path.parts[-2]))
+        of = {(str(path.parent), name), *([("", name)] if by_name else [])}
+        odd = masklike(file) or DERIVED_ENDING.search(stem(file))
+        if odd and of & masks and (said(str(path.parent)), core(file)) not in pictures:
+            found.add(file)
+    return found
+
+
+def _without_derived(
+    files: list[str], outlined: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """(files, sentences): without overlays and previews, but for those with a mask of their own,
+    and without nnU-Net's further channels, where others are left.
     """
     there, notes = set(files), []
-    drawn = [f for f in files if derived(f)]
+    drawn = [f for f in files if derived(f) and f not in outlined]
     if drawn and len(drawn) < len(files):
         notes.append(
             f"{len(drawn)} files are called overlays or previews ({some(drawn)}): left out."
@@ -169,9 +202,7 @@ def _without_derived(files: list[str]) -> tuple[list[str], list[str]]:
 def derived(file: str) -> bool:
     """Whether a file's folder or ending says that it was drawn for people to look at."""
     path = PurePosixPath(file)
-    return any(DERIVED.match(p) for p in path.parts[:-1]) or bool(
-        re.search(r"(?i)[ _-](overlay|vis|viz|preview|blend|thumb(nail)?)$", stem(file))
-    )
+    return any(DERIVED.match(p) for p in path.parts[:-1]) or bool(DERIVED_ENDING.search(stem(file)))
 
 
 def _without_segmentations(found: list[str], data: Path | None) -> list[str]:
@@ -256,6 +287,35 @@ def masklike(file: str) -> bool:
         if IMAGE_FOLDER.match(part) and part.lower() not in ("data", "raw"):
             return False
     return path.name.lower().endswith(".seg.nrrd")
+
+
+def folders(file: str) -> set[str]:
+    """The folders that say more than picture or mask: nnU-Net's imagesTr and labelsTr are both
+    'tr'.
+    """
+    found = set()
+    for part in PurePosixPath(file).parts[:-1]:
+        if set_name := re.fullmatch(r"(?:images|labels)(Tr|Ts|Va)", part):
+            found.add(set_name[1].lower())
+        elif not (IMAGE_FOLDER.match(part) or MASK_FOLDER.match(part)):
+            found.add(plain(part))
+    return found
+
+
+#: between the words of a folder's name: 'trainval-mask', 'trainMasks'
+WORDS = re.compile(r"[ _.-]+|(?<=[a-z])(?=[A-Z])")
+
+
+@functools.cache
+def said(folder: str) -> frozenset[str]:
+    """``folders``, and the words of folders beside 'image' or 'mask': 'trainval-image' and
+    'trainval-mask' are both 'trainval'. A number says no more than which rater's.
+    """
+    words = {w for part in PurePosixPath(folder).parts for w in WORDS.split(part)}
+    words = {plain(w) for w in words if re.search(r"[^\W\d_]", w)}
+    only = {w for w in words if not re.fullmatch(MASK_WORD, w)}
+    only = {w for w in only if not IMAGE_FOLDER.match(w)}
+    return frozenset(only | folders(str(PurePosixPath(folder, "file"))))
 
 
 def core(file: str) -> str:

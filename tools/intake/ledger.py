@@ -11,6 +11,7 @@ from helpers import readers
 from helpers.errors import StudyError
 from tools.intake import find, layouts
 from tools.intake.form import Form
+from tools.intake.tables import some
 
 #: in this order on the page; the first that holds for a file counts
 PICTURE, EXCLUDED, REFUSED = "pictures used", "pictures excluded", "pictures refused"
@@ -18,6 +19,7 @@ MASK, REST_MASK = "masks and outlines", "masks of no used picture"
 DESCRIPTION, VALUES, TABLE = "label descriptions", "values that a header names", "tables"
 SYSTEM, IGNORED = "hidden, or left by a system", "not looked at"
 ORDER = (PICTURE, EXCLUDED, REFUSED, MASK, REST_MASK, DESCRIPTION, VALUES, TABLE, SYSTEM, IGNORED)
+NO_PICTURE = "belongs to no picture that is used"
 TABLES = (".csv", ".xlsx", ".xls", ".tsv", ".ods")
 
 
@@ -86,7 +88,7 @@ def _rest(file: str, data: Path, form: Form) -> tuple[str, str]:
         why = layouts.ADVICE.get(found)
         return (IGNORED, f"{found} is not read; {why}") if why else (REST_MASK, f"{found}")
     if end in find.MASKS and find.masklike(file):
-        return REST_MASK, "belongs to no picture that is used"
+        return REST_MASK, NO_PICTURE
     if form.images and end in find.IMAGES:
         return IGNORED, f"does not match images: {', '.join(form.images)}"
     if find.derived(file):
@@ -96,6 +98,21 @@ def _rest(file: str, data: Path, form: Form) -> tuple[str, str]:
     if end in find.IMAGES:
         return IGNORED, "not taken as a picture, and a mask of none that is used"
     return IGNORED, f"{end} is neither a picture nor a mask"
+
+
+def not_masks(roles: dict[str, tuple[str, str]], data: Path) -> list[str]:
+    """The sentence, as a list, on files that are named as masks, serve no picture, and hold many
+    values: pictures that nobody would miss ('GT_01/1.dcm').
+    """
+    rest = [f for f, told in roles.items() if told == (REST_MASK, NO_PICTURE)]
+    odd = [f for f in rest if readers.suffix(f) in find.IMAGES and not find.few_values(data / f)]
+    if not odd:
+        return []
+    return [
+        f"{len(odd)} files were left out because they are named as masks, or lie in a folder named"
+        f" so ({some(odd)}), but they hold many grey values, as pictures do: if they are pictures,"
+        " rename them."
+    ]
 
 
 def summary(roles: dict[str, tuple[str, str]]) -> list[tuple[str, int]]:

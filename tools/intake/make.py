@@ -213,7 +213,7 @@ def make(
     raise_all((f"exclude: no image is called {n!r}" for n in unknown), str(form_path))
     ids = {r.pair.image: r.pair.image_id for r in records}
     reasons, previous = check.exclude(records, form), previous_split(folder, redraw, ids)
-    records, notes = with_patients(records, form)
+    records, notes, same = with_patients(records, form)
     assumed += notes
     records, more = apart(records, data, form)
     refused += more
@@ -224,8 +224,8 @@ def make(
         refused += [find.Refused(r.pair.image, why) for r in records if not r.patient]
         records = [r for r in records if r.patient]
     if people is not None:
-        own = [patients.safe(name) for name in patients.respelled(people["patient_id"])]
-        people["patient_id"] = patients.respelled(own, named)
+        spelled = [patients.safe(n) for n in patients.respelled(people["patient_id"]) if n]
+        people["patient_id"] = patients.respelled(spelled, named)
         out = set(people.loc[people["excluded"].notna(), "patient_id"])
         reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
         records, people = patients.spacings(records, people)
@@ -238,7 +238,9 @@ def make(
     except StudyError as error:
         raise StudyError(f"{form_path or f'DATA={data}'}: {error}") from None
     by_patient = images["patient_id"].notna().any()
-    doubts = shared(images, records) + few_tested(images)
+    doubts = shared(images, records) + same + few_tested(images)
+    if not form.classes and not form.masks:
+        doubts += pairing.called_apart(pairs)
     if not by_patient:
         doubts.append(nobody_known(data, records, authors))
     assumed += sentences(records, _kept_split(images, previous), authors)
@@ -272,6 +274,7 @@ def make(
     read = (mm_file, whose_file, inside(patients_path, data))
     others = [*lists, *filter(None, read)]
     roles = ledger.ledger(data, form, images, refused, drawn, others)
+    doubts += ledger.not_masks(roles, data)
     return write_page(
         name, data, roles, records, refused, reasons, images, classes, doubts, assumed
     )
@@ -288,6 +291,14 @@ def found_pairs(
         deeper = [f"**/{p}" for p in form.images]
         anywhere = [f for f in files if any(find.matches(p, f) is not None for p in deeper)]
         advice = ""
+        named = [f for f in files if readers.suffix(f) in find.IMAGES and find.masklike(f)]
+        if named and not form.images:
+            wanted = "are pictures"
+            advice = (
+                f"; {len(named)} are named as masks, or lie in a folder named so ({some(named)}):"
+                " if they are pictures, rename them, or say so in a form, such as images:"
+                ' ["*.png"]'
+            )
         if anywhere:
             advice = f'; {anywhere[0]} lies deeper, write images: ["**/{form.images[0]}"]'
         advice += "".join(f"; {sentence}" for sentence in find.linked(data))
@@ -316,11 +327,11 @@ def found_pairs(
 
 def with_patients(
     records: list[check.Record], form: forms.Form
-) -> tuple[list[check.Record], list[str]]:
-    """(records, sentences) with each patient in one spelling, from the folders' names where
-    nothing else says whose a picture is.
+) -> tuple[list[check.Record], list[str], list[str]]:
+    """(records, sentences, doubts) with each patient in one spelling, from the folders' names where
+    nothing else says whose a picture is. That two may be one, or one two, is a doubt.
     """
-    notes = []
+    notes, doubts = [], []
     if not form.patient and not any(r.patient for r in records):
         own = [find.patient_folder(r.pair.image) for r in records]
         if all(own) and len(set(own)) > 1:
@@ -328,9 +339,9 @@ def with_patients(
             notes.append(
                 f"The patient was read from the folders' names ({own[0]}, …): is that right?"
             )
-            notes += _places_of_one(records, find.PATIENT_FOLDER)
+            doubts += _places_of_one(records, find.PATIENT_FOLDER)
     if "pattern" in form.patient:
-        notes += _places_of_one(records, form.patient["pattern"])
+        doubts += _places_of_one(records, form.patient["pattern"])
     one = patients.respelled([r.patient for r in records])
     named = [patients.safe(name) if name else None for name in one]
     pairs = {(r.patient or "", n) for r, n in zip(records, named, strict=True) if r.patient != n}
@@ -342,12 +353,14 @@ def with_patients(
             f"{len(renamed)} patients are called otherwise here, without signs that tables and"
             f" folders trip over: {old!r} is {new}."
         )
-    notes += [
-        f"Patients {old!r} and {new!r} were taken as one."
-        for old, new in alias.items()
-        if old not in renamed
-    ]
-    return [replace(r, patient=n) for r, n in zip(records, named, strict=True)], notes
+    merged = [f"{old!r} and {new!r}" for old, new in alias.items() if old not in renamed]
+    if merged:
+        listed = ", ".join(merged[:3]) + ", …" * (len(merged) > 3)
+        doubts.append(
+            f"Patients {listed} were taken as one. If they are two, write other letters or"
+            " numbers for one of them, not only zeros or signs."
+        )
+    return [replace(r, patient=n) for r, n in zip(records, named, strict=True)], notes, doubts
 
 
 def _places_of_one(records: list[check.Record], pattern: str) -> list[str]:

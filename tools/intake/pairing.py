@@ -1,6 +1,5 @@
 """Which masks belong to which picture: by a form, by their names, or by what they refer to."""
 
-import functools
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -34,39 +33,22 @@ class Pair:
     rule: str = field(default="", compare=False)
 
 
-def _folders(file: str) -> set[str]:
-    """The folders that say more than picture or mask: nnU-Net's imagesTr and labelsTr are both
-    'tr'.
+def _near(image: str, mask: str) -> tuple[int, bool]:
+    """How many folders, and words of them, a picture and a mask share; whether they lie together in
+    a folder that is called as one of masks and holds pictures ('GT_01', a patient).
     """
-    found = set()
-    for part in PurePosixPath(file).parts[:-1]:
-        if set_name := re.fullmatch(r"(?:images|labels)(Tr|Ts|Va)", part):
-            found.add(set_name[1].lower())
-        elif not (find.IMAGE_FOLDER.match(part) or find.MASK_FOLDER.match(part)):
-            found.add(plain(part))
-    return found
+    place, other = (file.rpartition("/")[0] for file in (image, mask))
+    together = place == other and bool(find.MASK_FOLDER.match(place.rpartition("/")[2]))
+    return len(find.said(place) & find.said(other)), together
 
 
-#: between the words of a folder's name: 'trainval-mask', 'trainMasks'
-WORDS = re.compile(r"[ _.-]+|(?<=[a-z])(?=[A-Z])")
-
-
-@functools.cache
-def _said(folder: str) -> frozenset[str]:
-    """``_folders``, and the words of folders beside 'image' or 'mask': 'trainval-image' and
-    'trainval-mask' are both 'trainval'. A number says no more than which rater's.
+def _of_others(image: str, masks: list[str], told: set[str]) -> set[str]:
+    """Of masks called as an image is, those of other pictures by their folders: 'masks/P2/1.png' is
+    not of 'images/P1/1.png' where P2 has pictures. told: the folders' words of all pictures.
     """
-    words = {w for part in PurePosixPath(folder).parts for w in WORDS.split(part)}
-    words = {plain(w) for w in words if re.search(r"[^\W\d_]", w)}
-    only = {w for w in words if not re.fullmatch(find.MASK_WORD, w)}
-    only = {w for w in only if not find.IMAGE_FOLDER.match(w)}
-    return frozenset(only | _folders(str(PurePosixPath(folder, "file"))))
-
-
-def _near(image: str, mask: str) -> int:
-    """How many folders, and words of them, a picture and a mask share."""
-    one, other = (_said(file.rpartition("/")[0]) for file in (image, mask))
-    return len(one & other)
+    own = find.said(image.rpartition("/")[0])
+    found = {mask: find.said(mask.rpartition("/")[0]) for mask in masks}
+    return {mask for mask, said in found.items() if own - said and (said - own) & told}
 
 
 def pair(
@@ -145,9 +127,18 @@ def _by_name(
         if find.core(mask) not in cores and (part := several.within(find.core(mask), cores)):
             longer[part].append(mask)
     found: dict[str, list[str]] = {}
+    told = set().union(*(find.said(image.rpartition("/")[0]) for image in chosen))
+    partly = set()  # of whose masks the name is more than its own
     for image in chosen:
-        own = _named_alike(image, by_core) or shared.of(image) or _named_alike(image, longer)
+        ways = (_named_alike(image, by_core), shared.of(image), _named_alike(image, longer))
+        not_its = [_of_others(image, own, told) for own in ways]
+        left = [[m for m in own if m not in n] for own, n in zip(ways, not_its, strict=True)]
+        own = next(filter(None, left), [])
         found[image] = [m for m in own if shared.readable(m)] or own
+        partly |= {image} if own and own == left[-1] else set()
+    if len(partly) < sum(map(bool, found.values())) / 2:
+        # 'P3_visit2.png' is not of 'P3.png' where 'P1.png' and 'P2.png' have masks called so
+        found |= {image: [] for image in partly}
     _leave_to_the_nearest(found)
     bare = [image for image in chosen if not found[image]]
     rest = [f for f in files if f not in images] if bare else ()
@@ -163,7 +154,7 @@ def _leave_to_the_nearest(found: dict[str, list[str]]) -> None:
     """Of the pictures whose names one mask fits only those keep it that lie nearest to it: the
     pictures of 'test/' have none where 'train/1_mask.png' is beside 'train/1.png'.
     """
-    nearest = defaultdict(int)
+    nearest: dict[str, tuple[int, bool]] = defaultdict(lambda: (0, False))
     for image, own in found.items():
         for mask in own:
             nearest[mask] = max(nearest[mask], _near(image, mask))
@@ -177,7 +168,7 @@ def _in_folders(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
     def apart(file: str, name: str) -> frozenset:
         """The folders of a file that are not called so."""
         called = {plain(p) for p in PurePosixPath(file).parts[:-1] if find.core(p) == name}
-        return frozenset(_folders(file) - called)
+        return frozenset(find.folders(file) - called)
 
     inside = defaultdict(list)
     for mask in masks:
@@ -209,7 +200,7 @@ def _numbered_alike(chosen: list[str], masks: list[str]) -> dict[str, list[str]]
     pictures, drawn = defaultdict(list), defaultdict(list)
     for side, by_key in zip(sides, (pictures, drawn), strict=True):
         for file, words in side.items():
-            by_key[frozenset(_folders(file)), tuple(words)].append(file)
+            by_key[frozenset(find.folders(file)), tuple(words)].append(file)
     return {own[0]: drawn[k] for k, own in pictures.items() if len(own) == len(drawn[k]) == 1}
 
 
@@ -282,7 +273,7 @@ def _named_alike(image: str, by_core: dict) -> list[str]:
     found = by_core.get(find.core(image), [])
     if not found and re.search(r"_0000$", find.core(image)):  # nnU-Net's first channel
         found = by_core.get(find.core(image).removesuffix("_0000"), [])
-    best = max((_near(image, f) for f in found), default=0)
+    best = max((_near(image, f) for f in found), default=(0, False))
     return sorted((f for f in found if _near(image, f) == best), key=natural)
 
 
@@ -303,6 +294,23 @@ def _template(image: str, mask: str) -> str:
     name = path.name.replace(stem(image), "{stem}") if stem(image) in path.name else path.name
     text = str(path.with_name(name))
     return f"{file}#{text}" if mark else text
+
+
+def called_apart(pairs: list[Pair]) -> list[str]:
+    """The sentence, as a list, on single masks that are named after different things and were read
+    as one: nobody would see that a nerve and an artery are the same structure here.
+    """
+    single = {p.image: p.mask for p in pairs if not p.raters and not set(p.mask) & set("{#")}
+    words = several.called_apart(single, re.compile(find.MASK_WORD))
+    if len(single) < len(pairs) or not words:
+        return []
+    listed = ", ".join(f"{word.replace('_', ' ')} in {count}" for word, count in words.items())
+    names = ", ".join(f"{{name: {word}}}" for word in words)
+    return [
+        f"The masks are named after different things ({listed}), and were read as if those did not"
+        f" matter. If they are structures, write in the form classes: [{names}]; if people, keep"
+        " one person's."
+    ]
 
 
 def is_called_otherwise(pair: Pair) -> bool:

@@ -72,8 +72,8 @@ def respelled(
             other = known.setdefault(spelling(name), name)
             if SIGNS.findall(name) != SIGNS.findall(other):
                 raise StudyError(
-                    f"patients {other!r} and {name!r} differ by a sign alone, which names here cannot"
-                    " keep; write it in letters (A+ as Aplus), or both alike if they are one"
+                    f"patients {other!r} and {name!r} differ by a sign alone, which names here"
+                    " cannot keep; write it in letters (A+ as Aplus), or both alike if they are one"
                 )
     return [known[spelling(name)] if name else None for name in names]
 

@@ -19,6 +19,7 @@ from tools.intake.patterns import plain, stem
 TOKEN = re.compile(r"[^\W_]*\d[^\W\d_][^\W_]*|[^\W\d_]+|\d+")
 BREAK = re.compile(r"(?<=[^\W_])[ _.()-]+(?=[^\W_(])")
 NOTHING = re.compile(r"(?!)")  # matches no word
+MOST_WORDS = 8  # structures of a set
 NUMBERED = "they differ by a number"
 NAMED = "each is one structure, by its name or folder"
 
@@ -51,6 +52,29 @@ def folders(masks: list[str]) -> dict:
     return {m: tuple(p for p in own if p not in common) for m, own in parts.items()}
 
 
+def own_folders(mask: str, image: str, mask_words: re.Pattern) -> list[str]:
+    """The words of the folders of a mask that its picture does not lie in."""
+    there = {plain(p) for p in PurePosixPath(image).parts[:-1]}
+    parts = [plain(p) for p in PurePosixPath(mask).parts[:-1]]
+    left = [p for p in parts if p not in there and not mask_words.fullmatch(p)]
+    return TOKEN.findall(" ".join(left))
+
+
+def called_apart(single: dict[str, str], mask_words: re.Pattern) -> dict[str, int]:
+    """The words by which the masks of pictures that have one each differ, such as nerve and artery
+    of 'nerve/1.png' and 'artery/2.png', with how many pictures have them; {} where they do not, or
+    by as many as people do. single: image → its mask.
+    """
+    found: dict[str, int] = defaultdict(int)
+    for image, mask in single.items():
+        said = {*TOKEN.findall(plain(image)), *filter(mask_words.fullmatch, TOKEN.findall(mask))}
+        tokens = own_folders(mask, image, mask_words) + rest(mask, image, mask_words)
+        found[_joined(t for t in tokens if t.isalpha() and t not in said)] += 1
+    often = {word: count for word, count in found.items() if word and count > 1}
+    whole = sum(often.values()) == sum(found.values())
+    return often if whole and 1 < len(often) <= MOST_WORDS else {}
+
+
 class Rules:
     """How the masks of a folder belong together.
 
@@ -69,8 +93,12 @@ class Rules:
         for image, masks in found.items():
             for word, _ in self._told(image, masks).values():
                 seen[word].add(image)
-        #: whether some picture has several masks, so that a single one may be a part too
+        #: whether some picture has several masks, or a form's classes stand in the names of single
+        #: ones, so that a single one may be a part too
         self.each_own = any(len(masks) > 1 for masks in found.values())
+        if classes and not self.each_own:
+            named = [self.structures(image, masks) for image, masks in found.items()]
+            self.each_own = len({c for own in named for c in own.values()} - {None}) > 1
         often = {word for word, images in seen.items() if word and len(images) > 1}
         if not classes and self.each_own and len(often) > 1:
             self.known = {word: word for word in often}
@@ -86,7 +114,14 @@ class Rules:
     def structures(self, image: str, masks: list[str]) -> dict:
         """Mask → the structure that it is, or None where its name does not say it."""
         told = self._told(image, masks).items()
-        return {m: self.known.get(full) or self.known.get(word) for m, (word, full) in told}
+        found = {m: self.known.get(full) or self.known.get(word) for m, (word, full) in told}
+        if (
+            len(masks) == 1 and not found[masks[0]]
+        ):  # 'nerve/1.png' where others have 'artery/1.png'
+            found = {
+                m: self.known.get(_joined(own_folders(m, image, self.mask_words))) for m in masks
+            }
+        return found
 
     def is_structure(self, image: str, masks: list[str]) -> bool:
         """Whether a single mask is one of several structures that have a file each."""
