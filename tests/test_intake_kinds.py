@@ -475,8 +475,8 @@ def test_the_authors_folders_are_kept(root, data):
     frame = images(root).set_index("image_id")["split"]
     assert (frame.filter(like="test") == "test").all() and (frame == "test").sum() == 3
     assert set(frame.filter(like="train")) == {"train", "val"}
-    assert "lists of the set say which pictures are for what (8 train, 0 val, 3 test)" in text
-    reason = "the folders or lists of those who made the set"
+    assert "a table of the set say which pictures are for what (8 train, 0 val, 3 test)" in text
+    reason = "the folders, lists or table of those who made the set"
     assert studies.load("mine").split["reason"] == reason
 
 

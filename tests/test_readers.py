@@ -207,9 +207,10 @@ def shipped(name):
 ULTRASOUND = {
     "ExplVR_BigEnd.dcm": ((1, 60, 80), None, 222.5),
     "examples_jpeg2k.dcm": ((1, 480, 640), None, 35.6),
-    "examples_palette.dcm": ((1, 350, 800), 0.262288, 19.4),
+    # of these two the header's region reaches beyond the picture, as of one twice as large
+    "examples_palette.dcm": ((1, 350, 800), None, 19.4),
     "examples_rgb_color.dcm": ((1, 240, 320), None, 35.3),
-    "examples_ybr_color.dcm": ((30, 240, 320), 0.510497, 10.5),
+    "examples_ybr_color.dcm": ((30, 240, 320), None, 10.5),
 }
 
 
@@ -217,16 +218,9 @@ ULTRASOUND = {
 def test_ultrasound_files_of_pydicom(name):
     frames, spacing = readers.read_frames(shipped(name))
     shape, millimetres, mean = ULTRASOUND[name]
-    assert (
-        frames.shape == shape
-        and frames.dtype == np.uint8
-        and frames.mean() == pytest.approx(mean, abs=0.1)
-    )
-    assert (
-        spacing is None
-        if millimetres is None
-        else spacing == pytest.approx((millimetres,) * 2, rel=1e-5)
-    )
+    assert frames.shape == shape and frames.dtype == np.uint8
+    assert frames.mean() == pytest.approx(mean, abs=0.1)
+    assert spacing == millimetres
 
 
 @pytest.mark.parametrize(

@@ -379,18 +379,33 @@ def spacing(
         rows, columns = np.nonzero(outlined)
         found = [r for r in found if _within(r, rows, columns) > 0.99]
     known = {r[4] for r in found}
+    size = data.get("Columns"), data.get("Rows")
+    if known and all(size) and any(x1 > size[0] or y1 > size[1] for _, _, x1, y1, _ in found):
+        notes.append(
+            f"an ultrasound region reaches beyond the picture of {size[0]} × {size[1]} pixels,"
+            " which was made smaller or cut since: spacing unknown"
+        )
+        return None
     if len(known) > 1 or (not known and any(r[4] for r in regions(data))):
         notes.append(
             "several ultrasound regions with different spacing, and the outline does not lie in"
             " one of them: spacing unknown"
         )
         return None
-    if known:
-        return known.pop()
     pair = data.get("PixelSpacing")
+    told = pair is not None and min(pair) > 0 and list(pair) != [1, 1]
+    if known:
+        own = known.pop()
+        if told and not np.allclose(own, [float(side) for side in pair], rtol=0.01):
+            notes.append(
+                f"PixelSpacing says {pair[0]:g} × {pair[1]:g} mm, the ultrasound region"
+                f" {own[0]:g} × {own[1]:g}: spacing unknown"
+            )
+            return None
+        return own
     if pair is None or min(pair) <= 0:
         return None
-    if list(pair) == [1, 1]:
+    if not told:
         notes.append("PixelSpacing of 1 × 1 mm, as programs write that know none: spacing unknown")
         return None
     return float(pair[0]), float(pair[1])

@@ -6,6 +6,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ MILLIMETRES = {b"": 1.0, b"mm": 1.0, b"cm": 10.0, b"m": 1e3, b"um": 1e-3, "µm".
 MOST_HEADER = 1 << 16  # bytes
 #: how ITK calls a kind of pixel: "vector of 8-bit unsigned integer"
 BITS = re.compile(r"(\d+)-bit")
+CHANNELS = "holds one picture three times, as colour channels do: it was taken once"
 #: what a NIfTI file says that was saved from a bare array, in which rows may come first
 UNORIENTED = "saved without an orientation: rows and columns may be exchanged"
 
@@ -212,8 +214,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tupl
     """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a NIfTI file."""
     values, spacing, notes = read_volume(path)
     if values.dtype.names:  # colour: a structure of R, G, B
-        rgb = np.stack([values[n].astype(float) for n in values.dtype.names[:3]])
-        values = np.tensordot([0.299, 0.587, 0.114], rgb, 1)
+        values = _luma([values[name] for name in values.dtype.names[:3]])
     values = values[:, :, None] if values.ndim == 2 else values
     return np.ascontiguousarray(_as_uint8(path, values).transpose(2, 1, 0)), spacing, notes
 
@@ -281,6 +282,15 @@ def open_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, dict[s
 def read_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tuple[str, ...]]:
     """(uint8 (frames, rows, columns), spacing_mm or None, notes) of a NRRD or MetaImage file."""
     values, spacing, _ = open_itk(path)
+    if values.ndim == 4 and values.shape[3] in (3, 4):
+        values = _luma([values[..., k] for k in range(3)])
     if values.ndim != 3:
         raise StudyError(f"{path}: has {values.ndim} axes {values.shape}; a stack has three")
+    if len(values) == 3 and (values == values[0]).all():
+        return _as_uint8(path, values[:1]), spacing, (CHANNELS,)
     return _as_uint8(path, values), spacing, ()
+
+
+def _luma(colours: Sequence[np.ndarray]) -> np.ndarray:
+    """Grey of red, green and blue."""
+    return np.tensordot([0.299, 0.587, 0.114], np.stack([c.astype(float) for c in colours]), 1)

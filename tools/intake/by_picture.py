@@ -27,6 +27,7 @@ ROW = ("id", "code")  # of a patient, or of a row
 DRAWN = re.compile(r"(?i)mask|label|segm|annot")
 #: a frame of a cine, and its cine
 FRAME = re.compile(r"(.+\.\w+)#\d+")
+NONE = "names none of the pictures"
 NO_ROW = "the table of pictures has no row of it that says whose it is"
 
 
@@ -62,14 +63,14 @@ def rows(cells: pd.Series, images: Sequence[str], others: Sequence[str] = ()) ->
     """
     at, found, named = defaultdict(list), {}, defaultdict(set)
     for row, cell in cells.items():
-        at[plain(cell.strip())].append(row)
+        at[_key(cell.strip())].append(row)
     for image in dict.fromkeys([*images, *others]):
         file = cine[1] if (cine := FRAME.fullmatch(image)) else image
         *above, last = PurePosixPath(file).parts
         ends = (
             "/".join([*above[k:], n]) for k in range(len(above) + 1) for n in (last, stem(last))
         )
-        names = {plain(n) for n in (image, *ends)} & at.keys()
+        names = {_key(n) for n in (image, *ends)} & at.keys()
         if names:
             found[image] = sorted(row for name in names for row in at[name])
         for name in names:
@@ -79,6 +80,11 @@ def rows(cells: pd.Series, images: Sequence[str], others: Sequence[str] = ()) ->
             where = f"row {at[name][0]}: {name} names {some(sorted(files), 2)}"
             raise StudyError(f"{where}; give the paths of the pictures, as they lie in DATA")
     return {image: found[image] for image in images if image in found}
+
+
+def _key(name: str) -> str:
+    """A name as it is compared: spreadsheets take the zeros from '001'."""
+    return name.lstrip("0") or "0" if name.isdecimal() else plain(name)
 
 
 def naming(
@@ -102,7 +108,7 @@ def naming(
     if not found:
         cells = frame[called[0] if called else frame.columns[0]]
         raise StudyError(
-            f"names none of the pictures, such as {images[0]}; it names {some([*cells], 3)}: write"
+            f"{NONE}, such as {images[0]}; it names {some([*cells], 3)}: write"
             " them as they lie in DATA, with or without folder and ending"
         )
     own = [c for c in found if c in called]

@@ -32,7 +32,8 @@ class Found:
     """Label names as written, values above 0, and colours other than black, that masks of so many
     pictures hold; odd: a file of more values than classes can be; together: whether one file holds
     several values; seen: all of these as they are compared, rare ones too; counted: whether every
-    file holds the numbers from 1 on, some more and some fewer, as the single lesions of a picture.
+    file holds the numbers from 1 on, some more and some fewer, as the single lesions of a picture;
+    attributes: those of an outline that has several.
     """
 
     names: set = field(default_factory=set)
@@ -43,6 +44,7 @@ class Found:
     together: bool = False
     seen: set = field(default_factory=set)
     counted: bool = False
+    attributes: str = ""
 
 
 def look(pairs: list[Pair], data: Path | str) -> Found:
@@ -73,6 +75,7 @@ def look(pairs: list[Pair], data: Path | str) -> Found:
         odd=next((f.odd for f in each if f.odd), ""),
         counted=len({len(v) for v in held}) > 2 and all(max(v) == len(v) for v in held),
         together=any(len(f.values) > 1 for f in each),
+        attributes=next((f.attributes for f in each if f.attributes), ""),
         seen=seen,
     )
     for kind in ("names", "values", "colours"):
@@ -88,7 +91,7 @@ def _parts(path: Path | str) -> list[tuple[Path, str | None]]:
 def _one(path: Path, found: Found) -> None:
     end = readers.suffix(path)
     if end in (".json", ".csv", ".xml"):
-        found.names |= _annotated(path)
+        found.names |= _annotated(path, found)
     elif end in (".nii", ".nii.gz"):
         values = labels.whole(np.unique(pictures.open_nifti(path)[0]))
         numbers = {int(v) for v in values if np.isfinite(v)} - {0}
@@ -112,8 +115,10 @@ def _one(path: Path, found: Found) -> None:
         _raster(path, found)
 
 
-def _annotated(path: Path) -> set[str]:
-    """The labels that outlines of a file really have: a category that no outline uses is none."""
+def _annotated(path: Path, found: Found) -> set[str]:
+    """The labels that outlines of a file really have: a category that no outline uses is none.
+    Where one has several attributes, they are noted in found.
+    """
     kind, table = layouts.tool(path), readers.suffix(path) == ".csv"
     content: Any = {}
     if table and kind == "VIA":
@@ -128,7 +133,11 @@ def _annotated(path: Path) -> set[str]:
     if kind == "VIA":
         entries = content.get("_via_img_metadata", content).values()
         regions = [r for e in entries for r in _listed(e["regions"])]
-        return {v for r in regions for v in _attributes(r.get("region_attributes") or {})}
+        each = [r.get("region_attributes") or {} for r in regions]
+        for told in each:
+            said = [f"{name}: {v}" for name, one in told.items() for v in _attributes({name: one})]
+            found.attributes = found.attributes or ", ".join(said[: MOST if len(said) > 1 else 0])
+        return {v for told in each for v in _attributes(told)}
     return set()
 
 
@@ -178,6 +187,12 @@ def classes_of(
             "The masks' palettes number the colours differently: the colours were taken as classes."
         ]
     found = look(pairs, data)
+    if found.attributes:
+        raise StudyError(
+            f"classes: an outline has several attributes ({found.attributes}), and nothing says"
+            " which names its structure; write the structures in a form, such as classes: [{name:"
+            " nerve}]"
+        )
     unheard = _unheard(found, form.ignored)
     left_out = {spelled(i) for i in form.ignored}
     found.colours = {c for c in found.colours if f"#{bytes(c).hex()}" not in left_out}

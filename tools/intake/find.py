@@ -102,9 +102,23 @@ def left_by_system(file: str) -> bool:
 
 
 def whole_folder(data: Path | str) -> list[str]:
-    """Every file under DATA, relative, natural order."""
+    """Every file under DATA, relative, natural order; StudyError for a name in another encoding,
+    as archives from Windows leave behind, which no table can hold.
+    """
     found = [p.relative_to(data).as_posix() for p in Path(data).rglob("*") if p.is_file()]
+    if odd := [name for name in found if not name.isprintable() and not _utf8(name)]:
+        raise StudyError(
+            f"DATA={data}: {len(odd)} names are not UTF-8, such as {os.fsencode(odd[0])!r}; unpack"
+            " the archive again with its encoding told (unzip -O CP1252), or rename the files"
+        )
     return sorted(found, key=natural)
+
+
+def _utf8(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def everything(data: Path) -> list[str]:
@@ -165,7 +179,7 @@ def outlined(files: list[str]) -> set[str]:
             masks.add((str(path.parent), plain(stem(file)[: ending.start()])))
         if path.parts[:-1] and MASK_FOLDER.match(path.parts[-2]):
             masks.add(("", plain(stem(file))))
-        if readers.suffix(file) in IMAGES and not masklike(file):
+        if readers.suffix(file) in IMAGES and not (masklike(file) or derived(file)):
             pictures.add((said(str(path.parent)), core(file)))
     found = set()
     for file in files:
@@ -199,10 +213,13 @@ def _without_derived(
     return [f for f in files if f not in set(more)], notes
 
 
-def derived(file: str) -> bool:
-    """Whether a file's folder or ending says that it was drawn for people to look at."""
-    path = PurePosixPath(file)
-    return any(DERIVED.match(p) for p in path.parts[:-1]) or bool(DERIVED_ENDING.search(stem(file)))
+def derived(file: str, names: Collection[str] = ()) -> bool:
+    """Whether a file's folder, or its ending, says that it was drawn for people to look at. names:
+    of pictures (plain stems), which end so themselves.
+    """
+    if any(DERIVED.match(p) for p in PurePosixPath(file).parts[:-1]):
+        return True
+    return plain(stem(file)) not in names and bool(DERIVED_ENDING.search(stem(file)))
 
 
 def _without_segmentations(found: list[str], data: Path | None) -> list[str]:

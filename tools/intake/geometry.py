@@ -26,6 +26,8 @@ def apart(image: Path, mask: Path) -> str:
     if one is None or other is None or one[0][:2] != other[0][:2]:
         return ""
     (size, origin, axes), (_, start, steps) = one, other
+    if (_bare(*one[1:]) or _bare(*other[1:])) and not np.array_equal(axes, steps):
+        return ""
     moved, pixels = start - origin, np.linalg.norm(axes, axis=0)
     for k, name in enumerate(("columns", "rows")):
         shift = moved @ axes[:, k] / pixels[k] ** 2
@@ -39,9 +41,7 @@ def apart(image: Path, mask: Path) -> str:
 
 
 def _header(path: Path) -> tuple[tuple[int, ...], np.ndarray, np.ndarray] | None:
-    """(size, origin, a step along each axis) in mm; None where the file says nothing of its place,
-    as one that was made of a bare array.
-    """
+    """(size, origin, a step along each axis) in mm; None for a file that says nothing of them."""
     if not path.name.lower().endswith(PLACED):
         return None
     reader = SimpleITK.ImageFileReader()
@@ -53,9 +53,12 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.ndarray, np.ndarray] | None
     n = reader.GetDimension()
     origin, spacing = np.array(reader.GetOrigin()), np.array(reader.GetSpacing())
     axes = np.reshape(reader.GetDirection(), (n, n)) * spacing
-    if not origin.any() and np.array_equal(np.abs(axes), np.eye(n)) and axes[-1, -1] > 0:
-        return None
     return reader.GetSize(), _three(origin), _three(axes)[:, : min(n, 3)]
+
+
+def _bare(origin: np.ndarray, axes: np.ndarray) -> bool:
+    """Whether a header says nothing of its place, as one that was made of a bare array."""
+    return not origin.any() and np.array_equal(np.abs(axes), np.eye(*axes.shape))
 
 
 def _three(values: np.ndarray) -> np.ndarray:

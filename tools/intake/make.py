@@ -85,7 +85,11 @@ def study_yml(
             "unit": unit,
             "folds": form.split.get("folds", 5),
             "seed": form.split.get("seed", 42),
-            **({"reason": "the folders or lists of those who made the set"} if authors else {}),
+            **(
+                {"reason": "the folders, lists or table of those who made the set"}
+                if authors
+                else {}
+            ),
         },
         "target": target,
         "statistics": {
@@ -229,16 +233,16 @@ def make(
         out = set(people.loc[people["excluded"].notna(), "patient_id"])
         reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
         records, people = patients.spacings(records, people)
-    authors, lists = None, []
+    authors, lists, unclear = None, [], []
     if not form.split:
         whose = {r.pair.image: r.patient for r in records}
-        authors, lists = splits.by_authors(list(whose), data, list(whose.values()))
+        authors, lists, unclear = splits.by_authors(list(whose), data, list(whose.values()))
     try:
         images, drawn = tables(records, reasons, form, data, previous, authors)
     except StudyError as error:
         raise StudyError(f"{form_path or f'DATA={data}'}: {error}") from None
     by_patient = images["patient_id"].notna().any()
-    doubts = shared(images, records) + same + few_tested(images)
+    doubts = shared(images, records) + unclear + same + few_tested(images)
     if not form.classes and not form.masks:
         doubts += pairing.called_apart(pairs)
     if not by_patient:
@@ -478,8 +482,8 @@ def sentences(
             f"{counts[s]} {s}" for s in (*studies.SPLITS, EXTERNAL) if s != EXTERNAL or counts[s]
         )
         found.append(
-            f"Folders or lists of the set say which pictures are for what ({counted}); it was kept"
-            " so. What they do not say was drawn from the pictures to learn from."
+            f"Folders, lists or a table of the set say which pictures are for what ({counted}); it"
+            " was kept so. What they do not say was drawn from the pictures to learn from."
         )
     if kept_split:
         found.append(

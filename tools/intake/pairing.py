@@ -118,7 +118,8 @@ def _by_name(
     """As ``_by_form``, by what the files are called and where they lie."""
     images, by_core, longer = set(chosen), defaultdict(list), defaultdict(list)
     masks = [f for f in files if readers.suffix(f) in find.MASKS and f not in images]
-    masks = [f for f in masks if not shared.is_one(f) and not find.derived(f)]
+    names = {plain(stem(image)) for image in chosen}
+    masks = [f for f in masks if not shared.is_one(f) and not find.derived(f, names)]
     texts = (".txt", ".xml", ".csv")  # label descriptions and tables lie beside masks too
     masks = [f for f in masks if readers.suffix(f) not in texts or shared.known.get(f)]
     cores = {find.core(i) for i in chosen}
@@ -273,6 +274,9 @@ def _named_alike(image: str, by_core: dict) -> list[str]:
     found = by_core.get(find.core(image), [])
     if not found and re.search(r"_0000$", find.core(image)):  # nnU-Net's first channel
         found = by_core.get(find.core(image).removesuffix("_0000"), [])
+    if find.MASK_ENDING.search(stem(image)) or find.MASK_START.search(stem(image)):
+        # 'Ann_1' and 'Seg_1' are people's, and no more than '1' without these words
+        found = [f for f in found if plain(stem(f)) == plain(stem(image))] or found
     best = max((_near(image, f) for f in found), default=(0, False))
     return sorted((f for f in found if _near(image, f) == best), key=natural)
 

@@ -14,7 +14,7 @@ import pandas as pd
 from helpers.datasets import units
 from helpers.errors import StudyError
 from helpers.schemas import EXTERNAL
-from tools.intake import find
+from tools.intake import by_picture, find, ledger
 from tools.intake.patterns import matches, plain, stem
 from tools.intake.tables import sample
 
@@ -64,12 +64,16 @@ def by_folder(images: list[str]) -> dict[str, str] | None:
 
 def by_authors(
     images: list[str], data: Path, people: Sequence[str | None] = ()
-) -> tuple[dict[str, str] | None, list[str]]:
-    """(the authors' own split or None, the files that say it): by lists of pictures, of their
-    folders or of patients (train.txt, val.txt, of which trainval.txt is no third one), else by
-    folders. people: the patient of each image, where known.
+) -> tuple[dict[str, str] | None, list[str], list[str]]:
+    """(the authors' own split or None, the files that say it, doubts): by lists of pictures, of
+    their folders or of patients (train.txt, val.txt, of which trainval.txt is no third one), by a
+    table with a column of it, else by folders. people: the patient of each image, where known.
+
+    StudyError where a picture is to be tested and learned from. That a table says a split, but not
+    clearly of which pictures, is a doubt.
     """
-    known, whose, found, lists = defaultdict(set), defaultdict(set), {}, []
+    known, whose, found = defaultdict(set), defaultdict(set), {}
+    lists, doubts = [], []
     for image, patient in zip_longest(images, people):
         for name in (image, PurePosixPath(image).name, stem(image)):
             known[plain(name)].add(image)
@@ -89,12 +93,70 @@ def by_authors(
     )
     for file, listed in of_one_kind.items():
         if 2 * sum(map(bool, listed)) > len(listed):
+            meant, split = set().union(*filter(None, listed)), str(split_of(stem(file)))
+            both = sorted(meant & found.keys()) if split in ("test", EXTERNAL) else ()
+            if both:
+                raise StudyError(
+                    f"{file}: names {both[0]}, which {' or '.join(lists)} names too: is it to be"
+                    " learned from or tested? Take it out of one list, or write split: in a form"
+                )
             lists.append(file)
-            meant = set().union(*filter(None, listed))
-            found |= dict.fromkeys(meant, str(split_of(stem(file))))
+            found |= dict.fromkeys(meant, split)
+    if not found:
+        found, lists, doubts = _by_table(images, data, people)
     if len(set(found.values())) > 1 and "train" in found.values():
-        return dict.fromkeys(images, "train") | found, lists
-    return by_folder(images), []
+        return dict.fromkeys(images, "train") | found, lists, doubts
+    return by_folder(images), [], doubts
+
+
+def _by_table(
+    images: list[str], data: Path, people: Sequence[str | None]
+) -> tuple[dict[str, str], list[str], list[str]]:
+    """(image → split, the file that says it, doubts): of the first table in the folder with a
+    column of nothing but train, val, test and the like, and a row a picture or a patient.
+    """
+    doubts = []
+    tables = [f for f in find.everything(data) if f.lower().endswith(ledger.TABLES)]
+    for file in tables[: by_picture.MOST]:
+        try:
+            frame = by_picture.read(data / file)[0].iloc[:, : by_picture.WIDEST]
+        except (StudyError, *find.ODD):
+            continue
+        told = {c: {v: split_of(v) for v in frame[c].str.strip()} for c in frame}
+        own = [c for c, of in told.items() if None not in of.values() and len({*of.values()}) > 1]
+        if len(own) != 1 or "train" not in told[own[0]].values():
+            continue
+        splits, rest = frame[own[0]].str.strip().map(told[own[0]]), frame.drop(columns=own)
+        try:
+            rows = by_picture.naming(rest, images)[1]
+        except StudyError as error:
+            rows = _of_people(rest, images, people)
+            if not rows and not str(error).startswith(by_picture.NONE):
+                doubts.append(
+                    f"{file} has a column {own[0]!r} that says what pictures are for, but not of"
+                    f" which, and was not used: {error} If it is the authors' split, call its"
+                    " columns image and split, or write split: in a form."
+                )
+            if not rows:
+                continue
+        found = {image: set(splits[at]) for image, at in rows.items()}
+        if both := sorted(image for image, of in found.items() if len(of) > 1):
+            raise StudyError(f"{file}: {both[0]} is {' and '.join(sorted(found[both[0]]))}")
+        return {image: of.pop() for image, of in found.items()}, [file], doubts
+    return {}, [], doubts
+
+
+def _of_people(
+    frame: pd.DataFrame, images: list[str], people: Sequence[str | None]
+) -> dict[str, list]:
+    """Image → the rows of the column that names the most patients; {} where none does."""
+    whose = {i: plain(p) for i, p in zip_longest(images, people) if p}
+    best: dict[str, list] = {}
+    for column in frame:
+        at = frame.index.to_series().groupby(frame[column].map(plain)).agg(list)
+        found = {image: at[patient] for image, patient in whose.items() if patient in at.index}
+        best = found if len(found) > len(best) else best
+    return best
 
 
 def _one(known: dict[str, set], names: tuple[str, ...]) -> set[str] | None:

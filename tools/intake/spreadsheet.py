@@ -104,12 +104,13 @@ def decoded(raw: bytes) -> tuple[str, list[str]]:
 def _chosen(raw: bytes, guess: str | None) -> str:
     """The encoding of a text that is not UTF-8.
 
-    Single letters among ASCII ones are a European text, which East Asian encodings read as well,
-    two letters as one sign; a guess from a handful of letters is worth less than that Chinese
-    tables are mostly GB18030.
+    Single letters among ASCII ones, or two of them inside of a word as in 'Größe', are a European
+    text, which East Asian encodings read as well, two letters as one sign; a guess from a handful
+    of letters is worth less than that Chinese tables are mostly GB18030.
     """
     runs = re.findall(rb"[\x80-\xff]+", raw)
-    if sum(len(r) == 1 for r in runs) > len(runs) / 2:
+    inside = re.findall(rb"[A-Za-z][\x80-\xff]{2}(?=[A-Za-z])", raw)
+    if sum(len(r) == 1 for r in runs) + len(inside) > len(runs) / 2:
         order = [guess, "cp1252"] if guess in EUROPEAN else ["cp1252", guess]
     elif sum(map(len, runs)) < 200:
         order = ["gb18030", guess, "cp1252"]
