@@ -374,19 +374,20 @@ def spacing(
     outlined: bool (rows, columns) of the file; of regions with different spacing, the one in which
     it lies counts. Without it, or where it lies in none or several, spacing is unknown.
     """
-    found = [r for r in regions(data) if r[4]]
-    if len({r[4] for r in found}) > 1 and outlined is not None and outlined.any():
-        rows, columns = np.nonzero(outlined)
-        found = [r for r in found if _within(r, rows, columns) > 0.99]
-    known = {r[4] for r in found}
+    every = regions(data)
+    found = [r for r in every if r[4]]
     size = data.get("Columns"), data.get("Rows")
-    if known and all(size) and any(x1 > size[0] or y1 > size[1] for _, _, x1, y1, _ in found):
+    if found and all(size) and any(x1 > size[0] or y1 > size[1] for _, _, x1, y1, _ in every):
         notes.append(
             f"an ultrasound region reaches beyond the picture of {size[0]} × {size[1]} pixels,"
             " which was made smaller or cut since: spacing unknown"
         )
         return None
-    if len(known) > 1 or (not known and any(r[4] for r in regions(data))):
+    if len({r[4] for r in found}) > 1 and outlined is not None and outlined.any():
+        rows, columns = np.nonzero(outlined)
+        found = [r for r in found if _within(r, rows, columns) > 0.99]
+    known = {r[4] for r in found}
+    if len(known) > 1 or (not known and any(r[4] for r in every)):
         notes.append(
             "several ultrasound regions with different spacing, and the outline does not lie in"
             " one of them: spacing unknown"
@@ -396,7 +397,7 @@ def spacing(
     told = pair is not None and min(pair) > 0 and list(pair) != [1, 1]
     if known:
         own = known.pop()
-        if told and not np.allclose(own, [float(side) for side in pair], rtol=0.01):
+        if told and not np.allclose(own, [float(side) for side in pair], rtol=0.05):
             notes.append(
                 f"PixelSpacing says {pair[0]:g} × {pair[1]:g} mm, the ultrasound region"
                 f" {own[0]:g} × {own[1]:g}: spacing unknown"

@@ -30,7 +30,6 @@ MILLIMETRES = {b"": 1.0, b"mm": 1.0, b"cm": 10.0, b"m": 1e3, b"um": 1e-3, "µm".
 MOST_HEADER = 1 << 16  # bytes
 #: how ITK calls a kind of pixel: "vector of 8-bit unsigned integer"
 BITS = re.compile(r"(\d+)-bit")
-CHANNELS = "holds one picture three times, as colour channels do: it was taken once"
 #: what a NIfTI file says that was saved from a bare array, in which rows may come first
 UNORIENTED = "saved without an orientation: rows and columns may be exchanged"
 
@@ -286,8 +285,6 @@ def read_itk(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tuple[
         values = _luma([values[..., k] for k in range(3)])
     if values.ndim != 3:
         raise StudyError(f"{path}: has {values.ndim} axes {values.shape}; a stack has three")
-    if len(values) == 3 and (values == values[0]).all():
-        return _as_uint8(path, values[:1]), spacing, (CHANNELS,)
     return _as_uint8(path, values), spacing, ()
 
 

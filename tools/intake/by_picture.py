@@ -27,7 +27,6 @@ ROW = ("id", "code")  # of a patient, or of a row
 DRAWN = re.compile(r"(?i)mask|label|segm|annot")
 #: a frame of a cine, and its cine
 FRAME = re.compile(r"(.+\.\w+)#\d+")
-NONE = "names none of the pictures"
 NO_ROW = "the table of pictures has no row of it that says whose it is"
 
 
@@ -104,11 +103,11 @@ def naming(
         raise wrong[0]
     if not images:
         return "", {}  # what follows says that there are none
-    called = [c for c in frame if FILE.search(c) and not (_personal(c) or DRAWN.search(c))]
+    called = [c for c in frame if FILE.search(c) and not (personal(c) or DRAWN.search(c))]
     if not found:
         cells = frame[called[0] if called else frame.columns[0]]
         raise StudyError(
-            f"{NONE}, such as {images[0]}; it names {some([*cells], 3)}: write"
+            f"names none of the pictures, such as {images[0]}; it names {some([*cells], 3)}: write"
             " them as they lie in DATA, with or without folder and ending"
         )
     own = [c for c in found if c in called]
@@ -121,7 +120,8 @@ def naming(
     return best, found[best]
 
 
-def _personal(column: str) -> bool:
+def personal(column: str) -> bool:
+    """Whether a column is called as one of patients."""
     return variables.canonical(column) == "patient_id" or bool(PERSON.search(column))
 
 
@@ -129,7 +129,7 @@ def owner(frame: pd.DataFrame, pictures: str) -> str:
     """The column that names the patient, besides that of the pictures; StudyError where none does,
     or where it could be another.
     """
-    there = [column for column in frame if column != pictures and _personal(column)]
+    there = [column for column in frame if column != pictures and personal(column)]
     own = [column for column in there if variables.spelled(column) not in ROW]
     if len(own) != 1:
         could = f"it could be column {' or '.join(own or there)}" if there else "no column says so"

@@ -20,6 +20,7 @@ from tools.intake import form as forms
 from tools.intake.pairing import Pair
 
 MOST = 20  # classes; more are values of something else
+NOTHING = ("", "None", "undefined")  # what attributes hold that were not chosen
 FEW = 0.2  # share of the masks from which what they hold is no slip
 
 
@@ -33,7 +34,7 @@ class Found:
     pictures hold; odd: a file of more values than classes can be; together: whether one file holds
     several values; seen: all of these as they are compared, rare ones too; counted: whether every
     file holds the numbers from 1 on, some more and some fewer, as the single lesions of a picture;
-    attributes: those of an outline that has several.
+    attributes: those of outlines that have several.
     """
 
     names: set = field(default_factory=set)
@@ -117,7 +118,7 @@ def _one(path: Path, found: Found) -> None:
 
 def _annotated(path: Path, found: Found) -> set[str]:
     """The labels that outlines of a file really have: a category that no outline uses is none.
-    Where one has several attributes, they are noted in found.
+    Where they have several attributes, or one several of its values, that is noted in found.
     """
     kind, table = layouts.tool(path), readers.suffix(path) == ".csv"
     content: Any = {}
@@ -134,10 +135,11 @@ def _annotated(path: Path, found: Found) -> set[str]:
         entries = content.get("_via_img_metadata", content).values()
         regions = [r for e in entries for r in _listed(e["regions"])]
         each = [r.get("region_attributes") or {} for r in regions]
-        for told in each:
-            said = [f"{name}: {v}" for name, one in told.items() for v in _attributes({name: one})]
-            found.attributes = found.attributes or ", ".join(said[: MOST if len(said) > 1 else 0])
-        return {v for told in each for v in _attributes(told)}
+        said = {(k, v) for told in each for k in told for v in _attributes({k: told[k]})}
+        ticked = any(len({*_attributes(told)}) > 1 for told in each)
+        if ticked or len({name for name, _ in said}) > 1:
+            found.attributes = ", ".join(f"{k}: {v}" for k, v in sorted(said)[:MOST])
+        return {v for _, v in said}
     return set()
 
 
@@ -148,7 +150,7 @@ def _listed(regions: Any) -> Iterable:
 def _attributes(attributes: dict) -> Iterator[str]:
     for value in attributes.values():
         ticked = [k for k, on in value.items() if on] if isinstance(value, dict) else [value]
-        yield from (str(v).strip() for v in ticked if str(v).strip())
+        yield from (str(v).strip() for v in ticked if str(v).strip() not in NOTHING)
 
 
 def _raster(path: Path, found: Found) -> None:
@@ -189,8 +191,8 @@ def classes_of(
     found = look(pairs, data)
     if found.attributes:
         raise StudyError(
-            f"classes: an outline has several attributes ({found.attributes}), and nothing says"
-            " which names its structure; write the structures in a form, such as classes: [{name:"
+            f"classes: outlines have several attributes ({found.attributes}), and nothing says"
+            " which names the structure; write the structures in a form, such as classes: [{name:"
             " nerve}]"
         )
     unheard = _unheard(found, form.ignored)

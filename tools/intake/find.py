@@ -180,14 +180,15 @@ def outlined(files: list[str]) -> set[str]:
         if path.parts[:-1] and MASK_FOLDER.match(path.parts[-2]):
             masks.add(("", plain(stem(file))))
         if readers.suffix(file) in IMAGES and not (masklike(file) or derived(file)):
-            pictures.add((said(str(path.parent)), core(file)))
+            pictures |= {(said(str(path.parent)), n) for n in (core(file), plain(stem(file)))}
     found = set()
     for file in files:
         path, name = PurePosixPath(file), plain(stem(file))
         by_name = bool(path.parts[:-1] and IMAGE_FOLDER.match(path.parts[-2]))
         of = {(str(path.parent), name), *([("", name)] if by_name else [])}
         odd = masklike(file) or DERIVED_ENDING.search(stem(file))
-        if odd and of & masks and (said(str(path.parent)), core(file)) not in pictures:
+        bare = core(file), plain(DERIVED_ENDING.sub("", stem(file)))
+        if odd and of & masks and not pictures & {(said(str(path.parent)), n) for n in bare}:
             found.add(file)
     return found
 
@@ -291,6 +292,27 @@ def few_values(path: Path) -> bool:
         return False
 
 
+def one_value(path: Path) -> bool:
+    """Whether a mask holds one value besides 0, as that of a single structure does, or so many as
+    smoothed edges make; True for what holds outlines, or cannot be opened, which is said when it is
+    read.
+    """
+    try:
+        if readers.suffix(path) in VOLUMES:
+            nifti = readers.kind(path) == "NIfTI"
+            held = pictures.open_nifti(path)[0] if nifti else pictures.open_itk(path)[0]
+            values = 1 if held.dtype.names else len(np.setdiff1d(held, 0))
+        elif readers.suffix(path) in RASTERS:
+            with Image.open(path) as picture:
+                colours = picture.convert("RGB").getcolors(FEW_COLOURS) or []
+            values = sum(colour != (0, 0, 0) for _, colour in colours)
+        else:
+            return True
+    except (OSError, ValueError, SyntaxError):
+        return True
+    return values <= 1
+
+
 def masklike(file: str) -> bool:
     """Whether a file's name or folder says that it is a mask; of several folders the deepest
     speaks ('My segmentation/images' holds pictures).
@@ -312,27 +334,38 @@ def folders(file: str) -> set[str]:
     """
     found = set()
     for part in PurePosixPath(file).parts[:-1]:
-        if set_name := re.fullmatch(r"(?:images|labels)(Tr|Ts|Va)", part):
+        if set_name := SET.fullmatch(part):
             found.add(set_name[1].lower())
         elif not (IMAGE_FOLDER.match(part) or MASK_FOLDER.match(part)):
             found.add(plain(part))
     return found
 
 
+#: folders of nnU-Net
+SET = re.compile(r"(?:images|labels)(Tr|Ts|Va)")
 #: between the words of a folder's name: 'trainval-mask', 'trainMasks'
 WORDS = re.compile(r"[ _.-]+|(?<=[a-z])(?=[A-Z])")
 
 
 @functools.cache
-def said(folder: str) -> frozenset[str]:
-    """``folders``, and the words of folders beside 'image' or 'mask': 'trainval-image' and
-    'trainval-mask' are both 'trainval'. A number says no more than which rater's.
+def words(folder: str) -> frozenset[str]:
+    """The words of folders that say more than picture or mask: 'train' of 'trainval-mask' and of
+    'labelsTr'. A number says no more than which rater's.
     """
-    words = {w for part in PurePosixPath(folder).parts for w in WORDS.split(part)}
-    words = {plain(w) for w in words if re.search(r"[^\W\d_]", w)}
-    only = {w for w in words if not re.fullmatch(MASK_WORD, w)}
-    only = {w for w in only if not IMAGE_FOLDER.match(w)}
-    return frozenset(only | folders(str(PurePosixPath(folder, "file"))))
+    found = set()
+    for part in PurePosixPath(folder).parts:
+        if set_name := SET.fullmatch(part):
+            found.add(set_name[1].lower())
+        elif not IMAGE_FOLDER.match(part):
+            found |= {plain(w) for w in WORDS.split(part) if re.search(r"[^\W\d_]", w)}
+    only = {w for w in found if not re.fullmatch(MASK_WORD, w)}
+    return frozenset(w for w in only if not IMAGE_FOLDER.match(w))
+
+
+@functools.cache
+def said(folder: str) -> frozenset[str]:
+    """``folders`` and ``words``: 'trainval-image' and 'trainval-mask' are both 'trainval'."""
+    return words(folder) | frozenset(folders(str(PurePosixPath(folder, "file"))))
 
 
 def core(file: str) -> str:

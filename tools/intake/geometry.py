@@ -19,8 +19,8 @@ def apart(image: Path, mask: Path) -> str:
     """That a mask lies elsewhere than its picture, a sentence, or '' (also where a header says
     nothing, or their sizes differ, which is said elsewhere).
 
-    Compared are the plane's corners, to half a pixel, and in which order the slices run; what lies
-    between slices may be time.
+    Compared are the corners, to half a pixel, and in which order the slices run; what lies between
+    slices may be time.
     """
     one, other = (_header(readers.locate(file)[0]) for file in (image, mask))
     if one is None or other is None or one[0][:2] != other[0][:2]:
@@ -29,14 +29,20 @@ def apart(image: Path, mask: Path) -> str:
     if (_bare(*one[1:]) or _bare(*other[1:])) and not np.array_equal(axes, steps):
         return ""
     moved, pixels = start - origin, np.linalg.norm(axes, axis=0)
+    if not start.any():  # of a mask that was given a spacing and no place
+        moved = 0 * moved
     for k, name in enumerate(("columns", "rows")):
         shift = moved @ axes[:, k] / pixels[k] ** 2
         if abs(shift) > FAR:
             return f"by its header the mask lies {shift:+.1f} {name} beside its picture: {ADVICE}"
         if (size[k] - 1) * np.linalg.norm(steps[:, k] - axes[:, k]) > FAR * pixels[k]:
             return f"by its header the mask has other {name} than its picture: {ADVICE}"
-    if axes.shape[1] > 2 and steps.shape[1] > 2 and axes[:, 2] @ steps[:, 2] < 0:
-        return f"by its header the mask has its slices in the other order: {ADVICE}"
+    if axes.shape[1] > 2 and steps.shape[1] > 2 and size[2] > 1:
+        if axes[:, 2] @ steps[:, 2] < 0:
+            return f"by its header the mask has its slices in the other order: {ADVICE}"
+        shift = moved @ axes[:, 2] / pixels[2] ** 2
+        if np.allclose(axes[:, 2], steps[:, 2]) and abs(shift) > FAR:
+            return f"by its header the mask lies {shift:+.1f} slices beside its picture: {ADVICE}"
     return ""
 
 

@@ -243,7 +243,7 @@ def make(
         raise StudyError(f"{form_path or f'DATA={data}'}: {error}") from None
     by_patient = images["patient_id"].notna().any()
     doubts = shared(images, records) + unclear + same + few_tested(images)
-    if not form.classes and not form.masks:
+    if len(form.classes or ()) <= 2 and not form.masks:
         doubts += pairing.called_apart(pairs)
     if not by_patient:
         doubts.append(nobody_known(data, records, authors))
@@ -493,7 +493,8 @@ def sentences(
     for rule in sorted({r.pair.rule for r in records} - {""}):
         ruled = [r.pair for r in records if r.pair.rule == rule]
         found.append(
-            f"{len(ruled)} pictures have several mask files, which were united because {rule}:"
+            f"{len(ruled)} pictures have several mask files, or one of several, which were united"
+            f" because {rule}:"
             f" {ruled[0].image_id} from {ruled[0].mask}."
         )
     for note in sorted({n for r in records for n in r.notes}):

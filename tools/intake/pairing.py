@@ -1,7 +1,8 @@
 """Which masks belong to which picture: by a form, by their names, or by what they refer to."""
 
+import functools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from tools.intake.patterns import Places, matches, plain, stem
 from tools.intake.tables import natural, some
 
 STACKS = (*find.VOLUMES, ".tif", ".tiff")
+MOST_WORDS = 12  # structures of a set
 FLAT = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
@@ -42,13 +44,25 @@ def _near(image: str, mask: str) -> tuple[int, bool]:
     return len(find.said(place) & find.said(other)), together
 
 
-def _of_others(image: str, masks: list[str], told: set[str]) -> set[str]:
-    """Of masks called as an image is, those of other pictures by their folders: 'masks/P2/1.png' is
-    not of 'images/P1/1.png' where P2 has pictures. told: the folders' words of all pictures.
+def _not_of_others(ways: dict[str, list[str]]) -> dict[str, list[str]]:
+    """image → masks called as it is, without those of other pictures by their folders:
+    'masks/P2/1.png' is not of 'images/P1/1.png'. So it is where several pictures are called alike,
+    and where P2 has pictures, or where the others share more of their folders with their masks.
     """
-    own = find.said(image.rpartition("/")[0])
-    found = {mask: find.said(mask.rpartition("/")[0]) for mask in masks}
-    return {mask for mask, said in found.items() if own - said and (said - own) & told}
+    said = {
+        file: find.said(file.rpartition("/")[0]) for i, own in ways.items() for file in (i, *own)
+    }
+    told = set().union(*(said[image] for image in ways))
+    alike = Counter(find.core(image) for image in ways)
+    shared = Counter(max(len(said[i] & said[m]) for m in own) for i, own in ways.items() if own)
+    usual = shared.most_common(1)[0][0] if shared else 0
+
+    def another(image: str, mask: str) -> bool:
+        one, other = said[image] - said[mask], said[mask] - said[image]
+        fewer = len(said[image] & said[mask]) < usual
+        return bool(alike[find.core(image)] > 1 and one and other and (fewer or other & told))
+
+    return {image: [m for m in own if not another(image, m)] for image, own in ways.items()}
 
 
 def pair(
@@ -68,7 +82,7 @@ def pair(
         for masks, _ in drawn.values():
             for mask in masks:
                 serving[shared.linked(mask, image)].add(image)
-    rules = _rules(found, form)
+    rules = _rules(found, form, data)
     pairs = []
     for image, drawn in found.items():
         cells, rule = {}, ""
@@ -128,15 +142,19 @@ def _by_name(
         if find.core(mask) not in cores and (part := several.within(find.core(mask), cores)):
             longer[part].append(mask)
     found: dict[str, list[str]] = {}
-    told = set().union(*(find.said(image.rpartition("/")[0]) for image in chosen))
     partly = set()  # of whose masks the name is more than its own
+    ways = [
+        _not_of_others({image: ask(image) for image in chosen})
+        for ask in (
+            lambda image: _named_alike(image, by_core),
+            shared.of,
+            lambda image: _named_alike(image, longer),
+        )
+    ]
     for image in chosen:
-        ways = (_named_alike(image, by_core), shared.of(image), _named_alike(image, longer))
-        not_its = [_of_others(image, own, told) for own in ways]
-        left = [[m for m in own if m not in n] for own, n in zip(ways, not_its, strict=True)]
-        own = next(filter(None, left), [])
+        own = next((way[image] for way in ways if way[image]), [])
         found[image] = [m for m in own if shared.readable(m)] or own
-        partly |= {image} if own and own == left[-1] else set()
+        partly |= {image} if own and own == ways[-1][image] else set()
     if len(partly) < sum(map(bool, found.values())) / 2:
         # 'P3_visit2.png' is not of 'P3.png' where 'P1.png' and 'P2.png' have masks called so
         found |= {image: [] for image in partly}
@@ -226,12 +244,17 @@ def _beside(chosen: list[str], masks: list[str]) -> dict[str, list[str]]:
     return {image: sorted(drawn[folder], key=natural) for image, folder in alone.items()}
 
 
-def _rules(found: dict, form: Form) -> dict[str | None, several.Rules]:
+def _rules(found: dict, form: Form, data: Path | None) -> dict[str | None, several.Rules]:
     """rater → ``several.Rules`` of its masks."""
     raters = list(next(iter(found.values()), {}))
     by_rater = {r: {i: drawn[r][0] for i, drawn in found.items()} for r in raters}
     words = re.compile(find.MASK_WORD)
-    return {r: several.Rules(masks, form.classes, words) for r, masks in by_rater.items()}
+
+    @functools.cache
+    def one_value(mask: str) -> bool:
+        return data is None or find.one_value(data / mask)
+
+    return {r: several.Rules(m, form.classes, words, one_value) for r, m in by_rater.items()}
 
 
 def _refusal(
@@ -305,15 +328,21 @@ def called_apart(pairs: list[Pair]) -> list[str]:
     as one: nobody would see that a nerve and an artery are the same structure here.
     """
     single = {p.image: p.mask for p in pairs if not p.raters and not set(p.mask) & set("{#")}
-    words = several.called_apart(single, re.compile(find.MASK_WORD))
-    if len(single) < len(pairs) or not words:
+    images = {word for image in single for word in find.words(image.rpartition("/")[0])}
+    mask_words, found = re.compile(find.MASK_WORD), defaultdict(list)
+    for image, mask in single.items():
+        own = sorted(find.words(mask.rpartition("/")[0]) - images)
+        more = (t for t in several.rest(mask, image, mask_words) if t.isalpha())
+        found[" ".join([*own, *more])].append(mask)
+    # as many words as pictures are people's
+    if len(single) < len(pairs) or not 1 < len(found) <= min(MOST_WORDS, len(pairs) / 2):
         return []
-    listed = ", ".join(f"{word.replace('_', ' ')} in {count}" for word, count in words.items())
-    names = ", ".join(f"{{name: {word}}}" for word in words)
+    listed = ", ".join(f"{word or 'nothing'} in {len(own)}" for word, own in found.items())
     return [
-        f"The masks are named after different things ({listed}), and were read as if those did not"
-        f" matter. If they are structures, write in the form classes: [{names}]; if people, keep"
-        " one person's."
+        f"The masks are named after different things ({listed}; {next(iter(found.values()))[0]},"
+        f" …), and were read as if those did not matter. If they are structures, name those under"
+        " classes in the form, such as classes: [{name: nerve}, {name: artery}]; if people drew"
+        " them, keep one person's."
     ]
 
 
@@ -367,11 +396,21 @@ def _frames(
     cells = {n - (first or 0): cell for n, cell in by_number.items()}
     if not cells:
         cells = {k: f"{pair.mask}#{k}" for k, drawn in enumerate(stack(pair, data)) if drawn}
+    if not cells and _is_colour(data / pair.image):
+        return [replace(pair, image=f"{pair.image}#0")]
     rule = pair.rule if pair.rule != several.NUMBERED else ""
     return [
         Pair(f"{pair.image_id}_{k:03d}", f"{pair.image}#{k}", cell, {}, pair.told, rule)
         for k, cell in sorted(cells.items())
     ] or [pair]
+
+
+def _is_colour(image: Path) -> bool:
+    """Whether a volume holds one picture three times, as colour channels do (PSFHS)."""
+    if readers.suffix(image) not in find.VOLUMES or readers.frame_count(image) != 3:
+        return False
+    frames = readers.read_frames(image)[0]
+    return bool((frames == frames[0]).all())
 
 
 def _by_frame(pair: Pair, data: Path) -> tuple[dict[int, str], int]:

@@ -7,7 +7,7 @@ drawings of two people, is nobody's to unite.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from helpers.readers import united
@@ -19,7 +19,6 @@ from tools.intake.patterns import plain, stem
 TOKEN = re.compile(r"[^\W_]*\d[^\W\d_][^\W_]*|[^\W\d_]+|\d+")
 BREAK = re.compile(r"(?<=[^\W_])[ _.()-]+(?=[^\W_(])")
 NOTHING = re.compile(r"(?!)")  # matches no word
-MOST_WORDS = 8  # structures of a set
 NUMBERED = "they differ by a number"
 NAMED = "each is one structure, by its name or folder"
 
@@ -60,32 +59,22 @@ def own_folders(mask: str, image: str, mask_words: re.Pattern) -> list[str]:
     return TOKEN.findall(" ".join(left))
 
 
-def called_apart(single: dict[str, str], mask_words: re.Pattern) -> dict[str, int]:
-    """The words by which the masks of pictures that have one each differ, such as nerve and artery
-    of 'nerve/1.png' and 'artery/2.png', with how many pictures have them; {} where they do not, or
-    by as many as people do. single: image → its mask.
-    """
-    found: dict[str, int] = defaultdict(int)
-    for image, mask in single.items():
-        said = {*TOKEN.findall(plain(image)), *filter(mask_words.fullmatch, TOKEN.findall(mask))}
-        tokens = own_folders(mask, image, mask_words) + rest(mask, image, mask_words)
-        found[_joined(t for t in tokens if t.isalpha() and t not in said)] += 1
-    often = {word: count for word, count in found.items() if word and count > 1}
-    whole = sum(often.values()) == sum(found.values())
-    return often if whole and 1 < len(often) <= MOST_WORDS else {}
-
-
 class Rules:
     """How the masks of a folder belong together.
 
     found: image → its masks; classes: those of the form, or None where the names of the files tell
-    them, all together. mask_words: a pattern of what only says that a file is a mask.
+    them, all together. mask_words: a pattern of what only says that a file is a mask; one_value:
+    whether a mask holds a single value, as that of one structure does.
     """
 
     def __init__(
-        self, found: dict[str, list[str]], classes: Sequence[Class] | None, mask_words: re.Pattern
+        self,
+        found: dict[str, list[str]],
+        classes: Sequence[Class] | None,
+        mask_words: re.Pattern,
+        one_value: Callable[[str], bool] = lambda mask: True,
     ) -> None:
-        self.mask_words, self.known = mask_words, {}
+        self.mask_words, self.one_value, self.known = mask_words, one_value, {}
         for c in classes[1:] if classes else ():
             labels = [label for label in (c.name, c.title, *c.labels) if not label.isdecimal()]
             self.known |= {_joined(TOKEN.findall(plain(label))): c.name for label in labels}
@@ -98,7 +87,8 @@ class Rules:
         self.each_own = any(len(masks) > 1 for masks in found.values())
         if classes and not self.each_own:
             named = [self.structures(image, masks) for image, masks in found.items()]
-            self.each_own = len({c for own in named for c in own.values()} - {None}) > 1
+            several = len({c for own in named for c in own.values()} - {None}) > 1
+            self.each_own = several and all(one_value(m) for own in found.values() for m in own)
         often = {word for word, images in seen.items() if word and len(images) > 1}
         if not classes and self.each_own and len(often) > 1:
             self.known = {word: word for word in often}
@@ -125,13 +115,14 @@ class Rules:
 
     def is_structure(self, image: str, masks: list[str]) -> bool:
         """Whether a single mask is one of several structures that have a file each."""
-        return self.each_own and bool(masks) and all(self.structures(image, masks).values())
+        told = self.each_own and bool(masks) and all(self.structures(image, masks).values())
+        return told and all(map(self.one_value, masks))
 
     def unite(self, image: str, masks: list[str]) -> tuple[str | None, str]:
         """(cell of the manifest, rule), or (None, '') where no rule fits."""
         told, named = self._told(image, masks), self.structures(image, masks)
         different = len(set(told.values())) == len(masks)
-        if all(named.values()) and different:
+        if all(named.values()) and different and all(map(self.one_value, masks)):
             return united.written(list(named.items())), NAMED
         if different and len({word for word, _ in told.values()}) == 1:
             return united.written([(m, None) for m in masks]), NUMBERED

@@ -14,7 +14,7 @@ import pandas as pd
 from helpers.datasets import units
 from helpers.errors import StudyError
 from helpers.schemas import EXTERNAL
-from tools.intake import by_picture, find, ledger
+from tools.intake import by_picture, find, ledger, patients
 from tools.intake.patterns import matches, plain, stem
 from tools.intake.tables import sample
 
@@ -32,6 +32,11 @@ WORDS = {
     "val": {"valid", "validation"},
     "test": {"test", "testing"},
 }
+#: what is learned from, in one way or another; the rest is for tests
+LEARN = ("train", "val")
+#: what a column of the split is called
+SPLIT = re.compile(r"(?i)(data[ _]?)?(sets?|splits?|subsets?|partitions?|usage)([ _]name)?")
+EMPTY = ("", "nan", "na", "n/a", "none", "-")
 
 
 def is_split(folder: str) -> bool:
@@ -47,6 +52,17 @@ def split_of(folder: str) -> str | None:
     words = set(re.findall(r"[^\W\d_]+", folder.casefold()))
     told = [name for name, some in WORDS.items() if words & some]
     return told[0] if len(told) == 1 else None
+
+
+def list_of(file: str) -> str | None:
+    """What the pictures in a list are for by its name, or None: 'train_2.txt', 'test.csv', but not
+    'training_log.csv'.
+    """
+    name = stem(file)
+    if file.endswith(".txt"):
+        return split_of(name)
+    fits = (s for s, pattern in FOLDERS.items() if re.fullmatch(pattern, name, re.IGNORECASE))
+    return next(fits, None) if file.endswith(".csv") else None
 
 
 def by_folder(images: list[str]) -> dict[str, str] | None:
@@ -69,94 +85,126 @@ def by_authors(
     their folders or of patients (train.txt, val.txt, of which trainval.txt is no third one), by a
     table with a column of it, else by folders. people: the patient of each image, where known.
 
-    StudyError where a picture is to be tested and learned from. That a table says a split, but not
-    clearly of which pictures, is a doubt.
+    StudyError where of two of these one would test what the other learns from. That a table says a
+    split that is not wholly understood is a doubt.
     """
-    known, whose, found = defaultdict(set), defaultdict(set), {}
-    lists, doubts = [], []
+    listed = _by_lists(images, data, people)
+    tables, doubts = _by_tables(images, data, people)
+    folders = by_folder(images)
+    told = {**listed, **tables, **({"its folder": folders} if folders else {})}
+    by: dict[str, tuple[str, str]] = {}  # image → its split, and who said so first
+    for source, found in told.items():
+        for image, split in found.items():
+            first, other = by.get(image, (split, source))
+            if (first in LEARN) != (split in LEARN):
+                raise StudyError(
+                    f"{image} is {first} by {other}, {split} by {source}: is it to be learned from"
+                    " or tested? Mend one of them, or write split: in a form"
+                )
+            by.setdefault(image, (split, source))
+    for sources in (listed, tables):
+        found = {image: split for own in sources.values() for image, split in own.items()}
+        if len(set(found.values())) > 1 and "train" in found.values():
+            return dict.fromkeys(images, "train") | found, list(sources), doubts
+    return folders, [], doubts
+
+
+def _by_lists(
+    images: list[str], data: Path, people: Sequence[str | None]
+) -> dict[str, dict[str, str]]:
+    """File → image → split, of the lists in the folder, those to learn from first."""
+    known, whose = defaultdict(set), defaultdict(set)
     for image, patient in zip_longest(images, people):
         for name in (image, PurePosixPath(image).name, stem(image)):
             known[plain(name)].add(image)
         for name in {*PurePosixPath(image).parts[:-1], patient} - {None}:
             whose[plain(name)].add(image)
-    texts = [f for f in find.everything(data) if f.endswith(".txt") and split_of(stem(f))]
+    texts = {f: split for f in find.everything(data) if (split := list_of(f))}
     order = ["train", "val", "test", EXTERNAL]
     pictures, groups = {}, {}  # file → what each of its lines means, read in either way
-    for file in sorted(texts, key=lambda f: order.index(str(split_of(stem(f))))):
+    for file in sorted(texts, key=lambda f: order.index(texts[f])):
         lines = (data / file).read_text(encoding="utf-8", errors="replace").splitlines()
         lines = [line.strip() for line in lines if line.strip()]
-        pictures[file] = [_one(known, (line, line.split()[0])) for line in lines]
+        cells = [re.split(r"[\s,;]+", line)[0] for line in lines]
+        pictures[file] = [_one(known, names) for names in zip(lines, cells, strict=True)]
         groups[file] = [whose.get(plain(line)) for line in lines]
     # '7' may be a patient and a frame: all lists are of one kind, that which leaves least open
     of_one_kind = max(
         (pictures, groups), key=lambda read: sum(map(bool, chain.from_iterable(read.values())))
     )
-    for file, listed in of_one_kind.items():
-        if 2 * sum(map(bool, listed)) > len(listed):
-            meant, split = set().union(*filter(None, listed)), str(split_of(stem(file)))
-            both = sorted(meant & found.keys()) if split in ("test", EXTERNAL) else ()
-            if both:
-                raise StudyError(
-                    f"{file}: names {both[0]}, which {' or '.join(lists)} names too: is it to be"
-                    " learned from or tested? Take it out of one list, or write split: in a form"
-                )
-            lists.append(file)
-            found |= dict.fromkeys(meant, split)
-    if not found:
-        found, lists, doubts = _by_table(images, data, people)
-    if len(set(found.values())) > 1 and "train" in found.values():
-        return dict.fromkeys(images, "train") | found, lists, doubts
-    return by_folder(images), [], doubts
+    return {
+        file: dict.fromkeys(set().union(*filter(None, meant)), texts[file])
+        for file, meant in of_one_kind.items()
+        if 2 * sum(map(bool, meant)) > len(meant)
+    }
 
 
-def _by_table(
+def _by_tables(
     images: list[str], data: Path, people: Sequence[str | None]
-) -> tuple[dict[str, str], list[str], list[str]]:
-    """(image → split, the file that says it, doubts): of the first table in the folder with a
-    column of nothing but train, val, test and the like, and a row a picture or a patient.
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """(file → image → split, doubts): of the tables in the folder with a column of train, val, test
+    and the like, and a row a picture or a patient; that of the most pictures last.
     """
-    doubts = []
     tables = [f for f in find.everything(data) if f.lower().endswith(ledger.TABLES)]
-    for file in tables[: by_picture.MOST]:
+    found, doubts = {}, []
+    for file in [f for f in tables if not list_of(f)][: by_picture.MOST]:
         try:
             frame = by_picture.read(data / file)[0].iloc[:, : by_picture.WIDEST]
         except (StudyError, *find.ODD):
             continue
-        told = {c: {v: split_of(v) for v in frame[c].str.strip()} for c in frame}
-        own = [c for c, of in told.items() if None not in of.values() and len({*of.values()}) > 1]
-        if len(own) != 1 or "train" not in told[own[0]].values():
+        cells = {c: frame[c].str.strip() for c in frame}
+        told = {c: own.map(split_of) for c, own in cells.items()}
+        own = [c for c, of in told.items() if 2 * of.notna().sum() > len(of) and _differ(of)]
+        own = own or [c for c in frame if SPLIT.fullmatch(c) and _differ(cells[c])]
+        if not own:
             continue
-        splits, rest = frame[own[0]].str.strip().map(told[own[0]]), frame.drop(columns=own)
-        try:
-            rows = by_picture.naming(rest, images)[1]
-        except StudyError as error:
-            rows = _of_people(rest, images, people)
-            if not rows and not str(error).startswith(by_picture.NONE):
-                doubts.append(
-                    f"{file} has a column {own[0]!r} that says what pictures are for, but not of"
-                    f" which, and was not used: {error} If it is the authors' split, call its"
-                    " columns image and split, or write split: in a form."
-                )
-            if not rows:
+        rows, why = _rows(frame.drop(columns=own), images, people)
+        called = any(SPLIT.fullmatch(c) for c in own)
+        unread = {v for c in own for v in cells[c][told[c].isna()] if v.lower() not in EMPTY}
+        if len(own) > 1:
+            why = f"its columns {' and '.join(own)} could both say it"
+        elif not rows and not called:
+            continue  # of a training, or of something else
+        elif not rows:
+            why = f"it is not clear of which: {why}"
+        elif "train" not in told[own[0]].values or not _differ(told[own[0]]):
+            why = f"its words {', '.join(sorted(unread)[:4])} were not understood"
+        else:
+            each = {i: set(told[own[0]][at].dropna()) for i, at in rows.items()}
+            if both := sorted(image for image, of in each.items() if len(of) > 1):
+                raise StudyError(f"{file}: {both[0]} is {' and '.join(sorted(each[both[0]]))}")
+            found[file] = {image: of.pop() for image, of in each.items() if of}
+            if not unread:
                 continue
-        found = {image: set(splits[at]) for image, at in rows.items()}
-        if both := sorted(image for image, of in found.items() if len(of) > 1):
-            raise StudyError(f"{file}: {both[0]} is {' and '.join(sorted(found[both[0]]))}")
-        return {image: of.pop() for image, of in found.items()}, [file], doubts
-    return {}, [], doubts
+            why = f"what it calls {', '.join(sorted(unread)[:4])} was taken as not said"
+        doubts.append(
+            f"{file} says in column {own[0]!r} what pictures are for, but {why}. If it is the"
+            " authors' split, call its columns image and split, its words train, val and test, or"
+            " write split: in a form."
+        )
+    return dict(sorted(found.items(), key=lambda item: len(item[1]))), doubts
 
 
-def _of_people(
+def _differ(cells: pd.Series) -> bool:
+    return len({*cells.dropna()}) > 1
+
+
+def _rows(
     frame: pd.DataFrame, images: list[str], people: Sequence[str | None]
-) -> dict[str, list]:
-    """Image → the rows of the column that names the most patients; {} where none does."""
-    whose = {i: plain(p) for i, p in zip_longest(images, people) if p}
-    best: dict[str, list] = {}
-    for column in frame:
-        at = frame.index.to_series().groupby(frame[column].map(plain)).agg(list)
-        found = {image: at[patient] for image, patient in whose.items() if patient in at.index}
-        best = found if len(found) > len(best) else best
-    return best
+) -> tuple[dict[str, list], str]:
+    """(image → the rows that name it, or its patient; why there are none)."""
+    try:
+        return by_picture.naming(frame, images)[1], ""
+    except StudyError as error:
+        why = str(error)
+    whose = {i: patients.spelling(p) for i, p in zip_longest(images, people) if p}
+    for column in filter(by_picture.personal, frame):
+        at = defaultdict(list)
+        for row, cell in frame[column].items():
+            at[patients.spelling(cell)].append(row)
+        if found := {image: at[p] for image, p in whose.items() if p in at}:
+            return found, ""
+    return {}, why
 
 
 def _one(known: dict[str, set], names: tuple[str, ...]) -> set[str] | None:
