@@ -69,13 +69,17 @@ def by_folder(images: list[str]) -> dict[str, str] | None:
     """The authors' own split, image → train, val, test or external: by their folders, where there
     are at least two of them; images that lie in none are to learn from. Else None.
     """
+    found = dict.fromkeys(images, "train") | _told_by_folders(images)
+    return found if len(set(found.values())) > 1 and "train" in found.values() else None
+
+
+def _told_by_folders(images: list[str]) -> dict[str, str]:
     found = {}
     for image in images:
         told = [split for part in PurePosixPath(image).parts[:-1] if (split := split_of(part))]
         if told:
             found[image] = EXTERNAL if EXTERNAL in told else told[0]
-    found = dict.fromkeys(images, "train") | found
-    return found if len(set(found.values())) > 1 and "train" in found.values() else None
+    return found
 
 
 def by_authors(
@@ -91,7 +95,7 @@ def by_authors(
     listed = _by_lists(images, data, people)
     tables, doubts = _by_tables(images, data, people)
     folders = by_folder(images)
-    told = {**listed, **tables, **({"its folder": folders} if folders else {})}
+    told = {**listed, **tables, "its folder": _told_by_folders(images) if folders else {}}
     by: dict[str, tuple[str, str]] = {}  # image → its split, and who said so first
     for source, found in told.items():
         for image, split in found.items():
@@ -178,9 +182,9 @@ def _by_tables(
                 continue
             why = f"what it calls {', '.join(sorted(unread)[:4])} was taken as not said"
         doubts.append(
-            f"{file} says in column {own[0]!r} what pictures are for, but {why}. If it is the"
-            " authors' split, call its columns image and split, its words train, val and test, or"
-            " write split: in a form."
+            f"{file} says in column {own[0]!r} what pictures are for, but {why.rstrip('?.')}. If it"
+            " is the authors' split, call its columns image and split, its words train, val and"
+            " test, or write split: in a form."
         )
     return dict(sorted(found.items(), key=lambda item: len(item[1]))), doubts
 
