@@ -233,13 +233,165 @@ def test_a_truth_value_is_no_count(tmp_path):
 
 def test_without_true_negatives_all_but_their_two_rates_are_computed(theirs):
     counts = {"TP": 60, "FP": 20, "FN": 10}
-    spoiled(theirs, lambda f: f.assign(**counts))
+    spoiled(theirs, lambda f: f.drop(columns="DSC").assign(**counts))
     found = read.tables([theirs])
-    assert found["Dice"].unique() == pytest.approx([120 / 150])  # of the counts, not their DSC
+    assert found["Dice"].unique() == pytest.approx([120 / 150])
     assert found["precision"].unique() == pytest.approx([0.75])
     assert not {"TNR", "FPR"} & set(found)
     spoiled(theirs, lambda f: f.assign(TN=20))
     assert read.tables([theirs])["FPR"].unique() == pytest.approx([0.5])
+
+
+# --- tables that look right and are not
+
+
+def two(folder, **columns):
+    """A table of two algorithms, eight cases each, with further columns."""
+    frame = pd.DataFrame({"model": ["a"] * 8 + ["b"] * 8, "case": cases() * 2})
+    frame.assign(**columns).to_csv(folder / "t.csv", index=False)
+    return [folder / "t.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("hd95_metric", "HD95"),
+        ("HausdorffDistance", "HD"),
+        ("val_hausdorff_distance", "HD"),
+        ("val_asd", "ASSD"),
+        ("SurfaceDistance", "ASSD"),
+        ("mean_dice", "Dice"),
+        ("DiceMetric", "Dice"),
+        ("quality", None),
+    ],
+)
+def test_a_metric_of_monai_is_told_by_its_file_or_refused(tmp_path, name, metric):
+    """Of an unknown one nobody knows whether more is better: a distance was ranked upside down."""
+    path = tmp_path / f"{name}_raw.csv"
+    frame = pd.DataFrame({"filename": cases(), "class0": np.linspace(0.3, 0.9, 8)})
+    frame.to_csv(path, index=False)
+    if metric:
+        assert read.tables([path])[metric].tolist() == frame["class0"].tolist()
+    else:
+        with pytest.raises(StudyError, match=r"'quality' is no metric known here"):
+            read.tables([path])
+
+
+@pytest.mark.parametrize(
+    ("cells", "refused"),
+    [
+        (["1,120", "900"] * 8, True),
+        (["1,12", "900.5"] * 8, True),
+        (["0,812", "0,9"] * 8, False),
+        (["1,12", "9,5"] * 8, False),
+        (["11,205", "9,5"] * 8, False),
+    ],
+)
+def test_a_comma_that_may_stand_between_thousands_is_refused(tmp_path, cells, refused):
+    paths = two(tmp_path, HD95=cells)
+    if refused:
+        with pytest.raises(StudyError, match="thousands, or decimals"):
+            read.tables(paths)
+    else:
+        assert read.tables(paths)["HD95"][0] == float(cells[0].replace(",", "."))
+
+
+@pytest.mark.parametrize(
+    ("name", "summary"),
+    [
+        *(
+            (n, True)
+            for n in ("Mean Dice", "Mean:", "MEAN ± SD", "mean_std", "Mean (n=12)", "avg.")
+        ),
+        *(
+            (n, True)
+            for n in ("macro avg", "50%", "CI95", "Std. dev.", "ALL", "all cases", "Gesamt")
+        ),
+        *(
+            (n, False)
+            for n in ("mean_12", "max01", "minna", "allen_2", "sd3", "case 50", "total knee 4")
+        ),
+    ],
+)
+def test_what_sums_up_others_is_no_case(tmp_path, name, summary):
+    path = two(tmp_path, Dice=0.5)[0]
+    rows = [("a", name, 0.5), ("b", name, 0.5)]
+    pd.DataFrame(rows).to_csv(path, mode="a", index=False, header=False)
+    if summary:
+        with pytest.raises(StudyError, match="is a summary of the others"):
+            read.tables([path])
+    else:
+        assert name in set(read.tables([path])["case"])
+
+
+def test_blanks_make_no_second_patient_and_unknown_is_none(tmp_path):
+    people = ["p0", "p0 ", " p1", "p1", "p2", "p2", "p3", "p3"] * 2
+    assert read.tables(two(tmp_path, Dice=0.5, patient=people))["patient"].nunique() == 4
+    nobody = [" ", "unknown", "-", "NA"] * 4
+    assert set(read.tables(two(tmp_path, Dice=0.5, patient=nobody))["patient"]) == {""}
+    whose = tmp_path / "p.csv"
+    paths = two(tmp_path, Dice=0.5)
+    pd.DataFrame({"case": [f"{c}.nii.gz " for c in cases()], "patient": people[:8]}).to_csv(whose)
+    assert read.tables(paths, whose)["patient"].nunique() == 4
+
+
+def test_patients_by_two_tables_that_differ_are_refused(tmp_path):
+    whose = tmp_path / "p.csv"
+    pd.DataFrame({"case": cases(), "patient": list("qrstuvwx")}).to_csv(whose, index=False)
+    with pytest.raises(StudyError, match="case case_00 is of patient q, by its own table of p0"):
+        read.tables(two(tmp_path, Dice=0.5, patient=["p0"] * 16), whose)
+    pd.DataFrame({"case": cases(), "patient": "a", "patient_id": "b"}).to_csv(whose, index=False)
+    with pytest.raises(StudyError, match="two columns name the patient"):
+        read.tables(two(tmp_path, Dice=0.5), whose)
+
+
+def test_metrics_beside_counts_are_kept_unless_they_contradict_them(tmp_path):
+    counts = {"TP": 60, "FP": 20, "FN": 10}
+    found = read.tables(two(tmp_path, **counts, Dice=0.8, HD95=3.5))
+    assert found["HD95"].unique() == [3.5] and found["Dice"].unique() == pytest.approx([0.8])
+    with pytest.raises(StudyError, match="Dice is not that of its counts in line 2"):
+        read.tables(two(tmp_path, **counts, Dice=0.9))
+
+
+def test_names_that_the_page_cannot_tell_apart_are_refused(tmp_path):
+    frame = pd.DataFrame({"model": ["unet"] * 8 + ["U-Net"] * 8, "case": cases() * 2, "Dice": 0.5})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(StudyError, match="algorithms unet and U-Net have one name"):
+        each(tmp_path / "t.csv")
+
+
+def test_who_failed_on_cases_that_were_left_out_is_said(tmp_path):
+    dice = np.linspace(0.4, 0.9, 16)
+    dice[[0, 1, 2]] = np.nan
+    frame = read.tables(two(tmp_path, Dice=dice))
+    said = report.make(frame, report.Asked(), tmp_path / "out")[0]
+    assert "Without a score: a in 3." in said and "looks better than it is" in said
+
+
+def test_blank_lines_shift_no_line_and_a_file_may_hold_a_sign_of_equality(tmp_path):
+    place = tmp_path / "lr=0.1 x"
+    place.mkdir()
+    text = "model,case,Dice\n,,\n\na,c1,0.5\na,c2,7\n,,\n"
+    (place / "t.csv").write_text(text)
+    with pytest.raises(StudyError, match=r"t\.csv: Dice in line 5 is 7"):
+        read.tables([place / "t.csv"])
+    (place / "t.csv").write_text(text.replace("7", "0.7"))
+    assert read.tables([place / "t.csv"])["case"].tolist() == ["c1", "c2"]
+    assert read.tables([f"ours={place / 't.csv'}"])["algorithm"].unique() == ["a"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_unquoted_decimal_commas_of_numbered_cases_are_refused(tmp_path, first):
+    rows = "".join(f"{k},{9 + k},{k % 3}\n" for k in range(first, 9))
+    (tmp_path / "t.csv").write_text("case,HD95\n" + rows)
+    with pytest.raises(StudyError, match="more cells than headings"):
+        read.tables([f"a={tmp_path / 't.csv'}"])
+
+
+def test_an_output_that_is_a_file_is_named(tmp_path):
+    frame = read.tables(two(tmp_path, Dice=np.linspace(0.4, 0.9, 16)))
+    with pytest.raises(StudyError, match=r"t\.csv: .*name a folder for the page"):
+        report.make(frame, report.Asked(), tmp_path / "t.csv")
 
 
 def test_panoptica_s_counts_of_instances_are_never_read_as_pixels(tmp_path):

@@ -387,3 +387,65 @@ def test_whatever_stands_in_a_record_without_a_digest_is_one_line(recorded, key,
         )
         with pytest.raises(StudyError, match=r"weights\.json: is not as a training leaves it"):
             trained.load(folder)
+
+
+# --- pictures whose names, places or headers could make one picture's numbers another's
+
+
+def test_every_picture_has_outputs_of_its_own(model, tmp_path):
+    """Names that lengthen to the same one wrote over each other's masks."""
+    sides = {"sub/a.png": 40, "sub__a.png": 44, "b.png": 48, "b.bmp": 52, "b_png.tif": 56}
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    for name, side in sides.items():
+        save(tmp_path / "in", name, disc(side, side, 20, 20, 9)[0])
+    predict.run(model, tmp_path / "in", tmp_path / "out")
+    masks = [Image.open(path).size[0] for path in (tmp_path / "out").glob("*_mask.png")]
+    assert sorted(masks) == sorted(sides.values())
+
+
+@pytest.mark.parametrize("name", ["#1.png", "a#3.png", "x" * 230 + ".png"])
+def test_odd_names_are_outlined(model, tmp_path, name, monkeypatch):
+    save(tmp_path / "in", name, disc()[0])
+    monkeypatch.chdir(tmp_path)
+    table = predict.run(model, tmp_path / "in", tmp_path / "out")
+    assert len(table) == 1 and len(list((tmp_path / "out").glob("*_mask.png"))) == 1
+
+
+def test_outlines_of_an_earlier_run_are_said(model, tmp_path, capsys):
+    for name in ("a.png", "b.png"):
+        save(tmp_path / "in", name, disc()[0])
+    predict.run(model, tmp_path / "in", tmp_path / "out")
+    assert "earlier run" not in capsys.readouterr().out
+    predict.run(model, tmp_path / "in", tmp_path / "out")
+    assert "earlier run" not in capsys.readouterr().out
+    (tmp_path / "in" / "b.png").unlink()
+    save(tmp_path / "in", "c.png", disc()[0])
+    predict.run(model, tmp_path / "in", tmp_path / "out")
+    assert "holds 2 files of an earlier run (b_mask.png, …)" in capsys.readouterr().out
+
+
+def test_an_output_that_cannot_be_made_is_no_fault_of_a_picture(model, tmp_path):
+    save(tmp_path, "a.png", disc()[0])
+    with pytest.raises(StudyError, match=r"a\.png/x: .*give another folder, OUT="):
+        predict.run(model, tmp_path / "a.png", tmp_path / "a.png" / "x")
+
+
+def test_of_two_regions_that_of_the_outline_says_the_spacing(model, tmp_path):
+    regions = ((0, 0, 95, 63, 0.02, 0.01), (96, 0, None, None, 0.05, 0.05))
+    pixels = np.full((64, 200), 40, np.uint8)
+    pixels[:, :96] = disc()[0]
+    write_dicom(tmp_path / "a.dcm", pixels, regions)
+    row = predict.run(model, tmp_path / "a.dcm", tmp_path / "out").iloc[0]
+    mask = np.asarray(Image.open(tmp_path / "out" / "a_mask.png").convert("L")) > 0
+    inside = mask[:, 96:].sum() == 0 and mask.any()
+    assert (row["pixel_height_mm"] == 0.2) == inside
+
+
+def test_a_spacing_that_cannot_be_one_and_a_note_are_printed(model, tmp_path, capsys):
+    write_dicom(tmp_path / "a.dcm", disc()[0], (), PixelSpacing=[25.4, 25.4])
+    write_dicom(tmp_path / "b.dcm", disc()[0], PixelSpacing=[0.5, 0.5])
+    predict.run(model, tmp_path / "a.dcm", tmp_path / "out")
+    predict.run(model, tmp_path / "b.dcm", tmp_path / "out2")
+    said = capsys.readouterr().out
+    assert "2.44e+03 mm of tissue: is its spacing in mm?" in said
+    assert "b.dcm: PixelSpacing says 0.5 × 0.5 mm, the ultrasound region" in said

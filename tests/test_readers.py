@@ -347,3 +347,26 @@ def test_ubpd_files_in_both_encodings():
         )
         seen.add(label_files.load_json(path)[1])
     assert seen == {"utf-8-sig", "gb18030"}
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 6, 7, 8])
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_a_tiff_that_its_entry_turns_is_turned_or_refused(tmp_path, orientation, compression):
+    """Pillow 13 takes rows for columns where such a file is not compressed."""
+    stored = grey(8, 12)
+    turned = {
+        3: stored[::-1, ::-1],
+        5: stored.T,
+        6: np.rot90(stored, -1),
+        7: stored[::-1, ::-1].T,
+        8: np.rot90(stored),
+    }
+    path = tmp_path / "a.tif"
+    Image.fromarray(stored).save(path, compression=compression, tiffinfo={274: orientation})
+    if orientation > 4 and compression == "raw":
+        with pytest.raises(
+            readers.StudyError, match=r"a\.tif: an uncompressed TIFF that its orientation"
+        ):
+            readers.one_picture(path)
+    else:
+        assert np.array_equal(readers.one_picture(path).pixels[0], turned[orientation])

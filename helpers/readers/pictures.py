@@ -52,8 +52,14 @@ def open_raster(path: Path) -> tuple[list[Image.Image], tuple[str, ...]]:
                 # a palette becomes colours, and what is no byte takes four
                 sample = len(picture.getbands()) if picture.mode in BYTES else 4
                 check_size(path, picture.height, picture.width, count, sample)
-                if picture.getexif().get(EXIF_ORIENTATION, 1) not in (0, 1):
+                turned = picture.getexif().get(EXIF_ORIENTATION, 1)
+                if turned not in (0, 1):
                     notes.append(ROTATED)
+                if picture.format == "TIFF" and turned > 4 and picture.tile[0][0] != "libtiff":
+                    raise StudyError(  # Pillow takes rows for columns there
+                        f"{path}: an uncompressed TIFF that its orientation entry turns; save it as"
+                        " PNG, as it is to be seen"
+                    )
                 frames = []
                 for number in range(count):
                     picture.seek(number)

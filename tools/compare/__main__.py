@@ -27,7 +27,15 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     asked = report.Asked(args.headline, args.metric, args.class_name, args.test, args.margin)
     # make hands on one text, in which a blank parts two files unless it is a file as it stands
-    paths = [p for text in args.tables for p in ([text] if Path(text).exists() else text.split())]
+    paths = [
+        path
+        for text in args.tables
+        for path in (
+            [text]
+            if Path(text).exists() or Path(text.partition("=")[2]).is_file()
+            else text.split()
+        )
+    ]
     frame = read.tables(paths, args.patients)
     print("\n".join(report.make(frame, asked, Path(args.out))))
 

@@ -30,21 +30,29 @@ METRICS = {
     "IoU": ("iou", "jaccard", "mean_iou", "meaniou", "global_bin_iou"),
     "recall": ("recall", "sensitivity", "tpr"),
     "precision": ("precision", "ppv"),
-    "HD95": ("hd95", "hausdorff95", "global_bin_hd95"),
+    "HD95": ("hd95", "hausdorff95", "hausdorff_distance_95", "global_bin_hd95"),
     "HD": ("hd", "hausdorff", "hausdorff_distance", "global_bin_hd"),
-    "ASSD": ("assd", "asd", "surface_distance", "global_bin_assd"),
+    "ASSD": ("assd", "asd", "surface_distance", "average_surface_distance", "global_bin_assd"),
     "NSD": ("nsd", "surface_dice", "mean_surface_dice"),
 }
 #: metrics of which less is better
 DISTANCES = ("HD95", "HD", "ASSD")
+ROUNDED = 0.006  # a ratio given with two digits differs so much from that of its counts
 #: endings of a case's file
 FILE_END = re.compile(r"(?i)\.(nii|nrrd|mha|mhd|png|jpe?g|tiff?|bmp|dcm|np[yz]|b2nd)(\.gz)?$")
 #: ratios that want the true negatives, which many tables leave out
 OF_TN = ("TNR", "FPR")
 #: what no count of pixels exceeds, and every whole number up to it is a float
 MOST = 2**53
-#: what a row is called that is no case
-SUMMARIES = ("mean", "average", "avg", "median", "std", "sd", "overall", "total")
+#: what a row is called that is no case, and what may stand beside it: 'MEAN ± SD', 'mean_dice'
+SUMMARIES = {
+    *("mean", "average", "avg", "median", "std", "sd", "sem", "se", "var", "variance", "iqr"),
+    *("ci", "overall", "total", "sum", "min", "max", "minimum", "maximum", "summary"),
+    *("aggregate", "all", "gesamt", "summe", "mittelwert", "moyenne", "media", "promedio"),
+}
+BESIDE = {"n", "dev", "deviation", "cases", "macro", "micro", "weighted", "of"} | SUMMARIES
+#: how an unknown patient is written
+UNKNOWN = ("", "-", "?", "na", "n/a", "nan", "none", "unknown")
 #: columns of panoptica that count or average instances, and are no overlap of the whole structure
 INSTANCES = re.compile(r"^(tp|fp|fn|num_|rq|rec$|prec$|sq|pq|computation)")
 
@@ -59,6 +67,33 @@ def metric_name(name: str) -> str:
     return _ours(name, METRICS) or str(name)
 
 
+def _of_monai(raw: str, file: Path) -> str:
+    """Our name of the metric of a file 'val_hausdorff_distance_raw.csv'; StudyError for another, of
+    which nobody knows whether more is better.
+    """
+    words = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+", raw)
+    left = [w.lower() for w in words if w.lower() not in ("val", "test", "train", "mean", "metric")]
+    found = _ours("_".join(left), METRICS) or _ours("".join(left), METRICS)
+    if not found:
+        raise StudyError(
+            f"{file}: {raw!r} is no metric known here ({', '.join(METRICS)}); call the file by it,"
+            " such as dice_raw.csv"
+        )
+    return found
+
+
+def _is_summary(case: str) -> bool:
+    """Whether a row is no case but sums up others: 'Mean Dice', 'MEAN ± SD', '50%', 'CI95'."""
+    plain = re.sub(r"\(n ?= ?\d+\)|(?<=ci) ?95 ?%?", "", case.casefold())
+    words = re.findall(r"[^\W\d_]+", plain)
+    metric = {w for names in METRICS.values() for n in names for w in n.split("_")}
+    told = bool(words) and (
+        words[0] in SUMMARIES or (words[0] in BESIDE and words[-1] in SUMMARIES)
+    )
+    only = all(w in BESIDE | metric for w in words) and not re.search(r"\d", plain)
+    return (told and only) or bool(re.fullmatch(r"\s*\d+ ?%\s*", plain))
+
+
 def tables(paths: Sequence[Path | str], patients: Path | None = None) -> pd.DataFrame:
     """The results in all files: DataFrame of COLUMNS and a column a metric (Dice, IoU …).
 
@@ -70,16 +105,25 @@ def tables(paths: Sequence[Path | str], patients: Path | None = None) -> pd.Data
     if not paths:
         raise StudyError("no table is named: TABLE=theirs.csv")
     frame = pd.concat([_one(str(path)) for path in paths], ignore_index=True)
-    if patients:
-        frame["patient"] = frame["case"].map(_patients(patients, frame))
     frame["patient"] = frame["patient"].fillna("")
+    if patients:
+        told = frame["case"].map(_patients(patients, frame))
+        other = (frame["patient"] != "") & (frame["patient"] != told)
+        if other.any():
+            row = frame[other].iloc[0]
+            raise StudyError(
+                f"{patients}: case {row['case']} is of patient {told[other].iloc[0]}, by its own"
+                f" table of {row['patient']}; leave one of the two out"
+            )
+        frame["patient"] = told
     where = ", ".join(str(p) for p in paths)
     raise_all(_problems(frame), where)
     return frame
 
 
 def _one(path: str) -> pd.DataFrame:
-    name, _, rest = path.rpartition("=")
+    name, _, rest = ("", "", path) if Path(path).is_file() else path.partition("=")
+    name, rest = (name, rest) if rest else ("", path)
     file = Path(rest)
     if not file.is_file():
         raise StudyError(f"{file}: no such file")
@@ -97,7 +141,8 @@ def _one(path: str) -> pd.DataFrame:
         return _panoptica(frame, file, name)
     if columns[0] == "filename" and file.stem.endswith("_raw"):
         raw = file.stem.removesuffix("_raw")
-        return _wide(frame.rename(columns={"filename": "case"}), raw, name or raw, file)
+        metric = _of_monai(raw, file)
+        return _wide(frame.rename(columns={"filename": "case"}), metric, name or raw, file)
     return _long(frame, file, name)
 
 
@@ -109,18 +154,29 @@ def _table(file: Path) -> pd.DataFrame:
         raise StudyError(f"{file}: cannot be read as a table; save it as 'CSV UTF-8'") from None
     told = re.match(r'"?sep=(.)"?\s*\n', text, re.IGNORECASE)
     body, sep = (text[told.end() :], told[1]) if told else (text, None)
-    options = {"sep": sep, "engine": "python", "dtype": object}
+    options = {"sep": sep, "engine": "python", "dtype": object, "skip_blank_lines": False}
     frame = pd.read_csv(io.StringIO(body), **options)
     heads = pd.read_csv(io.StringIO(body), header=None, nrows=1, **options).iloc[0].dropna()
     if (twice := heads.duplicated()).any():  # of which pandas would make X and X.1
         raise StudyError(f"{file}: two columns are called {heads[twice].iloc[0]}; leave one")
-    if list(frame.index.astype(str)) not in (
-        [str(k + by) for k in range(len(frame))] for by in (0, 1)
+    # R's names of rows are numbers in front; those of cases are not
+    ranges = [[str(k + by) for k in range(len(frame))] for by in (0, 1)]
+    named = False
+    if len(frame):
+        first = pd.read_csv(io.StringIO(body), header=None, skiprows=1, nrows=1, **options)
+        named = first.shape[1] > len(frame.columns)
+    if list(frame.index.astype(str)) not in ranges or (
+        named and frame.iloc[:, 0].astype(str).str.fullmatch(r"\d+").all()
     ):
         raise StudyError(
             f"{file}: its rows have more cells than headings, as decimal commas without quotes make"
         )
-    return frame
+    return frame.reset_index(drop=True).dropna(how="all")
+
+
+def _lines(frame: pd.DataFrame, wrong: pd.Series | np.ndarray) -> str:
+    """In which lines of the file rows are wrong: the index of a table is the place of its rows."""
+    return ", ".join(str(i + 2) for i in frame.index[np.asarray(wrong, bool)][:4])
 
 
 def _nnunet(file: Path, name: str) -> pd.DataFrame:
@@ -143,9 +199,9 @@ def _case(path: object) -> str:
     return FILE_END.sub("", Path(str(path)).name)
 
 
-def _wide(frame: pd.DataFrame, raw: str, name: str, file: Path) -> pd.DataFrame:
+def _wide(frame: pd.DataFrame, metric: str, name: str, file: Path) -> pd.DataFrame:
     """MONAI's raw table: a column a class, and their mean, which is left out."""
-    metric, classes = metric_name(raw), [c for c in frame if c not in ("case", "mean")]
+    classes = [c for c in frame if c not in ("case", "mean")]
     own = frame[["case"]].assign(**{c: _numbers(frame[c], metric, file) for c in classes})
     long = own.melt("case", var_name="class", value_name=metric)
     long["case"] = long["case"].map(_case)
@@ -192,8 +248,7 @@ def _long(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
             frame[column] = value
     empty = frame[["case", "algorithm", "class"]].isna().any(axis=1)
     if empty.any():
-        lines = ", ".join(str(i + 2) for i in np.flatnonzero(empty)[:4])
-        raise StudyError(f"{file}: no case, algorithm or class in line {lines}")
+        raise StudyError(f"{file}: no case, algorithm or class in line {_lines(frame, empty)}")
     small = {c: c.lower() for c in frame if c.lower() in metrics.COUNTS}
     lack = [c.upper() for c in metrics.COUNTS if c not in small.values()]
     if small and lack not in ([], ["TN"]):
@@ -208,11 +263,14 @@ def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     if frame.empty:
         raise StudyError(f"{file}: has no row below its heading; a row is a case of an algorithm")
     known = frame["patient"].notna()
-    frame = frame.assign(patient=frame["patient"].where(known, "").astype(str))
-    frame[["case", "algorithm", "class"]] = frame[["case", "algorithm", "class"]].astype(str)
+    frame = frame.assign(patient=frame["patient"].where(known, ""))
     for column in COLUMNS:
-        if len(at := np.flatnonzero(frame[column].str.contains(schemas.CONTROL))):
-            raise StudyError(f"{file}: {column} in line {at[0] + 2} holds a control character")
+        frame[column] = frame[column].astype(str).str.strip()
+        if (odd := frame[column].str.contains(schemas.CONTROL)).any():
+            lines = _lines(frame, odd)
+            raise StudyError(f"{file}: {column} in line {lines} holds a control character")
+    frame["patient"] = frame["patient"].mask(frame["patient"].str.lower().isin(UNKNOWN), "")
+    frame["case"] = frame["case"].str.replace(FILE_END, "", regex=True)
     given = [c for c in metrics.COUNTS if c in frame]
     if {"tp", "fp", "fn"} <= set(given):
         counts = frame[given]
@@ -222,31 +280,50 @@ def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
         if bad.any():
             raise StudyError(
                 f"{file}: {', '.join(given).upper()} must be whole numbers of at least 0; not so in"
-                f" line {', '.join(str(i + 2) for i in np.flatnonzero(bad)[:4])}"
+                f" line {_lines(frame, bad)}"
             )
         ratios = [name for name in metrics.RATIOS if "tn" in given or name not in OF_TN]
-        scores = metrics.scores(numbers.assign(tn=numbers.get("tn", 0)))
-        return pd.concat([frame[keys], scores[ratios]], axis=1)
-    named = {c: metric_name(c) for c in frame if c not in keys and _ours(c, METRICS)}
-    if not named:
+        scores = metrics.scores(numbers.assign(tn=numbers.get("tn", 0)))[ratios]
+        beside = _given(frame, keys, file)
+        for metric in [name for name in beside if name in scores]:
+            if (other := (beside[metric] - scores[metric]).abs() > ROUNDED).any():
+                raise StudyError(
+                    f"{file}: {metric} is not that of its counts in line {_lines(frame, other)};"
+                    " leave one of the two out"
+                )
+        return pd.concat(
+            [frame[keys], scores, beside.drop(columns=ratios, errors="ignore")], axis=1
+        )
+    found = _given(frame, keys, file)
+    if found.empty:
         raise StudyError(
             f"{file}: neither counts (TP, FP, FN, TN) nor a metric it is known by"
             f" ({', '.join(METRICS)}); it has {', '.join(map(str, frame))}"
         )
+    return pd.concat([frame[keys], found], axis=1)
+
+
+def _given(frame: pd.DataFrame, keys: list[str], file: Path) -> pd.DataFrame:
+    """The columns that are metrics, under our names; StudyError where two are the same one."""
+    named = {c: metric_name(c) for c in frame if c not in keys and _ours(c, METRICS)}
     for metric in named.values():
         if len(same := [c for c in named if named[c] == metric]) > 1:
             raise StudyError(f"{file}: columns {' and '.join(same)} are both {metric}; leave one")
-    numbers = {metric: _numbers(frame[c], metric, file) for c, metric in named.items()}
-    return frame[keys].assign(**numbers)
+    return pd.DataFrame({metric: _numbers(frame[c], metric, file) for c, metric in named.items()})
 
 
 def _numbers(column: pd.Series, metric: str, file: Path) -> pd.Series:
     """The values of a metric as floats, of a decimal comma too; NaN for an empty cell. StudyError
     for words, and for a value that the metric cannot have.
     """
-    text = column.map(
-        lambda v: re.sub(r"^([+-]?\d+),(\d+)$", r"\1.\2", v) if isinstance(v, str) else v
-    )
+    given = column[column.map(lambda v: isinstance(v, str))].astype(str)
+    commas, points = given[given.str.contains(",")], given.str.contains(".", regex=False)
+    if len(commas) and (points.any() or commas.str.fullmatch(r"[+-]?[1-9]\d*,\d{3}").all()):
+        raise StudyError(
+            f"{file}: {metric} in line {commas.index[0] + 2} is {commas.iloc[0]}: thousands, or"
+            " decimals? Write all numbers with points, and no sign between thousands"
+        )
+    text = column.map(lambda v: v.strip().replace(",", ".") if isinstance(v, str) else v)
     numbers = pd.to_numeric(text, errors="coerce").astype(float)
     most, range_ = 1.0, "lies from 0 to 1 (divide percentages by 100)"
     if metric in DISTANCES:
@@ -263,7 +340,7 @@ def _numbers(column: pd.Series, metric: str, file: Path) -> pd.Series:
     ):
         if len(at := np.flatnonzero(wrong)):
             found = why.format(column.iloc[at[0]], numbers.iloc[at[0]])
-            raise StudyError(f"{file}: {metric} in line {at[0] + 2} {found}")
+            raise StudyError(f"{file}: {metric} in line {column.index[at[0]] + 2} {found}")
     return numbers
 
 
@@ -275,8 +352,15 @@ def _patients(path: Path, frame: pd.DataFrame) -> pd.Series:
     except (OSError, ValueError, csv.Error) as error:
         raise StudyError(f"{path}: cannot be read as a table: {error}") from None
     given.columns = [_ours(c, NAMES) or c for c in given.columns]
+    for name in ("case", "patient"):
+        if list(given.columns).count(name) > 1:
+            raise StudyError(f"{path}: two columns name the {name}; leave one")
     if missing := {"case", "patient"} - set(given.columns):
         raise StudyError(f"{path}: no column {', '.join(sorted(missing))}")
+    given = given[["case", "patient"]].astype(object).where(given.notna(), "").astype(str)
+    given = given.apply(lambda cells: cells.str.strip())
+    given["case"] = given["case"].str.replace(FILE_END, "", regex=True)
+    given["patient"] = given["patient"].mask(given["patient"].str.lower().isin(UNKNOWN))
     if (twice := given["case"].duplicated()).any():
         raise StudyError(f"{path}: case {given.loc[twice, 'case'].iloc[0]} is given twice")
     known = given.set_index("case")["patient"]
@@ -294,7 +378,7 @@ def _problems(frame: pd.DataFrame) -> Iterator[str]:
             " given more than once; average several trainings, or call each an algorithm"
         )
     for case in frame["case"].unique():
-        if case.strip().lower() in SUMMARIES:
+        if _is_summary(case):
             yield f"case {case}: is a summary of the others, as its name says; leave its row out"
     for class_, part in frame.groupby("class", sort=False):
         cases = part.groupby("algorithm", sort=False)["case"].agg(set)

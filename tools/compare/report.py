@@ -75,6 +75,9 @@ def values(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
     ]:
         if given not in there:
             raise StudyError(f"no {what} {given!r} in the table; there are {', '.join(there)}")
+    labels = [model_label(name) for name in names]
+    if same := [n for n, label in zip(names, labels, strict=True) if labels.count(label) > 1]:
+        raise StudyError(f"algorithms {' and '.join(same)} have one name on the page; rename one")
     if len(names) < 2:
         raise StudyError(f"only {names[0]} has results: a comparison needs two algorithms")
     if asked.margin >= 1 and metric not in DISTANCES:
@@ -146,6 +149,10 @@ def plan(each: pd.DataFrame, asked: Asked) -> tuple[str, pd.DataFrame]:
 
 def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
     """Write comparison.html and its tables to the folder ``out``; returns the lines to print."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"{out}: {error.strerror}; name a folder for the page, OUT=") from None
     each, asked = values(frame, asked)
     unit, tests = stats.default_unit(each), tested(each, asked)
     table = stats.wide(each, "image")
@@ -164,6 +171,13 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
     if lost := table.attrs["dropped_images"]:
         about += f"; left out, without a score of every algorithm: {lost}"
     about += "."
+    missing = each[each["value"].isna()].groupby("model", sort=False).size()
+    if len(missing):
+        listed = ", ".join(f"{model_label(str(m))} in {count}" for m, count in missing.items())
+        about += (
+            f" Without a score: {listed}. If it found nothing there, it looks better than it is:"
+            " write 0, or of a distance the largest that there can be."
+        )
     if asked.sign < 0:
         about += f" Less is better: differences are turned, a positive one favours {name}."
     parts = [

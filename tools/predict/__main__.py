@@ -22,31 +22,37 @@ from helpers.models import trained
 from helpers.readers import dicom, videos
 from helpers.studies import Class
 from tools.intake import find, form, ledger
+from tools.intake.check import SIDE
 from tools.predict import exports
 
 FORMATS = ("png", "nifti", "dicom-seg")
 #: numbers of a thickness profile that are written for an outline
 PROFILE = 40
+LONGEST = 200  # bytes of an output's name, to which endings are added
 
 
-def read(path: Path | str) -> tuple[np.ndarray, tuple[float, float] | None, float | None]:
-    """(uint8 (frames, rows, columns), spacing_mm or None, frames a second or None) of any image,
-    DICOM or video.
+def read(
+    path: Path | str,
+) -> tuple[np.ndarray, tuple[float, float] | None, float | None, tuple[str, ...]]:
+    """(uint8 (frames, rows, columns), spacing_mm or None, frames a second or None, the reader's
+    notes) of any image, DICOM or video.
     """
     file, part = readers.locate(path)
     if part is not None:
-        image, spacing = readers.read_image(path)
-        return image[None], spacing, None
+        one = readers.one_picture(path)
+        return one.pixels, one.spacing_mm, None, one.notes
     if readers.kind(file) == "video":
         frames, rate = videos.read_video(file)
-        return frames, None, rate
-    frames, spacing = readers.read_frames(file)
+        return frames, None, rate, ()
+    picture = readers.open_picture(file)
+    frames, spacing, notes = picture.pixels, picture.spacing_mm, picture.notes
     if len(frames) == 1:
-        return frames, spacing, None
+        return frames, spacing, None, notes
     header = dicom.header(file) if readers.kind(file) == "DICOM" else {}
     told = header.get("CineRate") or header.get("RecommendedDisplayFrameRate")
     gap_ms = header.get("FrameTime")
-    return frames, spacing, float(told or (1000 / float(gap_ms) if gap_ms else videos.FRAME_RATE))
+    rate = float(told or (1000 / float(gap_ms) if gap_ms else videos.FRAME_RATE))
+    return frames, spacing, rate, notes
 
 
 def measured(
@@ -86,7 +92,7 @@ def write(
     """Segment one file and write its masks and overlay below ``out``; returns its rows of
     measures.csv and of profiles.csv (DataFrames).
     """
-    frames, spacing, rate = read(path)
+    frames, spacing, rate, notes = read(path)
     if "dicom-seg" in formats and (
         rate or readers.locate(path)[1] or readers.kind(path) != "DICOM"
     ):
@@ -97,6 +103,13 @@ def write(
     started = time.perf_counter()
     masks = trained.segment(predictor, frames)
     seconds = time.perf_counter() - started
+    if spacing is None and readers.kind(readers.locate(path)[0]) == "DICOM":
+        spacing, more = readers.spacing_at(path, masks.max(0) > 0)
+        notes = more if spacing else notes
+    if spacing and not SIDE[0] <= (side := max(np.multiply(spacing, masks.shape[1:]))) <= SIDE[1]:
+        notes = *notes, f"its longer side would be {side:.3g} mm of tissue: is its spacing in mm?"
+    for note in notes:
+        print(f"{path}: {note}", flush=True)
     if "png" in formats:
         for number, mask in enumerate(masks):
             exports.png(
@@ -148,18 +161,36 @@ def inputs(path: Path | str) -> tuple[list[Path], list[str]]:
 
 
 def _names(paths: Sequence[Path], base: Path) -> list[str]:
-    """An output name for each file: its path below the folder without ending; with it where two
-    would be the same.
+    """An output name for each file, all different: its path below the folder without ending; with
+    it where two would be the same, and with its number where that is not enough or too long.
     """
-    plain = [f.relative_to(base) if base.is_dir() else Path(f.name) for f in paths]
-    short = []
-    for path in plain:
+    plain, short = [], []
+    for path in paths:
         file, frame = readers.locate(path)
-        name = "__".join(file.with_name(file.name.removesuffix(readers.suffix(file))).parts)
-        short.append(f"{name}_{frame}" if frame else name)
+        own = file.relative_to(base) if base.is_dir() else Path(file.name)
+        name = "__".join(own.with_name(own.name.removesuffix(readers.suffix(own))).parts)
+        mark = f"_{frame}" if frame else ""
+        short.append(name + mark)
+        plain.append("__".join(own.parts).replace(".", "_") + mark)
+    names = [s if short.count(s) == 1 else p for s, p in zip(short, plain, strict=True)]
     return [
-        s if short.count(s) == 1 else "__".join(p.parts).replace(".", "_")
-        for s, p in zip(short, plain, strict=True)
+        name
+        if names.count(name) == 1 and len(name.encode()) <= LONGEST
+        else f"{number:04d}_{name[-LONGEST // 4 :]}"
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def _earlier(out: Path, names: Sequence[str]) -> list[str]:
+    """The sentence, as a list, on outlines of other pictures that ``out`` holds already."""
+    ends = ("_mask.png", "_mask.nii.gz", "_mask", "_seg.dcm", "_overlay.png", "_overlay.mp4")
+    own = {name + end for name in names for end in ends}
+    left = [p.name for p in sorted(out.glob("*")) if p.name.endswith(ends) and p.name not in own]
+    if not left:
+        return []
+    return [
+        f"{out} holds {len(left)} files of an earlier run ({left[0]}, …), which measures.csv does"
+        " not know: take another folder, OUT=, or empty this one"
     ]
 
 
@@ -187,9 +218,15 @@ def run(
     if unknown := sorted(set(formats) - set(FORMATS)):
         raise StudyError(f"--format: {', '.join(unknown)} is none of {', '.join(FORMATS)}")
     predictor, (sources, notes), out = trained.load(model, device), inputs(images), Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"{out}: {error.strerror}; give another folder, OUT=/folder") from None
     folder = Path(images) if Path(images).is_dir() else None
     tables, profiles, told = [], [], []
-    for path, name in zip(sources, _names(sources, Path(images)), strict=True):
+    names = _names(sources, Path(images))
+    notes = [*notes, *_earlier(out, names)]
+    for path, name in zip(sources, names, strict=True):
         seen = path.relative_to(folder).as_posix() if folder else str(path)
         try:
             table, along = write(predictor, path, out, name, formats)
