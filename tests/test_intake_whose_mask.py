@@ -559,3 +559,28 @@ def test_a_region_of_a_shrunk_dual_view_says_no_spacing(tmp_path):
     inside[5:9, 5:9] = True
     assert readers.one_picture(path).spacing_mm is None
     assert readers.spacing_at(path, inside)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("regions", "expected"),
+    [
+        (((30, 0, None, None, 0.02, 0.01),), None),  # beside the outline
+        (((0, 0, 29, 39, 0.02, 0.01),), (0.2, 0.1)),
+        (((0, 0, 6, 39, 0.02, 0.01), (7, 0, 29, 39, 0.02, 0.01)), (0.2, 0.1)),  # it lies in both
+    ],
+)
+def test_a_region_beside_the_outline_says_nothing_of_it(tmp_path, regions, expected):
+    path = dicom(tmp_path / "a.dcm", grey(), regions)
+    inside = np.zeros((40, 60), bool)
+    inside[5:9, 5:9] = True
+    found = readers.spacing_at(path, inside)[0]
+    assert found == (expected and pytest.approx(expected))
+
+
+def test_a_spacing_of_another_part_of_the_screen_stands_first(data):
+    for k in range(3):
+        dicom(
+            data / f"{k}.dcm", grey(seed=k), ((45, 0, None, None, 0.02, 0.01),), PatientID=f"p{k}"
+        )
+        save(data / f"{k}_mask.png", outline(k))
+    assert "0: its ultrasound regions have different spacings, or the outline lies" in made(data)[0]

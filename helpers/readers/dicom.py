@@ -383,14 +383,17 @@ def spacing(
             " which was made smaller or cut since: spacing unknown"
         )
         return None
-    if len({r[4] for r in found}) > 1 and outlined is not None and outlined.any():
-        rows, columns = np.nonzero(outlined)
-        found = [r for r in found if _within(r, rows, columns) > 0.99]
+    if found and outlined is not None and outlined.any():
+        held = {r: _within(r, *np.nonzero(outlined)) for r in found}
+        if len({r[4] for r in found}) > 1:
+            found = [r for r in found if held[r] > 0.99]
+        elif sum(held.values()) < 0.5:
+            found = []
     known = {r[4] for r in found}
     if len(known) > 1 or (not known and any(r[4] for r in every)):
         notes.append(
-            "several ultrasound regions with different spacing, and the outline does not lie in"
-            " one of them: spacing unknown"
+            "its ultrasound regions have different spacings, or the outline lies in none of them:"
+            " spacing unknown"
         )
         return None
     pair = data.get("PixelSpacing")

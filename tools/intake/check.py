@@ -93,10 +93,13 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
         readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
     patient = find.patient(pair.image, data, form, pair.told)
     notes = [*picture.notes, *read.notes]
-    if spacing is None and mask.any():
-        spacing, told = readers.spacing_at(data / pair.image, mask > 0)
-        notes += told
     odd = [TURNED] if pictures.ROTATED in picture.notes and mask.any() else []
+    if mask.any() and readers.kind(readers.locate(data / pair.image)[0]) == "DICOM":
+        here, told = readers.spacing_at(data / pair.image, mask > 0)
+        if spacing is None:
+            spacing, notes = here, [*notes, *told]
+        elif here is None:
+            odd += told
     if mask.any() and not form.change:
         drawn = [file for file, _ in united.parts(data / pair.mask)] or [data / pair.mask]
         stored = [agreement.mirrored(data / pair.image, file) for file in drawn]

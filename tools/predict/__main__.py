@@ -103,9 +103,10 @@ def write(
     started = time.perf_counter()
     masks = trained.segment(predictor, frames)
     seconds = time.perf_counter() - started
-    if spacing is None and readers.kind(readers.locate(path)[0]) == "DICOM":
+    if masks.any() and readers.kind(readers.locate(path)[0]) == "DICOM":
+        known = spacing
         spacing, more = readers.spacing_at(path, masks.max(0) > 0)
-        notes = more if spacing else notes
+        notes = notes if spacing == known else more
     if spacing and not SIDE[0] <= (side := max(np.multiply(spacing, masks.shape[1:]))) <= SIDE[1]:
         notes = *notes, f"its longer side would be {side:.3g} mm of tissue: is its spacing in mm?"
     for note in notes:
