@@ -78,7 +78,7 @@ lab: env ; @$(PY) -m jupyterlab --notebook-dir notebooks
 test-kill: env ; @$(PY) tests/kill.py
 test-cluster: env ; @$(PY) tests/cluster.py
 bench: env ; @for script in benchmarks/*.py; do $(PY) $$script || exit; done
-verify: env ; @$(PY) -m tools.book.verify $(WHO) $${QUICK:+--quick} $${KEY:+--key "$$KEY"}
+verify: env ; @export $(SET); $(PY) -m tools.book.verify $(WHO) $${QUICK:+--quick} $${KEY:+--key "$$KEY"}
 readers: env ; @$(PY) -m tools.book.readers $(WHO) $$FILES
 audit: env ; @$(PY) -m tools.audit "$$PAPER"
 anonymous: env ; @$(PY) -m tools.intake.anonymous --data "$$DATA" --out "$$OUT" --key "$$KEY" $${PATIENTS:+--patients "$$PATIENTS"} $${FORM:+--form "$$FORM"}
