@@ -264,17 +264,18 @@ def main():
         return
     if args.model:
         loaded = trained.load(args.model, "cpu")
-        network, size, norm, name = (
+        network, size, norm, training = (
             *(loaded.network, loaded.size, loaded.norm),
-            loaded.record["training"]["name"],
+            loaded.record["training"],
         )
+        name, options = training["name"], training.get("options", {})
     else:
-        name, size = args.name, args.size
+        name, size, options = args.name, args.size, {}
         channels = models.entry(name).channels
         network = models.build(name, channels, 4).to(memory_format=torch.channels_last).eval()
         norm = {"mean": [0.0] * channels, "std": [1.0] * channels}
     small = torch.from_numpy(np.stack([datasets.resize_image(f, size) for f in frames]))
-    gmacs = speed.cost(name, network.in_channels, network.classes, size)["GMACs"]
+    gmacs = speed.cost(name, network.in_channels, network.classes, size, **options)["GMACs"]
     print(f"{name}, {size} px, {gmacs:.1f} billion multiply-adds an image")
     chosen, ms = compare(
         *(network, small, norm, args.threads, args.rounds, args.tolerance, not args.uncompiled),
