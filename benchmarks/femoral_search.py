@@ -92,10 +92,8 @@ def keep_own():
     """Keep, as the step that it is, the training of the protocol that is kept already."""
     path = keep.trainings(studies.load("femoral", "best")).get(("qvum", "main", SEED))
     if path:
-        about, minutes = (
-            keep.record(path),
-            pd.read_csv(path / "history.csv.gz")["seconds"].sum() / 60,
-        )
+        about, history = keep.record(path), pd.read_csv(path / "history.csv.gz")
+        minutes = history["seconds"].sum() / 60
         trained = digest({key: about["training"][key] for key in START})
         for number in range(len(STEPS)):
             if trained == digest(settings(number)) and not is_kept(number):

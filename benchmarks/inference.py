@@ -264,10 +264,8 @@ def main():
         return
     if args.model:
         loaded = trained.load(args.model, "cpu")
-        network, size, norm, training = (
-            *(loaded.network, loaded.size, loaded.norm),
-            loaded.record["training"],
-        )
+        network, size, norm = loaded.network, loaded.size, loaded.norm
+        training = loaded.record["training"]
         name, options = training["name"], training.get("options", {})
     else:
         name, size, options = args.name, args.size, {}

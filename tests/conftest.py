@@ -229,3 +229,18 @@ def pytest_terminal_summary(terminalreporter):
             f"{name}: {size / 1000:.0f} KB, {BUDGETS[name] / 1000:.0f} or less are meant;"
             f" {lines:,} lines"
         )
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """Where the studies of an intake are written."""
+    from intake_folder import empty_root
+
+    return empty_root(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """The empty folder of a stranger."""
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import SimpleITK
 import yaml
-from intake_folder import FORM, empty_root, images, state, ten_patients, write
+from intake_folder import FORM, images, state, ten_patients, write
 from pictures import CLASSES, coco, dicom, grey, labelme, labels, save
 from PIL import Image
 from pydicom.uid import generate_uid
@@ -37,19 +37,10 @@ from tools.intake import (
 from tools.intake.make import make
 from tools.predict import exports
 
+pytestmark = pytest.mark.usefixtures("root")
+
 NERVE = {"classes": [{"name": n} for n in ("nerve", "muscle", "artery")]}
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
-
-
-@pytest.fixture(autouse=True)
-def root(tmp_path, monkeypatch):
-    return empty_root(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def data(tmp_path):
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
 
 
 def put(data, names, maker):

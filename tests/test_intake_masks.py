@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
-from intake_folder import empty_root, images, write
+from intake_folder import images, write
 from pictures import ONE, grey, save
 from PIL import Image
 from scipy import ndimage
@@ -17,20 +17,9 @@ from helpers.errors import StudyError
 from tools.intake import agreement, find, form
 from tools.intake.make import make
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("root")]
 
 PALETTES = ([0, 0, 0, 255, 0, 0, 0, 255, 0], [0, 0, 0, 0, 255, 0, 255, 0, 0])  # red 1, red 2
-
-
-@pytest.fixture(autouse=True)
-def root(tmp_path, monkeypatch):
-    return empty_root(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def data(tmp_path):
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
 
 
 def drawn(structures=1):

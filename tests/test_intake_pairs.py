@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
-from intake_folder import empty_root, images, write
+from intake_folder import images, write
 from pictures import coco, dicom, grey, labelme, save
 from pydicom import dcmread
 from pydicom.uid import RTStructureSetStorage
@@ -19,21 +19,10 @@ from helpers import cache, readers, studies
 from helpers.errors import StudyError
 from tools.intake import anonymous, make, text
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("root")]
 
 NERVE = {"classes": [{"name": "nerve"}]}
 BOX = [[8, 5], [30, 5], [30, 15], [8, 15]]
-
-
-@pytest.fixture(autouse=True)
-def root(tmp_path, monkeypatch):
-    return empty_root(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def data(tmp_path):
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
 
 
 def blob(k=0, value=1):

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 import SimpleITK
-from intake_folder import empty_root, images, write
+from intake_folder import images, write
 from pictures import dicom, grey, save
 
 from helpers import readers, studies
@@ -17,16 +17,7 @@ from helpers.errors import StudyError
 from tools.intake import find, spreadsheet
 from tools.intake.make import make
 
-
-@pytest.fixture(autouse=True)
-def root(tmp_path, monkeypatch):
-    return empty_root(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def data(tmp_path):
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
+pytestmark = pytest.mark.usefixtures("root")
 
 
 def outline(k):

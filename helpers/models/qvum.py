@@ -43,9 +43,9 @@ class VGG16(nn.Module):
 
 class Model(Network):
     """width: of the decoder's finest level, doubled at each coarser one; encoder_weights: see
-    ``encoders.load``. Without any, weights start as He says; the decoder of
-    a pretrained encoder as torch does, as in the public code (whose own start without pretraining,
-    N(0, 0.02), hardly trains).
+    ``encoders.load``. Without any, weights start as He says; the decoder of a pretrained encoder as
+    torch does, as in the public code (whose own start without pretraining, N(0, 0.02), hardly
+    trains).
     """
 
     def __init__(

@@ -64,6 +64,10 @@ DERIVED = re.compile(
 DERIVED_ENDING = re.compile(r"(?i)[ _-](overlay|vis|viz|preview|blend|thumb(nail)?)$")
 #: nnU-Net's further channels, which elsewhere are frames
 CHANNEL = re.compile(r"((?:.*/)?images(?:Tr|Ts|Va)/.*)_000[1-9](\.[^/]+)")
+#: folders of nnU-Net
+SET = re.compile(r"(?:images|labels)(Tr|Ts|Va)")
+#: between the words of a folder's name: 'trainval-mask', 'trainMasks'
+WORDS = re.compile(r"[ _.-]+|(?<=[a-z])(?=[A-Z])")
 ONE_PICTURE = 12  # files of a folder that may be one picture and its structures
 FEW_VALUES = 8  # a picture of so few grey values is a mask
 FEW_COLOURS = 32  # … or of so few colours of a palette
@@ -339,12 +343,6 @@ def folders(file: str) -> set[str]:
         elif not (IMAGE_FOLDER.match(part) or MASK_FOLDER.match(part)):
             found.add(plain(part))
     return found
-
-
-#: folders of nnU-Net
-SET = re.compile(r"(?:images|labels)(Tr|Ts|Va)")
-#: between the words of a folder's name: 'trainval-mask', 'trainMasks'
-WORDS = re.compile(r"[ _.-]+|(?<=[a-z])(?=[A-Z])")
 
 
 @functools.cache

@@ -228,8 +228,7 @@ def make(
         refused += [find.Refused(r.pair.image, why) for r in records if not r.patient]
         records = [r for r in records if r.patient]
     if people is not None:
-        spelled = [patients.safe(n) for n in patients.respelled(people["patient_id"]) if n]
-        people["patient_id"] = patients.respelled(spelled, named)
+        people["patient_id"] = patients.respelled(people["patient_id"], named)
         out = set(people.loc[people["excluded"].notna(), "patient_id"])
         reasons |= {r.pair.image_id: "patient excluded" for r in records if r.patient in out}
         records, people = patients.spacings(records, people)
