@@ -207,15 +207,16 @@ def effects(study: Study, counts: pd.DataFrame, pairs: list[Pair]) -> pd.DataFra
 
 
 def search(folder: Path) -> pd.DataFrame:
-    """How a protocol was found: what each idea brought that was added to those before it.
+    """How a protocol was found: what each idea brought to the step that it was added to.
 
     folder: a file a step, 0.csv onwards, with the counts of each validation image (image_id, tp,
-    fp, fn, tn), and in every row the same step, seed, minutes.
+    fp, fn, tn), and in every row the same step, after (number of the step that the idea was added
+    to, empty for the first), seed, minutes.
 
-    DataFrame, a row a step: step, pooled_IoU, Dice (mean over images), difference of Dice from the
-    step before over the same images with its 95 % interval by paired t (low, high; empty where that
-    step is not kept), images, seed, minutes. NotComputable where no step is kept, StudyError where
-    two steps are of other images.
+    DataFrame, a row a step: step, after (name of that step), pooled_IoU, Dice (mean over images),
+    difference of Dice from that step over the same images with its 95 % interval by paired t (low,
+    high; empty where that step is not kept), images, seed, minutes. NotComputable where no step is
+    kept, StudyError where two steps are of other images.
     """
     kept = {int(path.stem): files.read_csv(path) for path in folder.glob("*.csv")}
     if not kept:
@@ -226,12 +227,15 @@ def search(folder: Path) -> pd.DataFrame:
     }
     rows = []
     for number, own in dice.items():
-        before = dice.get(number - 1, own * np.nan)
+        counts = kept[number]
+        after = counts["after"].iloc[0]
+        before = dice.get(after, own * np.nan)
         if set(own.index) != set(before.index):
-            raise StudyError(f"{folder}: {number - 1}.csv and {number}.csv are of other images")
-        gain, counts = own - before, kept[number]
+            raise StudyError(f"{folder}: {after:.0f}.csv and {number}.csv are of other images")
+        gain = own - before
         interval = scipy.stats.ttest_1samp(gain, 0).confidence_interval()
         row = {"step": counts["step"].iloc[0], "Dice": own.mean()}
+        row["after"] = kept[after]["step"].iloc[0] if after in kept else ""
         row["pooled_IoU"] = metrics.pooled(counts, ["step"])["IoU"].iloc[0]
         row |= {"difference": gain.mean(), "low": interval.low, "high": interval.high}
         rows.append(row | {"images": len(own), **counts.iloc[0][["seed", "minutes"]]})
