@@ -62,6 +62,7 @@ STEPS = {
     "step 2 for 24 epochs": (2, {"epochs": 24}),
     "batches of 8": (8, {"batch": 8}),
     "48 epochs": (9, {"epochs": 48}),
+    "encoder that has restored training images": (9, {"encoder_weights": "restored"}),
 }
 
 
@@ -114,6 +115,8 @@ def without_test(arrays):
 
 def search(data, steps):
     """Train every one of the steps that is not kept yet, in order; each is kept at once."""
+    import femoral_restoring
+
     from helpers import training
 
     keep_own()
@@ -131,6 +134,10 @@ def search(data, steps):
             arrays, size = without_test(datasets.load(study)), spec["image_size"]
         started, spec = time.monotonic(), study.training("qvum", "main") | spec
         with tempfile.TemporaryDirectory() as folder:
+            if spec["encoder_weights"] == "restored":
+                spec["encoder_weights"] = str(Path(folder) / "encoder.safetensors")
+                pixels = arrays.images[arrays.rows("main", "train")]
+                femoral_restoring.encoder(pixels, spec, SEED, spec["encoder_weights"])
             counts = training.run(study, spec, "main", SEED, Path(folder) / "run", arrays=arrays)
         minutes = (time.monotonic() - started) / 60
         keep_step(number, counts, minutes, provenance.code_version())

@@ -263,7 +263,7 @@ def main():
             live(predictor, frames, 25, args.rounds, folder, CLOCKS[args.clock])
         return
     if args.model:
-        loaded = trained.load(args.model, "cpu")
+        loaded = trained.load(args.model, "cpu", as_scored=False)
         network, size, norm = loaded.network, loaded.size, loaded.norm
         training = loaded.record["training"]
         name, options = training["name"], training.get("options", {})

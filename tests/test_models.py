@@ -14,7 +14,7 @@ from torch import nn
 
 from helpers import models
 from helpers.errors import StudyError
-from helpers.models import catalogue, vistr, vistr_parts
+from helpers.models import catalogue, inference, vistr, vistr_parts
 from helpers.training import losses
 
 pytestmark = pytest.mark.slow
@@ -154,6 +154,15 @@ class TrainedTests(NetworkTests):
             with torch.autocast("cpu", torch.bfloat16):
                 close = network(images(1)).float().softmax(1)
         assert (exact - close).abs().mean() < 0.02
+
+    def test_weights_rounded_once_give_the_same_answers(self, network, monkeypatch):
+        monkeypatch.setattr(inference, "has_bf16", lambda device: True)
+        norm = {"mean": [0.0], "std": [1.0]}
+        shown = (255 * images(1)[:, 0]).byte()
+        (expected,) = inference.logits(network, shown, norm)
+        (found,) = inference.logits(inference.as_scored(network), shown, norm)
+        assert torch.equal(found, expected)
+        assert any(p.dtype == torch.bfloat16 for p in network.parameters())
 
     @pytest.mark.slow
     def test_compiles_in_one_graph(self, network):

@@ -7,14 +7,17 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from helpers import datasets, files, provenance, studies
 from helpers.analyses import ablation
 from helpers.errors import NotComputable, StudyError
+from helpers.models import encoders, qvum
 
 sys.path.insert(0, str(provenance.REPOSITORY / "benchmarks"))
 import aspect
 import femoral_paper
+import femoral_restoring
 import femoral_search
 
 
@@ -25,16 +28,15 @@ def counts(tp):
     return rows.assign(**{"class": "nerve"}, tp=tp, fp=10 - tp, fn=10 - tp, tn=50)
 
 
-def kept_step(folder, number, tp):
-    files.write_csv(
-        counts(tp).assign(step=f"idea {number}", seed=11, minutes=2.5), folder / f"{number}.csv"
-    )
+def kept_step(folder, number, tp, after=None):
+    said = {"step": f"idea {number}", "after": after, "seed": 11, "minutes": 2.5}
+    files.write_csv(counts(tp).assign(**said), folder / f"{number}.csv")
 
 
 def test_a_step_is_worth_its_mean_gain_by_image(tmp_path):
     kept_step(tmp_path, 0, [4, 5, 6, 7])
-    kept_step(tmp_path, 1, [5, 5, 8, 8])
-    kept_step(tmp_path, 3, [5, 5, 8, 8])
+    kept_step(tmp_path, 1, [5, 5, 8, 8], after=0)
+    kept_step(tmp_path, 3, [5, 5, 8, 8], after=2)
     steps = ablation.search(tmp_path)
     gains = np.array([0.1, 0.0, 0.2, 0.1])
     half = 3.182446 * gains.std(ddof=1) / 2  # t, 3 degrees of freedom
@@ -44,12 +46,21 @@ def test_a_step_is_worth_its_mean_gain_by_image(tmp_path):
     assert (own["low"], own["high"]) == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
     assert own["pooled_IoU"] == pytest.approx(26 / (26 + 14 + 14))
     assert own["Dice"] == pytest.approx(0.65) and (own["images"], own["seed"]) == (4, 11)
-    assert steps["difference"].isna().tolist() == [True, False, True]  # not two steps apart
+    assert steps["difference"].isna().tolist() == [True, False, True]  # 2 is not kept
+
+
+def test_an_idea_is_held_against_the_step_that_it_was_added_to(tmp_path):
+    kept_step(tmp_path, 0, [4, 5, 6, 7])
+    kept_step(tmp_path, 1, [8, 9, 9, 9], after=0)
+    kept_step(tmp_path, 2, [5, 5, 8, 8], after=0)  # the first idea is left out again
+    steps = ablation.search(tmp_path)
+    assert steps["after"].tolist() == ["", "idea 0", "idea 0"]
+    assert steps["difference"].iloc[2] == pytest.approx(0.1)
 
 
 def test_steps_of_other_images_are_not_compared(tmp_path):
     kept_step(tmp_path, 0, [4, 5, 6, 7])
-    kept_step(tmp_path, 1, [4, 5, 6])
+    kept_step(tmp_path, 1, [4, 5, 6], after=0)
     with pytest.raises(StudyError, match=r"0\.csv and 1\.csv are of other images"):
         ablation.search(tmp_path)
 
@@ -117,3 +128,24 @@ def test_what_is_said_of_keeping_the_shape_is_what_is_kept():
     gain, interval = difference.split()[4], starts.split(": ")[1].split(",")[0]
     page = (provenance.REPOSITORY / "CORRECTNESS.md").read_text(encoding="utf-8")
     assert f"Dice {gain} ({interval}) on its 50 validation images" in page
+
+
+def test_an_encoder_restores_what_was_blanked(tmp_path):
+    """Of bright squares two in five are blanked; what was learned fits the encoder it is for."""
+    draw = torch.Generator().manual_seed(0)
+    hidden = femoral_restoring.blanked(400, 32, draw)
+    squares = hidden.unflatten(2, (8, 4)).unflatten(4, (8, 4))
+    assert torch.equal(squares.amax((3, 5)), squares.amin((3, 5)))  # whole squares of 4 × 4
+    assert hidden.float().mean().item() == pytest.approx(0.4, abs=0.01)
+
+    images = np.full((2, 16, 16), 200, np.uint8)
+    images[:, 8:] = 60
+    spec = {"name": "qvum", "channels": 3, "batch": 2, "normalise": "train", "augmentation": {}}
+    spec |= {"optimiser": {"name": "adamw", "lr": 0.0003}, "schedule": {"name": "one_cycle"}}
+    path = tmp_path / "encoder.safetensors"
+    lost = femoral_restoring.encoder(images, spec, 11, path, start="none", epochs=10)
+    assert lost[-1] < lost[0] / 2
+    began, learned = qvum.VGG16(3), qvum.VGG16(3)
+    assert encoders.load(learned, str(path), "vgg16")["sha256"] == files.sha256(path)
+    pairs = zip(began.state_dict().values(), learned.state_dict().values(), strict=True)
+    assert not any(torch.equal(a, b) for a, b in pairs)

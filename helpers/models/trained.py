@@ -36,9 +36,14 @@ class Predictor:
         return self.classes[1:]
 
 
-def load(folder: Path | str, device: torch.device | str | None = None) -> Predictor:
+def load(
+    folder: Path | str, device: torch.device | str | None = None, as_scored: bool = True
+) -> Predictor:
     """The trained network in ``folder`` (weights.safetensors and weights.json) as a Predictor, in
     eval mode; of a study's name the network that comes with it, reports/<study>/model.
+
+    as_scored: weights in the precision that it was scored in (``inference.as_scored``), else all in
+    float32.
 
     StudyError when a file is missing, was changed since training (sha256), or does not fit the
     network.
@@ -83,6 +88,8 @@ def load(folder: Path | str, device: torch.device | str | None = None) -> Predic
         said = " ".join(str(error).split())[:200]
         raise StudyError(f"{path}: does not fit its record: {said}") from None
     network = network.to(device).to(memory_format=torch.channels_last).eval()
+    if as_scored:
+        network = inference.as_scored(network)
     return Predictor(network, _classes(record), size, record["normalisation"], record)
 
 
@@ -134,5 +141,7 @@ def segment(predictor: Predictor, frames: np.ndarray) -> np.ndarray:
     for one in (one for some in found for one in some):  # one at a time: large ones fill the memory
         own = one[None, :, top : top + height, left : left + width]
         large = F.interpolate(own.float(), frames.shape[1:], mode="bilinear", align_corners=False)
+        # ten times as fast on a processor where a pixel's classes lie side by side
+        large = large.contiguous(memory_format=torch.channels_last)
         result.append(large.argmax(1)[0].to(torch.uint8).cpu().numpy())
     return np.stack(result)[np.unique(order, return_index=True)[1]]

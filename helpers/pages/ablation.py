@@ -16,8 +16,8 @@ from helpers.studies import Study
 #: stands under the search
 SEARCHED = (
     "On the validation images, on which each training's epoch was chosen too: new images score"
-    " lower. Differences are from the row above, image by image, with 95 % intervals by paired t,"
-    " not adjusted for the number of ideas; another random start would move each row."
+    " lower. Differences are from the row named under *after*, image by image, with 95 % intervals"
+    " by paired t, not adjusted for the number of ideas; another random start would move each row."
 )
 #: verdict of a training with the choice against one without it
 SAID = {
@@ -111,10 +111,10 @@ def search(study: Study) -> pd.DataFrame:
 
 
 def search_figure(found: pd.DataFrame) -> Figure:
-    """What each idea of the search added (``search``)."""
+    """What each idea of the search added to the step that it was added to (``search``)."""
     gains = found.dropna(subset=["difference"])
     if gains.empty:
         raise NotComputable("no two steps of the search follow each other")
     return statistics.forest(
-        gains, "step", xlabel="Dice, validation images: gain over the row above"
+        gains, "step", xlabel="Dice, validation images: gain over the step before it"
     )
