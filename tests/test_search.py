@@ -3,6 +3,7 @@ that no test image is in it, the seed's share of the variance, and what keeping 
 """
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from helpers.models import encoders, qvum
 
 sys.path.insert(0, str(provenance.REPOSITORY / "benchmarks"))
 import aspect
+import ensemble
 import femoral_paper
 import femoral_restoring
 import femoral_search
@@ -149,3 +151,39 @@ def test_an_encoder_restores_what_was_blanked(tmp_path):
     assert encoders.load(learned, str(path), "vgg16")["sha256"] == files.sha256(path)
     pairs = zip(began.state_dict().values(), learned.state_dict().values(), strict=True)
     assert not any(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_mean_of_networks_is_the_mean_of_their_chances():
+    """Two unsure networks are outvoted by a sure one: 0.6, 0.6 and 0.1 for the second class."""
+
+    class Constant(torch.nn.Module):
+        def __init__(self, chance):
+            super().__init__()
+            self.logit = torch.nn.Parameter(torch.tensor(chance / (1 - chance)).log())
+
+        def forward(self, x):
+            return torch.cat([0 * x[:, :1], 0 * x[:, :1] + self.logit], 1)
+
+    norm = {"mean": [0.0], "std": [1.0]}
+    members = [SimpleNamespace(network=Constant(c), norm=norm) for c in (0.6, 0.6, 0.1)]
+    pixels = np.zeros((2, 4, 6), np.uint8)
+    assert not ensemble.together(members, pixels).any()
+    assert ensemble.together(members[:2], pixels).shape == (2, 4, 6)
+    assert ensemble.together(members[:2], pixels).all()
+
+
+def test_what_a_mean_of_networks_gains():
+    """Dice 0.5 and 0.6 singly, 0.6 together, of each of three images, one of them a tenth more."""
+    each = {("qvum", 11): [5, 5, 5], ("qvum", 12): [6, 6, 6], ("mean of 2", 0): [6, 6, 7]}
+    tables = [
+        counts(tp).assign(model=model, seed=seed, split="test")
+        for (model, seed), tp in each.items()
+    ]
+    lines = list(ensemble.printed(pd.concat(tables)))
+    gains = np.array([0.05, 0.05, 0.15])
+    half = 4.302653 * gains.std(ddof=1) / 3**0.5  # t, 2 degrees of freedom
+    assert lines[0] == "test  qvum 11      pooled IoU 0.333, Dice 0.500, IoU above 0.5: 0.0 %"
+    assert lines[2] == "test  mean of 2    pooled IoU 0.463, Dice 0.633, IoU above 0.5: 33.3 %"
+    assert lines[3].startswith("test  gain over the mean of the single ones: Dice +0.083 (")
+    interval = f"({gains.mean() - half:+.3f} to {gains.mean() + half:+.3f}, 3 images)"
+    assert lines[3].endswith(interval)
