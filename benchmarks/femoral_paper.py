@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import pandas as pd  # noqa: E402
-from scipy.stats import f, ttest_1samp  # noqa: E402
+from scipy.stats import f  # noqa: E402
 
-from helpers import metrics, studies  # noqa: E402
+from helpers import metrics, stats, studies  # noqa: E402
 from helpers.workflow import keep  # noqa: E402
 
 PRINTED = {
@@ -57,21 +57,36 @@ def seeds_share(by_seed):
 
 
 def best():
-    """Print what is kept of protocol `best`, a line a training, at its own size, beside `quick`."""
-    quick = keep.trainings(studies.load("femoral", "quick"))
+    """Print what is kept of protocol `best`, a line a training, at its own size; then its Q-VUM
+    beside the same random starts by the settings of `quick` (protocol `live`), image by image. In
+    …/best_first lies what was called so before the search went on.
+    """
+    study = studies.load("femoral", "best")
+    kept = keep.trainings(study)
+    for path in keep.folder(study).with_name("best_first").glob("train/qvum/main_*"):
+        kept["qvum", "first", path.name[-2:]] = path
     print("protocol best, on the same 62 test images; aimed at: pooled 0.760, above 0.5: 96.0 %")
-    for key, path in keep.trainings(studies.load("femoral", "best")).items():
+    for key, path in kept.items():
         pooled, (low, median, high), above = measured(path)
         print(
-            f"{key[0]}, {key[1]} {key[2]}    pooled {pooled:.3f}   median {median:.3f}"
+            f"{key[0]}, {key[1]:5} {key[2]}    pooled {pooled:.3f}   median {median:.3f}"
             f" ({low:.3f} to {high:.3f})   above 0.5: {above:.1f} %"
         )
-        if key in quick:
-            more = each_iou(path) - each_iou(quick[key])
-            least, most = ttest_1samp(more, 0).confidence_interval()
-            print(
-                f"    IoU of an image beside quick: {more.mean():+.3f} ({least:.3f} to {most:.3f})"
-            )
+    ways = {"best": kept, "quick": keep.trainings(studies.load("femoral", "live"))}
+    rows = [
+        tested(path).assign(model=way)
+        for way, trainings in ways.items()
+        for (model, fold, _), path in trainings.items()
+        if (model, fold) == ("qvum", "main")
+    ]
+    rows = pd.concat(rows, ignore_index=True)
+    if "best" in set(rows["model"]):
+        found = stats.training_luck(rows, "best", "IoU", study.target).iloc[0]
+        print(
+            f"IoU of an image beside quick: {found['difference']:+.3f} ({found['t_low']:+.3f} to"
+            f" {found['t_high']:+.3f}, {found['n']} images, {found['seeds_headline']} and"
+            f" {found['seeds_model']} random starts)"
+        )
 
 
 def main():

@@ -66,7 +66,9 @@ def test_frozen_epochs_are_examined_on_the_pretrained_encoder(phantom):
 
 def test_choices_of_the_training_that_a_protocol_may_make_or_not(phantom):
     choices = ["slow_encoder", "ema", "mirrored"]
-    spec = studies.load("femoral", "best").training("qvum", "main")
+    rate = {"name": "adamw", "lr": 0.0003, "encoder_lr": 0.3}
+    every = {"optimiser": rate, "ema": 0.99, "options": {"mirrored": True}}
+    spec = declared(phantom, encoder_weights="imagenet", **every)
     made, pairs, _ = ablation.variants(spec, choices)
     changed = {name: {k: v[k] for k in v if v[k] != spec[k]} for name, v in made.items()}
     assert changed == {

@@ -14,7 +14,7 @@ from pictures import dicom, grey, labels, save
 
 from helpers import studies
 from helpers.errors import StudyError
-from tools.intake import form, make, patients, protocols, spreadsheet
+from tools.intake import by_picture, form, make, patients, protocols, spreadsheet
 
 
 @pytest.fixture(autouse=True)
@@ -163,14 +163,70 @@ def test_a_table_without_a_patients_number_says_what_to_call_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "bmi"),
-    [(["1,50,66,150", "2,60,70,160"], 335), (["1,50,170,70", "2,60,180,80"], None)],
+    ("rows", "said"),
+    [
+        (["1,50,66,150", "2,60,70,160"], "Adults of the table are typically 68 cm tall"),
+        (["1,50,66,", "2,60,70,"], "Adults of the table are typically 68 cm tall"),
+        (["1,50,170,150", "2,60,180,160"], "a typical body mass index of 51 kg/m²"),
+        (["1,50,170,70", "2,60,180,80"], ""),
+        (["1,,66,9", "2,,70,10"], ""),  # children, perhaps
+    ],
 )
-def test_heights_and_weights_in_other_units_are_asked_about(tmp_path, rows, bmi):
-    _, notes = opened(tmp_path, "\n".join(["id,age,height,weight", *rows, "3,1,66,9"]))
-    assert [
-        f"index of {bmi} kg/m²: are they in centimetres and kilograms?" in n for n in notes
-    ] == ([True] if bmi else [])
+def test_heights_and_weights_in_other_units_are_asked_about(tmp_path, rows, said):
+    frame, _ = opened(tmp_path, "\n".join(["id,age,height,weight", *rows, "3,1,66,9"]))
+    found = patients.implausible(frame)
+    assert found.startswith(said) or said in found
+    assert bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("heading", "cells", "sexes"),
+    [
+        ("sexo", "H M M", None),  # hombre, mujer
+        ("sexo", "V M M", None),  # varón, mujer
+        ("sex", "V M M", None),
+        ("geslacht", "V M M", ["female", "male", "male"]),
+        ("sexe", "H F F", ["male", "female", "female"]),
+        ("sex", "M W M", ["male", "female", "male"]),
+    ],
+)
+def test_a_letter_that_may_be_man_or_woman_is_no_sex(tmp_path, heading, cells, sexes):
+    rows = "".join(f"\n{k},{cell}" for k, cell in enumerate(cells.split()))
+    if sexes:
+        assert opened(tmp_path, f"id,{heading}{rows}")[0]["sex"].tolist() == sexes
+    else:
+        with pytest.raises(StudyError, match=r"M may be .*; write male and female"):
+            opened(tmp_path, f"id,{heading}{rows}")
+
+
+@pytest.mark.parametrize(
+    "heading", ["included", "Inclusion (y/n)", "reason", "dropout", "Drop-out", "withdrawn"]
+)
+def test_a_column_that_may_leave_people_out_is_not_passed_over(tmp_path, heading):
+    with pytest.raises(StudyError, match=r"may say who is not to be used; call it excluded"):
+        opened(tmp_path, f"id,{heading}\n1,yes\n2,no\n")
+    opened(tmp_path, "id,date of inclusion,reason for examination\n1,2020,trauma\n")
+
+
+@pytest.mark.parametrize("heading", ["Ausschlussgrund", "excluded?", "Excluded (y/n)", "exclude"])
+def test_how_many_are_not_used_is_said(tmp_path, heading):
+    frame, notes = opened(tmp_path, f"id,{heading}\n1,keine\n2,no\n3,trauma\n4,\n")
+    assert frame["excluded"].fillna("").tolist() == ["", "", "trauma", ""]
+    assert f"1 of 4 patients are not used, as column '{heading}' of the table says." in notes
+
+
+def test_a_formula_without_its_value_is_no_empty_cell(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["id", "age"], [1, 50], [2, "=2020-1950"]):
+        book.active.append(row)
+    book.save(tmp_path / "p.xlsx")
+    with pytest.raises(StudyError, match=r"row 3: the formula =2020-1950 has no value in the file"):
+        patients.opened(tmp_path / "p.xlsx")
+
+
+def test_what_says_something_of_a_patient_is_not_the_patient():
+    names = ["patient_age", "subjective_quality", "Patient sex", "case_type", "patient", "case no"]
+    assert [by_picture.personal(n) for n in names] == [False, False, False, False, True, True]
 
 
 @pytest.mark.parametrize("table", [False, True])

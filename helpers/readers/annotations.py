@@ -206,9 +206,19 @@ def _base(name: object) -> str:
 
 
 def _check_links(path: Path, content: Any) -> None:
-    """Every annotation belongs to an image of the file: a link that finds nothing is an outline
-    lost.
+    """Every annotation belongs to one image of the file, and to one category: a link that finds
+    nothing is an outline lost, one that finds two an outline of another picture.
     """
+    for what, name in (("images", "file_name"), ("categories", "name")):
+        first = {}
+        for entry in content[what]:
+            other = first.setdefault(str(entry.get("id")), entry)
+            if other.get(name) != entry.get(name):
+                raise StudyError(
+                    f"{path}: {other.get(name)} and {entry.get(name)} have one id,"
+                    f" {entry.get('id')}, under {what}: were two files put together? Give each its"
+                    " own, or keep two files"
+                )
     known = {str(i.get("id")) for i in content["images"]}
     lost = [a for a in content["annotations"] if str(a.get("image_id")) not in known]
     if lost:
@@ -328,6 +338,14 @@ def is_via(content: dict) -> bool:
         and bool(entries)
         and all(isinstance(e, dict) and {"filename", "regions"} <= set(e) for e in entries.values())
     )
+
+
+def via_bytes(content: Any, name: str) -> int | None:
+    """How many bytes a picture had when it was outlined, as VIA notes it, or None."""
+    entries = content.get("_via_img_metadata", content).values()
+    sizes = {e.get("size") for e in entries if _base(e["filename"]) == _base(name)}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return size if _whole(size) else None
 
 
 def via_table(text: str) -> dict[str, dict]:

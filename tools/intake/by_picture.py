@@ -23,6 +23,10 @@ MOST, WIDEST = 20, 60  # tables of a folder that are looked into, and columns of
 #: what a column of pictures is called, and one of patients; what is neither
 FILE = re.compile(r"(?i)image|file|picture|bild|photo|scan|clip|name")
 PERSON = re.compile(r"(?i)patient|pazient|pacient|subj|case|person|proband|participant|mrn|sujet")
+#: … and what only says something of one
+OF_ONE = re.compile(
+    r"(?i)\b(age|alter|sex|gender|height|weight|count|type|status|date)\b|subjective"
+)
 ROW = ("id", "code")  # of a patient, or of a row
 DRAWN = re.compile(r"(?i)mask|label|segm|annot")
 #: a frame of a cine, and its cine
@@ -122,7 +126,9 @@ def naming(
 
 def personal(column: str) -> bool:
     """Whether a column is called as one of patients."""
-    return variables.canonical(column) == "patient_id" or bool(PERSON.search(column))
+    if variables.canonical(column) == "patient_id":
+        return True
+    return bool(PERSON.search(column)) and not OF_ONE.search(variables.spelled(column))
 
 
 def owner(frame: pd.DataFrame, pictures: str) -> str:

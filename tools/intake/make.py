@@ -242,6 +242,8 @@ def make(
         raise StudyError(f"{form_path or f'DATA={data}'}: {error}") from None
     by_patient = images["patient_id"].notna().any()
     doubts = shared(images, records) + unclear + same + few_tested(images)
+    if people is not None and (odd := patients.implausible(people)):
+        doubts.append(odd)
     if len(form.classes or ()) <= 2 and not form.masks:
         doubts += pairing.called_apart(pairs)
     if not by_patient:

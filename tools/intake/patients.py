@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from helpers.errors import StudyError, raise_all
@@ -23,8 +24,15 @@ SEX = (
     | dict.fromkeys(FEMALE.split(), "female")
     | dict.fromkeys(["", *UNKNOWN.split()], "")
 )
+#: a letter for a man, and M beside it: of Spanish and Dutch tables one of them is a woman
+AMBIGUOUS = {"h": "mujer and hombre", "v": "man and vrouw, or mujer and varón"}
+#: what a column may be called that says who is not to be used
+LEAVES_OUT = re.compile(r"(in|ex)clu[sd]|exclude|ausschl|ausgeschl|drop ?out|withdr[ae]w|^reason$")
 #: what people write in the column 'excluded' of those who are not
-KEPT = ("no", "n", "nein", "non", "não", "nao", "nej", "nee", "false", "0", "0.0", "included", "否")
+KEPT = (
+    *("no", "n", "nein", "non", "não", "nao", "nej", "nee", "false", "0", "0.0", "included", "否"),
+    *("keine", "kein", "keiner", "aucun", "aucune", "ninguno", "ninguna", "nessuno", "nessuna"),
+)
 #: what rows are called that sum up the others
 SUMMARIES = ("mean", "average", "median", "sd", "std", "total", "sum", "mittelwert", "moyenne")
 NUMBERS = {
@@ -37,6 +45,7 @@ NUMBERS = {
 SIGNS = re.compile(r"[+*'’!?~@%&=<>$§|µ°]")
 MOST_WORDS = 12  # of a column, on the page
 ADULT = 16  # years
+TALL = (120, 210)  # cm, outside of which the median of no group of adults lies
 BMI = (14, 40)  # kg/m², outside of which the median of no group lies
 #: what people write behind a number of a column; behind it another unit is no number
 UNITS = {
@@ -91,7 +100,15 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
     every wrong cell with its row (the header is row 1).
     """
     frame, notes = spreadsheet.read(path)
+    headings = {variables.canonical(c): c for c in frame.columns}
     frame.columns = [variables.canonical(c) for c in frame.columns]
+    for column in frame:
+        said = variables.spelled(column)
+        if column not in variables.NAMES and LEAVES_OUT.search(said) and "dat" not in said:
+            raise StudyError(
+                f"{path}: column {column!r} may say who is not to be used; call it excluded (a"
+                " reason for each who is not, nothing for the others), or take it out"
+            )
     if "patient_id" not in frame:
         raise StudyError(
             f"{path}: no column is called patient_id, patient or id; call the one so that holds the"
@@ -124,17 +141,20 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
         notes.append("Heights of the table are metres: they were taken as centimetres times 100.")
     frame, more = _one_row_each(frame, named)
     notes += more
-    raise_all(_problems(frame), path)
+    raise_all([*_problems(frame), *_which_sex(frame, headings.get("sex", ""))], path)
     for name in NUMBERS.keys() & set(frame.columns):
         frame[name] = pd.to_numeric(frame[name].str.replace(",", "."))
-    if odd := _implausible(frame):
-        notes.append(odd)
     if "sex" in frame:
         frame["sex"] = frame["sex"].str.lower().map(SEX)
     if "excluded" not in frame:
         frame["excluded"] = ""
     kept = frame["excluded"].str.lower().isin([*KEPT, *UNKNOWN.split()])
     frame["excluded"] = frame["excluded"].mask(kept, "")
+    if out := int((frame["excluded"] != "").sum()):
+        notes.append(
+            f"{out} of {len(frame)} patients are not used, as column {headings['excluded']!r} of"
+            " the table says."
+        )
     return frame.drop(columns="row").replace("", None), notes
 
 
@@ -146,11 +166,28 @@ def _years(text: str) -> str:
     return f"{int(found[1]) / {'m': 12, 'w': 52.18, 'd': 365.25}[found[2].lower()]:.3g}"
 
 
-def _implausible(frame: pd.DataFrame) -> str:
+def _which_sex(frame: pd.DataFrame, heading: str) -> list[str]:
+    """A sentence where M may be a man or a woman (mujer), and no other letter tells."""
+    used = set(frame["sex"].str.lower()) if "sex" in frame else set()
+    dutch = variables.spelled(heading) == "geslacht"
+    return [
+        f"sex: {letter.upper()} and M may be {words}; write male and female"
+        for letter, words in AMBIGUOUS.items()
+        if {letter, "m"} <= used and not used & {"f", "w"} and not (letter == "v" and dutch)
+    ]
+
+
+def implausible(frame: pd.DataFrame) -> str:
     """The sentence on heights and weights that grown people do not have, or ''."""
-    if not {"height_cm", "weight_kg"} <= set(frame.columns):
+    if "height_cm" not in frame:
         return ""
-    grown = frame if "age_years" not in frame else frame[~(frame["age_years"] < ADULT)]
+    known = "age_years" in frame
+    grown = frame[~(frame["age_years"] < ADULT)] if known else frame
+    tall = float(frame.loc[frame["age_years"] >= ADULT, "height_cm"].median()) if known else np.nan
+    if tall < TALL[0] or tall > TALL[1]:
+        return f"Adults of the table are typically {tall:.0f} cm tall: is it in centimetres?"
+    if "weight_kg" not in frame:
+        return ""
     bmi = float((grown["weight_kg"] / (grown["height_cm"] / 100) ** 2).median())
     if not (bmi < BMI[0] or bmi > BMI[1]):
         return ""

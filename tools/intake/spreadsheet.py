@@ -144,7 +144,10 @@ def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
         with zipfile.ZipFile(path) as archive:
             if sum(part.file_size for part in archive.infolist()) > UNPACKED:
                 raise StudyError(f"{path}: unpacks to more than {UNPACKED:,} bytes; save its table")
-        book = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=True)
+        books = [
+            openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=values)
+            for values in (True, False)
+        ]
     except StudyError:
         raise
     except (
@@ -158,13 +161,22 @@ def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
             f"{path}: is no readable .xlsx ({error}); save it as .xlsx or CSV"
         ) from None
     filled, left = [], CELLS
-    for sheet in book.worksheets:
-        sheet.reset_dimensions()  # what a sheet says of its size may be the whole grid
+    for sheet, written in zip(*(book.worksheets for book in books), strict=True):
         rows = []
-        for row in sheet.iter_rows(values_only=True):
+        for one in (sheet, written):
+            one.reset_dimensions()  # what a sheet says of its size may be the whole grid
+        for row, own in zip(
+            *(s.iter_rows(values_only=True) for s in (sheet, written)), strict=True
+        ):
             left -= 1 + len(row)
             if left < 0:
                 raise StudyError(f"{path}: holds more than {CELLS:,} cells; save the table alone")
+            for value, formula in zip(row, own, strict=True):
+                if value is None and str(formula).startswith("="):
+                    raise StudyError(
+                        f"{path}: sheet {sheet.title!r}, row {len(rows) + 1}: the formula {formula}"
+                        " has no value in the file; open it in Excel and save it, or save a CSV"
+                    )
             rows.append([_cell(value) for value in row])
         if any(any(r) for r in rows):
             filled.append((sheet.title, rows))

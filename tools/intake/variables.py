@@ -38,8 +38,9 @@ NAMES = {
         *("koerpergewicht", "poids", "poids kg", "peso", "peso kg", "体重"),
     ),
     "excluded": (
-        *("exclusion", "reason", "excluded because", "ausschluss", "ausgeschlossen", "exclu"),
-        *("excluido", "escluso"),
+        *("exclusion", "exclude", "exclude y n", "excluded y n", "excluded because"),
+        *("exclusion reason", "reason for exclusion", "ausschluss", "ausschlussgrund"),
+        *("ausgeschlossen", "exclu", "excluido", "escluso"),
     ),
     "pixel_spacing_mm": (
         *("pixel spacing", "pixel spacing mm", "spacing mm", "spacing", "pixel size"),
@@ -77,7 +78,7 @@ def spelled(column: str) -> str:
     """A heading as it is compared: lower case, no accents, no units in brackets, single blanks."""
     text = unicodedata.normalize("NFKD", column.casefold().replace("ß", "ss"))
     text = "".join(c for c in text if not unicodedata.combining(c))
-    text = re.sub(r"[_.,:;/()\[\]°#-]+", " ", text)
+    text = re.sub(r"[_.,:;?/()\[\]°#-]+", " ", text)
     return " ".join(text.split())
 
 
