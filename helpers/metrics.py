@@ -32,6 +32,8 @@ RATIOS = {
     "FPR_union": (lambda c: c.fp, lambda c: c.tp + c.fp + c.fn),
     "FNR_union": (lambda c: c.fn, lambda c: c.tp + c.fp + c.fn),
 }
+#: of which less is better, and what is compared in their place
+ERRORS = {"FPR": "TNR", "FNR": "recall", "FPR_union": "precision", "FNR_union": "recall"}
 OVERALL = {"mIoU": "IoU", "mPA": "recall", "Dice": "Dice"}
 
 

@@ -96,12 +96,22 @@ def test_a_run_laid_out_from_kept_numbers_has_the_rows_of_the_one_with_images(st
     assert (tmp_path / "runs/analysis/data_manifest/phantom/study.yml").is_file()
 
 
+@pytest.mark.parametrize("fold", ["main_1", "cv2_1"])
+def test_numbers_without_some_of_the_images_are_refused(study, tmp_path, fold):
+    """An image that no network was scored on would be missing from every table in silence."""
+    path = keep.folder(study) / f"train/femoral_unet/{fold}/counts.csv.gz"
+    rows = pd.read_csv(path, dtype=keep.TEXT)
+    rows[rows["image_id"] != rows["image_id"].iloc[0]].to_csv(path, index=False)
+    with pytest.raises(StudyError, match=r"1 images of femoral_unet, .* are missing"):
+        analysis.lay_out(study, tmp_path / "runs/analysis")
+
+
 def test_numbers_of_images_that_the_manifest_does_not_list_are_refused(study, tmp_path):
     path = keep.folder(study) / "train/femoral_unet/main_1/counts.csv.gz"
     rows = pd.read_csv(path, dtype=keep.TEXT)
     rows["image_id"] = rows["image_id"].replace(rows["image_id"].iloc[0], "another")
     rows.to_csv(path, index=False)
-    with pytest.raises(StudyError, match=r"1 images are not in images.csv, .*\(another\)"):
+    with pytest.raises(StudyError, match=r"2 images of femoral_unet, main, .*another"):
         analysis.lay_out(study, tmp_path / "root")
 
 

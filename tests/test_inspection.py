@@ -181,8 +181,39 @@ def test_answers_are_read_by_the_key_as_it_was_written(reading):
     key = files.read_json(path)
     table = readers.read(study, [answers])
     assert table["outline"].tolist() == [key["cases"]["c0001"]["letters"]["A"]]
-    files.write_json({k: v for k, v in key.items() if k != "digest"}, path)  # an earlier version's
-    assert readers.read(study, [answers]).equals(table)
+    assert set(table["reader"]) == {"R"}
+
+
+def test_answers_on_different_outlines_are_not_put_together(reading, tmp_path):
+    study, _, answers = reading
+    index = pd.DataFrame({"image_id": ["i1"], "patient_id": ["p1"]})
+    other = readers._key(study, index, {"i1": {"reference": [], "unetpp": []}})
+    files.write_json(
+        files.read_json(answers) | {"set": other["set"], "reader": "S"}, tmp_path / "b.json"
+    )
+    assert len(readers.read(study, [tmp_path / "b.json"])) == 1
+    with pytest.raises(StudyError, match=r"answers on different outlines: .*a\.json on .*b\.json"):
+        readers.read(study, [answers, tmp_path / "b.json"])
+
+
+@pytest.mark.parametrize("other", ["r josé", " R  José ", "R Jose\u0301"])
+def test_a_reader_is_one_however_the_name_is_written(other):
+    fine = {"c1": {"A": {"found": 1}}}
+    with pytest.raises(StudyError, match="answered twice; keep one file a reader"):
+        inspection.answers({"a.json": ("R José", fine, KEY), "b.json": (other, fine, KEY)})
+
+
+def test_two_files_of_the_very_same_answers_are_one_readers():
+    letters = {"A": "unet", "B": "reference"}
+    cases = {
+        f"c{k}": {"image_id": f"i{k}", "patient_id": None, "letters": letters} for k in range(5)
+    }
+    said = {case: {"A": {"acceptable": 3}, "B": {"acceptable": 4}} for case in cases}
+    given = {"a.json": ("R", said, {"cases": cases}), "b.json": ("S", said, {"cases": cases})}
+    with pytest.raises(StudyError, match=r"b\.json: holds the very answers of a\.json"):
+        inspection.answers(given)
+    said = said | {"c4": {"A": {"acceptable": 2}, "B": {"acceptable": 4}}}
+    inspection.answers(given | {"b.json": ("S", said, {"cases": cases})})
 
 
 def test_a_key_that_was_changed_is_refused(reading):
@@ -192,6 +223,7 @@ def test_a_key_that_was_changed_is_refused(reading):
     letters = dict(zip("AB", reversed(case["letters"].values()), strict=True))
     for other in (
         key | {"cases": {"c0001": case | {"letters": letters}}},
+        {k: v for k, v in key.items() if k != "digest"},
         *([], 7, None, bare, bare | {"cases": []}, bare | {"cases": {"c0001": {}}}),
         {"set": [], "cases": {}},
         {"set": "other", "cases": {}},

@@ -176,6 +176,47 @@ def test_a_folder_that_is_called_like_no_training_is_named(study):
         keep.trainings(study)
 
 
+@pytest.mark.parametrize("column", ["model", "fold", "seed"])
+def test_counts_in_the_folder_of_another_training_are_no_ones(study, column):
+    keep.keep(study)
+    place = keep.folder(study) / "train/femoral_unet/cv2_1"
+    path = place / "counts.csv.gz"
+    rows = pd.read_csv(path, dtype=keep.TEXT)
+    other = {"model": "tlf_unet", "fold": "cv1", "seed": 7}[column]
+    rows.assign(**{column: other}).to_csv(path, index=False)
+    with pytest.raises(StudyError, match=r"in the folder of femoral_unet/cv2_1; put the original"):
+        keep.counts(place)
+
+
+@pytest.mark.parametrize("key", ["model", "fold", "seed"])
+def test_a_record_in_the_folder_of_another_training_is_named(study, key):
+    keep.keep(study)
+    path = keep.folder(study) / "train/femoral_unet/cv2_1/weights.json"
+    other = {"model": "tlf_unet", "fold": "cv1", "seed": 7}[key]
+    files.write_json(files.read_json(path) | {key: other}, path)
+    with pytest.raises(
+        StudyError, match=r"weights\.json is that of .* folder of femoral_unet/cv2_1"
+    ):
+        keep.trainings(study)
+
+
+@pytest.mark.parametrize("spoil", ["negative", "half", "no history"])
+def test_what_cannot_be_counts_does_not_replace_what_is_kept(study, spoil):
+    keep.keep(study)
+    place = keep.folder(study) / "train/femoral_unet/cv2_1"
+    before, source = keep.counts(place), study.run / "train/femoral_unet/cv2_1"
+    rows = pd.read_csv(source / "counts.csv", dtype=keep.TEXT)
+    if spoil == "no history":
+        (source / "history.csv").unlink()
+    elif spoil == "half":
+        rows.iloc[::2].to_csv(source / "counts.csv", index=False)
+    else:
+        rows.assign(tp=-rows["tp"]).to_csv(source / "counts.csv", index=False)
+    with pytest.raises(StudyError, match=r"counts\.csv|history\.csv"):
+        keep.keep(study)
+    pd.testing.assert_frame_equal(keep.counts(place), before)
+
+
 # --- what need not be trained again
 
 

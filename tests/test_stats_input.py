@@ -75,6 +75,24 @@ def test_counts_that_are_not_the_images_pixels(rows):
     )
 
 
+def test_one_reference_for_all_predictions(rows):
+    """One network's results of two images exchanged: each adds up, and the references differ."""
+    exchanged = {"i0001": "i0003", "i0003": "i0001"}
+    own = rows["model"] == "unet"
+    rows.loc[own, "image_id"] = rows.loc[own, "image_id"].replace(exchanged)
+    refuse(rows, "image i0001: ", "and one reference for all predictions")
+
+
+def test_what_one_class_has_too_much_the_others_lack(rows):
+    """Of two classes the one's false positives are the other's false negatives: 5 and 4."""
+    nerve, ground = rows.iloc[:1].assign(**{"class": "nerve"}), rows.iloc[:1]
+    nerve = nerve.assign(tp=10, fp=5, fn=2, tn=83)
+    ground = ground.assign(**{"class": "background"}, tp=83, fp=2, fn=5, tn=10)
+    assert len(stats.check(pd.concat([nerve, ground]))) == 2
+    ground = ground.assign(tp=84, fp=1, fn=4, tn=11)
+    refuse(pd.concat([nerve, ground]), "nerve has 5 false positives, more than the other classes")
+
+
 def test_classes_that_do_not_cover_the_image(rows):
     refuse(rows[rows["class"] != "bone"], "every class, background included, needs a row")
 

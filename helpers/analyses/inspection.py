@@ -7,6 +7,8 @@ correction for ties.
 """
 
 import itertools
+import json
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,6 +26,7 @@ REFERENCE = "reference"
 GRADES = (1, 2, 3, 4)  # not at all, after large changes, after small changes, as it is
 ENOUGH = 3  # grade from which on an outline is acceptable
 QUESTIONS = {"found": (0, 1), "safe": (0, 1), "acceptable": GRADES}
+COPIED = 5  # cases whose answers two people do not give alike in everything
 COLUMNS = ["reader", "image_id", "unit", "outline", *QUESTIONS, "rank", "set"]
 
 
@@ -34,8 +37,11 @@ def answers(given: dict) -> pd.DataFrame:
     given: name of a file → (reader, case → letter → question → number, key of the outlines).
     StudyError lists every answer that is not one.
     """
-    rows, problems = [], []
+    rows, problems, same = [], [], {}
     for name, (reader, cases, key) in given.items():
+        other = same.setdefault(json.dumps(cases, sort_keys=True), name)
+        if other != name and isinstance(cases, dict) and len(cases) >= COPIED:
+            problems.append(f"{name}: holds the very answers of {other}; keep one of the two")
         if not _is_name(reader) or not isinstance(cases, dict):
             problems.append(f"{name}: has no reader's name, or no answers")
             continue
@@ -53,14 +59,15 @@ def answers(given: dict) -> pd.DataFrame:
                     continue
                 problems += [f"{name}, {case} {letter}: {p}" for p in _wrong(said, known)]
                 who = {
-                    "reader": reader.strip(),
+                    "reader": unicodedata.normalize("NFC", " ".join(reader.split())),
                     "image_id": known["image_id"],
                     "set": key.get("set"),
                 }
                 who["unit"] = known["patient_id"] or known["image_id"]
                 rows.append(who | {"outline": known["letters"][letter]} | said)
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
-    doubled = table.loc[table.duplicated(["reader", "image_id", "outline"]), "reader"]
+    one = table.assign(reader=table["reader"].str.casefold())
+    doubled = table.loc[one.duplicated(["reader", "image_id", "outline"]), "reader"]
     problems += [f"{who}: answered twice; keep one file a reader" for who in set(doubled)]
     if not problems and table.empty:
         problems = ["nothing was answered"]

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import figures, files, stats, studies
+from helpers import figures, files, metrics, stats, studies
 from helpers.errors import NotComputable, StudyError
 
 #: parameter of a page → key of study.yml's statistics
@@ -181,6 +181,13 @@ def _settings(declared: dict, changed: dict) -> tuple[dict, dict]:
         if test:
             raise StudyError(f"test {test!r} counts by {_unit_of(test)}; leave unit={unit!r} out")
         changed["test"] = UNIT_TESTS[unit]
+    if other := metrics.ERRORS.get(changed.get("metric", "")):
+        raise StudyError(
+            f"metric {changed['metric']!r} counts errors, of which less is better, and everything"
+            f" here takes more for better; compare {other}"
+        )
+    if isinstance(margin := changed.get("margin"), int | float) and margin >= 1:
+        raise StudyError(f"margin {margin}: scores lie from 0 to 1, and so must it")
     keys = {"metric", "class", "test", "margin"}
     changed = {key: value for key, value in changed.items() if declared.get(key) != value}
     other = {key: value for key, value in changed.items() if key not in keys}

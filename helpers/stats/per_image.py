@@ -38,10 +38,11 @@ def check(frame: pd.DataFrame, name: str = "per_image.csv", unit: str = "patient
 
     Looked for: missing columns; counts that are negative or not whole; distances that are none; a
     (model, fold, seed, image, class) given twice; an image without a class that others have; an
-    image whose tp + fp + fn + tn differs between rows; classes of one prediction that do not add up
-    to the image; a model without some images that others have; an image or a patient in two splits
-    of one fold (patients only where the `unit` of the split is "patient": a split by image shares
-    them on purpose).
+    image whose tp + fp + fn + tn differs between rows, or whose tp + fn of a class between
+    predictions; classes of one prediction that do not add up to the image, or of which one has more
+    false positives than the others have false negatives; a model without some images that others
+    have; an image or a patient in two splits of one fold (patients only where the `unit` of the
+    split is "patient": a split by image shares them on purpose).
     """
     missing = [c for c in [*KEYS, *COUNTS] if c not in frame]
     if missing:
@@ -110,6 +111,14 @@ def _sizes(out: pd.DataFrame, name: str, run: list[str]) -> list[str]:
     ]
     if problems:
         return problems
+    reference = (out["tp"] + out["fn"]).groupby([out["image_id"], out["class"]]).agg(["min", "max"])
+    problems = [
+        f"{name}: image {image}: {class_} has tp + fn = {row['min']} in one row and {row['max']} in"
+        " another, and one reference for all predictions"
+        for (image, class_), row in reference[reference["min"] != reference["max"]].iterrows()
+    ]
+    if problems:
+        return problems
     whole = out.assign(
         reference=out["tp"] + out["fn"], predicted=out["tp"] + out["fp"], pixels=pixels
     )
@@ -117,11 +126,19 @@ def _sizes(out: pd.DataFrame, name: str, run: list[str]) -> list[str]:
         reference=("reference", "sum"), predicted=("predicted", "sum"), pixels=("pixels", "first")
     )
     odd = sums[(sums["reference"] != sums["pixels"]) | (sums["predicted"] != sums["pixels"])]
-    return [
+    problems = [
         f"{name}: model {key[0]}, image {key[3]}: the classes cover {row['reference']} reference"
         f" and {row['predicted']} predicted of {row['pixels']} pixels; every class, background"
         " included, needs a row"
         for key, row in odd.iterrows()
+    ]
+    if problems:
+        return problems
+    missed = out.groupby([*run, "image_id"])["fn"].transform("sum") - out["fn"]
+    return [
+        f"{name}: model {row['model']}, image {row['image_id']}: {row['class']} has {row['fp']}"
+        " false positives, more than the other classes have false negatives"
+        for _, row in out[out["fp"] > missed].iterrows()
     ]
 
 

@@ -20,7 +20,8 @@ from helpers.workflow import asked, settings
 #: what is kept of a training: compressed tables, and the record of what it was trained with
 TABLES, RECORD = ("counts.csv", "history.csv"), "weights.json"
 #: keys of the record that are compared with the study
-COMPARED = {"study", "model", "fold", "training", "classes", "manifest_sha256"}
+COMPARED = {"study", "model", "fold", "seed", "training", "classes"}
+COMPARED |= {"manifest_sha256", "finished"}
 #: what is kept of pages: what others read of those that need images, and the telling tables
 PAGES = (
     *("results/agreement.csv", "results/speed.csv"),
@@ -108,7 +109,12 @@ def keep(study: studies.Study) -> tuple[list[Path], list[str]]:
 
 
 def _training(source: Path, target: Path) -> list[Path]:
-    """Keep one training. The same bytes give the same file."""
+    """Keep one training. The same bytes give the same file; what cannot be counts of it is refused,
+    and what was kept before stays.
+    """
+    checked(files.read_csv(source / TABLES[0], dtype=TEXT), source / TABLES[0])
+    if missing := [name for name in TABLES if not (source / name).is_file()]:
+        raise StudyError(f"{source / missing[0]}: is gone; train it again")
     target.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         with files.whole(target / f"{name}.gz") as part:
@@ -142,7 +148,14 @@ def trainings(study: studies.Study) -> dict[tuple[str, str, int], Path]:
         )
     order = {(runs.slug(m), f, s): k for k, (m, f, s) in enumerate(study.trainings())}
     for path in found.values():
-        if (about := record(path)) and (other := differs(about, study)):
+        about = record(path)
+        said = about and f"{runs.slug(about['model'])}/{about['fold']}_{about.get('seed')}"
+        if about and said != (wanted := "/".join(path.parts[-2:])):
+            raise StudyError(
+                f"{path}: its {RECORD} is that of {said}, in the folder of {wanted}; put the"
+                " original back"
+            )
+        if about and (other := differs(about, study)):
             raise StudyError(
                 f"{path}: was trained with another {', '.join(other)} than the study has now;"
                 " remove this folder, or train and keep it again"
@@ -172,10 +185,19 @@ def counts(path: Path | str) -> pd.DataFrame:
 
 
 def checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The counts in a file of one training, as they stand; StudyError where they cannot be such."""
+    """The counts in a file of one training, as they stand; StudyError where they cannot be such, or
+    are of another training than the file's folder, <network>/<fold>_<seed>.
+    """
     from helpers.stats.per_image import check  # slow; every start of the workflow imports this file
 
     check(frame, str(path), "image")
+    said = frame[["model", "fold", "seed"]].drop_duplicates().itertuples(index=False)
+    found = {f"{runs.slug(model)}/{fold}_{seed}" for model, fold, seed in said}
+    if found != {wanted := "/".join(path.parts[-3:-1])}:
+        raise StudyError(
+            f"{path}: holds counts of {', '.join(sorted(found))}, in the folder of {wanted}; put"
+            " the original back"
+        )
     return frame
 
 

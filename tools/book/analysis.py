@@ -18,7 +18,7 @@ import nbformat
 import pandas as pd
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from helpers import files, pages, provenance, studies
+from helpers import datasets, files, pages, provenance, studies
 from helpers.analyses import raters
 from helpers.errors import StudyError, command
 from helpers.figures import model_label
@@ -70,16 +70,25 @@ def lay_out(study: studies.Study, root: Path) -> dict[tuple[str, str, int], Path
 
 
 def _same_images(study: studies.Study, rows: pd.DataFrame) -> None:
-    """StudyError where the kept numbers are not of the images that images.csv lists."""
-    known = studies.images(study).set_index("image_id")["split"]
-    main = rows[rows["fold"] == "main"].drop_duplicates("image_id").set_index("image_id")["split"]
-    odd = sorted({i for i in rows["image_id"] if i not in known.index})
-    odd += [i for i, split in main.items() if i in known.index and known[i] != split]
-    if odd:
-        raise StudyError(
-            f"{keep.folder(study)}: {len(odd)} images are not in images.csv, or in another split"
-            f" there ({', '.join(odd[:4])}); the numbers are of another list of images"
-        )
+    """StudyError where the kept numbers are not of the images that images.csv lists, all of them in
+    their splits, and of those of a fold in each fold.
+    """
+    images = studies.images(study)
+    folds = pd.Series(datasets.folds(study, images) + 1, images["image_id"])
+    known = images.set_index("image_id")["split"]
+    for (model, fold, seed), own in rows.groupby(["model", "fold", "seed"]):
+        there = own.drop_duplicates("image_id").set_index("image_id")["split"]
+        wanted = known
+        if fold != "main":
+            wanted = known[folds == int(fold.removeprefix("cv"))].map(lambda _: "test")
+        odd = [i for i, split in there.items() if wanted.get(i) != split]
+        odd += [i for i in wanted.index if i not in there.index]
+        if odd:
+            raise StudyError(
+                f"{keep.folder(study)}: {len(odd)} images of {model}, {fold}, seed {seed} are"
+                f" missing, or not in images.csv or that fold, or in another split there"
+                f" ({', '.join(odd[:4])}); the numbers are of another list of images"
+            )
 
 
 def unseen(study: studies.Study, name: str, root: Path, cells: Sequence[str] = ()) -> None:

@@ -147,6 +147,11 @@ def read(study: studies.Study, paths: Sequence[Path | str]) -> pd.DataFrame:
                 " belong to another study or an earlier run"
             )
         given[path] = (reader, content.get("cases"), known[set_])
+    if len({key["set"] for *_, key in given.values()}) > 1:
+        listed = ", ".join(f"{path} on {key['set']}" for path, (*_, key) in given.items())
+        raise StudyError(
+            f"answers on different outlines: {listed}; evaluate those of each run apart"
+        )
     return inspection.answers(given)
 
 
@@ -154,8 +159,7 @@ def _read_key(path: Path) -> dict:
     """The key of a set of outlines; StudyError where it is not what :func:`_key` wrote."""
     key = files.read_json(path)
     try:
-        digest = key.pop("digest", None)  # keys of earlier versions have none
-        whole = digest in (None, provenance.digest(key)) and all(
+        whole = key.pop("digest") == provenance.digest(key) and all(
             isinstance(case["image_id"], str)
             and isinstance(case["patient_id"], str | None)
             and all(isinstance(name, str) for name in case["letters"].values())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from markdown_it import MarkdownIt
 
-from helpers import stats
+from helpers import metrics, stats
 from helpers.errors import NotComputable, StudyError
 from helpers.figures import model_label, tables
 from helpers.files import whole, write_csv
@@ -80,6 +80,10 @@ def values(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
         raise StudyError(f"algorithms {' and '.join(same)} have one name on the page; rename one")
     if len(names) < 2:
         raise StudyError(f"only {names[0]} has results: a comparison needs two algorithms")
+    if other := metrics.ERRORS.get(metric):
+        raise StudyError(
+            f"METRIC={metric} counts errors, of which less is better; compare METRIC={other}"
+        )
     if asked.margin >= 1 and metric not in DISTANCES:
         raise StudyError(f"MARGIN={asked.margin:g}: a {metric} lies from 0 to 1, and so must it")
     rows = frame[frame["class"] == class_]
