@@ -481,7 +481,7 @@ def test_one_odd_cell_does_not_lose_the_split(root, data, cell, told):
 @pytest.mark.parametrize(
     ("rows", "heads", "told"),
     [
-        ([("tr",), ("te",)], "image,split", "its words te, tr were not understood"),
+        ([("teach",), ("exam",)], "image,split", "its words exam, teach were not understood"),
         ([("train", "test"), ("test", "train")], "image,split,set", "could both say it"),
     ],
 )

@@ -2,11 +2,14 @@
 silently.
 """
 
+import json
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,16 +25,29 @@ SET = r"([ _-]?(set|data(set)?|images?|imgs?|pictures?|frames?|\d+|[a-d]))?"
 #: folders by which authors say which pictures are for what
 FOLDERS = {
     EXTERNAL: rf"(.*[ _-])?external([ _-]?(test(ing)?|val(id(ation)?)?|cohort|site))*{SET}",
-    "train": rf"(.*[ _-])?train(ing)?([ _+-]?val)?{SET}|imagesTr",
-    "val": rf"(.*[ _-])?val(id(ation)?)?{SET}|dev|imagesVa",
-    "test": rf"(.*[ _-])?test(ing)?{SET}|imagesTs|holdout",
+    "train": rf"(.*[ _-])?train(ing)?([ _+-]?val)?{SET}|imagesTr|tr",
+    "val": rf"(.*[ _-])?val(id(ation)?)?{SET}|dev|imagesVa|va",
+    "test": rf"(.*[ _-])?test(ing)?{SET}|imagesTs|te|ts|holdout",
 }
 #: … and among other words, where they are of one split: 'Training_Input', 'test_internal'
 WORDS = {
-    "train": {"train", "training"},
-    "val": {"valid", "validation"},
-    "test": {"test", "testing"},
+    "train": {
+        *("train", "training", "trainingsdaten", "trainingsmenge", "lerndaten", "entrenamiento"),
+        *("entraînement", "entrainement", "apprentissage", "addestramento", "treino"),
+    },
+    "val": {
+        *("valid", "validation", "validierung", "validierungsdaten", "validación", "validacion"),
+        *("validazione", "validação", "validacao"),
+    },
+    "test": {"test", "testing", "testdaten", "testmenge", "prueba", "pruebas", "teste"},
 }
+#: words beside them that say no more than that pictures are divided
+PLAIN = re.compile(
+    r"(?i)(tr|va|te|ts|dev|holdout|val|external|sets?|data|dataset|images?|imgs?|pictures?|frames?|site"
+    r"|cohort|imagestr|imagests|imagesva|trainval|[a-d]|input|output|internal|masks?|labels?)"
+)
+#: what a heading of a list is
+HEADING = re.compile(r"(?i)(#|image|img|file|path|name|id|patient|case|subject)[\w .,;#-]*")
 #: what is learned from, in one way or another; the rest is for tests
 LEARN = ("train", "val")
 #: what a column of the split is called
@@ -49,7 +65,7 @@ def split_of(folder: str) -> str | None:
     for name, pattern in FOLDERS.items():
         if re.fullmatch(pattern, folder, re.IGNORECASE):
             return name
-    words = set(re.findall(r"[^\W\d_]+", folder.casefold()))
+    words = set(re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", folder).casefold()))
     told = [name for name, some in WORDS.items() if words & some]
     return told[0] if len(told) == 1 else None
 
@@ -59,10 +75,10 @@ def list_of(file: str) -> str | None:
     'training_log.csv'.
     """
     name = stem(file)
-    if file.endswith(".txt"):
+    if file.lower().endswith((".txt", ".json")):
         return split_of(name)
     fits = (s for s, pattern in FOLDERS.items() if re.fullmatch(pattern, name, re.IGNORECASE))
-    return next(fits, None) if file.endswith(".csv") else None
+    return next(fits, None) if file.lower().endswith(".csv") else None
 
 
 def by_folder(images: list[str]) -> dict[str, str] | None:
@@ -92,8 +108,9 @@ def by_authors(
     StudyError where of two of these one would test what the other learns from. That a table says a
     split that is not wholly understood is a doubt.
     """
-    listed = _by_lists(images, data, people)
-    tables, doubts = _by_tables(images, data, people)
+    listed, doubts = _by_lists(images, data, people)
+    tables, more = _by_tables(images, data, people)
+    doubts += more
     folders = by_folder(images)
     told = {**listed, **tables, "its folder": _told_by_folders(images) if folders else {}}
     by: dict[str, tuple[str, str]] = {}  # image → its split, and who said so first
@@ -108,39 +125,133 @@ def by_authors(
             by.setdefault(image, (split, source))
     for sources in (listed, tables):
         found = {image: split for own in sources.values() for image, split in own.items()}
-        if len(set(found.values())) > 1 and "train" in found.values():
-            return dict.fromkeys(images, "train") | found, list(sources), doubts
-    return folders, [], doubts
+        whole = dict.fromkeys(images, "train") | found
+        if found and len(set(whole.values())) > 1 and "train" in whole.values():
+            return whole, list(sources), doubts
+        if found and set(found) < set(images):
+            doubts.append(
+                f"{' and '.join(sources)} say only what {' and '.join(sorted(set(found.values())))}"
+                " pictures are: the split was drawn anew. Add the other lists, or write split: in a"
+                " form."
+            )
+    return folders, [], doubts + (_words_beside(images) if folders else [])
+
+
+def _words_beside(images: list[str]) -> list[str]:
+    """A sentence where the folders of a split have other words in their names, and pictures lie
+    beside them: 'stress_test' beside 'rest' may be what was done, and no test set.
+    """
+    told = _told_by_folders(images)
+    folders = {part for image in told for part in PurePosixPath(image).parts[:-1] if is_split(part)}
+    other = sorted(f for f in folders if _other_words(f))
+    beside = sorted({PurePosixPath(i).parent.name for i in images if i not in told} - {""})
+    if not (other and beside):
+        return []
+    return [
+        f"The folders' names were taken for a split: {', '.join(sorted(folders)[:4])}; pictures of"
+        f" {', '.join(beside[:4])} are to learn from. If {other[0]} says something else, write"
+        " split: {policy: patient k-fold} in a form."
+    ]
+
+
+def _other_words(folder: str) -> bool:
+    """Whether a folder's name has words that say nothing of a split."""
+    words = re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", folder).casefold())
+    return not all(PLAIN.fullmatch(w) or any(w in own for own in WORDS.values()) for w in words)
+
+
+def _lines(path: Path, split: str) -> dict[str, list[str]]:
+    """Split → the lines of a list, a text or a COCO file of its pictures; {} of other JSON."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    if path.suffix.lower() != ".json":
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return {split: lines[1:] if lines and HEADING.fullmatch(lines[0]) else lines}
+    content = _parsed(text)
+    if not (isinstance(content, dict) and isinstance(content.get("images"), list)):
+        return {}
+    names = [i.get("file_name") for i in content["images"] if isinstance(i, dict)]
+    return {split: [str(name) for name in names if name]}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _by_lists(
     images: list[str], data: Path, people: Sequence[str | None]
-) -> dict[str, dict[str, str]]:
-    """File → image → split, of the lists in the folder, those to learn from first."""
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """(file → image → split, of the lists in the folder, those to learn from first; doubts on lists
+    that are not understood, or not to their last line).
+    """
     known, whose = defaultdict(set), defaultdict(set)
     for image, patient in zip_longest(images, people):
         for name in (image, PurePosixPath(image).name, stem(image)):
             known[plain(name)].add(image)
         for name in {*PurePosixPath(image).parts[:-1], patient} - {None}:
             whose[plain(name)].add(image)
-    texts = {f: split for f in find.everything(data) if (split := list_of(f))}
     order = ["train", "val", "test", EXTERNAL]
-    pictures, groups = {}, {}  # file → what each of its lines means, read in either way
+    pictures, groups, texts = {}, {}, {}
+    lines: dict[str, list[str]] = {}
+    doubts: list[str] = []
+    for file in sorted(find.everything(data)):
+        if _called_split(file):
+            own = _several_lists(data / file)
+            doubts += [] if own else [_not_read(file)]
+        else:
+            own = _lines(data / file, split) if (split := list_of(file)) else None
+        for split, names in (own or {}).items():
+            source = f"{file} ({split})" if _called_split(file) else file
+            texts[source], lines[source] = split, names
     for file in sorted(texts, key=lambda f: order.index(texts[f])):
-        lines = (data / file).read_text(encoding="utf-8", errors="replace").splitlines()
-        lines = [line.strip() for line in lines if line.strip()]
-        cells = [re.split(r"[\s,;]+", line)[0] for line in lines]
-        pictures[file] = [_one(known, names) for names in zip(lines, cells, strict=True)]
-        groups[file] = [whose.get(plain(line)) for line in lines]
+        cells = [re.split(r"[\s,;]+", line)[0] for line in lines[file]]
+        pictures[file] = [_one(known, names) for names in zip(lines[file], cells, strict=True)]
+        groups[file] = [whose.get(plain(line)) for line in lines[file]]
     # '7' may be a patient and a frame: all lists are of one kind, that which leaves least open
     of_one_kind = max(
         (pictures, groups), key=lambda read: sum(map(bool, chain.from_iterable(read.values())))
     )
-    return {
-        file: dict.fromkeys(set().union(*filter(None, meant)), texts[file])
-        for file, meant in of_one_kind.items()
-        if 2 * sum(map(bool, meant)) > len(meant)
-    }
+    found: dict[str, dict[str, str]] = {}
+    for file, meant in of_one_kind.items():
+        lost = [line for line, image in zip(lines[file], meant, strict=True) if not image]
+        if 2 * len(lost) < len(meant):
+            found[file] = dict.fromkeys(set().union(*filter(None, meant)), texts[file])
+            if lost:
+                doubts.append(
+                    f"{file}: {len(lost)} of its {len(meant)} lines name no picture here, such as"
+                    f" {lost[0]!r}: was a picture renamed, or is it lost? Its split was drawn."
+                )
+        elif meant:
+            doubts.append(_not_read(file, lost[0]))
+    return found, doubts
+
+
+def _not_read(file: str, line: str = "") -> str:
+    said = f", such as {line!r}," if line else ""
+    return (
+        f"{file} is called as a list of what pictures are for, and what it holds{said} names none"
+        " of them: the authors' split may be lost. Write the pictures as they lie here, a line"
+        " each, in train.txt, val.txt and test.txt, or write split: in a form."
+    )
+
+
+def _called_split(file: str) -> bool:
+    """Whether a JSON file is called as the split of a set: 'splits_final.json', 'split.json'."""
+    return bool(re.fullmatch(r"(?i)(.*[ _-])?(data)?splits?([ _-].*)?\.json", Path(file).name))
+
+
+def _several_lists(path: Path) -> dict[str, list[str]] | None:
+    """Split → names, of JSON with a list for each split; None where it is none."""
+    content = _parsed(path.read_text(encoding="utf-8-sig", errors="replace"))
+    if not isinstance(content, dict):
+        return None
+    named = {split: own for k, own in content.items() if (split := split_of(str(k)))}
+    good = len(named) > 1 and all(
+        isinstance(own, list) and all(isinstance(n, str) for n in own) for own in named.values()
+    )
+    return named if good else None
 
 
 def _by_tables(
@@ -213,7 +324,8 @@ def _rows(
 
 def _one(known: dict[str, set], names: tuple[str, ...]) -> set[str] | None:
     """The one image that names mean, with or without folders and ending."""
-    forms = (n for name in names for n in (name, PurePosixPath(name).name, stem(name)))
+    paths = [name.replace("\\", "/") for name in names]
+    forms = (n for name in paths for n in (name, PurePosixPath(name).name, stem(name)))
     return next((known[n] for f in forms if len(known.get(n := plain(f), ())) == 1), None)
 
 
@@ -298,7 +410,9 @@ def _one_split_each(units: pd.Series, own: pd.Series) -> None:
     if len(both := each[each.map(len) > 1]):
         raise StudyError(
             f"split: patient {both.index[0]} lies in the folders for {' and '.join(both.iloc[0])};"
-            " write in the form split: {policy: patient k-fold} to draw it by patient instead"
+            " if that is one person, write in the form split: {policy: patient k-fold} to draw it"
+            " by patient instead; if they were numbered anew in each folder, let the patient hold"
+            " it (patient: {pattern: '((?:train|val|test)/[^/]+)/'}, with your folders)"
         )
 
 
