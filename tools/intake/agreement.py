@@ -34,6 +34,7 @@ FEWEST = 5  # comparisons with neighbours
 EXPLAINED = 0.15  # of the grey values' spread, by outlines that are somewhere near
 CHANCE = 0.02  # of so many pictures agreeing by accident
 IN_ORDER = 400  # pictures that are held against their neighbours
+NOTHING = "nothing is outlined"  # of a mask that is empty
 ALONE = 1.8  # times the edge strength, for one picture
 WORDS = {
     "mirror": "mirrored left to right",
@@ -88,6 +89,21 @@ def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> li
                 " form change: [fill]"
             )
     return found
+
+
+def with_reference(
+    pixels: np.ndarray, mask: np.ndarray, other: np.ndarray, classes: Sequence[Class]
+) -> tuple[float, str]:
+    """(mean Dice over the structures that either outlines, NaN where neither does; what makes a
+    rater's own outlines implausible, or '').
+    """
+    dice = [
+        2 * ((mask == c.index) & (other == c.index)).sum() / total
+        for c in classes[1:]
+        if (total := (mask == c.index).sum() + (other == c.index).sum())
+    ]
+    said = doubts(pixels, other, classes) if other.any() else [NOTHING]
+    return float(np.mean(dice)) if dice else np.nan, next(iter(said), "")
 
 
 def turned(pixels: np.ndarray, mask: np.ndarray) -> dict[str, float]:
@@ -196,6 +212,11 @@ def of_the_order(records: "list[Record]") -> str | None:
         f" their own, typically {times:.1f} times as well: do pictures and masks begin at different"
         " numbers, or was one of them sorted anew?"
     )
+
+
+def fit(pixels: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+    """``_fit`` of one picture."""
+    return _fit(pixels, _edges(pixels), mask)
 
 
 def _fit(pixels: np.ndarray, edges: np.ndarray, mask: np.ndarray) -> tuple[float, float]:

@@ -33,7 +33,8 @@ class Record:
     """A usable pair. areas: share of each foreground class; picture, drawn: thumbnails uint8;
     pixels: hash of the grey values; alike: one that mirrored and turned copies have too; drawn_on:
     the image that the annotation names, if it names one; notes: what the reader did; doubts: what
-    makes the outlines implausible; turned: how much better they would fit when turned or mirrored.
+    makes the outlines implausible; turned: how much better they would fit when turned or mirrored;
+    agreed: rater → ``agreement.with_reference``.
     """
 
     pair: pairing.Pair
@@ -50,6 +51,7 @@ class Record:
     doubts: tuple = ()
     turned: dict = field(default_factory=dict, compare=False)
     alike: str = ""
+    agreed: dict = field(default_factory=dict, compare=False)
 
 
 def read(
@@ -89,8 +91,10 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
             ' drawings of two people? Then write in the form masks: {anna: "anna/{stem}.png", ben:'
             ' "ben/{stem}.png"} and reference: anna; structures are to be named under classes'
         )
-    for name in pair.raters.values():
-        readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
+    agreed = {}
+    for rater, name in pair.raters.items():
+        other = readers.read_mask(data / name, classes, ignored=form.ignored, shape=pixels.shape)
+        agreed[rater] = agreement.with_reference(pixels, mask, other, classes)
     patient = find.patient(pair.image, data, form, pair.told)
     notes = [*picture.notes, *read.notes]
     odd = [TURNED] if pictures.ROTATED in picture.notes and mask.any() else []
@@ -134,6 +138,7 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
         tuple(odd + readers.doubts(pixels) + agreement.doubts(pixels, mask, classes)),
         agreement.turned(pixels, mask),
         min(_hash(np.rot90(p, k)) for p in (pixels, pixels.T) for k in range(4)),
+        agreed,
     )
 
 

@@ -26,6 +26,7 @@ from tools.intake import (
     by_picture,
     check,
     deidentify,
+    doubtful,
     find,
     ledger,
     page,
@@ -242,6 +243,10 @@ def make(
         raise StudyError(f"{form_path or f'DATA={data}'}: {error}") from None
     by_patient = images["patient_id"].notna().any()
     doubts = shared(images, records) + unclear + same + few_tested(images)
+    doubts += [*doubtful.copied(records), *doubtful.numbered(records, data)]
+    doubts += [*doubtful.slips(records, classes), *doubtful.raters(records)]
+    if "table" not in form.patient and "pattern" not in form.patient:
+        doubts += doubtful.people(records, data)
     if people is not None and (odd := patients.implausible(people)):
         doubts.append(odd)
     if len(form.classes or ()) <= 2 and not form.masks:

@@ -1,0 +1,164 @@
+"""Whole sets that would be read in silence: copied outlines, numbered structures, slips, raters who
+draw something else, DICOM numbers that merge or split people.
+"""
+
+import html
+import re
+
+import numpy as np
+import pytest
+from intake_folder import write
+from pictures import dicom, grey, save
+
+from tools.intake.make import make
+
+pytestmark = pytest.mark.usefixtures("root")
+
+
+def outline(k, value=255):
+    """A disc, whose place says of which picture it is."""
+    rows, columns = np.mgrid[:60, :80]
+    inside = (rows - 20 - k % 12) ** 2 + (columns - 25 - k) ** 2 < 120 + 3 * k
+    return (inside * value).astype(np.uint8)
+
+
+def picture(k):
+    """Speckle that is brighter where ``outline`` is."""
+    return np.clip(grey(60, 80, seed=k) // 2 + outline(k, 90), 0, 255).astype(np.uint8)
+
+
+def fill(data, masks, count=12):
+    """images/k.png and masks: name with {k} → function of k."""
+    for k in range(count):
+        files = {"images/{k}.png": picture, **masks}
+        for name, draw in files.items():
+            path = data / name.format(k=k)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if (pixels := draw(k)) is not None:
+                save(path, pixels)
+
+
+def first(data, form=None):
+    """What stands first on the page."""
+    path = write(data.parent / "form.yml", form) if form else None
+    text = make("mine", data, path).read_text(encoding="utf-8")
+    text = re.sub(r"(?s)<style.*?</style>|<[^>]+>", " ", re.sub(r'src="[^"]*"', "", text))
+    return html.unescape(" ".join(text.split())).partition("What was found")[0]
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda k: outline(0 if k in (4, 9) else k), "2 pictures have exactly the outline of"),
+        (lambda k: outline(3), "pictures have exactly the outline of another one"),
+        (outline, None),
+        (lambda k: outline(k % 6), "6 pictures have exactly the outline of another one"),
+        (lambda k: outline(k, 0 if k in (4, 9) else 255), None),  # nothing is outlined
+    ],
+)
+def test_one_outline_of_two_pictures(data, draw, said):
+    fill(data, {"masks/{k}.png": draw})
+    text = first(data)
+    assert said in text if said else "exactly the outline" not in text
+
+
+def second(k):
+    return outline(k + 20)
+
+
+@pytest.mark.parametrize(
+    ("first_mask", "second_mask", "each", "said"),
+    [
+        ("masks/class1/{k}.png", "masks/class2/{k}.png", 1, True),
+        ("masks/{k}_mask_1.png", "masks/{k}_mask_2.png", 1, True),
+        ("masks/{k}_mask_1.png", "masks/{k}_mask_2.png", 3, False),  # lesions, as many as there are
+    ],
+)
+def test_as_many_numbered_masks_of_every_picture_may_be_structures(
+    data, first_mask, second_mask, each, said
+):
+    fill(data, {first_mask: outline, second_mask: lambda k: None if k % each else second(k)})
+    text = first(data)
+    assert ("12 of 12 pictures have 2 masks each that differ by a number" in text) == said
+
+
+def stray(k):
+    mask = outline(k, 1)
+    mask[5, 3] = 2
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda k: outline(k, 2 if k == 7 else 1), "is outlined in 1 of 20 pictures (7): is it a"),
+        (stray, "has at most 1 pixels in a picture"),
+        (lambda k: outline(k, 1 + k % 2), None),
+    ],
+)
+def test_a_class_that_is_a_slip(data, draw, said):
+    fill(data, {"masks/{k}.png": draw}, count=20)
+    text = first(data)
+    assert said in text if said else "or a slip of" not in text
+
+
+TWO = {"masks": {"anna": "anna/{stem}.png", "ben": "ben/{stem}.png"}, "reference": "anna"}
+
+
+@pytest.mark.parametrize(
+    ("ben", "said"),
+    [
+        (lambda k: 255 - outline(k), "ben: in 12 of 12 pictures nerve covers"),
+        (lambda k: outline(k)[:, ::-1], "ben's outlines and those of the reference typically"),
+        (lambda k: outline(k + 1), None),
+        (outline, "ben's outlines are exactly those of the reference in 12 of 12 pictures"),
+        (lambda k: outline(k, 0), "ben outlined nothing in 12 of 12 pictures"),
+        (lambda k: outline(k) & ~np.roll(outline(k), (1, 1), (0, 1)), "ben: in 12 of 12 pictures"),
+    ],
+)
+def test_a_second_raters_masks_are_looked_at_too(data, ben, said):
+    fill(data, {"anna/{k}.png": outline, "ben/{k}.png": ben})
+    text = first(data, TWO | {"classes": [{"name": "nerve", "labels": ["255"]}]})
+    assert (said in text) if said else ("ben" not in text), text
+
+
+def scan(data, name, k, **header):
+    (data / name).parent.mkdir(parents=True, exist_ok=True)
+    dicom(data / name, picture(k), **header)
+    save((data / name).with_name(f"{(data / name).stem}_mask.png"), outline(k))
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (
+            lambda p, k: {"PatientID": f"{p}{k}x"},
+            "Each of 12 files has a patient number of its own",
+        ),
+        (lambda p, k: {"PatientID": f"P{max(p, 2)}"}, "Patient number 'P2' stands in the folders"),
+        (
+            lambda p, k: (
+                {"PatientID": f"{p}0{k % 2}", "PatientName": f"N{p}AB^C"}
+                | {"PatientBirthDate": "19500101"}
+            ),
+            "times files of one name and birth date have several patient numbers",
+        ),
+        (
+            lambda p, k: {"PatientID": f"{p}0{k % 2}", "StudyInstanceUID": f"1.2.{p}"},
+            "times files of one examination have several patient numbers (100 and 101)",
+        ),
+        (
+            lambda p, k: {"PatientID": f"2020010{p}", "StudyDate": f"2020010{p}"},
+            "Every patient's number is the date of the examination",
+        ),
+        (lambda p, k: {"PatientID": f"P{p}"}, None),
+    ],
+)
+def test_dicom_numbers_that_merge_or_split_people(data, header, said):
+    for p in range(1, 5):
+        for k in range(3):
+            name = f"person{p}/{k}.dcm"
+            told = {"StudyInstanceUID": f"1.2.{p}.{k}"} | header(p, k)
+            scan(data, name, 3 * p + k, **told)
+    text = first(data)
+    assert said in text if said else "patient number" not in text.lower()

@@ -1,0 +1,183 @@
+"""What makes a whole set doubtful, as sentences that stand first on the page: outlines that are
+copies, numbers that may be structures, classes that may be slips, raters who draw something else,
+people whom DICOM numbers merge or split.
+"""
+
+from collections import Counter, defaultdict
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from helpers import readers
+from helpers.readers import dicom, united
+from helpers.studies import Class
+from tools.intake import agreement, deidentify
+from tools.intake.check import Record
+from tools.intake.several import NUMBERED
+
+SLIP = 0.05  # share of the pictures up to which a class may be a slip of one outline
+STRAY = 4  # px: as small is what a slip of the brush leaves
+MOSTLY = 0.9  # share of the pictures that must agree on something for it to be a rule
+SURE = 0.4  # of the grey values' spread that an outline explains which surely is its picture's
+WORSE = 0.5  # times as well as the best does an outline fit that is another picture's
+APART = 0.3  # Dice of two raters below which they hardly draw one thing
+FEWEST = 5  # pictures from which a set says anything
+
+
+def copied(records: list[Record]) -> list[str]:
+    """Different pictures with the very same outline, which fits one of them and not the other;
+    those of one cine apart.
+    """
+    groups = defaultdict(list)
+    for r in records:
+        if any(r.areas):
+            groups[r.size, r.areas, r.drawn.tobytes()].append(r)
+    found = []
+    for own in groups.values():
+        files = {(r.pair.image.partition("#")[0], r.pixels) for r in own}
+        if len(own) < 2 or len({file for file, _ in files}) < 2 or len(dict(files)) < 2:
+            continue
+        fits = [agreement.fit(r.picture, r.drawn) for r in own]
+        best = int(np.argmax([fit for fit, _ in fits]))
+        if fits[best][1] > SURE:
+            other = own[best].pair.image_id
+            found += [
+                (r.pair.image_id, other)
+                for r, (fit, _) in zip(own, fits, strict=True)
+                if fit < WORSE * fits[best][0]
+            ]
+    if not found:
+        return []
+    return [
+        f"{len(found)} pictures have exactly the outline of another one, which it fits better"
+        f" ({found[0][0]} that of {found[0][1]}): was a mask copied, or saved under two names?"
+    ]
+
+
+def numbered(records: list[Record], data: Path) -> list[str]:
+    """Numbered files that were united, where every picture has as many: structures have that, not
+    lesions.
+    """
+    ruled = [r for r in records if r.pair.rule == NUMBERED]
+    counts = Counter(len(united.parts(data / r.pair.mask)) for r in ruled)
+    count, often = counts.most_common(1)[0] if counts else (0, 0)
+    if len(records) < FEWEST or count < 2 or often < MOSTLY * len(records):
+        return []
+    return [
+        f"{often} of {len(records)} pictures have {count} masks each that differ by a number, and"
+        " they were united as one structure. If the numbers are structures, visits or versions,"
+        " give them names in a form (masks: with {class}, or one of them)."
+    ]
+
+
+def slips(records: list[Record], classes: tuple[Class, ...]) -> list[str]:
+    """Classes that are outlined in hardly any picture, or in single pixels alone."""
+    found = []
+    for k, c in enumerate(classes[1:] if len(classes) > 2 else ()):
+        shown = [r for r in records if r.areas[k] > 0]
+        pixels = [r.areas[k] * r.size[0] * r.size[1] for r in shown]
+        if not shown or len(records) < 10:
+            continue
+        if max(pixels) < STRAY + 0.5:
+            what = f"has at most {max(pixels):.0f} pixels in a picture"
+        elif len(shown) <= SLIP * len(records):
+            what = f"is outlined in {len(shown)} of {len(records)} pictures"
+        else:
+            continue
+        found.append(
+            f"{c.title} {what} ({shown[0].pair.image_id}): is it a structure, or a slip of a name"
+            " or a colour? If it is none, write its label under ignored, or mend that mask."
+        )
+    return found
+
+
+def raters(records: list[Record]) -> list[str]:
+    """Raters whose outlines have little in common with the reference, or everything."""
+    names = sorted({name for r in records for name in r.agreed})
+    found = []
+    for name in names:
+        own = [r.agreed[name] for r in records if name in r.agreed]
+        dice = np.array([d for d, _ in own if not np.isnan(d)])
+        told = [words for _, words in own if words]
+        empty = sum(words == agreement.NOTHING for words in told)
+        if len(own) < FEWEST:
+            continue
+        if empty > len(own) / 2:
+            found.append(f"{name} outlined nothing in {empty} of {len(own)} pictures.")
+        elif len(told) > len(own) / 2:
+            found.append(f"{name}: in {len(told)} of {len(own)} pictures {told[0]}")
+        elif len(dice) and (dice == 1).mean() > MOSTLY:
+            found.append(
+                f"{name}'s outlines are exactly those of the reference in {int((dice == 1).sum())}"
+                f" of {len(own)} pictures: is it a second person's drawing, or a copy?"
+            )
+        elif len(dice) and np.median(dice) < APART:
+            found.append(
+                f"{name}'s outlines and those of the reference typically overlap by a Dice of"
+                f" {np.median(dice):.2f}: are they mirrored, of other pictures, with classes"
+                " exchanged, or black and white?"
+            )
+    return found
+
+
+def people(records: list[Record], data: Path) -> list[str]:
+    """DICOM numbers of patients that contradict names, examinations or folders."""
+    named = [r for r in records if r.patient and "patient" not in r.pair.told]
+    files = {r.pair.image: readers.locate(data / r.pair.image)[0] for r in named}
+    named = [r for r in named if readers.kind(files[r.pair.image]) == "DICOM"]
+    if len({r.patient for r in named}) < 2:
+        return []
+    persons: dict[tuple, set[str]] = defaultdict(set)
+    examined: dict[str, set[str]] = defaultdict(set)
+    dates = []
+    for r in named:
+        header, person = dicom.header(files[r.pair.image]), deidentify.person(files[r.pair.image])
+        if all(person[:2]):
+            persons[person[:2]].add(str(r.patient))
+        if uid := str(header.get("StudyInstanceUID", "") or ""):
+            examined[uid].add(str(r.patient))
+        dates.append(str(header.get("StudyDate", "") or "") == r.patient)
+    found = []
+    told = (("name and birth date", [*persons.values()]), ("examination", [*examined.values()]))
+    for what, groups in told:
+        several = [sorted(own) for own in groups if len(own) > 1]
+        if several:
+            found.append(
+                f"{len(several)} times files of one {what} have several patient numbers"
+                f" ({' and '.join(several[0][:2])}): one person may be in training and test. Say in"
+                " the form how to read the patient."
+            )
+    if all(dates):
+        found.append(
+            "Every patient's number is the date of the examination: people examined on one day are"
+            " one, and one examined twice is two. Say in the form how to read the patient."
+        )
+    return found + _against_folders(named)
+
+
+def _against_folders(named: list[Record]) -> list[str]:
+    """Folders that hold several pictures each, and numbers that go otherwise."""
+    folders: dict[str, set[str]] = defaultdict(set)
+    numbers: dict[str, set[str]] = defaultdict(set)
+    for r in named:
+        folder = PurePosixPath(r.pair.image).parent.as_posix()
+        folders[folder].add(str(r.patient))
+        numbers[str(r.patient)].add(folder)
+    if len(folders) < 3 or len(named) < 2 * len(folders):
+        return []
+    if len(numbers) == len(named):
+        return [
+            f"Each of {len(named)} files has a patient number of its own, in {len(folders)}"
+            " folders: are the numbers of patients, or of files? If a folder is a person, write"
+            " patient: {pattern: '([^/]+)/[^/]+$'} in a form."
+        ]
+    alone = [p for p, own in numbers.items() if len(own) == 1 and folders[next(iter(own))] == {p}]
+    over = sorted(p for p, own in numbers.items() if len(own) > 1)
+    if over and len(alone) >= len(numbers) / 2:
+        where = sorted(numbers[over[0]])
+        return [
+            f"Patient number {over[0]!r} stands in the folders {' and '.join(where[:2])}, the"
+            " others in one each: is that one person? Else write patient: {pattern:"
+            " '([^/]+)/[^/]+$'} in a form."
+        ]
+    return []
