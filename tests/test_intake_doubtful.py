@@ -3,13 +3,15 @@ draw something else, DICOM numbers that merge or split people.
 """
 
 import html
+import json
 import re
 
 import numpy as np
 import pytest
-from intake_folder import write
+from intake_folder import images, write
 from pictures import dicom, grey, save
 
+from helpers.errors import StudyError
 from tools.intake.make import make
 
 pytestmark = pytest.mark.usefixtures("root")
@@ -162,3 +164,92 @@ def test_dicom_numbers_that_merge_or_split_people(data, header, said):
             scan(data, name, 3 * p + k, **told)
     text = first(data)
     assert said in text if said else "patient number" not in text.lower()
+
+
+def via(data, count=6, sizes=None):
+    """One VIA file of all pictures; sizes: bytes that it notes of each, those of the files."""
+    project = {}
+    for k in range(count):
+        path = data / f"{k}.png"
+        save(path, picture(k))
+        points = {"all_points_x": [20, 40, 40, 20], "all_points_y": [10, 10, 30, 30 + k]}
+        region = {
+            "shape_attributes": {"name": "polygon", **points},
+            "region_attributes": {"a": "n"},
+        }
+        noted = path.stat().st_size if sizes is None else sizes(k)
+        project[str(k)] = {"filename": path.name, "size": noted, "regions": [region]}
+    (data / "via.json").write_text(json.dumps(project), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "asked"),
+    [(None, False), (lambda k: 50_000 + k, True), (lambda k: 12345, False), (lambda k: -1, False)],
+)
+def test_via_outlines_of_a_picture_that_was_changed_since(data, sizes, asked):
+    via(data, sizes=sizes)
+    assert ("VIA outlined a file of 50,00" in first(data)) == asked
+
+
+@pytest.mark.parametrize("what", ["images", "categories"])
+def test_coco_ids_that_two_have_are_refused(data, what):
+    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "nerve"}]}
+    for k in range(6):
+        save(data / f"{k}.png", picture(k))
+        entry = {"id": k % 3 if what == "images" else k, "file_name": f"{k}.png"}
+        content["images"].append(entry | {"height": 60, "width": 80})
+        ring = {"segmentation": [[20, 10, 40, 10, 40, 30]], "category_id": 1}
+        content["annotations"].append({"id": k, "image_id": entry["id"]} | ring)
+    if what == "categories":
+        content["categories"].append({"id": 1, "name": "artery"})
+    (data / "coco.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(StudyError, match=rf"have one id, [01], under {what}: were two files put"):
+        make("mine", data)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "labelmap.txt"])
+def test_two_sets_that_number_their_structures_otherwise_are_not_one(data, name):
+    for n, (one, other) in enumerate([("nerve", "artery"), ("artery", "nerve")]):
+        for k in range(5):
+            for folder, pixels in (("images", picture(k + 5 * n)), ("masks", two(k + 5 * n, name))):
+                path = data / f"set{n}/{folder}/{n}{k}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save(path, pixels)
+        text = json.dumps({"labels": {"background": 0, one: 1, other: 2}})
+        if name == "labelmap.txt":
+            text = f"background:0,0,0::\n{one}:255,0,0::\n{other}:0,255,0::\n"
+        (data / f"set{n}" / name).write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=rf"set0/{name} and set1/{name} name the labels diff"):
+        make("mine", data)
+
+
+def two(k, name):
+    """Two structures, in numbers or in colours."""
+    mask = outline(k, 1)
+    mask[45:55, 5:30] = 2
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    return colours[mask] if name == "labelmap.txt" else mask
+
+
+@pytest.mark.parametrize(
+    ("draw", "asked"),
+    [
+        (lambda k: outline(k, 1 + k % 2), True),
+        (lambda k: np.dstack([outline(k, 254 + k % 2), *2 * [outline(k, 0)]]), True),
+        (lambda k: two(k, "dataset.json") if k % 2 else outline(k, 1), False),
+    ],
+)
+def test_labels_of_which_no_picture_shows_both_are_asked_about(data, draw, asked):
+    fill(data, {"masks/{k}.png": draw})
+    assert ("and no picture shows both: is it one structure" in first(data)) == asked
+
+
+@pytest.mark.parametrize(
+    "number", ["ANONYMOUS", "0", "000", "Unknown", "anonymized", "N/A", "none"]
+)
+def test_what_stands_in_the_place_of_a_patient_is_nobody(root, data, number):
+    for k in range(12):
+        scan(data, f"{k}.dcm", k, PatientID=f"P{k // 2}" if k < 8 else number)
+    text = make("mine", data).read_text(encoding="utf-8")
+    assert "nothing says whose it is" in text
+    assert set(images(root)["patient_id"]) == {"P0", "P1", "P2", "P3"}

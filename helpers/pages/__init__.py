@@ -181,10 +181,10 @@ def _settings(declared: dict, changed: dict) -> tuple[dict, dict]:
         if test:
             raise StudyError(f"test {test!r} counts by {_unit_of(test)}; leave unit={unit!r} out")
         changed["test"] = UNIT_TESTS[unit]
-    if other := metrics.ERRORS.get(changed.get("metric", "")):
+    if better := metrics.ERRORS.get(changed.get("metric", "")):
         raise StudyError(
             f"metric {changed['metric']!r} counts errors, of which less is better, and everything"
-            f" here takes more for better; compare {other}"
+            f" here takes more for better; compare {better}"
         )
     if isinstance(margin := changed.get("margin"), int | float) and margin >= 1:
         raise StudyError(f"margin {margin}: scores lie from 0 to 1, and so must it")

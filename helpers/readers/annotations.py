@@ -341,8 +341,12 @@ def is_via(content: dict) -> bool:
 
 
 def via_bytes(content: Any, name: str) -> int | None:
-    """How many bytes a picture had when it was outlined, as VIA notes it, or None."""
-    entries = content.get("_via_img_metadata", content).values()
+    """How many bytes a picture had when it was outlined, as VIA notes it, or None; None too where
+    several pictures have one size, which a program has made up.
+    """
+    entries = list(content.get("_via_img_metadata", content).values())
+    if len(entries) > 1 and len({e.get("size") for e in entries}) == 1:
+        return None
     sizes = {e.get("size") for e in entries if _base(e["filename"]) == _base(name)}
     size = sizes.pop() if len(sizes) == 1 else None
     return size if _whole(size) else None
@@ -353,7 +357,9 @@ def via_table(text: str) -> dict[str, dict]:
     entries = {}
     for row in csv.DictReader(io.StringIO(text)):
         name = row.get("filename") or row.get("#filename")
-        entry = entries.setdefault(name, {"filename": name, "regions": []})
+        told = str(row.get("file_size") or "")
+        size = int(told) if told.isdecimal() else -1
+        entry = entries.setdefault(name, {"filename": name, "size": size, "regions": []})
         if drawn := json.loads(row["region_shape_attributes"]):
             told = json.loads(row["region_attributes"] or "{}")
             entry["regions"].append({"shape_attributes": drawn, "region_attributes": told})

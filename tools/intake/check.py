@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from helpers import readers
 from helpers.errors import StudyError
-from helpers.readers import labels, pictures, united
+from helpers.readers import annotations, labels, pictures, united
 from helpers.studies import Class
-from tools.intake import agreement, find, geometry, pairing
+from tools.intake import agreement, find, geometry, layouts, pairing
 from tools.intake.find import Refused
 from tools.intake.form import Form
 
@@ -109,6 +110,7 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
         stored = [agreement.mirrored(data / pair.image, file) for file in drawn]
         stored = stored if any(stored) else [geometry.apart(data / pair.image, f) for f in drawn]
         odd += [words for words in dict.fromkeys(stored) if words]
+    odd += _resized(data / pair.image, data / pair.mask)
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
     mm = None
@@ -163,6 +165,24 @@ def _named(path: Path) -> str | None:
         if isinstance(named, str) and named
         else None
     )
+
+
+def _resized(image: Path, mask: Path) -> list[str]:
+    """A sentence where VIA outlined a picture of another number of bytes than it has now."""
+    file, part = readers.locate(mask)
+    if readers.suffix(file) not in (".json", ".csv") or layouts.tool(file) != "VIA":
+        return []
+    if readers.suffix(file) == ".csv":
+        content: Any = annotations.via_table(file.read_text(encoding="utf-8-sig"))
+    else:
+        content = labels.load_json(file)[0]
+    then, now = annotations.via_bytes(content, part or image.name), image.stat().st_size
+    if then in (None, now):
+        return []
+    return [
+        f"VIA outlined a file of {then:,} bytes, this one has {now:,}: was the picture resized or"
+        " saved anew since? Does the outline fit?"
+    ]
 
 
 def read_all(

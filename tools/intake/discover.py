@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -292,10 +292,8 @@ def _check_order(data: Path | str, form: forms.Form) -> None:
 def nnunet_labels(data: Path | str, ignored: Sequence[str] = ()) -> list[dict[str, str]] | None:
     """The classes that nnU-Net's dataset.json names, in the order of their values, or None."""
     path = Path(data) / "dataset.json"
-    try:
-        told = labels.load_json(path)[0].get("labels") if path.is_file() else None
-    except (StudyError, AttributeError):
-        return None
+    _one_of_several(data, "dataset.json", _labels_of)
+    told = _labels_of(path) if path.is_file() else None
     if not isinstance(told, dict):
         return None
     pairs = [(k, v) if str(v).isdecimal() else (v, k) for k, v in told.items()]  # both are used
@@ -315,6 +313,25 @@ def nnunet_labels(data: Path | str, ignored: Sequence[str] = ()) -> list[dict[st
     if len(set(safe.values()) - {"", "background"}) < len(named):
         return None
     return [{"name": safe[v], "title": named[v]} for v in sorted(named)]
+
+
+def _labels_of(path: Path) -> Any:
+    try:
+        return labels.load_json(path)[0].get("labels")
+    except (StudyError, AttributeError):
+        return None
+
+
+def _one_of_several(data: Path | str, name: str, read: Callable[[Path], Any]) -> None:
+    """StudyError where files of one name in the folder say different things of the same labels."""
+    first = {}
+    for path in sorted(Path(data).rglob(name)):
+        if (said := read(path)) and (other := first.setdefault("said", (path, said)))[1] != said:
+            where = " and ".join(p.relative_to(data).as_posix() for p in (other[0], path))
+            raise StudyError(
+                f"classes: {where} name the labels differently, so that one number would be two"
+                " structures; make a study of each folder, or give the masks one numbering"
+            )
 
 
 def spelled(label: str) -> str:
@@ -381,7 +398,11 @@ def _of_colours(
 
 def labelmap(data: Path | str) -> dict[str, str]:
     """{colour (hex): class} of CVAT's labelmap.txt at the top of the folder; else empty."""
-    path = Path(data) / "labelmap.txt"
+    _one_of_several(data, "labelmap.txt", _colours_of)
+    return _colours_of(Path(data) / "labelmap.txt")
+
+
+def _colours_of(path: Path) -> dict[str, str]:
     lines = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     found = re.findall(r"(?m)^([A-Za-z0-9_+-]+):(\d{1,3}),(\d{1,3}),(\d{1,3}):", lines)
     known = {bytes(map(int, c)).hex(): name for name, *c in found if max(map(int, c)) < 256}

@@ -4,6 +4,9 @@ people whom DICOM numbers merge or split.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,6 +24,8 @@ MOSTLY = 0.9  # share of the pictures that must agree on something for it to be 
 SURE = 0.4  # of the grey values' spread that an outline explains which surely is its picture's
 WORSE = 0.5  # times as well as the best does an outline fit that is another picture's
 APART = 0.3  # Dice of two raters below which they hardly draw one thing
+UNNAMED = ("class_", "value_", "colour_")  # what classes are called that nothing names
+ALIKE = 0.75  # of two names, as difflib counts, from which one may be a spelling of the other
 FEWEST = 5  # pictures from which a set says anything
 
 
@@ -70,7 +75,7 @@ def numbered(records: list[Record], data: Path) -> list[str]:
     ]
 
 
-def slips(records: list[Record], classes: tuple[Class, ...]) -> list[str]:
+def slips(records: list[Record], classes: Sequence[Class]) -> list[str]:
     """Classes that are outlined in hardly any picture, or in single pixels alone."""
     found = []
     for k, c in enumerate(classes[1:] if len(classes) > 2 else ()):
@@ -89,6 +94,30 @@ def slips(records: list[Record], classes: tuple[Class, ...]) -> list[str]:
             " or a colour? If it is none, write its label under ignored, or mend that mask."
         )
     return found
+
+
+def never_together(records: list[Record], classes: Sequence[Class]) -> list[str]:
+    """Labels that nothing names, or that are called alike, of which no picture shows both: one
+    structure written in two ways, or two structures.
+    """
+    shown = [np.array([r.areas[k] > 0 for r in records]) for k in range(len(classes) - 1)]
+    enough = max(2.0, SLIP * len(records))
+    seen = [k for k, own in enumerate(shown) if own.sum() > enough]
+    pairs = []
+    for one, other in combinations(seen, 2):
+        a, b = classes[1 + one], classes[1 + other]
+        alike = SequenceMatcher(None, a.name.casefold(), b.name.casefold()).ratio() >= ALIKE
+        unnamed = all(c.name.startswith(UNNAMED) for c in (a, b))
+        if (unnamed or alike) and not (shown[one] & shown[other]).any():
+            pairs.append((a, b, int(shown[one].sum()), int(shown[other].sum())))
+    if not pairs:
+        return []
+    a, b, first, second = pairs[0]
+    return [
+        f"{a.title} is outlined in {first} pictures, {b.title} in {second} others, and no picture"
+        " shows both: is it one structure, written in two ways? Then write in a form classes:"
+        " [{name: …, labels: [both]}], with what the masks hold."
+    ]
 
 
 def raters(records: list[Record]) -> list[str]:

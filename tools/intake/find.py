@@ -392,6 +392,13 @@ def identifiers(chosen: list[str]) -> dict[str, str]:
     return safe
 
 
+#: what programs write into PatientID in the place of a person
+NO_ONE = re.compile(
+    r"(?i)anon(ym(ous|ized|ised|e|isiert)?)?|unknown|unbekannt|none|n/?a|no ?(id|name)|null|0+|-+"
+    r"|x+|test|patient|default|removed|deleted"
+)
+
+
 def patient(image: str, data: Path, form: Form, told: Any = ()) -> str | None:
     """The patient of an image (text) or None where nothing says; StudyError where the form's
     pattern does not match. told: what the pattern of the images read from its name.
@@ -407,7 +414,8 @@ def patient(image: str, data: Path, form: Form, told: Any = ()) -> str | None:
                 f"{image}: the pattern {form.patient['pattern']!r} finds no patient in this path"
             )
         return match[1]
-    return tag(image, data, form.patient.get("tag", "PatientID"), required="tag" in form.patient)
+    found = tag(image, data, form.patient.get("tag", "PatientID"), required="tag" in form.patient)
+    return None if found and NO_ONE.fullmatch(found) else found
 
 
 def device(image: str, data: Path, form: Form) -> str | None:

@@ -245,6 +245,8 @@ def make(
     doubts = shared(images, records) + unclear + same + few_tested(images)
     doubts += [*doubtful.copied(records), *doubtful.numbered(records, data)]
     doubts += [*doubtful.slips(records, classes), *doubtful.raters(records)]
+    if not form.classes:
+        doubts += doubtful.never_together(records, classes)
     if "table" not in form.patient and "pattern" not in form.patient:
         doubts += doubtful.people(records, data)
     if people is not None and (odd := patients.implausible(people)):
