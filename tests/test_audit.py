@@ -558,7 +558,8 @@ def test_every_rule_has_a_planted_contradiction(tmp_path):
     }
     labels |= set(audit(simulation.write(simulation.paper(3), tmp_path / "paper.yml"))["rule"])
     assert labels <= {p[0] for p in PLANTED}
-    assert len(RULES) == 24 and set(GRADES) == {p[3] for p in PLANTED}
+    # the rule limits, which reports nothing that holds, has a test of its own
+    assert len(RULES) == 25 and set(GRADES) == {p[3] for p in PLANTED}
 
 
 # --- of two prints of one number, and totals elsewhere ---
@@ -1057,3 +1058,105 @@ def test_a_draft_from_csv_and_files_without_tables(tmp_path, capsys):
         draft.main([str(tmp_path / "empty.md")])
     with pytest.raises(StudyError, match="cannot be read"):
         draft.main([str(tmp_path / "none.md")])
+
+
+# --- what the numbers are, before they are compared
+
+
+def audited(tmp_path, *entries, checks=()):
+    """(grade, rule) of every check of a small paper."""
+    path = tmp_path / "paper.yml"
+    told = {"study": "s", "table": "T", "model": None, "class": "a", "sd": None, "n": None}
+    told |= {"unit": None, "definition": None, "note": None}
+    content = {"entries": [told | entry for entry in entries], "checks": list(checks)}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return [(row.grade, row.rule) for row in audit(path).itertuples()]
+
+
+def numbers(*pairs, **more):
+    return [{"metric": metric, "value": value} | more for metric, value in pairs]
+
+
+@pytest.mark.parametrize("unit", [None, "people", "count"])
+@pytest.mark.parametrize(
+    ("value", "percent", "grade"),
+    [("21", "35.0", HOLDS), ("21", "34.2", IMPOSSIBLE), ("63", "105.0", IMPOSSIBLE)],
+)
+def test_what_is_printed_without_a_point_was_counted(tmp_path, unit, value, percent, grade):
+    """21 of 60 are 35.0 %, however the count is quoted; 63 of 60 is nobody's percentage."""
+    count = {"metric": "smokers", "value": value, "unit": unit, "n": 60}
+    share = {"metric": "smokers_percent", "value": percent, "unit": "percent", "n": 60}
+    assert (grade, "percentages") in audited(tmp_path, count, share)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "unit", "wrong"),
+    [
+        ("IoU", "104", "percent", True),
+        ("Dice", "100.0", "percent", False),
+        ("smokers", "-3", "count", True),
+        ("age_p", "7.5", None, True),
+        ("age_p", "-0.03", None, True),
+        ("age_p", "<0.001", None, False),
+        ("age_p", "1.00", None, False),
+    ],
+)
+def test_what_no_number_of_its_kind_can_be(tmp_path, metric, value, unit, wrong):
+    found = audited(tmp_path, {"metric": metric, "value": value, "unit": unit, "n": 60})
+    assert ((IMPOSSIBLE, "limits") in found) == wrong
+
+
+@pytest.mark.parametrize("value", ["<5", "≥3"])
+def test_a_limit_takes_part_in_no_count(tmp_path, value):
+    share = {"definition": "share of patients with a nerve", "n": 60}
+    given = [
+        *numbers(("found", value), **share),
+        *numbers(("patients_excluded", value), ("patients_test", value), ("images_test", value)),
+        {"metric": "age_mean", "value": value, "sd": "3", "class": "total", "n": 30},
+        {"metric": "age_mean", "value": "50", "sd": "3", "class": "b", "n": 15},
+        {"metric": "age_mean", "value": "51", "sd": "3", "class": "c", "n": 15},
+    ]
+    audited(tmp_path, *given)
+
+
+def test_a_declared_check_of_a_limit_or_of_nobody_is_named(tmp_path):
+    given = numbers(("images_train", "<5"), ("images_test", "0"), ("images_val", "0"), n=60)
+    for parts, said in (
+        (("train", "test"), "is printed as <5, a limit"),
+        (("test", "val"), "all 0"),
+    ):
+        check = {"rule": "proportion", "parts": [{"metric": f"images_{p}"} for p in parts]}
+        with pytest.raises(StudyError, match=said):
+            audited(tmp_path, *given, checks=[check | {"ratio": [1, 1]}])
+
+
+def test_a_table_with_a_row_of_nobody_has_a_p_of_one(tmp_path):
+    cells = [
+        {"metric": metric, "value": value, "class": group, "unit": "count"}
+        for group in "ab"
+        for metric, value in (("yes", "0"), ("no", "30"))
+    ]
+    check = {"rule": "two_by_two", "p": {"metric": "yes_p"}, "rows": ["a", "b"]}
+    check |= {"columns": ["yes", "no"]}
+    p = {"metric": "yes_p", "value": "1.000", "class": "comparison"}
+    assert (HOLDS, "P from counts") in audited(tmp_path, *cells, p, checks=[check])
+
+
+@pytest.mark.parametrize("metric", ["age_median", "age_min", "IoU", "AUC"])
+def test_what_is_no_mean_has_no_mean_over_groups(tmp_path, metric):
+    each = [("total", "50", 90), ("b", "50", 60), ("c", "62", 30)]
+    given = [{"metric": metric, "value": v, "class": g, "n": n} for g, v, n in each]
+    assert not audited(tmp_path, *given)
+    mean = [entry | {"metric": "age_mean"} for entry in given]
+    assert (IMPOSSIBLE, "mean of all patients") in audited(tmp_path, *mean)
+
+
+def test_fractions_and_percentages_are_one_number(tmp_path):
+    given = [
+        {"metric": "IoU", "value": "0.720", "unit": "fraction", "table": "T1"},
+        {"metric": "IoU", "value": "72.0", "unit": "percent", "table": "T2"},
+    ]
+    same = {"rule": "same", "entries": [{"metric": "IoU", "table": t} for t in ("T1", "T2")]}
+    assert audited(tmp_path, *given, checks=[same]) == [(HOLDS, "repeats")]
+    given[1]["value"] = "73.0"
+    assert (IMPOSSIBLE, "repeats") in audited(tmp_path, *given, checks=[same])

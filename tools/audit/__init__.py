@@ -28,6 +28,7 @@ RULES = {
         counts.categories,
         counts.percentages,
         counts.shares,
+        counts.limits,
         counts.order,
         counts.proportions,
         counts.split_unit,
@@ -81,6 +82,11 @@ def _run(paper: Paper) -> list[Finding]:
             found += rule(paper)
         except StudyError as error:
             problems.append(str(error))
+        except (ArithmeticError, ValueError) as error:
+            problems.append(
+                f"{rule.__name__}: some of these numbers allow no such check ({error}): is one a"
+                " limit such as <5, 0, or of a single person? Leave it, or the check, out"
+            )
     raise_all(dict.fromkeys(problems), paper.path)
     return found
 

@@ -38,10 +38,11 @@ def _ordering(paper: Paper, claim: dict, kind: str, where: str) -> Finding:
     against = [
         o
         for o in others
-        if sign * (o.value.low + o.value.high) > sign * (first.value.low + first.value.high)
+        if sign * (o.fraction.low + o.fraction.high)
+        > sign * (first.fraction.low + first.fraction.high)
     ]
-    against = [o for o in against if not o.value.meets(first.value)]
-    tied = [o for o in others if o.value.meets(first.value)]
+    against = [o for o in against if not o.fraction.meets(first.fraction)]
+    tied = [o for o in others if o.fraction.meets(first.fraction)]
     shown = ", ".join(f"{_who(o, first)} {o}" for o in others)
     implied = f"{_who(first, others[0])} {first} against {shown}"
     text = claim["text"]

@@ -191,7 +191,7 @@ def units(paper: Paper) -> Iterator[Finding]:
     """
     counts = {
         e.metric: int(e.value.low)
-        for e in paper.entries
+        for e in paper.bounded
         if e.metric in ("patients_test", "images_test")
     }
     patients, images = counts.get("patients_test"), counts.get("images_test")

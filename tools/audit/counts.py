@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from helpers.errors import StudyError
 from tools.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, Finding, report
 from tools.audit.interval import SLACK, Interval
-from tools.audit.paper import Entry, Paper
+from tools.audit.paper import ALIASES, Entry, Paper
 from tools.audit.words import say, why
+
+#: metrics that are a share of something, by any of their names
+SHARES = {name for names in ALIASES.values() for name in names} | {"accuracy", "mIoU", "AUC"}
 
 
 def sums(paper: Paper) -> Iterator[Finding]:
@@ -21,12 +24,12 @@ def sums(paper: Paper) -> Iterator[Finding]:
         for where, c in paper.declared("sum")
     ]
     declared = {total.metric for total, _ in jobs}
-    for total in paper.entries:
+    for total in paper.bounded:
         if total.metric.endswith("_total") and total.metric not in declared:
             stem = total.metric.removesuffix("_total")
             parts = [
                 e
-                for e in paper.entries
+                for e in paper.bounded
                 if e.stem == stem and e.set in ("train", "val", "test", "test1")
             ]
             if {e.set for e in parts} >= {"train", "val"} and len(parts) == 3:
@@ -61,17 +64,19 @@ def categories(paper: Paper) -> Iterator[Finding]:
         for g in groups:
             row = [found[g, m] for m in check["metrics"]]
             if n := row[0].n:
-                yield _adds_up(row, n, say("categories", "row", group=row[0].who), f"n = {n}")
+                what = say("categories", "row", group=row[0].who)
+                yield _adds_up(row, paper.counts(row, where), n, what, f"n = {n}")
         for m in check["metrics"]:
             column, total = [found[g, m] for g in check["groups"]], found[check["total"], m]
             what = say("categories", "column", what=total.quantity)
-            yield _adds_up([*column, total], total.value.low, what, str(total), -1)
+            counted, (wanted,) = paper.counts(column, where), paper.counts([total], where)
+            yield _adds_up([*column, total], counted, wanted, what, str(total))
 
 
 def _adds_up(
-    entries: list[Entry], target: float, what: str, shown: str, last: int | None = None
+    entries: list[Entry], counted: list[float], target: float, what: str, shown: str
 ) -> Finding:
-    total = sum(e.value.low for e in entries[:last])
+    total = sum(counted)
     ok = total == target
     values = {"what": what, "What": what[0].upper() + what[1:], "printed": shown, "total": total}
     return report(
@@ -87,22 +92,25 @@ def _adds_up(
 
 def percentages(paper: Paper) -> Iterator[Finding]:
     """X_percent is 100 X / n of the same group, rounded."""
-    for entry in paper.entries:
+    for entry in paper.bounded:
         if not entry.metric.endswith("_percent") or not entry.n:
             continue
         base = entry.metric.removesuffix("_percent")
         count = [
             e
-            for e in paper.entries
+            for e in paper.bounded
             if (e.structure, e.model) == (entry.structure, entry.model)
             and e.metric in (base, f"images_{base}")
             and e.n in (None, entry.n)
         ]
         count.sort(key=lambda e: e.table != entry.table)  # those of the same table first
         if count:
-            implied = 100 * count[0].value.low / entry.n
+            counted = (count[0].whole.low + count[0].whole.high) / 2
+            implied = 100 * counted / entry.n
             cut = entry.value.high - entry.value.low + (entry.value.low + entry.value.high) / 2
             ok, cut_off = implied in entry.value, entry.value.low < implied <= cut
+            if not 0 <= counted <= entry.n:
+                ok = cut_off = False
             grade = HOLDS if ok else QUESTION if cut_off else IMPOSSIBLE
             values = {"count": count[0], "n": entry.n, "implied": implied, "printed": entry}
             yield report(
@@ -121,7 +129,7 @@ def shares(paper: Paper) -> Iterator[Finding]:
     """A share of whole images or patients must be k / n for some whole k (the entry's definition
     starts 'share of').
     """
-    for e in paper.entries:
+    for e in paper.bounded:
         if (
             not e.definition.lower().startswith(
                 ("share of images", "share of patients", "share of cases")
@@ -132,15 +140,31 @@ def shares(paper: Paper) -> Iterator[Finding]:
         scale = 100 if e.unit == "percent" else 1
         low, high = e.value.low / scale * e.n, e.value.high / scale * e.n
         k = math.ceil(low - SLACK)
-        if k <= high + SLACK:
+        if k <= high + SLACK and 0 <= k <= e.n:
             sentence = say("shares", "holds", printed=e, k=k, n=e.n)
             yield report("shares", HOLDS, [e], f"{k}/{e.n}", sentence)
         else:
             near = f"{k - 1}/{e.n} = {scale * (k - 1) / e.n:.4g}, {k}/{e.n} = {scale * k / e.n:.4g}"
             sentence = say("shares", "fails", printed=e, n=e.n, near=near)
             cut_off = k < high + (high - low) / 2 + SLACK  # digits left off instead of rounded
+            cut_off = cut_off and 0 <= k <= e.n
             grade = QUESTION if cut_off else IMPOSSIBLE
             yield report("shares", grade, [e], near, sentence, why("shares"))
+
+
+def limits(paper: Paper) -> Iterator[Finding]:
+    """What no number of its kind can be: a share or a P value outside 0 to 1, a count below 0."""
+    for e in paper.entries:
+        share = e.unit in ("fraction", "percent") and e.stem in SHARES
+        chance = e.metric.rpartition("_")[2] in ("p", "P") or e.metric in ("p_value", "P_value")
+        counted = e.unit in ("count", "patients", "images")
+        own = e.fraction if share else e.value
+        if not (share or chance or counted):
+            continue
+        if own.high < -SLACK or (not counted and own.low > 1 + SLACK):
+            kind = "counted" if counted else "chance" if chance else "share"
+            sentence = say("limits", kind, printed=e, what=e.quantity)
+            yield report("limits", IMPOSSIBLE, [e], "from 0", sentence, why("limits"))
 
 
 def order(paper: Paper) -> Iterator[Finding]:
@@ -148,7 +172,7 @@ def order(paper: Paper) -> Iterator[Finding]:
     metric names.
     """
     for low, middle, high in (("q1", "median", "q3"), ("min", "mean", "max")):
-        for e in paper.entries:
+        for e in paper.bounded:
             if middle not in e.metric.split("_"):
                 continue
             names = [
@@ -157,7 +181,8 @@ def order(paper: Paper) -> Iterator[Finding]:
             ]
             first, last = (_beside(paper, e, name) for name in names)
             if first and last:
-                ok = first.value.low <= e.value.high and e.value.low <= last.value.high
+                least, own, most = first.fraction, e.fraction, last.fraction
+                ok = least.low <= own.high and own.low <= most.high
                 parts = {"low": low, "middle": middle, "high": high}
                 values: dict = {k: say("order", part) for k, part in parts.items()}
                 values |= {"printed": e, "from_": first, "to": last}
@@ -175,7 +200,7 @@ def _beside(paper: Paper, entry: Entry, metric: str) -> Entry | None:
     """Another metric of the same thing, of the same table first, else of the same n; or None."""
     found = [
         x
-        for x in paper.entries
+        for x in paper.bounded
         if (x.metric, x.model, x.structure) == (metric, entry.model, entry.structure)
         and (x.table == entry.table or (entry.n and x.n == entry.n))
     ]
@@ -188,8 +213,10 @@ def proportions(paper: Paper) -> Iterator[Finding]:
         parts = [paper.select(p, where) for p in check["parts"]]
         if len(parts) != len(check["ratio"]):
             raise StudyError(f"{where}.ratio: needs one number for each of the {len(parts)} parts")
-        total = sum(e.value.low for e in parts)
-        got = [100 * e.value.low / total for e in parts]
+        counted = paper.counts(parts, where)
+        if not (total := sum(counted)):
+            raise StudyError(f"{where}: its parts are all 0; correct them, or leave this check out")
+        got = [100 * count / total for count in counted]
         wanted = [100 * r / sum(check["ratio"]) for r in check["ratio"]]
         ok = max(abs(g - w) for g, w in zip(got, wanted, strict=True)) <= 2
         shown, ratio = (
@@ -219,11 +246,11 @@ def repeats(paper: Paper) -> Iterator[Finding]:
         for where, c in paper.declared("same")
     ]
     seen = {}
-    for e in paper.entries:
+    for e in paper.bounded:
         seen.setdefault((e.model, e.structure, e.metric, e.n, e.unit), []).append(e)
     for grade, entries in [*jobs, *((QUESTION, v) for v in seen.values() if len(v) > 1)]:
         sds = [e.sd for e in entries if e.sd]
-        ok = all(a.value.meets(b.value) for a in entries for b in entries) and all(
+        ok = all(a.fraction.meets(b.fraction) for a in entries for b in entries) and all(
             a.meets(b) for a in sds for b in sds
         )
         shown = " and ".join(str(e) for e in entries)
@@ -244,7 +271,11 @@ def split_unit(paper: Paper) -> Iterator[Finding]:
         total, train, patients = (
             paper.select(check[k], where) for k in ("images", "train", "patients")
         )
-        n, k, people = (int(e.value.low) for e in (total, train, patients))
+        n, k, people = map(int, paper.counts((total, train, patients), where))
+        if not 0 < people <= n:
+            raise StudyError(
+                f"{where}: {people} patients gave {n} images; correct one, or leave this check out"
+            )
         m = n / people
         alone = (
             math.exp(_log_choose(n - m, k) - _log_choose(n - 1, k))

@@ -3,6 +3,7 @@ ranges.
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from itertools import product
 
@@ -10,7 +11,7 @@ from scipy import optimize
 
 from tools.audit.finding import HOLDS, IMPOSSIBLE, Finding, report
 from tools.audit.interval import Interval, hull
-from tools.audit.paper import Entry, Paper
+from tools.audit.paper import ALIASES, Entry, Paper
 from tools.audit.reading import EXACT
 
 
@@ -75,11 +76,11 @@ def _families(paper: Paper) -> Iterator[tuple]:
     repeats one with groups of its own is left to that one.
     """
     found = []
-    for total in paper.entries:
+    for total in paper.bounded:
         if total.structure.lower() not in ALL or not total.n or total.unit in EXACT:
             continue
         groups = {}
-        for e in paper.entries:
+        for e in paper.bounded:
             same = (e.metric, e.unit) == (total.metric, total.unit)
             if same and e.n and e.structure.lower() not in ALL:
                 groups.setdefault(e.table, []).append(e)
@@ -96,9 +97,18 @@ def _families(paper: Paper) -> Iterator[tuple]:
             yield total, parts
 
 
+#: of what is no mean, and so no mean over groups either
+NO_MEAN = {"median", "min", "max", "minimum", "maximum", "q1", "q3", "iqr", "pooled"}
+SCORES = {name for names in ALIASES.values() for name in names} | {"AUC", "accuracy"}
+
+
 def _make_up(parts: list[Entry], total: Entry) -> bool:
     """Whether the groups make up the total: their n add up. A score must be a mean: it has SDs."""
-    means = total.unit != "fraction" or all(e.sd for e in (total, *parts))
+    counted = total.metric.endswith("_percent")  # of people, whose share over all is a mean
+    score = (total.unit in ("fraction", "percent") and not counted) or total.stem in SCORES
+    other = NO_MEAN & {*total.metric.split("_"), *re.findall(r"\w+", total.definition.lower())}
+    means = not other and (not score or all(e.sd for e in (total, *parts)))
+    means = means and {e.model for e in parts} == {total.model}
     return means and len(parts) > 1 and sum(e.n or 0 for e in parts) == total.n
 
 
@@ -112,7 +122,7 @@ def totals(paper: Paper) -> Iterator[Finding]:
         "the cohorts were changed after the total row had been written",
         "a typing error in one of the means",
     )
-    excluded = next((int(e.value.low) for e in paper.entries if e.metric == "patients_excluded"), 0)
+    excluded = next((int(e.value.low) for e in paper.bounded if e.metric == "patients_excluded"), 0)
     for total, parts in _families(paper):
         sizes = [e.n for e in parts]
         implied = weighted_mean([e.value for e in parts], sizes)
@@ -177,10 +187,10 @@ def spread_limit(paper: Paper) -> Iterator[Finding]:
     """An SD cannot exceed what the printed minimum, maximum and mean allow (X_mean with sd, X_min,
     X_max).
     """
-    for e in paper.entries:
+    for e in paper.bounded:
         if not e.metric.endswith("_mean") or not e.sd or not e.n or e.n < 2:
             continue
-        alike = [x for x in paper.entries if (x.structure, x.model) == (e.structure, e.model)]
+        alike = [x for x in paper.bounded if (x.structure, x.model) == (e.structure, e.model)]
         least, largest = (
             next((x for x in alike if x.metric == e.metric[:-4] + end), None)
             for end in ("min", "max")

@@ -150,6 +150,8 @@ def _together(rows: list[tuple], equal_var: bool) -> bool:
 
 
 def _two_by_two(table: list[list[float]]) -> dict[str, float]:
+    if not all(map(sum, (*table, *zip(*table, strict=True)))):  # nobody of a row or a column
+        return {"every test, of a row or column without anybody,": 1.0}
     return {
         "Pearson's chi-square": stats.chi2_contingency(table, correction=False).pvalue,
         "chi-square with Yates's correction": stats.chi2_contingency(table, correction=True).pvalue,
@@ -170,7 +172,7 @@ def p_counts(paper: Paper) -> Iterator[Finding]:
             ]
             for r in check["rows"]
         ]
-        tests = _two_by_two([[e.value.low for e in row] for row in cells])
+        tests = _two_by_two([paper.counts(row, where) for row in cells])
         fits = [name for name, value in tests.items() if value in p.value]
         implied = "; ".join(f"{name} {value:.4f}" for name, value in tests.items())
         what = f"{metric(p.metric.removesuffix('_p'))}, {structure(p.structure)}"

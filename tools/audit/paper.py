@@ -1,6 +1,7 @@
 """The printed numbers of one paper, as the rules see them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -58,6 +59,12 @@ class Entry:
         return Interval(low / 100, high / 100) if self.unit == "percent" else self.value
 
     @property
+    def whole(self) -> Interval:
+        """The value as a count: what is printed without a point was counted, not rounded."""
+        digits = self.text.strip().removeprefix("+")
+        return Interval(*2 * (float(digits),)) if digits.isdecimal() else self.value
+
+    @property
     def set(self) -> str:
         """train, val, test, test1, …; empty when the metric names none."""
         found = SETS.search(self.metric)
@@ -106,6 +113,19 @@ class Paper:
     def __post_init__(self) -> None:
         own = tuple(e for e in self.everything if e.published == "printed" and not e.quoted)
         object.__setattr__(self, "entries", own)
+
+    @property
+    def bounded(self) -> tuple[Entry, ...]:
+        """The entries without those that are printed as a limit, such as '<5'."""
+        return tuple(e for e in self.entries if e.value.bounded)
+
+    def counts(self, entries: Sequence[Entry], where: str) -> list[float]:
+        """What a declared check's entries count; StudyError where one is a limit."""
+        if limit := next((e for e in entries if not e.value.bounded), None):
+            raise StudyError(
+                f"{where}: {limit.place} is printed as {limit.text}, a limit; leave this check out"
+            )
+        return [(e.whole.low + e.whole.high) / 2 for e in entries]
 
     def select(self, selector: dict[str, str], where: str) -> Entry:
         """The one entry that a selector such as {metric: IoU, class: bone} means; StudyError

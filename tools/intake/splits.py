@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -125,7 +126,7 @@ def by_authors(
             by.setdefault(image, (split, source))
     for sources in (listed, tables):
         found = {image: split for own in sources.values() for image, split in own.items()}
-        whole = dict.fromkeys(images, "train") | found
+        whole = dict.fromkeys(images, "train") | (folders or {}) | found
         if found and len(set(whole.values())) > 1 and "train" in whole.values():
             return whole, list(sources), doubts
         if found and set(found) < set(images):
@@ -324,7 +325,7 @@ def _rows(
 
 def _one(known: dict[str, set], names: tuple[str, ...]) -> set[str] | None:
     """The one image that names mean, with or without folders and ending."""
-    paths = [name.replace("\\", "/") for name in names]
+    paths = [unquote(name).replace("\\", "/") for name in names]
     forms = (n for name in paths for n in (name, PurePosixPath(name).name, stem(name)))
     return next((known[n] for f in forms if len(known.get(n := plain(f), ())) == 1), None)
 
