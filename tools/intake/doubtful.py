@@ -167,7 +167,8 @@ def people(records: list[Record], data: Path) -> list[str]:
             examined[uid].add(str(r.patient))
         dates.append(str(header.get("StudyDate", "") or "") == r.patient)
     found = []
-    told = (("name and birth date", [*persons.values()]), ("examination", [*examined.values()]))
+    exams = [*examined.values()] if len(examined) > 1 else []  # one for all is a program's filling
+    told = (("name and birth date", [*persons.values()]), ("examination", exams))
     for what, groups in told:
         several = [sorted(own) for own in groups if len(own) > 1]
         if several:

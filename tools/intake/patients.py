@@ -28,6 +28,8 @@ SEX = (
 AMBIGUOUS = {"h": "mujer and hombre", "v": "man and vrouw, or mujer and varón"}
 #: what a column may be called that says who is not to be used
 LEAVES_OUT = re.compile(r"(in|ex)clu[sd]|exclude|ausschl|ausgeschl|drop ?out|withdr[ae]w|^reason$")
+#: … and what only numbers or dates their inclusion
+NUMBERS_OF = re.compile(r"dat|\b(no|nr|num|number|numero|id|code)\b|^n\b")
 #: what people write in the column 'excluded' of those who are not
 KEPT = (
     *("no", "n", "nein", "non", "não", "nao", "nej", "nee", "false", "0", "0.0", "included", "否"),
@@ -104,7 +106,8 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
     frame.columns = [variables.canonical(c) for c in frame.columns]
     for column in frame:
         said = variables.spelled(column)
-        if column not in variables.NAMES and LEAVES_OUT.search(said) and "dat" not in said:
+        asks = LEAVES_OUT.search(said) and not NUMBERS_OF.search(said)
+        if column not in variables.NAMES and asks:
             raise StudyError(
                 f"{path}: column {column!r} may say who is not to be used; call it excluded (a"
                 " reason for each who is not, nothing for the others), or take it out"
