@@ -29,10 +29,10 @@ def picture(k):
     return np.clip(grey(60, 80, seed=k) // 2 + outline(k, 90), 0, 255).astype(np.uint8)
 
 
-def fill(data, masks, count=12):
-    """images/k.png and masks: name with {k} → function of k."""
+def fill(data, masks, count=12, pictures=1):
+    """images/k.png of outline k × pictures, and masks: name with {k} → function of k."""
     for k in range(count):
-        files = {"images/{k}.png": picture, **masks}
+        files = {"images/{k}.png": lambda k: picture(pictures * k), **masks}
         for name, draw in files.items():
             path = data / name.format(k=k)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -253,3 +253,20 @@ def test_what_stands_in_the_place_of_a_patient_is_nobody(root, data, number):
     text = make("mine", data).read_text(encoding="utf-8")
     assert "nothing says whose it is" in text
     assert set(images(root)["patient_id"]) == {"P0", "P1", "P2", "P3"}
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (lambda k: sorted(range(12), key=str).index(k), "at their place in the order 1, 10, 11, 2"),
+        (lambda k: 11 - k, "at the same place from the other end"),
+        (lambda k: min(k + 1, 11), "of the picture after them"),
+        (lambda k: k, None),
+    ],
+)
+def test_masks_in_another_order_than_their_pictures(data, order, said):
+    """Mask number order(k) is the k-th picture's."""
+    whose = {order(k): k for k in range(12)}
+    fill(data, {"masks/{k}.png": lambda k: outline(3 * whose.get(k, 0))}, pictures=3)
+    text = first(data)
+    assert f"pictures fit the outline {said}" in text if said else "fit the outline" not in text

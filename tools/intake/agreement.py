@@ -5,8 +5,9 @@ outside the ultrasound, a drawn line in place of an area, and an outline that fo
 the picture better when it is turned or mirrored.
 """
 
+import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import nibabel
@@ -186,15 +187,18 @@ def of_the_set(records: "list[Record]") -> tuple[str, float] | None:
 
 
 def of_the_order(records: "list[Record]") -> str | None:
-    """The sentence on a set whose pictures, in their order, fit the outlines of their neighbours
-    better than their own, or None.
+    """The sentence on a set whose pictures, in their order, fit the outlines of others better than
+    their own: of their neighbours, of those in the reverse order, or of those in the order of
+    letters, 1, 10, 11, 2; or None.
     """
     some, found = records[:IN_ORDER], []
     edges = [_edges(r.picture) for r in some]
-    for place, step in (("before", -1), ("after", 1)):
+    for place, others in _orders([PurePosixPath(r.pair.image).name for r in some]).items():
         ratios, shares = [], []
-        for k, other in enumerate(some[max(step, 0) : len(some) + min(step, 0)], max(-step, 0)):
-            own, drawn = some[k], other.drawn
+        for k, at in enumerate(others):
+            if at is None or at == k:
+                continue
+            own, drawn = some[k], some[at].drawn
             if own.drawn.shape == drawn.shape and own.drawn.any() and drawn.any():
                 (given, _), (fit, share) = (
                     _fit(own.picture, edges[k], mask) for mask in (own.drawn, drawn)
@@ -208,10 +212,25 @@ def of_the_order(records: "list[Record]") -> str | None:
     if times <= 1 or (chance > CHANCE and (times < BETTER or better < MOSTLY * count)):
         return None
     return (
-        f"{better} of {count} pictures fit the outline of the picture {place} them better than"
-        f" their own, typically {times:.1f} times as well: do pictures and masks begin at different"
-        " numbers, or was one of them sorted anew?"
+        f"{better} of {count} pictures fit the outline {place} better than their own, typically"
+        f" {times:.1f} times as well: do pictures and masks begin at different numbers, or was one"
+        " of them sorted anew?"
     )
+
+
+def _orders(names: list[str]) -> dict[str, list[int | None]]:
+    """Words → the place of the other outline for each picture, by the names of all."""
+    count = len(names)
+    numbered = [[int(t) if t.isdigit() else t for t in re.split(r"(\d+)", n)] for n in names]
+    by_number = sorted(range(count), key=numbered.__getitem__)
+    by_letter = sorted(range(count), key=names.__getitem__)
+    rank = {k: place for place, k in enumerate(by_letter)}
+    return {
+        "of the picture before them": [k - 1 if k else None for k in range(count)],
+        "of the picture after them": [k + 1 if k + 1 < count else None for k in range(count)],
+        "at the same place from the other end": [count - 1 - k for k in range(count)],
+        "at their place in the order 1, 10, 11, 2": [by_number[rank[k]] for k in range(count)],
+    }
 
 
 def fit(pixels: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
