@@ -21,7 +21,7 @@ def record(study, model, fold):
     """What is known of a training that took an hour."""
     spec = study.training(model, fold)
     weights = [c.weight for c in study.classes] if spec["class_weights"] else None
-    known = {"study": study.name, "model": model, "fold": fold, "training": spec}
+    known = {"study": study.name, "model": model, "fold": fold, "seed": 1, "training": spec}
     known |= {"classes": [c.name for c in study.classes], "class_weights": weights}
     manifest = files.sha256(study.root / "images.csv")
     return known | {"manifest_sha256": manifest, "images": {"train": 12}} | HOUR

@@ -6,13 +6,12 @@ import shutil
 from types import SimpleNamespace
 
 import kept_run
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from conftest import shrink, workflow
 
-from helpers import files, stats, studies
+from helpers import datasets, files, stats, studies
 from helpers.errors import StudyError
 from helpers.workflow import keep
 
@@ -249,7 +248,7 @@ def test_further_seeds_are_taken_too(study):
 def test_a_fold_of_other_images_is_not_taken(study):
     before = (study.run / "train/femoral_unet/cv2_1/counts.csv").read_bytes()
     only_kept(study)
-    index = studies.images(study).assign(cv_fold=lambda f: np.arange(len(f)) % 3)
+    index = studies.images(study).assign(cv_fold=lambda f: datasets.folds(study, f))
     files.write_csv(index, study.run / "cache/index.csv")
     keep.restored(["--study", "phantom", "femoral_unet/cv2_1"])
     assert (study.run / "train/femoral_unet/cv2_1/counts.csv").read_bytes() == before

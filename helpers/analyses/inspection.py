@@ -66,7 +66,7 @@ def answers(given: dict) -> pd.DataFrame:
                 who["unit"] = known["patient_id"] or known["image_id"]
                 rows.append(who | {"outline": known["letters"][letter]} | said)
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
-    one = table.assign(reader=table["reader"].str.casefold())
+    one = table.assign(reader=table["reader"].map(lambda name: str(name).casefold()))
     doubled = table.loc[one.duplicated(["reader", "image_id", "outline"]), "reader"]
     problems += [f"{who}: answered twice; keep one file a reader" for who in set(doubled)]
     if not problems and table.empty:
