@@ -585,6 +585,18 @@ def test_numbers_of_rows_in_front_are_no_cells(tmp_path):
     assert read.tables([written(tmp_path, text)])["Dice"].tolist() == [0.5, 0.25]
 
 
+@pytest.mark.parametrize(("metric", "other"), [("FNR", "recall"), ("FPR", "TNR")])
+def test_error_rates_are_not_ranked_as_if_more_were_better(tmp_path, metric, other):
+    rows = [f"c{k},{name},50,{fp},{fn},900" for k in range(6) for name, fp, fn in BOTH]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["case,algorithm,TP,FP,FN,TN", *rows]), encoding="utf-8")
+    with pytest.raises(StudyError, match=rf"METRIC={metric} counts errors.*compare METRIC={other}"):
+        each(path, metric=metric)
+
+
+BOTH = [("ours", 5, 5), ("theirs", 9, 9)]
+
+
 def test_a_margin_that_no_difference_reaches_is_refused(theirs):
     with pytest.raises(StudyError, match="MARGIN=2: a Dice lies from 0 to 1"):
         each(theirs, margin=2.0)

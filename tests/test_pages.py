@@ -142,3 +142,21 @@ def test_a_table_shows_the_rows_asked_for_and_its_file_has_all(root, capsys):
     assert len(pd.read_csv(studies.ROOT / "runs/phantom/tables/some.csv")) == 3
     with pytest.raises(TypeError, match="would reach no function"):
         page.table("some", frame, other=1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"metric": "FNR"}, "counts errors, of which less is better, .*; compare recall"),
+        ({"metric": "FPR_union"}, "counts errors, of which less is better"),
+        ({"margin": 20}, "margin 20: scores lie from 0 to 1"),
+        ({"metric": "recall", "margin": 0.05}, None),
+    ],
+)
+def test_what_a_page_cannot_compare_by_is_refused(changed, said):
+    declared = {"metric": "Dice", "class": "QLM", "test": "patient_t", "margin": 0.02}
+    if said is None:
+        assert pages._settings(declared, changed) == (changed, {})
+    else:
+        with pytest.raises(StudyError, match=said):
+            pages._settings(declared, changed)
