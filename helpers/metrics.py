@@ -33,7 +33,7 @@ RATIOS = {
     "FNR_union": (lambda c: c.fn, lambda c: c.tp + c.fp + c.fn),
 }
 #: of which less is better, and what is compared in their place
-ERRORS = {"FPR": "TNR", "FNR": "recall", "FPR_union": "precision", "FNR_union": "recall"}
+ERRORS = {"FPR": "TNR", "FNR": "recall", "FPR_union": "IoU", "FNR_union": "IoU"}
 OVERALL = {"mIoU": "IoU", "mPA": "recall", "Dice": "Dice"}
 
 

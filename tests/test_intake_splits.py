@@ -60,6 +60,23 @@ def test_lists_are_read_however_they_name_their_pictures(root, data, form, headi
     assert drawn(root) == OWN
 
 
+@pytest.mark.parametrize("word", ["image_", "case", "img-", "patient"])
+def test_a_first_line_that_names_a_picture_is_no_heading(root, data, word):
+    fill(data, [f"{word}{k:02d}.png" for k in range(1, 13)])
+    for split, lines in lists(word + "{k:02d}").items():
+        (data / f"{split}.txt").write_text("\n".join(lines), encoding="utf-8")
+    assert "Look at these first (1) No patient is known" in made(data)
+    assert drawn(root) == OWN
+
+
+def test_texts_of_single_pictures_are_no_lists(data):
+    names = [f"test_{k}.png" for k in range(1, 13)]
+    fill(data, names)
+    for name in names:
+        (data / f"{name[:-4]}.txt").write_text("0 0.1 0.2 0.3 0.4 0.5 0.6", encoding="utf-8")
+    assert "is called as a list" not in made(data)
+
+
 @pytest.mark.parametrize("how", ["coco", "json"])
 def test_json_says_the_split_too(root, data, how):
     fill(data, NAMES)

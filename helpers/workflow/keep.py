@@ -149,7 +149,7 @@ def trainings(study: studies.Study) -> dict[tuple[str, str, int], Path]:
     order = {(runs.slug(m), f, s): k for k, (m, f, s) in enumerate(study.trainings())}
     for path in found.values():
         about = record(path)
-        said = about and f"{runs.slug(about['model'])}/{about['fold']}_{about.get('seed')}"
+        said = about and f"{runs.slug(about['model'])}/{about['fold']}_{about['seed']}"
         if about and said != (wanted := "/".join(path.parts[-2:])):
             raise StudyError(
                 f"{path}: its {RECORD} is that of {said}, in the folder of {wanted}; put the"

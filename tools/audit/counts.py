@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from helpers.errors import StudyError
 from tools.audit.finding import HOLDS, IMPOSSIBLE, QUESTION, Finding, report
 from tools.audit.interval import SLACK, Interval
-from tools.audit.paper import ALIASES, Entry, Paper
+from tools.audit.paper import SHARES, Entry, Paper
 from tools.audit.words import say, why
-
-#: metrics that are a share of something, by any of their names
-SHARES = {name for names in ALIASES.values() for name in names} | {"accuracy", "mIoU", "AUC"}
 
 
 def sums(paper: Paper) -> Iterator[Finding]:

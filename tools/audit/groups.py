@@ -11,7 +11,7 @@ from scipy import optimize
 
 from tools.audit.finding import HOLDS, IMPOSSIBLE, Finding, report
 from tools.audit.interval import Interval, hull
-from tools.audit.paper import ALIASES, Entry, Paper
+from tools.audit.paper import SHARES, Entry, Paper
 from tools.audit.reading import EXACT
 
 
@@ -99,13 +99,12 @@ def _families(paper: Paper) -> Iterator[tuple]:
 
 #: of what is no mean, and so no mean over groups either
 NO_MEAN = {"median", "min", "max", "minimum", "maximum", "q1", "q3", "iqr", "pooled"}
-SCORES = {name for names in ALIASES.values() for name in names} | {"AUC", "accuracy"}
 
 
 def _make_up(parts: list[Entry], total: Entry) -> bool:
     """Whether the groups make up the total: their n add up. A score must be a mean: it has SDs."""
     counted = total.metric.endswith("_percent")  # of people, whose share over all is a mean
-    score = (total.unit in ("fraction", "percent") and not counted) or total.stem in SCORES
+    score = (total.unit in ("fraction", "percent") and not counted) or total.stem in SHARES
     other = NO_MEAN & {*total.metric.split("_"), *re.findall(r"\w+", total.definition.lower())}
     means = not other and (not score or all(e.sd for e in (total, *parts)))
     means = means and {e.model for e in parts} == {total.model}

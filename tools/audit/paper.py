@@ -22,6 +22,8 @@ ALIASES = {
     "FPR": ("FPR",),
     "FNR": ("FNR",),
 }
+#: metrics that are a share of something, by any of their names
+SHARES = {name for names in ALIASES.values() for name in names} | {"accuracy", "mIoU", "AUC"}
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ def copied(records: list[Record]) -> list[str]:
             groups[r.size, r.areas, r.drawn.tobytes()].append(r)
     found = []
     for own in groups.values():
-        files = {(r.pair.image.partition("#")[0], r.pixels) for r in own}
-        if len(own) < 2 or len({file for file, _ in files}) < 2 or len(dict(files)) < 2:
+        files = {r.pair.image.partition("#")[0] for r in own}
+        if len(files) < 2 or len({r.pixels for r in own}) < 2:
             continue
         fits = [agreement.fit(r.picture, r.drawn) for r in own]
         best = int(np.argmax([fit for fit, _ in fits]))

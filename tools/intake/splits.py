@@ -165,8 +165,7 @@ def _lines(path: Path, split: str) -> dict[str, list[str]]:
     """Split → the lines of a list, a text or a COCO file of its pictures; {} of other JSON."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     if path.suffix.lower() != ".json":
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return {split: lines[1:] if lines and HEADING.fullmatch(lines[0]) else lines}
+        return {split: [line.strip() for line in text.splitlines() if line.strip()]}
     content = _parsed(text)
     if not (isinstance(content, dict) and isinstance(content.get("images"), list)):
         return {}
@@ -201,6 +200,8 @@ def _by_lists(
         if _called_split(file):
             own = _several_lists(data / file)
             doubts += [] if own else [_not_read(file)]
+        elif plain(stem(file)) in known:
+            continue  # says something of one picture, as YOLO's text does
         else:
             own = _lines(data / file, split) if (split := list_of(file)) else None
         for split, names in (own or {}).items():
@@ -217,6 +218,8 @@ def _by_lists(
     found: dict[str, dict[str, str]] = {}
     for file, meant in of_one_kind.items():
         lost = [line for line, image in zip(lines[file], meant, strict=True) if not image]
+        if lost and lost[0] == lines[file][0] and HEADING.fullmatch(lost[0]):
+            lost, meant = lost[1:], meant[1:]
         if 2 * len(lost) < len(meant):
             found[file] = dict.fromkeys(set().union(*filter(None, meant)), texts[file])
             if lost:
