@@ -107,6 +107,7 @@ def test_a_line_that_names_no_picture_is_asked_about(root, data):
     ("file", "text"),
     [
         ("train.txt", "P01\nP02\nP03"),
+        ("test.txt", "\n"),
         ("splits_final.json", json.dumps([{"train": ["01"], "val": ["02"]}])),
         ("split.json", "{"),
         ("dataset_split.json", json.dumps({"folds": 5})),

@@ -227,13 +227,13 @@ def _by_lists(
                     f"{file}: {len(lost)} of its {len(meant)} lines name no picture here, such as"
                     f" {lost[0]!r}: was a picture renamed, or is it lost? Its split was drawn."
                 )
-        elif meant:
-            doubts.append(_not_read(file, lost[0]))
+        else:
+            doubts.append(_not_read(file, next(iter(lost), "")))
     return found, doubts
 
 
 def _not_read(file: str, line: str = "") -> str:
-    said = f", such as {line!r}," if line else ""
+    said = f", such as {line[:40]!r}," if line else ""
     return (
         f"{file} is called as a list of what pictures are for, and what it holds{said} names none"
         " of them: the authors' split may be lost. Write the pictures as they lie here, a line"
