@@ -103,6 +103,35 @@ def test_titles_above_the_headings_and_other_sheets(tmp_path):
     assert "from its row 2" in notes[2]
 
 
+def merged(tmp_path, rows, *ranges):
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    for cells in ranges:
+        book.active.merge_cells(cells)
+    book.save(tmp_path / "p.xlsx")
+    return patients.opened(tmp_path / "p.xlsx")
+
+
+def test_a_cell_merged_over_rows_counts_for_each(tmp_path):
+    people = [[k, "m" if k == 1 else "f" if k == 4 else None, 40 + k] for k in range(1, 7)]
+    frame, notes = merged(tmp_path, [["ID", "sex", "age"], *people], "B2:B4", "B5:B7")
+    assert frame["sex"].tolist() == 3 * ["male"] + 3 * ["female"]
+    assert any("merged over several rows" in n for n in notes)
+
+
+def test_headings_may_be_merged_over_two_rows(tmp_path):
+    rows = [["ID", "people", None], [None, "sex", "age"], [1, "m", 50], [2, "f", 60]]
+    frame, _ = merged(tmp_path, rows, "A1:A2", "B1:C1")
+    assert frame["patient_id"].tolist() == ["1", "2"] and frame["age_years"].tolist() == [50, 60]
+
+
+def test_a_patient_merged_over_two_rows_is_there_twice(tmp_path):
+    rows = [["ID", "sex", "age"], [1, "m", 50], [None, "m", 51], [2, "f", 60]]
+    with pytest.raises(StudyError, match="patient 1 occurs 2 times"):
+        merged(tmp_path, rows, "A2:A3")
+
+
 def test_a_title_in_front_may_hold_other_separators(tmp_path):
     frame, notes = opened(tmp_path, "Nerves, Vienna, 2020, final\nid;age\n1;50\n2;60\n")
     assert frame["age_years"].tolist() == [50, 60] and "from its row 2" in notes[0]

@@ -276,6 +276,16 @@ def test_nifti_written_by_itk(tmp_path, end, slices):
         assert readers.open_picture(path).spacing_mm == pytest.approx((0.2, 0.1))
 
 
+def test_a_nifti_that_gives_two_sizes_of_a_pixel_has_none(tmp_path):
+    image = nibabel.Nifti1Image(grey().T, np.diag([-0.1, -0.2, 1, 1]))
+    image.header.set_xyzt_units("mm")
+    image.header["pixdim"][1:3] = 0.3
+    nibabel.save(image, tmp_path / "a.nii")  # which writes pixdim as it stands
+    picture = readers.open_picture(tmp_path / "a.nii")
+    assert picture.spacing_mm is None
+    assert "two sizes of a pixel, 0.3 × 0.3 and 0.1 × 0.2" in picture.notes[0]
+
+
 def test_nifti_written_by_nibabel(tmp_path):
     path = tmp_path / "a.nii.gz"
     image = nibabel.Nifti1Image(grey().T, np.diag([-0.1, -0.2, 1, 1]))

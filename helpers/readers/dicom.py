@@ -188,7 +188,7 @@ def _video(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
 def _still(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
     if data.get("SamplesPerPixel", 1) == 1:
         return _monochrome(path, data, _aligned(path, data, notes), notes)
-    return _grey(path, _rgb(path, data, notes))
+    return _grey(path, rgb(path, data, notes))
 
 
 def _aligned(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
@@ -207,7 +207,7 @@ def _aligned(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
     return frames >> (high - bits)
 
 
-def _rgb(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
+def rgb(path: Path, data: Dataset, notes: list[str]) -> np.ndarray:
     """Colour (frames, rows, columns, 3) as RGB: by the reading of the stream's three components in
     which the picture is nearly grey, as ultrasound is; by the header where that is unclear.
     """

@@ -30,6 +30,7 @@ MILLIMETRES = {b"": 1.0, b"mm": 1.0, b"cm": 10.0, b"m": 1e3, b"um": 1e-3, "µm".
 MOST_HEADER = 1 << 16  # bytes
 #: how ITK calls a kind of pixel: "vector of 8-bit unsigned integer"
 BITS = re.compile(r"(\d+)-bit")
+CLOSE = 0.01  # of a pixel's side: as near are two statements of one size
 #: what a NIfTI file says that was saved from a bare array, in which rows may come first
 UNORIENTED = "saved without an orientation: rows and columns may be exchanged"
 
@@ -195,6 +196,10 @@ def read_volume(path: Path) -> tuple[np.ndarray, tuple[float, float] | None, tup
             " the image"
         )
     notes = (UNORIENTED,) if unoriented(volume.affine) else ()
+    sides, zooms = nibabel.affines.voxel_sizes(volume.affine)[:2], volume.header.get_zooms()[:2]
+    if not np.allclose(sides, zooms, rtol=CLOSE):
+        sizes = " and ".join(f"{a:.4g} × {b:.4g}" for a, b in (zooms, sides))
+        return values, None, (*notes, f"gives two sizes of a pixel, {sizes}: spacing unknown")
     scale = {"mm": 1.0, "meter": 1e3, "micron": 1e-3}.get(volume.header.get_xyzt_units()[0])
     column, row = (float(z) for z in volume.header.get_zooms()[:2])
     told = (column, row) != (1.0, 1.0) and column > 0 and row > 0

@@ -35,6 +35,13 @@ FEWEST = 5  # comparisons with neighbours
 EXPLAINED = 0.15  # of the grey values' spread, by outlines that are somewhere near
 CHANCE = 0.02  # of so many pictures agreeing by accident
 IN_ORDER = 400  # pictures that are held against their neighbours
+RIM = 12  # pixels from which a line says something
+MOSTLY_BETWEEN, AROUND = 0.9, 0.5  # shares: of the line, and of the border of what it surrounds
+SMOOTHED = (
+    "is a rim of a pixel or two around what has a higher number: were the masks smoothed, or"
+    " resized with smoothing? Export the outlined areas alone, without smoothing, at the size of"
+    " the pictures"
+)
 NOTHING = "nothing is outlined"  # of a mask that is empty
 ALONE = 1.8  # times the edge strength, for one picture
 WORDS = {
@@ -58,6 +65,25 @@ def thin(area: np.ndarray) -> str:
     if ring and wide < WALL * np.sqrt(filled.sum()):
         return f"a ring of {wide:.0f} pixels around something that is not marked"
     return ""
+
+
+def rim(mask: np.ndarray, index: int) -> bool:
+    """Whether what is thin of a class lies between lower numbers and higher ones and surrounds
+    these, as numbers do that smoothing, or a resize, made between those of a mask.
+
+    mask: class indices (rows, columns).
+    """
+    higher, area = mask > index, mask == index
+    square = np.ones((3, 3), bool)
+    body = ndimage.binary_opening(area, square)
+    line = area & ~ndimage.binary_dilation(body, square)
+    if line.sum() < RIM or not higher.any():
+        return False
+    near = [ndimage.binary_dilation(side, square, iterations=2) for side in (higher, mask < index)]
+    between = line & near[0] & near[1]
+    border = ndimage.binary_dilation(higher) & ~higher
+    around = (border & ndimage.binary_dilation(between, square)).sum() / border.sum()
+    return between.sum() > MOSTLY_BETWEEN * line.sum() and around > AROUND
 
 
 def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> list[str]:
@@ -84,6 +110,8 @@ def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> li
                 f"{c.title} covers {shown:.0%} of the ultrasound picture: is this the mask of the"
                 " field, and not of a structure?"
             )
+        elif rim(mask, c.index):
+            found.append(f"{c.title} {SMOOTHED}")
         elif what := thin(area):
             found.append(
                 f"{c.title} is {what}, not an area: is only the outline marked? Then write in the"

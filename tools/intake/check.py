@@ -17,7 +17,7 @@ from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import annotations, labels, pictures, united
 from helpers.studies import Class
-from tools.intake import agreement, find, geometry, layouts, pairing
+from tools.intake import agreement, burnt, find, geometry, layouts, pairing
 from tools.intake.find import Refused
 from tools.intake.form import Form
 
@@ -111,6 +111,7 @@ def _read(pair: pairing.Pair, data: Path, classes: Sequence[Class], form: Form) 
         stored = stored if any(stored) else [geometry.apart(data / pair.image, f) for f in drawn]
         odd += [words for words in dict.fromkeys(stored) if words]
     odd += _resized(data / pair.image, data / pair.mask)
+    odd += burnt.doubt(data / pair.image, pixels, mask) if mask.any() else []
     if find.identified(pair.image, data):
         notes.append(find.IDENTIFIED)
     mm = None

@@ -198,6 +198,11 @@ def classes_of(
     unheard = _unheard(found, form.ignored)
     left_out = {spelled(i) for i in form.ignored}
     found.colours = {c for c in found.colours if f"#{bytes(c).hex()}" not in left_out}
+    if below := sorted(v for v in found.values if v < 0):
+        raise StudyError(
+            f"classes: the masks hold the value {below[0]}; the background is 0 and the structures"
+            " are 1, 2, …: export them so"
+        )
     spellings = defaultdict(set)
     for name in found.names:
         if spelled(name) not in left_out and not annotations.is_hole(name):

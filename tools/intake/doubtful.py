@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from helpers import readers
+from helpers.errors import StudyError
 from helpers.readers import dicom, united
 from helpers.studies import Class
 from tools.intake import agreement, deidentify
@@ -26,6 +27,7 @@ WORSE = 0.5  # times as well as the best does an outline fit that is another pic
 APART = 0.3  # Dice of two raters below which they hardly draw one thing
 UNNAMED = ("class_", "value_", "colour_")  # what classes are called that nothing names
 ALIKE = 0.75  # of two names, as difflib counts, from which one may be a spelling of the other
+BOX = 5  # px of the thumbnail, from which a rectangle is no accident of the grid
 FEWEST = 5  # pictures from which a set says anything
 
 
@@ -94,6 +96,40 @@ def slips(records: list[Record], classes: Sequence[Class]) -> list[str]:
             " or a colour? If it is none, write its label under ignored, or mend that mask."
         )
     return found
+
+
+def boxes(records: list[Record], classes: Sequence[Class]) -> list[str]:
+    """Structures that are upright rectangles in every picture: a detector's boxes, no outlines."""
+    found = []
+    for c in classes[1:]:
+        shown = [r.drawn == c.index for r in records if r.areas[c.index - 1] > 0]
+        sides = [[np.ptp(at) + 1 for at in np.nonzero(area)] for area in shown if area.any()]
+        filled = [
+            area.sum() == rows * columns
+            for area, (rows, columns) in zip(filter(np.any, shown), sides, strict=True)
+        ]
+        large = [min(pair) >= BOX for pair in sides]
+        if len(filled) >= FEWEST and all(filled) and np.mean(large) > MOSTLY:
+            found.append(
+                f"{c.title} is an upright rectangle in each of {len(filled)} pictures: are these"
+                " boxes around it? Every number would be of boxes; outline its border instead."
+            )
+    return found
+
+
+def smoothed(records: list[Record], classes: Sequence[Class]) -> None:
+    """StudyError where the masks hold grey values of which most pictures show rims: not one is a
+    structure.
+    """
+    seen = sum(any(agreement.SMOOTHED in words for words in r.doubts) for r in records)
+    if seen > len(records) / 2 and any(c.name.startswith("value_") for c in classes):
+        held = ", ".join(c.name.removeprefix("value_") for c in classes[1:])
+        raise StudyError(
+            f"classes: the masks hold the values {held}, and in {seen} of {len(records)} pictures"
+            " some of them are rims of a pixel or two around others, as smoothed edges are. Export"
+            " the outlined areas alone, without smoothing; if each value is a structure, name them"
+            " in a form"
+        )
 
 
 def never_together(records: list[Record], classes: Sequence[Class]) -> list[str]:

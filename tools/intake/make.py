@@ -209,6 +209,8 @@ def make(
     records, more = check.read_all(pairs, data, classes, form)
     refused += more
     raise_unusable(data, records, refused)
+    if not form.classes:
+        doubtful.smoothed(records, classes)
     records = [
         r if r.spacing_mm is not None else replace(r, spacing_mm=mm(r.pair.image)) for r in records
     ]
@@ -245,6 +247,7 @@ def make(
     doubts = shared(images, records) + unclear + same + few_tested(images)
     doubts += [*doubtful.copied(records), *doubtful.numbered(records, data)]
     doubts += [*doubtful.slips(records, classes), *doubtful.raters(records)]
+    doubts += doubtful.boxes(records, classes)
     if not form.classes:
         doubts += doubtful.never_together(records, classes)
     if "table" not in form.patient and "pattern" not in form.patient:

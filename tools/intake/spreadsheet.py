@@ -72,8 +72,11 @@ def _header(numbered: list[tuple[int, list[str]]]) -> int | None:
     cells may stand above it, which fill fewer cells than headings do.
     """
     filled = [sum(bool(c.strip()) for c in r) for _, r in numbered[:10]]
-    known = (k for k, (_, r) in enumerate(numbered[:10]) if any(_is_patient(c) for c in r))
-    return next((k for k in known if filled[k] > max([1, *filled[:k]])), None)
+    known = [k for k, (_, r) in enumerate(numbered[:10]) if any(_is_patient(c) for c in r)]
+    first = next((k for k in known if filled[k] > max([1, *filled[:k]])), None)
+    while first is not None and first + 1 in known and filled[first + 1] >= filled[first]:
+        first += 1  # a heading that was merged over two rows: the lower one names the columns
+    return first
 
 
 def _is_patient(cell: str) -> bool:
@@ -144,6 +147,8 @@ def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
         with zipfile.ZipFile(path) as archive:
             if sum(part.file_size for part in archive.infolist()) > UNPACKED:
                 raise StudyError(f"{path}: unpacks to more than {UNPACKED:,} bytes; save its table")
+            sheets = [n for n in archive.namelist() if n.startswith("xl/worksheets/")]
+            merged = any(b"<mergeCell " in archive.read(name) for name in sheets)
         books = [
             openpyxl.load_workbook(io.BytesIO(path.read_bytes()), read_only=True, data_only=values)
             for values in (True, False)
@@ -180,6 +185,7 @@ def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
             rows.append([_cell(value) for value in row])
         if any(any(r) for r in rows):
             filled.append((sheet.title, rows))
+    several = _unmerged(path, dict(filled)) if merged else set()
     if not filled:
         raise StudyError(f"{path}: is empty; give one row a patient")
     named = [sheet for sheet in filled if _header(_filled(sheet[1])) is not None]
@@ -187,9 +193,29 @@ def _excel(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
     width = max(k + 1 for r in rows for k, cell in enumerate(r) if cell)
     rows = [(r + [""] * width)[:width] for r in rows]
     notes = [f"The table was read from the sheet {title!r} of an Excel file."]
+    if title in several:
+        notes.append("Cells that were merged over several rows count for each of these.")
     if others := [t for t, _ in filled if t != title]:
         notes.append(f"Its other sheets were not read: {', '.join(others)}.")
     return _filled(rows), notes
+
+
+def _unmerged(path: Path, sheets: dict[str, list[list[str]]]) -> set[str]:
+    """Fills the rows of every sheet {title: rows} where one cell stands for several of them, as a
+    person sees it; the titles of those with such cells. Cells over columns alone are titles.
+    """
+    book = openpyxl.load_workbook(path, data_only=True)
+    several = set()
+    for title, rows in sheets.items():
+        for cells in book[title].merged_cells.ranges:
+            told = rows[cells.min_row - 1][cells.min_col - 1 : cells.min_col]
+            if cells.max_row == cells.min_row or not any(told):
+                continue
+            several.add(title)
+            for row in rows[cells.min_row : cells.max_row]:
+                row += [""] * (cells.min_col - len(row))
+                row[cells.min_col - 1] = told[0]
+    return several
 
 
 def _cell(value: Any) -> str:
