@@ -32,7 +32,8 @@ from tools.intake import (
     patients,
     patterns,
     protocols,
-    splits,
+    split_authors,
+    split_words,
 )
 from tools.intake.make import make
 from tools.predict import exports
@@ -570,14 +571,17 @@ def test_another_picture_of_the_same_name_moves_none(root, data):
 
 
 def test_a_folder_called_train_alone_is_no_split():
-    assert splits.by_folder(["train/a.png", "train/b.png"]) is None
-    assert splits.by_folder(["a.png", "b.png"]) is None
-    assert splits.by_folder(["test/b.png", "c.png"]) == {"test/b.png": "test", "c.png": "train"}
-    assert splits.by_folder(["trainval-image/a.png", "test-image/b.png"]) == {
+    assert split_authors.by_folder(["train/a.png", "train/b.png"]) is None
+    assert split_authors.by_folder(["a.png", "b.png"]) is None
+    assert split_authors.by_folder(["test/b.png", "c.png"]) == {
+        "test/b.png": "test",
+        "c.png": "train",
+    }
+    assert split_authors.by_folder(["trainval-image/a.png", "test-image/b.png"]) == {
         "trainval-image/a.png": "train",
         "test-image/b.png": "test",
     }
-    assert splits.by_folder(["imagesTr/a.png", "imagesTs/b.png"]) == {
+    assert split_authors.by_folder(["imagesTr/a.png", "imagesTs/b.png"]) == {
         "imagesTr/a.png": "train",
         "imagesTs/b.png": "test",
     }
@@ -597,7 +601,7 @@ def test_a_folder_called_train_alone_is_no_split():
     ],
 )
 def test_what_a_folder_is_for_by_its_words(folder, split):
-    assert splits.split_of(folder) == split
+    assert split_words.split_of(folder) == split
 
 
 def test_pictures_from_elsewhere_are_external(root, data):

@@ -7,12 +7,13 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from intake_folder import images
 from pictures import grey, save
 
 from helpers.errors import StudyError
-from tools.intake import splits
+from tools.intake import split_words
 from tools.intake.make import make
 
 pytestmark = pytest.mark.usefixtures("root")
@@ -23,6 +24,7 @@ def fill(data, names):
     for k, name in enumerate(names):
         mask = np.zeros((40, 60), np.uint8)
         mask[5 + k % 20 : 17 + k % 20, 8 + k // 2 : 30 + k // 2] = 255
+        mask[5 + k % 20, 8 + k // 2] = 0  # no box
         for path, pixels in ((name, grey(seed=k)), (f"{name[:-4]}_mask.png", mask)):
             (data / path).parent.mkdir(parents=True, exist_ok=True)
             save(data / path, pixels)
@@ -108,7 +110,6 @@ def test_a_line_that_names_no_picture_is_asked_about(root, data):
     [
         ("train.txt", "P01\nP02\nP03"),
         ("test.txt", "\n"),
-        ("splits_final.json", json.dumps([{"train": ["01"], "val": ["02"]}])),
         ("split.json", "{"),
         ("dataset_split.json", json.dumps({"folds": 5})),
     ],
@@ -173,4 +174,258 @@ def test_patients_numbered_anew_in_each_folder_are_not_merged_unasked(data):
     ("name", "split"), [("Validierung", "val"), ("tr", "train"), ("tri", None)]
 )
 def test_what_a_folder_is_for(name, split):
-    assert splits.split_of(name) == split
+    assert split_words.split_of(name) == split
+
+
+def parts(data, write):
+    """write(split, names) for each of the authors' splits."""
+    fill(data, NAMES)
+    for split, own in OWN.items():
+        write(split, [f"{k:02d}.png" for k in own])
+
+
+def sheet(columns):
+    return pd.DataFrame(columns)
+
+
+KINDS = {
+    "spreadsheets": lambda d, s, n: sheet({"image": n}).to_excel(d / f"{s}.xlsx", index=False),
+    "an index": lambda d, s, n: sheet({"image": n}).to_csv(d / f"{s}.csv"),
+    "patients first": lambda d, s, n: sheet(
+        {"patient": [int(i[:2]) % 7 + 1 for i in n], "image": n}
+    ).to_csv(d / f"{s}.csv", index=False),
+    "masks first": lambda d, s, n: sheet(
+        {"mask": [f"{i[:2]}_mask.png" for i in n], "image": n}
+    ).to_csv(d / f"{s}.csv", index=False),
+    "a foreign heading": lambda d, s, n: (d / f"{s}.csv").write_text(
+        "\n".join(["Bild;Maske", *(f"{i};{i[:2]}_mask.png" for i in n)])
+    ),
+    ".list": lambda d, s, n: (d / f"{s}.list").write_text("\n".join(n)),
+    "UTF-16": lambda d, s, n: (d / f"{s}.txt").write_text("\n".join(n), encoding="utf-16"),
+    "names in JSON": lambda d, s, n: (d / f"{s}.json").write_text(json.dumps(n)),
+    "ids": lambda d, s, n: (d / f"{s}_ids.csv").write_text("\n".join(["image", *n])),
+    "Chinese": lambda d, s, n: (
+        d / f"{dict(train='训练集', val='验证集', test='测试集')[s]}.txt"
+    ).write_text("\n".join(n)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lists_of_many_kinds(root, data, kind):
+    parts(data, lambda split, names: KINDS[kind](data, split, names))
+    assert "Look at these first (1) No patient is known" in made(data)
+    assert drawn(root) == OWN
+
+
+def of_each():
+    return [(f"{k:02d}.png", split) for split, own in OWN.items() for k in own]
+
+
+WHOLE = {
+    "split.txt": lambda: "\n".join(f"{n} {s}" for n, s in of_each()),
+    "split.csv": lambda: "\n".join(f"{n},{s}" for n, s in of_each()),
+    "Liste.csv": lambda: (
+        "Bild;Aufteilung\n"
+        + "\n".join(
+            f"{n};{dict(train='Lernmenge', val='Validierung', test='Prüfmenge')[s]}"
+            for n, s in of_each()
+        )
+    ),
+    "名单.csv": lambda: (
+        "图像,数据集\n"
+        + "\n".join(
+            f"{n},{dict(train='训练集', val='验证集', test='测试集')[s]}" for n, s in of_each()
+        )
+    ),
+    "dataset.json": lambda: json.dumps(
+        {
+            word: [{"image": f"./{k:02d}.png"} for k in OWN[s]]
+            for word, s in (("training", "train"), ("validation", "val"), ("test", "test"))
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("file", WHOLE)
+@pytest.mark.parametrize("tables", [0, 25])
+def test_one_file_of_the_whole_split(root, data, file, tables):
+    fill(data, NAMES)
+    (data / file).write_text(WHOLE[file](), encoding="utf-8")
+    for k in range(tables):
+        (data / "a").mkdir(exist_ok=True)
+        (data / f"a/m_{k}.csv").write_text("frame,value\n1,2\n")
+    assert "Look at these first (1) No patient is known" in made(data)
+    assert drawn(root) == OWN
+
+
+def test_cvat_says_the_subset_of_each_picture(root, data):
+    ring = '<polygon label="nerve" points="20,10;40,10;40,{y};30,35" occluded="0" z_order="0"/>'
+    entries = []
+    for k, (name, split) in enumerate(of_each()):
+        save(data / name, grey(seed=k))
+        subset = {"train": "Train", "val": "Validation", "test": "Test"}[split]
+        entries.append(
+            f'<image id="{k}" name="{name}" subset="{subset}" width="60" height="40">'
+            f"{ring.format(y=20 + k % 9)}</image>"
+        )
+    text = f"<annotations><version>1.1</version>{''.join(entries)}</annotations>"
+    (data / "annotations.xml").write_text(text, encoding="utf-8")
+    make("mine", data)
+    assert drawn(root) == OWN
+
+
+def numbered_on(data):
+    """Seven patients, whose pictures are numbered on from one to the next."""
+    fill(data, [f"{p}/{2 * p - 1 + j}.png" for p in range(1, 8) for j in (0, 1)])
+
+
+def test_lists_of_patients_are_no_lists_of_pictures(root, data):
+    numbered_on(data)
+    for split, own in {"train": range(1, 6), "val": [6], "test": [7]}.items():
+        (data / f"{split}.txt").write_text("\n".join(["patient", *map(str, own)]))
+    make("mine", data)
+    assert drawn(root) == {"train": list(range(1, 11)), "val": [11, 12], "test": [13, 14]}
+
+
+def test_numbers_that_could_be_patients_or_pictures_are_asked_about(data):
+    numbered_on(data)
+    for split, own in {"train": range(1, 6), "val": [6], "test": [7]}.items():
+        (data / f"{split}.txt").write_text("\n".join(map(str, own)))
+    assert "its lines could be pictures, or patients and their folders" in made(data)
+
+
+def test_two_columns_that_could_name_pictures_are_asked_about(data):
+    fill(data, NAMES)
+    for split, own in OWN.items():
+        rows = [f"{k},{13 - k}" for k in own]
+        (data / f"{split}.csv").write_text("\n".join(["a,b", *rows]))
+    assert "two of its columns could name pictures" in made(data)
+
+
+def test_folds_of_a_cross_validation_are_no_split_and_the_test_set_is_kept(root, data):
+    fill(data, NAMES)
+    for fold in range(5):
+        (data / f"fold{fold}").mkdir()
+        val = NAMES[2 * fold : 2 * fold + 2]
+        rest = [n for n in NAMES[:10] if n not in val]
+        (data / f"fold{fold}/train.txt").write_text("\n".join(rest))
+        (data / f"fold{fold}/val.txt").write_text("\n".join(val))
+    (data / "test.txt").write_text("\n".join(NAMES[10:]))
+    assert "share pictures, as the folds of a cross-validation do" in made(data)
+    assert drawn(root)["test"] == [11, 12]
+
+
+def test_nnunets_folds_are_called_folds(data):
+    fill(data, NAMES)
+    folds = [{"train": ["01"], "val": ["02"]}, {"train": ["02"], "val": ["01"]}]
+    (data / "splits_final.json").write_text(json.dumps(folds))
+    assert "splits_final.json holds the folds of a cross-validation" in made(data)
+
+
+def test_lists_may_tell_paths_as_seen_from_their_folder(root, data):
+    fill(data, [f"{s}/images/{k}.png" for s in OWN for k in range(1, 5)])
+    for split in OWN:
+        lines = [f"images/{k}.png" for k in range(1, 5)]
+        (data / split / f"{split}.txt").write_text("\n".join(lines))
+    assert "Look at these first (1) No patient is known" in made(data)
+
+
+def test_pictures_that_no_list_names_are_asked_about(data):
+    fill(data, NAMES)
+    for split, own in OWN.items():
+        (data / f"{split}.txt").write_text("\n".join(f"{k:02d}.png" for k in own if k != 3))
+    first = made(data)
+    assert "1 pictures stand in none of train.txt and val.txt and test.txt, such as 03.png" in first
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "text"),
+    [
+        ("", "Datenaufteilung.mat", "x"),
+        ("", "train_ids.npy", "x"),
+        ("", "test.yaml", "x"),
+        ("lists", "val.pkl", "x"),
+    ],
+)
+def test_lists_of_a_kind_that_is_not_read_are_asked_about(data, folder, file, text):
+    fill(data, NAMES)
+    (data / folder).mkdir(exist_ok=True)
+    (data / folder / file).write_text(text)
+    assert f"{file} is called as a list of what pictures are for" in made(data)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("training_log.csv", "epoch,split,loss\n1,train,0.5\n1,val,0.6\n"),
+        ("test_results.csv", "image,Dice\n01.png,0.5\n"),
+        ("metadata.csv", "image,dataset\n01.png,BUSI\n02.png,UDIAT\n"),
+        ("data.yaml", "train: images/train\nval: images/val\n"),
+    ],
+)
+def test_what_a_training_left_behind_and_sources_are_no_split(data, file, text):
+    fill(data, NAMES)
+    (data / file).write_text(text)
+    assert "Look at these first (1) No patient is known" in made(data)
+
+
+@pytest.mark.parametrize(
+    ("folders", "asked"),
+    [
+        (("test", "retest"), "test"),
+        (("baseline", "test1", "test2"), "test1"),
+        (("internal", "external"), "external"),
+        (("CCA", "ICA", "VA"), "VA"),
+        (("rest", "val", "squeeze"), "val"),
+        (("images", "test"), None),
+    ],
+)
+def test_folders_beside_those_of_a_split_are_asked_about(data, folders, asked):
+    fill(data, [f"{folder}/{folder[:3]}{k}.png" for folder in folders for k in range(6)])
+    first = made(data)
+    assert ("The folders' names were taken for a split" in first) == bool(asked)
+    assert not asked or f"If {asked} says something else" in first
+
+
+@pytest.mark.parametrize("outer", ["Training_data", "US test dataset", "set"])
+def test_a_folder_that_all_share_says_nothing_of_a_split(root, data, outer):
+    fill(data, [f"{outer}/{s}/{k:02d}.png" for s, own in OWN.items() for k in own])
+    make("mine", data)
+    assert drawn(root) == OWN
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("训练集", "train"),
+        ("測試集", "test"),
+        ("Lernset", "train"),
+        ("Prüfset", "test"),
+        ("val_ids", "val"),
+        ("Valsalva", None),
+        ("contest", None),
+        ("train_test", None),
+    ],
+)
+def test_what_a_name_says_of_a_split(name, split):
+    assert split_words.split_of(name) == split
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_lists_that_come_after_a_manifest_are_not_said_to_be_kept(root, data, before):
+    fill(data, NAMES)
+    other = {"train": NAMES[4:], "val": NAMES[2:4], "test": NAMES[:2]}
+    if before:
+        for split, own in other.items():
+            (data / f"{split}.txt").write_text("\n".join(own))
+    make("mine", data)
+    first = drawn(root)
+    for split, own in OWN.items():
+        (data / f"{split}.txt").write_text("\n".join(f"{k:02d}.png" for k in own))
+    told = make("mine", data).read_text(encoding="utf-8")
+    assert drawn(root) == first != OWN
+    assert "pictures are elsewhere than folders, lists or a table of the set say" in told
+    assert "it was kept so" not in told
+    (root / "data_manifest/mine/images.csv").unlink()
+    assert "it was kept so" in make("mine", data).read_text(encoding="utf-8")
+    assert drawn(root) == OWN

@@ -35,6 +35,7 @@ from tools.intake import (
     pairing,
     patients,
     spacing,
+    split_authors,
     splits,
     text,
 )
@@ -195,7 +196,7 @@ def _divided(images: list[str], data: Path, said: form.Form) -> dict[str, str]:
     if said.split.get("policy") == "given":
         frame = pd.DataFrame({"image": images})
         return dict(zip(images, splits.draw(frame, np.empty(0), said.split), strict=True))
-    return {} if said.split else splits.by_authors(images, data)[0] or {}
+    return {} if said.split else split_authors.by_authors(images, data)[0] or {}
 
 
 def _told(

@@ -34,10 +34,12 @@ from tools.intake import (
     patients,
     protocols,
     spacing,
+    split_authors,
     splits,
 )
 from tools.intake import form as forms
 from tools.intake.discover import classes_of
+from tools.intake.split_words import FOLDERS, is_split
 from tools.intake.tables import image_table, some
 
 FEW = 5  # patients in the test set
@@ -238,13 +240,15 @@ def make(
     authors, lists, unclear = None, [], []
     if not form.split:
         whose = {r.pair.image: r.patient for r in records}
-        authors, lists, unclear = splits.by_authors(list(whose), data, list(whose.values()))
+        authors, lists, unclear = split_authors.by_authors(list(whose), data, list(whose.values()))
     try:
         images, drawn = tables(records, reasons, form, data, previous, authors)
     except StudyError as error:
         raise StudyError(f"{form_path or f'DATA={data}'}: {error}") from None
     by_patient = images["patient_id"].notna().any()
     doubts = shared(images, records) + unclear + same + few_tested(images)
+    elsewhere = overruled(images, authors or {}, folder)
+    doubts += elsewhere
     doubts += [*doubtful.copied(records), *doubtful.numbered(records, data)]
     doubts += [*doubtful.slips(records, classes), *doubtful.raters(records)]
     doubts += doubtful.boxes(records, classes)
@@ -258,7 +262,7 @@ def make(
         doubts += pairing.called_apart(pairs)
     if not by_patient:
         doubts.append(nobody_known(data, records, authors))
-    assumed += sentences(records, _kept_split(images, previous), authors)
+    assumed += sentences(records, _kept_split(images, previous), authors, bool(elsewhere))
     written = {"images.csv": images, "annotations.csv": drawn}
     if people is not None:
         pictured = set(images["patient_id"].dropna())
@@ -386,7 +390,7 @@ def _places_of_one(records: list[check.Record], pattern: str) -> list[str]:
     for r in records:
         if found := re.search(pattern, unicodedata.normalize("NFC", r.pair.image)):
             above = PurePosixPath(r.pair.image[: found.start(1)] + "x").parent
-            places[r.patient].add(" / ".join(p for p in above.parts if not splits.is_split(p)))
+            places[r.patient].add(" / ".join(p for p in above.parts if not is_split(p)))
     twice = {p: sorted(where) for p, where in places.items() if len(where) > 1}
     if not twice:
         return []
@@ -475,7 +479,10 @@ def _kept_split(images: pd.DataFrame, previous: pd.DataFrame | None) -> bool:
 
 
 def sentences(
-    records: list[check.Record], kept_split: bool, authors: dict[str, str] | None = None
+    records: list[check.Record],
+    kept_split: bool,
+    authors: dict[str, str] | None = None,
+    elsewhere: bool = False,
 ) -> list[str]:
     """What was assumed without being told, as sentences."""
     found = []
@@ -488,13 +495,14 @@ def sentences(
             f"{', …' * (len(unknown) > 5)}): they have no distances in millimetres."
         )
     if authors:
-        counts = {s: sum(v == s for v in authors.values()) for s in splits.FOLDERS}
+        counts = {s: sum(v == s for v in authors.values()) for s in FOLDERS}
         counted = ", ".join(
             f"{counts[s]} {s}" for s in (*studies.SPLITS, EXTERNAL) if s != EXTERNAL or counts[s]
         )
         found.append(
-            f"Folders, lists or a table of the set say which pictures are for what ({counted}); it"
-            " was kept so. What they do not say was drawn from the pictures to learn from."
+            f"Folders, lists or a table of the set say which pictures are for what ({counted})"
+            f"{'' if elsewhere else '; it was kept so'}. What they do not say was drawn from the"
+            " pictures to learn from."
         )
     if kept_split:
         found.append(
@@ -533,6 +541,26 @@ def shared(images: pd.DataFrame, records: list[check.Record]) -> list[str]:
         f"{len(apart)} pictures are in several splits, the same, mirrored or turned ({one} in"
         f" {split[one]}, {other} in {split[other]}): every number will be too good. Leave copies"
         " out in the form (exclude, or duplicates: exclude), or keep them with their patient."
+    ]
+
+
+def overruled(images: pd.DataFrame, authors: dict[str, str], folder: Path) -> list[str]:
+    """A sentence where an earlier manifest kept pictures elsewhere than the authors' lists, tables
+    or folders say now.
+    """
+    told = images["image"].map(authors)
+    drawn = (told == "train") & ~images["split"].isin(set(authors.values()) - {"train"})
+    other = images[
+        told.notna() & (images["split"] != told) & ~drawn & (images["split"] != "excluded")
+    ]
+    if other.empty:
+        return []
+    one = other.iloc[0]
+    return [
+        f"{len(other)} pictures are elsewhere than folders, lists or a table of the set say, such"
+        f" as {one['image']}: {one['split']}, and {authors[one['image']]} there, because an earlier"
+        f" manifest had them so. To follow the authors, delete {folder.name}/images.csv in"
+        " data_manifest and run make manifest again."
     ]
 
 

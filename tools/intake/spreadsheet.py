@@ -27,6 +27,26 @@ WORD = re.compile(r"[^\W\d_]+")
 
 def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """(frame of text, index is the row in the file from 1; sentences on how it was read)."""
+    numbered, notes = cells(path)
+    start = _header(numbered) or 0
+    if start:
+        notes.append(f"The headings of the table were taken from its row {numbered[start][0]}.")
+    (_, header), *body = numbered[start:]
+    ragged = [
+        f"row {k}: {len(r)} cells, the header has {len(header)}"
+        for k, r in body
+        if len(r) != len(header)
+    ]
+    raise_all(ragged, path)
+    if not body:
+        raise StudyError(f"{path}: has a header but no patient; give one row a patient")
+    frame = pd.DataFrame([[plain_cell(c) for c in r] for _, r in body], columns=header, dtype=str)
+    frame.index = [k for k, _ in body]
+    return frame, notes
+
+
+def cells(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
+    """([(row number, cells)] of the rows that hold something; sentences on how it was read)."""
     try:
         raw = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
@@ -45,21 +65,7 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
             numbered = _filled(_rows(text))
         except csv.Error as error:
             raise StudyError(f"{path}: is no table ({error}); give one row a patient") from None
-    start = _header(numbered) or 0
-    if start:
-        notes.append(f"The headings of the table were taken from its row {numbered[start][0]}.")
-    (_, header), *body = numbered[start:]
-    ragged = [
-        f"row {k}: {len(r)} cells, the header has {len(header)}"
-        for k, r in body
-        if len(r) != len(header)
-    ]
-    raise_all(ragged, path)
-    if not body:
-        raise StudyError(f"{path}: has a header but no patient; give one row a patient")
-    frame = pd.DataFrame([[plain_cell(c) for c in r] for _, r in body], columns=header, dtype=str)
-    frame.index = [k for k, _ in body]
-    return frame, notes
+    return numbered, notes
 
 
 def _filled(rows: list[list[str]]) -> list[tuple[int, list[str]]]:

@@ -1,0 +1,313 @@
+"""Lists of pictures or patients that say what these are for: train.txt, val.csv, split.json.
+
+A list may have several columns, a heading, and names with or without folders and endings. All
+lists of a folder are read in one way, that which understands most.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+from helpers import readers
+from helpers.errors import StudyError
+from helpers.schemas import EXTERNAL
+from tools.intake import by_picture, find, ledger, spreadsheet
+from tools.intake.patterns import plain, stem
+from tools.intake.split_words import BY_HAND, split_of
+
+TEXTS = (".txt", ".list", ".lst")
+#: what may hold a list, read here or not
+ENDINGS = (*TEXTS, *ledger.TABLES, ".json", ".xml", ".mat", ".pkl", ".npy", ".npz", ".yaml", ".yml")
+#: a file of the whole split: 'splits_final.json', 'Datenaufteilung.xlsx'
+WHOLE = re.compile(
+    r"(?i)(.*[ _-])?(data)?(splits?|folds?|partitions?)([ _-].*)?|.*(aufteilung|划分).*"
+)
+#: words of what a training leaves behind
+LOG = re.compile(
+    r"(?i)logs?|loss(es)?|histor(y|ies)|results?|metrics?|scores?|times?|predictions?|epochs?"
+)
+COLUMNS = 6  # of a list that are looked at
+ORDER = ("train", "val", "test", EXTERNAL)
+
+
+@dataclass(frozen=True)
+class List:
+    """source: its file, with the split where that holds several; lines: as written; cells: those of
+    each line.
+    """
+
+    source: str
+    split: str
+    lines: list[str]
+    cells: list[list[str]]
+
+
+def is_log(file: str) -> bool:
+    """Whether a file is called as what a training, or a test, leaves behind."""
+    return any(map(LOG.fullmatch, re.findall(r"[^\W\d_]+", stem(file))))
+
+
+def is_called_so(file: str) -> bool:
+    """Whether a file is called as a list of what pictures are for, or as a whole split."""
+    named = split_of(stem(file)) or WHOLE.fullmatch(stem(file))
+    return bool(file.lower().endswith(ENDINGS) and named and not is_log(file))
+
+
+def read(
+    images: list[str], data: Path, people: Sequence[str | None], looked: set[str]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """(source → image → split, those to learn from first; doubts on lists that are not understood,
+    or not to their last line). looked: files that were read otherwise.
+    """
+    pictures, exact, groups = _known(images, people)
+    found: list[List] = []
+    doubts: list[str] = []
+    for file in sorted(find.everything(data)):
+        if file in looked or plain(stem(file)) in pictures:
+            continue  # such as YOLO's text of one picture
+        try:
+            own = _lists(data / file, file)
+        except (StudyError, *find.ODD):
+            own = []
+        if own is None:
+            doubts.append(
+                f"{file} holds the folds of a cross-validation, of which each picture is tested"
+                " once: folds are drawn anew here, and a test set of the authors is not among them."
+            )
+        elif own:
+            found += own
+        elif is_called_so(file):
+            doubts.append(_not_read(file))
+    found.sort(key=lambda one: ORDER.index(one.split))
+    meant, unclear = _meaning(found, pictures, exact, groups)
+    told: dict[str, dict[str, str]] = {}
+    for one in found:
+        each = meant.get(one.source, [])
+        lost = [line for line, image in zip(one.lines, each, strict=False) if not image]
+        if lost and lost[0] == one.lines[0] and _is_heading(lost[0]):
+            lost, each = lost[1:], each[1:]
+        named = set().union(*filter(None, each))
+        if unclear:
+            doubts.append(f"{one.source}: {unclear}")
+        elif 2 * len(lost) < len(each):
+            told[one.source] = dict.fromkeys(named, one.split)
+            if lost:
+                doubts.append(
+                    f"{one.source}: {len(lost)} of its {len(each)} lines name no picture here, such"
+                    f" as {lost[0]!r}: was a picture renamed, or is it lost? Its split was drawn."
+                )
+        elif named or is_called_so(one.source.partition(" (")[0]):
+            doubts.append(_not_read(one.source, next(iter(lost), "")))
+    return _without_folds(told, doubts)
+
+
+def _known(images: list[str], people: Sequence[str | None]) -> tuple[dict, dict, dict]:
+    """(names → the images that they may mean; whole names alone; folders and patients → theirs)."""
+    pictures, exact, groups = defaultdict(set), defaultdict(set), defaultdict(set)
+    for image, patient in zip_longest(images, people):
+        for name in (image, PurePosixPath(image).name):
+            exact[plain(name)].add(image)
+        for name in (image, PurePosixPath(image).name, stem(image)):
+            pictures[plain(name)].add(image)
+        for name in {*PurePosixPath(image).parts[:-1], patient} - {None}:
+            groups[plain(name)].add(image)
+    return pictures, exact, groups
+
+
+def _lists(path: Path, file: str) -> list[List] | None:
+    """The lists in a file; none where it is no list, None where it holds several folds."""
+    split, whole = split_of(stem(file)), bool(WHOLE.fullmatch(stem(file)))
+    end, several = readers.suffix(path), None
+    if is_log(file) or not (split or whole or path.name == "dataset.json" or end == ".xml"):
+        return []
+    if end == ".json":
+        content = _parsed(path)
+        if isinstance(content, list) and content and all(isinstance(c, dict) for c in content):
+            return None if any(_by_split(c) for c in content) else []
+        several = _by_split(content)
+        names = content.get("images") if isinstance(content, dict) else content
+        rows = [[name] for name in _names(names)]
+    elif end == ".xml":
+        several, rows = _subsets(path), []
+    elif end in TEXTS:
+        text = spreadsheet.decoded(path.read_bytes())[0]
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if whole or not split:
+            several = _by_word([re.split(r"[\s,;]+", line) for line in lines])
+        rows = [re.split(r"[,;\t]+", line) for line in lines]
+    elif end in (".csv", ".tsv", ".xlsx"):
+        rows = [cells for _, cells in spreadsheet.cells(path)[0]]
+        if whole or not split:
+            several = _by_word(rows)
+    else:
+        return []
+    if several:
+        return [
+            List(f"{file} ({s})", s, own, [re.split(r"[,;\t]+", n) for n in own])
+            for s, own in several.items()
+        ]
+    if not (split and rows):
+        return []
+    return [List(file, split, [",".join(r) for r in rows], rows)]
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _names(entries: Any) -> list[str]:
+    """The names in a list of names, or of entries that hold one."""
+    if not isinstance(entries, list):
+        return []
+    keys = ("image", "file_name", "img", "filename", "name")
+    held = [
+        next((e[k] for k in keys if k in e), None) if isinstance(e, dict) else e for e in entries
+    ]
+    return [name for name in held if isinstance(name, str) and name]
+
+
+def _by_split(content: Any) -> dict[str, list[str]] | None:
+    """Split → names, of JSON with a list for each split; None where it is none."""
+    if not isinstance(content, dict):
+        return None
+    named = {s: _names(own) for k, own in content.items() if (s := split_of(str(k)))}
+    return named if len(named) > 1 and all(named.values()) else None
+
+
+def _subsets(path: Path) -> dict[str, list[str]] | None:
+    """Split → names, of CVAT's file that says of each picture to which subset it belongs."""
+    found = defaultdict(list)
+    for entry in re.findall(r"<image\b[^>]*>", path.read_text(encoding="utf-8", errors="replace")):
+        told = dict(re.findall(r'(\w+)="([^"]*)"', entry))
+        if split := split_of(told.get("subset", "")):
+            found[split].append(told.get("name", ""))
+    return dict(found) if len(found) > 1 else None
+
+
+def _by_word(rows: list[list[str]]) -> dict[str, list[str]] | None:
+    """Split → lines, of rows of cells in which one cell says the split; None of others."""
+    found = defaultdict(list)
+    for cells in rows:
+        said = {k: s for k, cell in enumerate(cells) if (s := split_of(cell.strip()))}
+        if len(said) == 1:
+            at, split = said.popitem()
+            found[split].append(",".join(c for k, c in enumerate(cells) if k != at))
+    counted = sum(map(len, found.values()))
+    return dict(found) if len(found) > 1 and counted >= len(rows) - 1 else None
+
+
+def _meaning(
+    found: list[List], pictures: dict, exact: dict, groups: dict
+) -> tuple[dict[str, list], str]:
+    """({source: the images of each of its lines, or None}, why that is unclear, or '')."""
+    headings = {k: c for one in found for k, c in enumerate(one.cells[0]) if _is_heading(c)}
+    persons = {k for k, c in headings.items() if by_picture.personal(c)}
+    ways = [("line", 0), *((how, k) for how in ("cell", "word") for k in range(COLUMNS))]
+    best: dict[str, tuple[int, dict]] = {"pictures": (0, {}), "patients": (0, {})}
+    rivals = []
+    for how, k in ways:
+        if how == "line" and persons:
+            continue
+        texts = {one.source: _texts(one, how, k) for one in found}
+        whole, seen = (_look_up(texts, table, one_alone=True) for table in (exact, pictures))
+        people = _look_up(texts, groups, one_alone=False)
+        if k not in persons:
+            score = _count(whole) + _count(seen)
+            rivals.append((score, seen))
+            if score > best["pictures"][0]:
+                best["pictures"] = score, seen
+        if k in persons or not persons:
+            best["patients"] = max(best["patients"], (_count(people), people), key=lambda b: b[0])
+    score, seen = best["pictures"]
+    many, people = best["patients"]
+    if seen and any(s == score and not _alike(other, seen) for s, other in rivals):
+        return seen, "two of its columns could name pictures; leave one of them. " + _drawn()
+    if many and (many > _count(seen) or (persons and not _count(seen))):
+        return people, ""
+    if many and many == _count(seen) and not _alike(people, seen) and score == many:
+        return seen, "its lines could be pictures, or patients and their folders. " + _drawn()
+    return seen, ""
+
+
+def _drawn() -> str:
+    return f"The split was drawn anew; write pictures with their endings, or {BY_HAND}."
+
+
+def _texts(one: List, how: str, k: int) -> list[str]:
+    if how == "line":
+        return one.lines
+    split = one.cells if how == "cell" else [re.split(r"[\s,;]+", line) for line in one.lines]
+    return [cells[k].strip() if k < len(cells) else "" for cells in split]
+
+
+def _look_up(texts: dict[str, list[str]], table: dict, one_alone: bool) -> dict[str, list]:
+    """{source: of each text the images that it means, or None}. one_alone: it must be one."""
+    found = {}
+    for source, own in texts.items():
+        above = PurePosixPath(source).parent  # a list may tell paths as seen from where it lies
+        each = [[(above / t).as_posix(), t] if t else [] for t in own]
+        meant = [next((table[f] for f in _forms(t) if f in table), None) for t in each]
+        found[source] = [m if m and (len(m) == 1 or not one_alone) else None for m in meant]
+    return found
+
+
+def _forms(texts: list[str]) -> Iterable[str]:
+    paths = [unquote(text).replace("\\", "/") for text in texts if text]
+    ends = (paths[-1:], (PurePosixPath(p).name for p in paths[-1:]), map(stem, paths[-1:]))
+    return (plain(name) for name in chain(paths, *ends) if name)
+
+
+def _count(meant: dict[str, list]) -> int:
+    return sum(m is not None for own in meant.values() for m in own)
+
+
+def _alike(one: dict[str, list], other: dict[str, list]) -> bool:
+    """Whether two readings give every list the same images."""
+    return all(
+        set().union(*filter(None, one[s])) == set().union(*filter(None, other[s])) for s in one
+    )
+
+
+def _is_heading(text: str) -> bool:
+    """Whether a line that names no picture may be a heading: words, and no file's name."""
+    return not re.search(r"\d", text) and readers.suffix(text.strip()) not in readers.KNOWN
+
+
+def _without_folds(
+    told: dict[str, dict[str, str]], doubts: list[str]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """(told, doubts) where pictures are to be learned from in one list and stop a training in
+    another, as in the folds of a cross-validation: then all of these are to learn from.
+    """
+    own = {
+        s: set(t) for s, t in told.items() if "train" in t.values() and "val" not in stem(s).lower()
+    }
+    val = {s: set(t) for s, t in told.items() if "val" in t.values()}
+    both = [(a, b) for a in own for b in val if own[a] & val[b]]
+    if not both:
+        return told, doubts
+    a, b = both[0]
+    doubts.append(
+        f"{a} and {b} share pictures, as the folds of a cross-validation do: folds are drawn anew"
+        " here, and so is what stops a training."
+    )
+    told = {s: dict.fromkeys(t, "train") if s in {*own, *val} else t for s, t in told.items()}
+    return told, doubts
+
+
+def _not_read(file: str, line: str = "") -> str:
+    said = f", such as {line[:40]!r}," if line else ""
+    return (
+        f"{file} is called as a list of what pictures are for, and what it holds{said} names none"
+        " of them: the authors' split may be lost. Write the pictures as they lie here, a line"
+        f" each, in train.txt, val.txt and test.txt, or {BY_HAND}."
+    )
