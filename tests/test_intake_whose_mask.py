@@ -21,9 +21,10 @@ pytestmark = pytest.mark.usefixtures("root")
 
 
 def outline(k):
-    """A rectangle whose place says of which picture it is."""
+    """A rectangle without a corner, whose place says of which picture it is."""
     mask = np.zeros((40, 60), np.uint8)
     mask[5 + k % 20 : 17 + k % 20, 8 + k // 2 : 30 + k // 2] = 255
+    mask[5 + k % 20, 8 + k // 2] = 0  # no box
     return mask
 
 

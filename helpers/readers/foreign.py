@@ -33,6 +33,7 @@ Picture = tuple[str, Any, Any, list[tuple[Any, Outline]]]
 WORD = 8
 #: of the picture, as Label Studio says them of each region
 SIDES = ("original_height", "original_width")
+PICTURES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".gif", ".webp")
 #: what says where a region of Label Studio lies
 PLACES = {"points", "x", "rle"}
 
@@ -173,29 +174,37 @@ def _label_studio(path: Path, tasks: list[dict]) -> dict:
     """The pictures that somebody has looked at; one on which nothing was done has no mask."""
     pictures: list[Picture] = []
     for task in tasks:
-        people, name = _results(task) or [], _picture(task.get("data", task))
+        people, names = _results(task) or [], _shown(task.get("data", task))
+        name = names[0]
         regions = [one for drawn in people for one in drawn]
         sides = [[one.get(side) for side in SIDES] for one in regions if one.get(SIDES[0])]
         drawn: list[tuple[Any, Outline]] = list(_regions(path, regions))
+        why = ""
         if len(people) > 1:
-            several = (
-                f"{path}: {name} was outlined {len(people)} times; export one annotation of each"
+            why = (
+                f"{name} was outlined {len(people)} times; export one annotation of each"
                 " picture, or give each person's export as a rater's"
             )
-            drawn = [(label, partial(_refused, several)) for label, _ in drawn]
+        elif len(names) > 1:
+            why = f"{' and '.join(names)} are shown in one task; make a task of each picture"
+        elif any(one.get("image_rotation") for one in regions):
+            why = f"{name} was turned while it was outlined; outline it as it lies in its file"
+        if why:
+            drawn = [(label, partial(_refused, f"{path}: {why}")) for label, _ in drawn]
         if sides:
-            pictures.append((name, sides[0][0], sides[0][1], drawn))
+            pictures += [(one, sides[0][0], sides[0][1], drawn) for one in names]
     return _coco(pictures)
 
 
-def _picture(data: dict) -> str:
-    """The picture that a task shows: the first of its texts that ends as a file does."""
-    for value in data.values():
-        if isinstance(value, str):
-            place = unquote(value.split("?d=")[-1].split("?")[0])
-            if re.search(r"\.[A-Za-z]\w{1,4}$", place):
-                return place
-    return ""
+def _shown(data: dict) -> list[str]:
+    """The pictures that a task shows: its texts that end as pictures do, else the first that ends
+    as a file does.
+    """
+    texts = [value for value in data.values() if isinstance(value, str)]
+    places = [unquote(text.split("?d=")[-1].split("?")[0]) for text in texts]
+    files = [place for place in places if re.search(r"\.[A-Za-z]\w{1,4}$", place)]
+    pictures = [f for f in files if f.lower().endswith(PICTURES)]
+    return list(dict.fromkeys(pictures)) or files[:1] or [""]
 
 
 def _labels(one: dict) -> list[str]:

@@ -35,6 +35,7 @@ FEWEST = 5  # comparisons with neighbours
 EXPLAINED = 0.15  # of the grey values' spread, by outlines that are somewhere near
 CHANCE = 0.02  # of so many pictures agreeing by accident
 IN_ORDER = 400  # pictures that are held against their neighbours
+FRAME = 5  # px inside the border of the ultrasound
 RIM = 12  # pixels from which a line says something
 MOSTLY_BETWEEN, AROUND = 0.9, 0.5  # shares: of the line, and of the border of what it surrounds
 SMOOTHED = (
@@ -139,7 +140,9 @@ def turned(pixels: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     """How much stronger the edges of the picture are along the mask when it is turned or mirrored:
     {turn: ratio}, only turns that fit the picture and change the mask.
     """
-    edges = _edges(pixels)
+    # the border of the ultrasound is the strongest edge of all, and no structure's
+    inside = ndimage.binary_erosion(measures.field(pixels), iterations=FRAME)
+    edges = np.where(inside, _edges(pixels), 0)
     ratios = {name: _stronger(edges, mask, turn(mask)) for name, turn in TURNS.items()}
     return {name: ratio for name, ratio in ratios.items() if ratio is not None}
 

@@ -116,7 +116,8 @@ def naming(
         )
     own = [c for c in found if c in called]
     best, *more = own or list(found)  # what is called so is meant, whatever numbers stand beside it
-    empty = [c for c in called if c not in found]
+    sure = best in called and 2 * len(found[best]) > len(images)
+    empty = [] if sure else [c for c in called if c not in found]  # 'scanner' is no rival
     if any(found[c] != found[best] for c in more) or empty:
         raise StudyError(f"it could be column {' or '.join([best, *more, *empty])} of pictures")
     if best not in called and frame[best].str.fullmatch(r"\s*\d*\s*").all():

@@ -3,6 +3,7 @@ copies, numbers that may be structures, classes that may be slips, raters who dr
 people whom DICOM numbers merge or split.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from difflib import SequenceMatcher
@@ -15,7 +16,7 @@ from helpers import readers
 from helpers.errors import StudyError
 from helpers.readers import dicom, united
 from helpers.studies import Class
-from tools.intake import agreement, deidentify
+from tools.intake import agreement, deidentify, find
 from tools.intake.check import Record
 from tools.intake.several import NUMBERED
 
@@ -26,7 +27,7 @@ SURE = 0.4  # of the grey values' spread that an outline explains which surely i
 WORSE = 0.5  # times as well as the best does an outline fit that is another picture's
 APART = 0.3  # Dice of two raters below which they hardly draw one thing
 UNNAMED = ("class_", "value_", "colour_")  # what classes are called that nothing names
-ALIKE = 0.75  # of two names, as difflib counts, from which one may be a spelling of the other
+ALIKE = 0.8  # of two words, as difflib counts, from which one may be a spelling of the other
 BOX = 5  # px of the thumbnail, from which a rectangle is no accident of the grid
 FEWEST = 5  # pictures from which a set says anything
 
@@ -66,7 +67,11 @@ def numbered(records: list[Record], data: Path) -> list[str]:
     lesions.
     """
     ruled = [r for r in records if r.pair.rule == NUMBERED]
-    counts = Counter(len(united.parts(data / r.pair.mask)) for r in ruled)
+    parts = [[file for file, _ in united.parts(data / r.pair.mask)] for r in ruled]
+    # others name their structures
+    counts = Counter(
+        len(own) for own in parts if all(readers.suffix(f) in find.RASTERS for f in own)
+    )
     count, often = counts.most_common(1)[0] if counts else (0, 0)
     if len(records) < FEWEST or count < 2 or often < MOSTLY * len(records):
         return []
@@ -138,13 +143,12 @@ def never_together(records: list[Record], classes: Sequence[Class]) -> list[str]
     """
     shown = [np.array([r.areas[k] > 0 for r in records]) for k in range(len(classes) - 1)]
     enough = max(2.0, SLIP * len(records))
-    seen = [k for k, own in enumerate(shown) if own.sum() > enough]
     pairs = []
-    for one, other in combinations(seen, 2):
+    for one, other in combinations([k for k, own in enumerate(shown) if own.any()], 2):
         a, b = classes[1 + one], classes[1 + other]
-        alike = SequenceMatcher(None, a.name.casefold(), b.name.casefold()).ratio() >= ALIKE
-        unnamed = all(c.name.startswith(UNNAMED) for c in (a, b))
-        if (unnamed or alike) and not (shown[one] & shown[other]).any():
+        often = min(shown[one].sum(), shown[other].sum()) > enough
+        unnamed = often and all(c.name.startswith(UNNAMED) for c in (a, b))
+        if (unnamed or _alike(a.name, b.name)) and not (shown[one] & shown[other]).any():
             pairs.append((a, b, int(shown[one].sum()), int(shown[other].sum())))
     if not pairs:
         return []
@@ -156,12 +160,24 @@ def never_together(records: list[Record], classes: Sequence[Class]) -> list[str]
     ]
 
 
+def _alike(one: str, other: str) -> bool:
+    """Whether two names differ by a slip: 'nerve' and 'nervr', but not 'left lobe' and 'right lobe'
+    or 'lateralis' and 'medialis'.
+    """
+    words = [re.findall(r"[^\W_]+", name.casefold()) for name in (one, other)]
+    if len(words[0]) != len(words[1]):
+        return "".join(words[0]) == "".join(words[1])
+    differ = [pair for pair in zip(*words, strict=True) if pair[0] != pair[1]]
+    return all(SequenceMatcher(None, *pair).ratio() >= ALIKE for pair in differ)
+
+
 def raters(records: list[Record]) -> list[str]:
     """Raters whose outlines have little in common with the reference, or everything."""
     names = sorted({name for r in records for name in r.agreed})
     found = []
     for name in names:
-        own = [r.agreed[name] for r in records if name in r.agreed]
+        # that both find nothing says that they agree
+        own = [r.agreed[name] for r in records if name in r.agreed and any(r.areas)]
         dice = np.array([d for d, _ in own if not np.isnan(d)])
         told = [words for _, words in own if words]
         empty = sum(words == agreement.NOTHING for words in told)
@@ -194,6 +210,7 @@ def people(records: list[Record], data: Path) -> list[str]:
         return []
     persons: dict[tuple, set[str]] = defaultdict(set)
     examined: dict[str, set[str]] = defaultdict(set)
+    places: dict[str, set[str]] = defaultdict(set)
     dates = []
     for r in named:
         header, person = dicom.header(files[r.pair.image]), deidentify.person(files[r.pair.image])
@@ -202,6 +219,8 @@ def people(records: list[Record], data: Path) -> list[str]:
         if uid := str(header.get("StudyInstanceUID", "") or ""):
             examined[uid].add(str(r.patient))
         dates.append(str(header.get("StudyDate", "") or "") == r.patient)
+        if where := str(header.get("InstitutionName", "") or "").strip():
+            places[str(r.patient)].add(where)
     found = []
     exams = [*examined.values()] if len(examined) > 1 else []  # one for all is a program's filling
     told = (("name and birth date", [*persons.values()]), ("examination", exams))
@@ -213,6 +232,13 @@ def people(records: list[Record], data: Path) -> list[str]:
                 f" ({' and '.join(several[0][:2])}): one person may be in training and test. Say in"
                 " the form how to read the patient."
             )
+    if apart := {p: sorted(where) for p, where in places.items() if len(where) > 1}:
+        number, sites = next(iter(apart.items()))
+        found.append(
+            f"{len(apart)} patient numbers stand in files of several institutions, such as"
+            f" {number!r} in those of {' and '.join(sites[:2])}: is that one person? Else let the"
+            " folder of the institution be part of the patient (patient: {pattern: …} in a form)."
+        )
     if all(dates):
         found.append(
             "Every patient's number is the date of the examination: people examined on one day are"
@@ -229,8 +255,9 @@ def _against_folders(named: list[Record]) -> list[str]:
         folder = PurePosixPath(r.pair.image).parent.as_posix()
         folders[folder].add(str(r.patient))
         numbers[str(r.patient)].add(folder)
-    if len(folders) < 3 or len(named) < 2 * len(folders):
-        return []
+    numbered = sum(bool(re.search(r"\d", PurePosixPath(f).name)) for f in folders)
+    if len(folders) < 3 or len(named) < 2 * len(folders) or 2 * numbered < len(folders):
+        return []  # folders of diagnoses or centres
     if len(numbers) == len(named):
         return [
             f"Each of {len(named)} files has a patient number of its own, in {len(folders)}"

@@ -24,7 +24,8 @@ from tools.intake.tables import natural, some
 VOLUMES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".m4v")
 IMAGES = (
-    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom", ".ima"),
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib"),
+    *(".dcm", ".dicom", ".ima"),
     *(*VOLUMES, ".gif", ".webp", *VIDEOS, ""),
 )
 RASTERS = (".png", ".tif", ".tiff", ".bmp", ".gif")
@@ -188,6 +189,8 @@ def outlined(files: list[str]) -> set[str]:
     found = set()
     for file in files:
         path, name = PurePosixPath(file), plain(stem(file))
+        if CHANNEL.match(file) and ("", name) in masks:
+            found.add(file)  # a picture that is counted from 0000
         by_name = bool(path.parts[:-1] and IMAGE_FOLDER.match(path.parts[-2]))
         of = {(str(path.parent), name), *([("", name)] if by_name else [])}
         odd = masklike(file) or DERIVED_ENDING.search(stem(file))
@@ -210,7 +213,11 @@ def _without_derived(
             f"{len(drawn)} files are called overlays or previews ({some(drawn)}): left out."
         )
         files = [f for f in files if f not in set(drawn)]
-    more = [f for f in files if (m := CHANNEL.match(f)) and f"{m[1]}_0000{m[2]}" in there]
+    more = [
+        f
+        for f in files
+        if (m := CHANNEL.match(f)) and f"{m[1]}_0000{m[2]}" in there and f not in outlined
+    ]
     if more:
         notes.append(
             f"{len(more)} files are further channels ({some(more)}): the first, _0000, was read."

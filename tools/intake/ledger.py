@@ -20,6 +20,7 @@ DESCRIPTION, VALUES, TABLE = "label descriptions", "values that a header names",
 SYSTEM, IGNORED = "hidden, or left by a system", "not looked at"
 ORDER = (PICTURE, EXCLUDED, REFUSED, MASK, REST_MASK, DESCRIPTION, VALUES, TABLE, SYSTEM, IGNORED)
 NO_PICTURE = "belongs to no picture that is used"
+NEITHER = "is neither a picture nor a mask"
 TABLES = (".csv", ".xlsx", ".xls", ".tsv", ".ods")
 
 
@@ -97,7 +98,7 @@ def _rest(file: str, data: Path, form: Form) -> tuple[str, str]:
         return IGNORED, "no ending, and no DICOM inside"
     if end in find.IMAGES:
         return IGNORED, "not taken as a picture, and a mask of none that is used"
-    return IGNORED, f"{end} is neither a picture nor a mask"
+    return IGNORED, f"{end} {NEITHER}"
 
 
 def not_masks(roles: dict[str, tuple[str, str]], data: Path) -> list[str]:
@@ -112,6 +113,19 @@ def not_masks(roles: dict[str, tuple[str, str]], data: Path) -> list[str]:
         f"{len(odd)} files were left out because they are named as masks, or lie in a folder named"
         f" so ({some(odd)}), but they hold many grey values, as pictures do: if they are pictures,"
         " rename them."
+    ]
+
+
+def unread(roles: dict[str, tuple[str, str]]) -> list[str]:
+    """The sentence, as a list, on files of a kind that is not read, for which masks wait."""
+    waiting = {find.core(f) for f, told in roles.items() if told == (REST_MASK, NO_PICTURE)}
+    others = [f for f, (role, why) in roles.items() if role == IGNORED and why.endswith(NEITHER)]
+    lost = [f for f in others if find.core(f) in waiting]
+    if not lost:
+        return []
+    return [
+        f"{len(lost)} files have a mask and are of a kind that is not read ({some(lost)}): if they"
+        " are pictures, save them as PNG."
     ]
 
 

@@ -293,7 +293,7 @@ def make(
     read = (mm_file, whose_file, inside(patients_path, data))
     others = [*lists, *filter(None, read)]
     roles = ledger.ledger(data, form, images, refused, drawn, others)
-    doubts += ledger.not_masks(roles, data)
+    doubts += ledger.not_masks(roles, data) + ledger.unread(roles)
     return write_page(
         name, data, roles, records, refused, reasons, images, classes, doubts, assumed
     )

@@ -104,6 +104,13 @@ def pair(
         if image not in refused:
             reference = cells.pop(form.reference)
             pairs.append(Pair(ids[image], image, reference, cells, told[image], rule))
+    for rater in form.masks if isinstance(form.masks, dict) and pairs else ():
+        if rater != form.reference and not any(rater in p.raters for p in pairs):
+            tried = found[pairs[0].image][rater][1]
+            raise StudyError(
+                f"masks: no mask of rater {rater!r} was found, at {tried} or for any other picture;"
+                " correct the template, or take the rater out of the form"
+            )
     used = {m.partition("#")[0] for d in found.values() for masks, _ in d.values() for m in masks}
     return (
         [p for p in pairs if p.image not in used],  # of another picture: a mask and no picture
@@ -159,9 +166,7 @@ def _by_name(
         # 'P3_visit2.png' is not of 'P3.png' where 'P1.png' and 'P2.png' have masks called so
         found |= {image: [] for image in partly}
     _leave_to_the_nearest(found)
-    bare = [image for image in chosen if not found[image]]
-    rest = [f for f in files if f not in images] if bare else ()
-    found |= segmentations.of(bare, rest, data)
+    found = segmentations.first(found, [f for f in files if f not in images], data)
     for ask in (_in_folders, _beside, _numbered_alike):
         taken = {m for own in found.values() for m in own}
         more = ask(chosen, [m for m in masks if m not in taken])
@@ -276,6 +281,11 @@ def _refusal(
             f"no mask found: no other file is called {stem(image)} or {stem(image)}_mask, and"
             " no COCO or VIA file names it; outline it, or write in the form where its mask"
             ' lies, such as masks: "masks/{stem}.png"'
+        )
+    if others and readers.suffix(masks[0]) in segmentations.ENDINGS:
+        return (
+            f"its segmentation {masks[0]} is of {len(set(others))} other pictures too; export one"
+            " for each picture"
         )
     if others:
         return (

@@ -27,16 +27,24 @@ SEX = (
 #: a letter for a man, and M beside it: of Spanish and Dutch tables one of them is a woman
 AMBIGUOUS = {"h": "mujer and hombre", "v": "man and vrouw, or mujer and varón"}
 #: what a column may be called that says who is not to be used
-LEAVES_OUT = re.compile(r"(in|ex)clu[sd]|exclude|ausschl|ausgeschl|drop ?out|withdr[ae]w|^reason$")
+LEAVES_OUT = re.compile(
+    r"(in|ex)clu|escl|(aus|ein)(ge)?schl|^verwendet$|auswertbar|drop ?out|withdr[ae]w|^reason$"
+    r"|retirad|排除|剔除|纳入|入组"
+)
 #: … and what only numbers or dates their inclusion
 NUMBERS_OF = re.compile(r"dat|\b(no|nr|num|number|numero|id|code)\b|^n\b")
 #: what people write in the column 'excluded' of those who are not
 KEPT = (
     *("no", "n", "nein", "non", "não", "nao", "nej", "nee", "false", "0", "0.0", "included", "否"),
+    *("entfällt", "entfaellt", "n.v.", "n. v.", "nv", "k.a.", "k. a.", "/", "--", "n. a.", "n.a."),
     *("keine", "kein", "keiner", "aucun", "aucune", "ninguno", "ninguna", "nessuno", "nessuna"),
 )
 #: what rows are called that sum up the others
-SUMMARIES = ("mean", "average", "median", "sd", "std", "total", "sum", "mittelwert", "moyenne")
+SUMMARIES = (
+    *("mean", "average", "median", "sd", "std", "total", "sum", "min", "max", "range"),
+    *("mittelwert", "mittel", "gesamt", "summe", "moyenne", "somme", "promedio", "media", "suma"),
+    *("mediana", "totale", "médiane", "平均", "平均值", "合计", "总计", "总数", "合計"),
+)
 NUMBERS = {
     "age_years": (0, 120),
     "height_cm": (30, 250),
@@ -124,6 +132,10 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
             f"{rows if 'patient_id' in doubled else ''}"
         )
     frame = frame.map(lambda cell: " ".join(cell.split()))
+    if (legend := _legend(frame)).any():
+        listed = ", ".join(frame.loc[legend, "patient_id"])
+        notes.append(f"Rows of the table that explain it were left out: {listed}.")
+        frame = frame[~legend]
     frame["patient_id"] = frame["patient_id"].map(safe)
     frame = frame[(frame != "").any(axis=1)].reset_index(names="row")
     summary = frame["patient_id"].str.casefold().isin(SUMMARIES)
@@ -153,12 +165,24 @@ def opened(path: Path, named: Sequence[str] = ()) -> tuple[pd.DataFrame, list[st
         frame["excluded"] = ""
     kept = frame["excluded"].str.lower().isin([*KEPT, *UNKNOWN.split()])
     frame["excluded"] = frame["excluded"].mask(kept, "")
+    words = frame["excluded"].value_counts().drop("", errors="ignore")
+    if len(words) and len(frame) > 2 and words.iloc[0] > len(frame) / 2:
+        raise StudyError(
+            f"{path}: column {headings['excluded']!r} says {words.index[0]!r} of {words.iloc[0]} of"
+            f" {len(frame)} patients, who would not be used; leave the cell empty for who is used"
+        )
     if out := int((frame["excluded"] != "").sum()):
         notes.append(
             f"{out} of {len(frame)} patients are not used, as column {headings['excluded']!r} of"
             " the table says."
         )
     return frame.drop(columns="row").replace("", None), notes
+
+
+def _legend(frame: pd.DataFrame) -> pd.Series:
+    """Which rows hold but one text with ':' or '=' in the column of patients: they explain."""
+    alone = (frame.drop(columns="patient_id") == "").all(axis=1) & (frame.shape[1] > 1)
+    return alone & frame["patient_id"].str.contains("[:=]")
 
 
 def _years(text: str) -> str:
@@ -173,6 +197,11 @@ def _which_sex(frame: pd.DataFrame, heading: str) -> list[str]:
     """A sentence where M may be a man or a woman (mujer), and no other letter tells."""
     used = set(frame["sex"].str.lower()) if "sex" in frame else set()
     dutch = variables.spelled(heading) == "geslacht"
+    if variables.spelled(heading) == "sexo" and used - set(UNKNOWN.split()) - {""} == {"m"}:
+        return [
+            f"sex: M may be {AMBIGUOUS['h'].replace('and hombre', 'or masculino')}; write male"
+            " and female"
+        ]
     return [
         f"sex: {letter.upper()} and M may be {words}; write male and female"
         for letter, words in AMBIGUOUS.items()
@@ -241,7 +270,7 @@ def _problems(frame: pd.DataFrame) -> list[str]:
             written = ", also written ".join(dict.fromkeys(group["patient_id"]))
             found.append(
                 f"rows {', '.join(map(str, group['row']))}: patient {written} occurs {len(group)}"
-                " times"
+                " times, with something else in each; give one row a patient"
             )
     return found
 

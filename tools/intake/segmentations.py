@@ -36,12 +36,22 @@ def among(files: Sequence[str], data: Path | None) -> dict:
     return found
 
 
-def of(images: list[str], files: Sequence[str], data: Path | None) -> dict:
-    """image → the segmentations that refer to it."""
+def first(found: dict[str, list[str]], files: Sequence[str], data: Path | None) -> dict:
+    """image → masks: the segmentations that refer to it before what is called as it is, and never
+    one that refers to other pictures.
+
+    found: image → masks by their names. Where no segmentation refers to any picture of the set, as
+    after a careless change of identifiers, names count.
+    """
     by_picture = defaultdict(list)
-    for file, named in among(files, data).items():
+    segmented = among([f for f in files if readers.suffix(f) in ENDINGS], data)
+    for file, named in segmented.items():
         for identifier in named:
             by_picture[identifier].append(file)
     if not by_picture:
-        return {}
-    return {i: by_picture.get(str(_header(i, data).get("SOPInstanceUID")), []) for i in images}
+        return found
+    told = {i: by_picture.get(str(_header(i, data).get("SOPInstanceUID")), []) for i in found}
+    if not any(told.values()):
+        return found
+    apart = {file for file, named in segmented.items() if named}
+    return {i: told[i] or [m for m in own if m not in apart] for i, own in found.items()}

@@ -51,6 +51,8 @@ def cells(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
         raw = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
         raise StudyError(f"{path}: no such file; give the table of patients as CSV") from None
+    if raw[:4] == b"\xd0\xcf\x11\xe0" and "EncryptedPackage".encode("utf-16le") in raw:
+        raise StudyError(f"{path}: is protected by a password; save it without, or as CSV")
     if raw[:4] == b"\xd0\xcf\x11\xe0":
         raise StudyError(f"{path}: is an old spreadsheet (.xls); save it as .xlsx or 'CSV UTF-8'")
     if raw[:4] == b"PK\x03\x04":

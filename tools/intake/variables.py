@@ -18,7 +18,8 @@ NAMES = {
         *("subject no", "subject number", "participant no", "study no", "fallnummer"),
         *("numero patient", "n patient", "num patient"),
         *("sujet", "cas", "paciente", "caso", "sujeto", "paziente", "soggetto", "paziente id"),
-        *("编号", "患者编号", "患者", "病例号"),
+        *("patienten nr", "probanden nr", "probandennummer", "pat id nr", "id paciente"),
+        *("编号", "患者编号", "患者", "病例号", "病人编号", "住院号", "受试者编号"),
     ),
     "age_years": (
         *("age", "age years", "age in years", "age y", "alter", "alter jahre", "alter in jahren"),
@@ -82,11 +83,25 @@ def spelled(column: str) -> str:
     return " ".join(text.split())
 
 
+#: what may stand in brackets behind a heading and leaves it what it is, by its name
+IN_BRACKETS = {
+    "age_years": r"y|yrs?|years?|j|jahre?|ans?|anos|anni|jaar|岁|歳|周岁",
+    "height_cm": "cm|厘米",
+    "weight_kg": "kg|公斤|千克",
+    "sex": r"([mfwdhvx男女]|(fe)?male|männlich|weiblich|[ /|,])+",
+}
 KNOWN = {spelled(alias): name for name, aliases in NAMES.items() for alias in (name, *aliases)}
 
 
 def canonical(column: str) -> str:
     """The manifest's name of a column, or the column's own without blanks around it."""
+    parts = re.fullmatch(
+        r"(.+?)\s*[(\[](.+?)[.]?[)\]]", unicodedata.normalize("NFKC", column.strip())
+    )
+    known = KNOWN.get(spelled(parts[1])) if parts else None
+    inside = unicodedata.normalize("NFC", parts[2].casefold().replace("ñ", "n")) if parts else ""
+    if known in IN_BRACKETS and re.fullmatch(IN_BRACKETS[known], inside):
+        return known
     return KNOWN.get(spelled(column), column.strip())
 
 
