@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 import yaml
 from intake_folder import FORM, empty_root, images, ten_patients, write
@@ -14,7 +15,7 @@ from pictures import dicom, grey, labels, save
 
 from helpers import studies
 from helpers.errors import StudyError
-from tools.intake import by_picture, form, make, patients, protocols, spreadsheet
+from tools.intake import by_picture, form, make, patients, protocols, spreadsheet, variables
 
 
 @pytest.fixture(autouse=True)
@@ -566,3 +567,69 @@ def test_a_table_of_patients_among_the_pictures_is_counted_as_one(tmp_path, caps
         (data / f"p{end}").write_text(text)
     make.make("mine", data, write(tmp_path / "f.yml", FORM), data / f"p{end}")
     assert "· tables: 1\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "heading", ["Eingeschlossen", "verwendet", "Incluido", "排除原因", "Inclusion"]
+)
+def test_columns_that_leave_people_out_are_asked_about_in_other_languages(tmp_path, heading):
+    with pytest.raises(StudyError, match="may say who is not to be used"):
+        opened(tmp_path, f"id,age,{heading}\n1,50,ja\n2,60,nein\n")
+
+
+@pytest.mark.parametrize("word", ["entfällt", "n.v.", "k.A.", "/"])
+def test_words_that_exclude_nobody(tmp_path, word):
+    frame, _ = opened(tmp_path, f"id,age,excluded\n1,50,{word}\n2,60,{word}\n3,70,yes\n")
+    assert frame["excluded"].isna().tolist() == [True, True, False]
+
+
+def test_a_word_that_would_leave_most_people_out_is_asked_about(tmp_path):
+    text = "id,age,excluded\n1,50,ok\n2,60,ok\n3,70,ok\n4,71,slipped\n"
+    with pytest.raises(StudyError, match="column 'excluded' says 'ok' of 3 of 4 patients"):
+        opened(tmp_path, text)
+
+
+def test_a_spanish_column_of_m_alone_is_asked_about(tmp_path):
+    with pytest.raises(StudyError, match="M may be mujer or masculino"):
+        opened(tmp_path, "Paciente;Sexo\n1;M\n2;M\n")
+    frame, _ = opened(tmp_path, "Patient;Sex\n1;M\n2;M\n")
+    assert set(frame["sex"]) == {"male"}
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        *(("Alter [J.]", "age_years"), ("Edad (años)", "age_years"), ("年龄（岁）", "age_years")),
+        *(("Age (yrs)", "age_years"), ("Sex (M/F)", "sex"), ("Geschlecht (m/w/d)", "sex")),
+        *(("Sexo (H/M)", "sex"), ("Größe [cm]", "height_cm"), ("身高(cm)", "height_cm")),
+        *(("Talla (cm)", "height_cm"), ("Peso (kg)", "weight_kg"), ("住院号", "patient_id")),
+        *(("Height (in)", "Height (in)"), ("Weight (lb)", "Weight (lb)")),
+        *(("Age (months)", "Age (months)"), ("Patient (name)", "Patient (name)")),
+    ],
+)
+def test_what_stands_in_brackets_behind_a_heading(heading, name):
+    assert variables.canonical(heading) == name
+
+
+@pytest.mark.parametrize("word", ["Gesamt", "Mittel", "平均", "Promedio", "Total"])
+def test_rows_that_sum_up_are_no_people(tmp_path, word):
+    frame, notes = opened(tmp_path, f"id,age\n1,50\n2,60\n{word},55\n")
+    assert len(frame) == 2 and word in notes[-1]
+
+
+def test_a_legend_below_is_nobody(tmp_path):
+    frame, notes = opened(tmp_path, "id,sex\n1,m\n2,f\nLegend: m = male,\nStand: 2024,\n")
+    assert len(frame) == 2 and "Rows of the table that explain it were left out" in notes[-1]
+
+
+def test_a_table_with_a_password_says_so(tmp_path):
+    hidden = b"\xd0\xcf\x11\xe0" + b"\0" * 600 + "EncryptedPackage".encode("utf-16le")
+    (tmp_path / "p.xlsx").write_bytes(hidden)
+    with pytest.raises(StudyError, match=r"p\.xlsx: is protected by a password"):
+        patients.opened(tmp_path / "p.xlsx")
+
+
+@pytest.mark.parametrize("beside", ["scanner", "Device name", "image width mm"])
+def test_a_column_that_names_no_picture_is_no_rival(beside):
+    frame = pd.DataFrame({"image": ["a.png", "b.png"], beside: ["GE", "GE"]})
+    assert by_picture.naming(frame, ["a.png", "b.png"])[0] == "image"

@@ -141,7 +141,7 @@ def turned(pixels: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     {turn: ratio}, only turns that fit the picture and change the mask.
     """
     # the border of the ultrasound is the strongest edge of all, and no structure's
-    inside = ndimage.binary_erosion(measures.field(pixels), iterations=FRAME)
+    inside = ndimage.binary_erosion(measures.field(pixels), iterations=FRAME, border_value=1)
     edges = np.where(inside, _edges(pixels), 0)
     ratios = {name: _stronger(edges, mask, turn(mask)) for name, turn in TURNS.items()}
     return {name: ratio for name, ratio in ratios.items() if ratio is not None}

@@ -166,9 +166,9 @@ def _by_name(
         # 'P3_visit2.png' is not of 'P3.png' where 'P1.png' and 'P2.png' have masks called so
         found |= {image: [] for image in partly}
     _leave_to_the_nearest(found)
-    found = segmentations.first(found, [f for f in files if f not in images], data)
+    found, sure = segmentations.first(found, [f for f in files if f not in images], data)
     for ask in (_in_folders, _beside, _numbered_alike):
-        taken = {m for own in found.values() for m in own}
+        taken = sure.union(*found.values())
         more = ask(chosen, [m for m in masks if m not in taken])
         found |= {image: own for image, own in more.items() if not found[image]}
     return {image: {None: (own, "")} for image, own in found.items()}

@@ -36,9 +36,11 @@ def among(files: Sequence[str], data: Path | None) -> dict:
     return found
 
 
-def first(found: dict[str, list[str]], files: Sequence[str], data: Path | None) -> dict:
-    """image → masks: the segmentations that refer to it before what is called as it is, and never
-    one that refers to other pictures.
+def first(
+    found: dict[str, list[str]], files: Sequence[str], data: Path | None
+) -> tuple[dict[str, list[str]], set[str]]:
+    """(image → masks: the segmentations that refer to it before what is called as it is, and never
+    one that refers to other pictures; those that say to whom they belong).
 
     found: image → masks by their names. Where no segmentation refers to any picture of the set, as
     after a careless change of identifiers, names count.
@@ -49,9 +51,9 @@ def first(found: dict[str, list[str]], files: Sequence[str], data: Path | None) 
         for identifier in named:
             by_picture[identifier].append(file)
     if not by_picture:
-        return found
+        return found, set()
     told = {i: by_picture.get(str(_header(i, data).get("SOPInstanceUID")), []) for i in found}
     if not any(told.values()):
-        return found
+        return found, set()
     apart = {file for file, named in segmented.items() if named}
-    return {i: told[i] or [m for m in own if m not in apart] for i, own in found.items()}
+    return {i: told[i] or [m for m in own if m not in apart] for i, own in found.items()}, apart

@@ -86,7 +86,9 @@ def by_authors(
         found = {image: split for own in sources.values() for image, split in own.items()}
         whole = dict.fromkeys(images, "train") | (folders or {}) | found
         if found and len(set(whole.values())) > 1 and "train" in whole.values():
-            return whole, list(sources), doubts + _unlisted(sources, found, images, folders)
+            if sources is listed:
+                doubts += _unlisted(listed, found, images, folders)
+            return whole, list(sources), doubts
         if found:
             doubts.append(
                 f"{' and '.join(sources)} say only what {' and '.join(sorted(set(found.values())))}"
