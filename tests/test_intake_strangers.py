@@ -280,6 +280,43 @@ def test_segmentations_that_name_their_structures_are_not_united(data):
     assert "masks each that differ by a number" not in first(data)
 
 
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [
+        ([f"{k}{end}" for k in range(6) for end in ("", "_aug1", "_aug2")], True),
+        ([f"{k}{end}" for k in range(6) for end in ("", " - Kopie")], True),
+        ([f"{k}{end}" for k in range(6) for end in ("_left", "_right")], False),
+        ([f"{k}_aug1" for k in range(12)], False),  # of none that is here
+    ],
+)
+def test_changed_copies_are_no_further_cases(data, names, asked):
+    for k, name in enumerate(names):
+        put(data, f"images/{name}.png", picture(k))
+        put(data, f"masks/{name}.png", outline(k))
+    assert ("are called as changed copies of others" in first(data)) == asked
+
+
+def test_names_that_say_a_split_are_asked_about(data):
+    for k in range(12):
+        name = f"{'train' if k < 8 else 'test'}_{k:03d}"
+        put(data, f"images/{name}.png", picture(k))
+        put(data, f"masks/{name}.png", outline(k))
+    assert "The pictures' names say test and train, and the split was drawn anew" in first(data)
+
+
+def test_a_labelmap_in_a_folder_of_the_task_names_the_colours(root, data):
+    for n in range(2):
+        for k in range(6):
+            put(data, f"task{n}/JPEGImages/{n}{k}.png", picture(k + 6 * n))
+            colours = np.dstack([outline(k + 6 * n, 250), outline(k, 0), outline(k, 0)])
+            put(data, f"task{n}/SegmentationClass/{n}{k}.png", colours)
+        text = "background:0,0,0::\nnerve:250,0,0::\n"
+        (data / f"task{n}/labelmap.txt").write_text(text)
+    make("mine", data)
+    study = (root / "data_manifest/mine/study.yml").read_text()
+    assert "name: nerve" in study
+
+
 # --- turned outlines
 
 

@@ -611,6 +611,13 @@ def test_what_stands_in_brackets_behind_a_heading(heading, name):
     assert variables.canonical(heading) == name
 
 
+def test_a_separator_too_many_is_no_cell(tmp_path):
+    frame, _ = opened(tmp_path, "id;age\n1;50;\n2;60;\n")
+    assert frame["age_years"].tolist() == [50, 60]
+    with pytest.raises(StudyError, match="row 3: 3 cells, the header has 2"):
+        opened(tmp_path, "id;age\n1;50;\n2;60;f\n")
+
+
 @pytest.mark.parametrize("word", ["Gesamt", "Mittel", "平均", "Promedio", "Total"])
 def test_rows_that_sum_up_are_no_people(tmp_path, word):
     frame, notes = opened(tmp_path, f"id,age\n1,50\n2,60\n{word},55\n")

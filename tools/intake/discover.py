@@ -296,9 +296,7 @@ def _check_order(data: Path | str, form: forms.Form) -> None:
 
 def nnunet_labels(data: Path | str, ignored: Sequence[str] = ()) -> list[dict[str, str]] | None:
     """The classes that nnU-Net's dataset.json names, in the order of their values, or None."""
-    path = Path(data) / "dataset.json"
-    _one_of_several(data, "dataset.json", _labels_of)
-    told = _labels_of(path) if path.is_file() else None
+    told = _one_of_several(data, "dataset.json", _labels_of)
     if not isinstance(told, dict):
         return None
     pairs = [(k, v) if str(v).isdecimal() else (v, k) for k, v in told.items()]  # both are used
@@ -327,8 +325,10 @@ def _labels_of(path: Path) -> Any:
         return None
 
 
-def _one_of_several(data: Path | str, name: str, read: Callable[[Path], Any]) -> None:
-    """StudyError where files of one name in the folder say different things of the same labels."""
+def _one_of_several(data: Path | str, name: str, read: Callable[[Path], Any]) -> Any:
+    """What the files of one name in the folder say of the labels, None where there is none;
+    StudyError where they say different things.
+    """
     first = {}
     for path in sorted(Path(data).rglob(name)):
         if (said := read(path)) and (other := first.setdefault("said", (path, said)))[1] != said:
@@ -337,6 +337,7 @@ def _one_of_several(data: Path | str, name: str, read: Callable[[Path], Any]) ->
                 f"classes: {where} name the labels differently, so that one number would be two"
                 " structures; make a study of each folder, or give the masks one numbering"
             )
+    return first["said"][1] if first else None
 
 
 def spelled(label: str) -> str:
@@ -402,9 +403,8 @@ def _of_colours(
 
 
 def labelmap(data: Path | str) -> dict[str, str]:
-    """{colour (hex): class} of CVAT's labelmap.txt at the top of the folder; else empty."""
-    _one_of_several(data, "labelmap.txt", _colours_of)
-    return _colours_of(Path(data) / "labelmap.txt")
+    """{colour (hex): class} of the labelmap.txt that CVAT writes; empty where there is none."""
+    return _one_of_several(data, "labelmap.txt", _colours_of) or {}
 
 
 def _colours_of(path: Path) -> dict[str, str]:

@@ -29,6 +29,11 @@ APART = 0.3  # Dice of two raters below which they hardly draw one thing
 UNNAMED = ("class_", "value_", "colour_")  # what classes are called that nothing names
 ALIKE = 0.8  # of two words, as difflib counts, from which one may be a spelling of the other
 BOX = 5  # px of the thumbnail, from which a rectangle is no accident of the grid
+#: how a changed copy of a picture is called
+COPY = re.compile(
+    r"(.+?)[ _-]+\(?(aug(mented)?|[hv]?flip(ped)?|mirror(ed)?|rot(ated)?|copy|kopie|copia|noise"
+    r"|blur)[ _-]?\d*\)?"
+)
 FEWEST = 5  # pictures from which a set says anything
 
 
@@ -59,6 +64,22 @@ def copied(records: list[Record]) -> list[str]:
     return [
         f"{len(found)} pictures have exactly the outline of another one, which it fits better"
         f" ({found[0][0]} that of {found[0][1]}): was a mask copied, or saved under two names?"
+    ]
+
+
+def changed_copies(records: list[Record]) -> list[str]:
+    """Pictures that are called as changed copies of others: '07_aug1' beside '07'."""
+    names = {find.core(r.pair.image) for r in records}
+    copies = {
+        r.pair.image_id: m[1] for r in records if (m := COPY.fullmatch(find.core(r.pair.image)))
+    }
+    found = [(name, of) for name, of in copies.items() if of in names]
+    if not found:
+        return []
+    return [
+        f"{len(found)} pictures are called as changed copies of others ({found[0][0]} of"
+        f" {found[0][1]}): copies in training and test make every number too good, and are no"
+        " further cases. Leave them out in the form (exclude, or the pattern of images)."
     ]
 
 

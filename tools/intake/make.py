@@ -250,6 +250,7 @@ def make(
     elsewhere = overruled(images, authors or {}, folder)
     doubts += elsewhere
     doubts += [*doubtful.copied(records), *doubtful.numbered(records, data)]
+    doubts += doubtful.changed_copies(records)
     doubts += [*doubtful.slips(records, classes), *doubtful.raters(records)]
     doubts += doubtful.boxes(records, classes)
     if not form.classes:

@@ -94,7 +94,20 @@ def by_authors(
                 f"{' and '.join(sources)} say only what {' and '.join(sorted(set(found.values())))}"
                 f" pictures are: the split was drawn anew. Add the other lists, or {BY_HAND}."
             )
-    return folders, [], doubts + (_words_beside(images) if folders else [])
+    return folders, [], doubts + (_words_beside(images) if folders else _in_names(images))
+
+
+def _in_names(images: list[str]) -> list[str]:
+    """A sentence where the names of all pictures say a split: 'train_001.png', 'test_011.png'."""
+    told = [[s for word in words(PurePosixPath(i).stem) if (s := split_of(word))] for i in images]
+    named = {one[0] for one in told if one}
+    if len(named) < 2 or "train" not in named or not all(told):
+        return []
+    return [
+        f"The pictures' names say {' and '.join(sorted(named))}, and the split was drawn anew. If"
+        " they are the authors' split, put each part into a folder called so, or"
+        f" {BY_HAND}."
+    ]
 
 
 def _unlisted(

@@ -93,10 +93,11 @@ def _one_split_each(units: pd.Series, own: pd.Series) -> None:
     each = own.groupby(units).unique()
     if len(both := each[each.map(len) > 1]):
         raise StudyError(
-            f"split: patient {both.index[0]} lies in the folders for {' and '.join(both.iloc[0])};"
-            " if that is one person, write in the form split: {policy: patient k-fold} to draw it"
-            " by patient instead; if they were numbered anew in each folder, let the patient hold"
-            " it (patient: {pattern: '((?:train|val|test)/[^/]+)/'}, with your folders)"
+            f"split: patient {both.index[0]} has pictures for {' and '.join(both.iloc[0])}, by the"
+            " authors' folders, lists or tables; if that is one person, write in the form split:"
+            " {policy: patient k-fold} to draw it by patient instead; if they were numbered anew in"
+            " each folder, let the patient hold it (patient: {pattern:"
+            " '((?:train|val|test)/[^/]+)/'}, with your folders)"
         )
 
 

@@ -32,6 +32,8 @@ def read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if start:
         notes.append(f"The headings of the table were taken from its row {numbered[start][0]}.")
     (_, header), *body = numbered[start:]
+    width = len(header)  # a separator too many ends a row with nothing
+    body = [(k, r if any(c.strip() for c in r[width:]) else r[:width]) for k, r in body]
     ragged = [
         f"row {k}: {len(r)} cells, the header has {len(header)}"
         for k, r in body
