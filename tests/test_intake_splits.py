@@ -2,15 +2,14 @@
 only in part.
 """
 
-import html
 import json
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from intake_folder import images
 from pictures import grey, save
+from test_intake_doubtful import first
 
 from helpers.errors import StudyError
 from tools.intake import split_words
@@ -28,13 +27,6 @@ def fill(data, names):
         for path, pixels in ((name, grey(seed=k)), (f"{name[:-4]}_mask.png", mask)):
             (data / path).parent.mkdir(parents=True, exist_ok=True)
             save(data / path, pixels)
-
-
-def made(data):
-    """What stands first on the page."""
-    text = make("mine", data).read_text(encoding="utf-8")
-    text = re.sub(r"(?s)<style.*?</style>|<[^>]+>", " ", re.sub(r'src="[^"]*"', "", text))
-    return html.unescape(" ".join(text.split())).partition("What was found")[0]
 
 
 def drawn(root):
@@ -58,7 +50,7 @@ def test_lists_are_read_however_they_name_their_pictures(root, data, form, headi
     fill(data, NAMES)
     for split, lines in lists(form).items():
         (data / f"{split}.txt").write_text("\n".join(heading + lines), encoding="utf-8")
-    assert "Look at these first (1) No patient is known" in made(data)
+    assert "Look at these first (1) No patient is known" in first(data)
     assert drawn(root) == OWN
 
 
@@ -67,7 +59,7 @@ def test_a_first_line_that_names_a_picture_is_no_heading(root, data, word):
     fill(data, [f"{word}{k:02d}.png" for k in range(1, 13)])
     for split, lines in lists(word + "{k:02d}").items():
         (data / f"{split}.txt").write_text("\n".join(lines), encoding="utf-8")
-    assert "Look at these first (1) No patient is known" in made(data)
+    assert "Look at these first (1) No patient is known" in first(data)
     assert drawn(root) == OWN
 
 
@@ -76,7 +68,7 @@ def test_texts_of_single_pictures_are_no_lists(data):
     fill(data, names)
     for name in names:
         (data / f"{name[:-4]}.txt").write_text("0 0.1 0.2 0.3 0.4 0.5 0.6", encoding="utf-8")
-    assert "is called as a list" not in made(data)
+    assert "is called as a list" not in first(data)
 
 
 @pytest.mark.parametrize("how", ["coco", "json"])
@@ -89,7 +81,7 @@ def test_json_says_the_split_too(root, data, how):
         entries = [{"id": k, "file_name": name} for k, name in enumerate(lines)]
         content = json.dumps({"images": entries, "annotations": [], "categories": []})
         (data / f"instances_{split}.json").write_text(content, encoding="utf-8")
-    made(data)
+    first(data)
     assert drawn(root) == OWN
 
 
@@ -100,8 +92,8 @@ def test_a_line_that_names_no_picture_is_asked_about(root, data):
             split == "test"
         )
         (data / f"{split}.txt").write_text("\n".join(lines), encoding="utf-8")
-    first = made(data)
-    assert "test.txt: 1 of its 3 lines name no picture here, such as 'l2.png1'" in first
+    said = first(data)
+    assert "test.txt: 1 of its 3 lines name no picture here, such as 'l2.png1'" in said
     assert 11 in drawn(root)["test"]
 
 
@@ -117,20 +109,20 @@ def test_a_line_that_names_no_picture_is_asked_about(root, data):
 def test_a_list_that_is_not_understood_stands_first(data, file, text):
     fill(data, NAMES)
     (data / file).write_text(text, encoding="utf-8")
-    assert f"{file} is called as a list of what pictures are for" in made(data)
+    assert f"{file} is called as a list of what pictures are for" in first(data)
 
 
 def test_a_list_of_the_test_pictures_alone_leaves_the_others_to_learn_from(root, data):
     fill(data, NAMES)
     (data / "test.txt").write_text("11.png\n12.png", encoding="utf-8")
-    made(data)
+    first(data)
     assert drawn(root)["test"] == [11, 12]
 
 
 def test_a_list_of_what_to_learn_from_alone_is_asked_about(root, data):
     fill(data, NAMES)
     (data / "train.txt").write_text("\n".join(NAMES[:8]), encoding="utf-8")
-    assert "train.txt say only what train pictures are: the split was drawn anew" in made(data)
+    assert "train.txt say only what train pictures are: the split was drawn anew" in first(data)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +132,12 @@ def test_a_list_of_what_to_learn_from_alone_is_asked_about(root, data):
         (("carotid_internal", "carotid_external"), "carotid_external"),
         (("baseline", "train_of_four", "stress_test"), "stress_test"),
         (("normal", "Valsalva test"), "Valsalva test"),
+        (("test", "retest"), "test"),
+        (("baseline", "test1", "test2"), "test1"),
+        (("internal", "external"), "external"),
+        (("CCA", "ICA", "VA"), "VA"),
+        (("rest", "val", "squeeze"), "val"),
+        (("images", "test"), None),
         (("train", "test"), None),
         (("pictures", "external_test"), None),
         (("Trainingsdaten", "Testdaten"), None),
@@ -149,16 +147,16 @@ def test_a_list_of_what_to_learn_from_alone_is_asked_about(root, data):
     ],
 )
 def test_words_that_are_no_split_are_asked_about(data, folders, asked):
-    fill(data, [f"{folder}/{folder[:2]}{k}.png" for folder in folders for k in range(8)])
-    first = made(data)
-    assert ("The folders' names were taken for a split" in first) == bool(asked)
-    assert not asked or f"If {asked} says something else" in first
+    fill(data, [f"{folder}/{folder[:5]}{k}.png" for folder in folders for k in range(8)])
+    said = first(data)
+    assert ("The folders' names were taken for a split" in said) == bool(asked)
+    assert not asked or f"If {asked} says something else" in said
 
 
 @pytest.mark.parametrize("folders", [("Trainingsdaten", "Testdaten"), ("entrenamiento", "prueba")])
 def test_folders_in_other_languages_are_a_split(root, data, folders):
     fill(data, [f"{f}/{k + 10 * n}.png" for n, f in enumerate(folders) for k in range(8)])
-    made(data)
+    first(data)
     assert drawn(root)["test"] == list(range(10, 18))
 
 
@@ -167,7 +165,7 @@ def test_patients_numbered_anew_in_each_folder_are_not_merged_unasked(data):
         data, [f"{s}/patient{p}/{k}.png" for s in ("train", "test") for p in (1, 2) for k in (1, 2)]
     )
     with pytest.raises(StudyError, match=r"if they were numbered anew .* let the patient hold it"):
-        made(data)
+        first(data)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +211,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_lists_of_many_kinds(root, data, kind):
     parts(data, lambda split, names: KINDS[kind](data, split, names))
-    assert "Look at these first (1) No patient is known" in made(data)
+    assert "Look at these first (1) No patient is known" in first(data)
     assert drawn(root) == OWN
 
 
@@ -254,7 +252,7 @@ def test_one_file_of_the_whole_split(root, data, file, tables):
     for k in range(tables):
         (data / "a").mkdir(exist_ok=True)
         (data / f"a/m_{k}.csv").write_text("frame,value\n1,2\n")
-    assert "Look at these first (1) No patient is known" in made(data)
+    assert "Look at these first (1) No patient is known" in first(data)
     assert drawn(root) == OWN
 
 
@@ -291,7 +289,7 @@ def test_numbers_that_could_be_patients_or_pictures_are_asked_about(data):
     numbered_on(data)
     for split, own in {"train": range(1, 6), "val": [6], "test": [7]}.items():
         (data / f"{split}.txt").write_text("\n".join(map(str, own)))
-    assert "its lines could be pictures, or patients and their folders" in made(data)
+    assert "its lines could be pictures, or patients and their folders" in first(data)
 
 
 def test_two_columns_that_could_name_pictures_are_asked_about(data):
@@ -299,7 +297,7 @@ def test_two_columns_that_could_name_pictures_are_asked_about(data):
     for split, own in OWN.items():
         rows = [f"{k},{13 - k}" for k in own]
         (data / f"{split}.csv").write_text("\n".join(["a,b", *rows]))
-    assert "two of its columns could name pictures" in made(data)
+    assert "two of its columns could name pictures" in first(data)
 
 
 def test_folds_of_a_cross_validation_are_no_split_and_the_test_set_is_kept(root, data):
@@ -311,7 +309,7 @@ def test_folds_of_a_cross_validation_are_no_split_and_the_test_set_is_kept(root,
         (data / f"fold{fold}/train.txt").write_text("\n".join(rest))
         (data / f"fold{fold}/val.txt").write_text("\n".join(val))
     (data / "test.txt").write_text("\n".join(NAMES[10:]))
-    assert "share pictures, as the folds of a cross-validation do" in made(data)
+    assert "share pictures, as the folds of a cross-validation do" in first(data)
     assert drawn(root)["test"] == [11, 12]
 
 
@@ -319,7 +317,7 @@ def test_nnunets_folds_are_called_folds(data):
     fill(data, NAMES)
     folds = [{"train": ["01"], "val": ["02"]}, {"train": ["02"], "val": ["01"]}]
     (data / "splits_final.json").write_text(json.dumps(folds))
-    assert "splits_final.json holds the folds of a cross-validation" in made(data)
+    assert "splits_final.json holds the folds of a cross-validation" in first(data)
 
 
 def test_lists_may_tell_paths_as_seen_from_their_folder(root, data):
@@ -327,15 +325,15 @@ def test_lists_may_tell_paths_as_seen_from_their_folder(root, data):
     for split in OWN:
         lines = [f"images/{k}.png" for k in range(1, 5)]
         (data / split / f"{split}.txt").write_text("\n".join(lines))
-    assert "Look at these first (1) No patient is known" in made(data)
+    assert "Look at these first (1) No patient is known" in first(data)
 
 
 def test_pictures_that_no_list_names_are_asked_about(data):
     fill(data, NAMES)
     for split, own in OWN.items():
         (data / f"{split}.txt").write_text("\n".join(f"{k:02d}.png" for k in own if k != 3))
-    first = made(data)
-    assert "1 pictures stand in none of train.txt and val.txt and test.txt, such as 03.png" in first
+    said = first(data)
+    assert "1 pictures stand in none of train.txt and val.txt and test.txt, such as 03.png" in said
 
 
 @pytest.mark.parametrize(
@@ -351,7 +349,7 @@ def test_lists_of_a_kind_that_is_not_read_are_asked_about(data, folder, file, te
     fill(data, NAMES)
     (data / folder).mkdir(exist_ok=True)
     (data / folder / file).write_text(text)
-    assert f"{file} is called as a list of what pictures are for" in made(data)
+    assert f"{file} is called as a list of what pictures are for" in first(data)
 
 
 @pytest.mark.parametrize(
@@ -366,25 +364,7 @@ def test_lists_of_a_kind_that_is_not_read_are_asked_about(data, folder, file, te
 def test_what_a_training_left_behind_and_sources_are_no_split(data, file, text):
     fill(data, NAMES)
     (data / file).write_text(text)
-    assert "Look at these first (1) No patient is known" in made(data)
-
-
-@pytest.mark.parametrize(
-    ("folders", "asked"),
-    [
-        (("test", "retest"), "test"),
-        (("baseline", "test1", "test2"), "test1"),
-        (("internal", "external"), "external"),
-        (("CCA", "ICA", "VA"), "VA"),
-        (("rest", "val", "squeeze"), "val"),
-        (("images", "test"), None),
-    ],
-)
-def test_folders_beside_those_of_a_split_are_asked_about(data, folders, asked):
-    fill(data, [f"{folder}/{folder[:3]}{k}.png" for folder in folders for k in range(6)])
-    first = made(data)
-    assert ("The folders' names were taken for a split" in first) == bool(asked)
-    assert not asked or f"If {asked} says something else" in first
+    assert "Look at these first (1) No patient is known" in first(data)
 
 
 @pytest.mark.parametrize("outer", ["Training_data", "US test dataset", "set"])
@@ -419,11 +399,11 @@ def test_lists_that_come_after_a_manifest_are_not_said_to_be_kept(root, data, be
         for split, own in other.items():
             (data / f"{split}.txt").write_text("\n".join(own))
     make("mine", data)
-    first = drawn(root)
+    before_them = drawn(root)
     for split, own in OWN.items():
         (data / f"{split}.txt").write_text("\n".join(f"{k:02d}.png" for k in own))
     told = make("mine", data).read_text(encoding="utf-8")
-    assert drawn(root) == first != OWN
+    assert drawn(root) == before_them != OWN
     assert "pictures are elsewhere than folders, lists or a table of the set say" in told
     assert "it was kept so" not in told
     (root / "data_manifest/mine/images.csv").unlink()

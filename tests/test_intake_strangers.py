@@ -2,34 +2,24 @@
 people whom two hospitals number alike, and sentences that cried for nothing.
 """
 
-import html
 import json
-import re
 
 import numpy as np
 import pydicom
 import pytest
-from intake_folder import images, write
+from intake_folder import images
 from pictures import dicom, grey, labelme, save
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.pixels import pack_bits
 from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage, generate_uid
-from test_intake_doubtful import outline, picture
+from test_intake_doubtful import first, outline, picture
 
 from helpers.errors import StudyError
 from tools.intake import agreement
 from tools.intake.make import make
 
 pytestmark = pytest.mark.usefixtures("root")
-
-
-def first(data, form=None):
-    """What stands first on the page."""
-    path = write(data.parent / "form.yml", form) if form else None
-    text = make("mine", data, path).read_text(encoding="utf-8")
-    text = re.sub(r"(?s)<style.*?</style>|<[^>]+>", " ", re.sub(r'src="[^"]*"', "", text))
-    return html.unescape(" ".join(text.split())).partition("What was found")[0]
 
 
 def put(data, name, pixels):
