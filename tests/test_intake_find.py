@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import studies
-from tools.intake import find, form, make, pairing, splits, tables
+from tools.intake import find, form, pairing, sentences, splits, tables
 
 # --- finding
 # ------------------------------------------------------------------------------
@@ -142,8 +142,8 @@ def test_the_femoral_split_follows_its_written_rule():
 def test_a_list_that_is_complete_does_not_end_in_dots():
     """'lie in 2 folders (anna, bert, …)' let one look for a third."""
     two = ["anna/1.png", "anna/2.png", "bert/1.png"]
-    assert "lie in 2 folders (anna, bert): if each" in make._perhaps_patients(two)
+    assert "lie in 2 folders (anna, bert): if each" in sentences._perhaps_patients(two)
     four = [f"{name}/{k}.png" for name in "abcd" for k in "12"]
-    assert "lie in 4 folders (a, b, c, …): if each" in make._perhaps_patients(four)
+    assert "lie in 4 folders (a, b, c, …): if each" in sentences._perhaps_patients(four)
     _, notes = find._without_derived(["a.png", "b.png", "b_overlay.png"])
     assert notes == ["1 files are called overlays or previews (b_overlay.png): left out."]
