@@ -1,6 +1,13 @@
 """From a folder of pictures to a study: find, check, split, write the manifest and a page about
 it.
 
+``make`` goes the whole way: ``find`` (which files are pictures) and ``pairing`` (which are their
+masks), ``discover`` (the classes), ``check`` (every pair opened; ``agreement``, ``burnt``,
+``geometry``: does the outline fit), ``patients`` and ``by_picture`` (whose), ``split_authors`` (the
+authors' split; ``split_lists``, ``split_words``) and ``splits`` (drawn), ``doubtful`` and
+``sentences`` (what stands first), ``ledger`` (every file counted), ``page``. ``first`` is `make
+mine`; ``anonymous`` and ``deidentify`` come before all this.
+
 What the readers tell beside the pixels, for the page that a person looks at:
 
 - ``readers.doubts(pixels) -> list[str]``: what makes a picture implausible (flat, few values,
