@@ -4,12 +4,13 @@ A list may have several columns, a heading, and names with or without folders an
 lists of a folder are read in one way, that which understands most.
 """
 
+import functools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -211,15 +212,22 @@ def _meaning(
     """({source: the images of each of its lines, or None}, why that is unclear, or '')."""
     headings = {k: c for one in found for k, c in enumerate(one.cells[0]) if _is_heading(c)}
     persons = {k for k, c in headings.items() if by_picture.personal(c)}
-    ways = [("line", 0), *((how, k) for how in ("cell", "word") for k in range(COLUMNS))]
+    widest = min(COLUMNS, max((len(c) for one in found for c in one.cells), default=0))
+    ways = [("line", 0), *(("cell", k) for k in range(widest))]
+    if any(re.search(r"\s", line) for one in found for line in one.lines):
+        ways += [("word", k) for k in range(COLUMNS)]
     best: dict[str, tuple[int, dict]] = {"pictures": (0, {}), "patients": (0, {})}
     rivals = []
+    look = functools.cache(functools.partial(_look_up, (exact, pictures, groups)))
     for how, k in ways:
         if how == "line" and persons:
             continue
-        texts = {one.source: _texts(one, how, k) for one in found}
-        whole, seen = (_look_up(texts, table, one_alone=True) for table in (exact, pictures))
-        people = _look_up(texts, groups, one_alone=False)
+        whole, seen, people = ({one.source: [] for one in found} for _ in range(3))
+        for one in found:
+            for text in _texts(one, how, k):
+                of = look(one.source.rpartition("/")[0], text)
+                for meant, table in zip(of, (whole, seen, people), strict=True):
+                    table[one.source].append(meant)
         if k not in persons:
             score = _count(whole) + _count(seen)
             rivals.append((score, seen))
@@ -249,21 +257,18 @@ def _texts(one: List, how: str, k: int) -> list[str]:
     return [cells[k].strip() if k < len(cells) else "" for cells in split]
 
 
-def _look_up(texts: dict[str, list[str]], table: dict, one_alone: bool) -> dict[str, list]:
-    """{source: of each text the images that it means, or None}. one_alone: it must be one."""
-    found = {}
-    for source, own in texts.items():
-        above = PurePosixPath(source).parent  # a list may tell paths as seen from where it lies
-        each = [[(above / t).as_posix(), t] if t else [] for t in own]
-        meant = [next((table[f] for f in _forms(t) if f in table), None) for t in each]
-        found[source] = [m if m and (len(m) == 1 or not one_alone) else None for m in meant]
-    return found
-
-
-def _forms(texts: list[str]) -> Iterable[str]:
-    paths = [unquote(text).replace("\\", "/") for text in texts if text]
-    ends = (paths[-1:], (PurePosixPath(p).name for p in paths[-1:]), map(stem, paths[-1:]))
-    return (plain(name) for name in chain(paths, *ends) if name)
+def _look_up(tables: Sequence[dict], above: str, text: str) -> list[set | None]:
+    """What a text of a list in the folder ``above`` means, in whole names, in names, of which it
+    must be one, and among patients and folders: images or None each.
+    """
+    if not text:
+        return [None, None, None]
+    path = unquote(text).replace("\\", "/")
+    there = (PurePosixPath(above) / path).as_posix()  # as seen from where the list lies
+    forms = [plain(n) for n in (there, path, PurePosixPath(path).name, stem(path)) if n]
+    found = [next((table[f] for f in forms if f in table), None) for table in tables]
+    one_alone = [m if m and len(m) == 1 else None for m in found[:2]]
+    return [*one_alone, found[2]]
 
 
 def _count(meant: dict[str, list]) -> int:
