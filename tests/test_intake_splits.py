@@ -341,7 +341,7 @@ def test_pictures_that_no_list_names_are_asked_about(data):
     [
         ("", "Datenaufteilung.mat", "x"),
         ("", "train_ids.npy", "x"),
-        ("", "test.yaml", "x"),
+        ("", "test.npz", "x"),
         ("lists", "val.pkl", "x"),
     ],
 )
@@ -359,6 +359,12 @@ def test_lists_of_a_kind_that_is_not_read_are_asked_about(data, folder, file, te
         ("test_results.csv", "image,Dice\n01.png,0.5\n"),
         ("metadata.csv", "image,dataset\n01.png,BUSI\n02.png,UDIAT\n"),
         ("data.yaml", "train: images/train\nval: images/val\n"),
+        ("train.json", json.dumps({"lr": 0.1, "epochs": 5})),
+        ("test_set_pixel_size.csv", "filename,pixel size(mm)\n01.png,0.1\n"),
+        ("train_masks.csv", "subject,img,pixels\n1,1,1 2 3\n"),
+        ("findings.csv", "image,valve\n01.png,TR\n02.png,TS\n03.png,TR\n"),
+        ("findings.csv", "image,what\n01.png,stress test\n02.png,rest\n03.png,rest\n"),
+        ("01_test_info.txt", "depth 4 cm"),
     ],
 )
 def test_what_a_training_left_behind_and_sources_are_no_split(data, file, text):
@@ -409,3 +415,131 @@ def test_lists_that_come_after_a_manifest_are_not_said_to_be_kept(root, data, be
     (root / "data_manifest/mine/images.csv").unlink()
     assert "it was kept so" in make("mine", data).read_text(encoding="utf-8")
     assert drawn(root) == OWN
+
+
+@pytest.mark.parametrize("classes", [("benign", "malignant"), ("left", "right")])
+@pytest.mark.parametrize("end", ["csv", "txt"])
+def test_a_class_beside_the_names_is_no_list_of_folders(root, data, classes, end):
+    """… also where a picture is lost."""
+    fill(data, [f"{c}/{c[0]}{k:02d}.png" for c in classes for k in range(1, 9)])
+    for split, own in {"train": range(1, 7), "test": range(7, 9)}.items():
+        rows = [f"{c[0]}{k:02d}.png,{c}" for c in classes for k in own]
+        rows = ["image,label", *rows] if end == "csv" else [r.replace(",", " ") for r in rows]
+        (data / f"{split}.{end}").write_text("\n".join([*rows, f"x99.png,{classes[0]}"]))
+    said = first(data)
+    assert "1 of its 13 lines name no picture here, such as 'x99.png" in said
+    assert drawn(root)["test"] == [7, 7, 8, 8]
+
+
+@pytest.mark.parametrize("heading", ["case", "subject", "Fall"])
+def test_pictures_under_a_heading_of_people_are_pictures(root, data, heading):
+    parts(data, lambda s, n: (data / f"{s}.csv").write_text("\n".join([heading, *n])))
+    make("mine", data)
+    assert drawn(root) == OWN
+
+
+def test_ages_beside_patients_are_no_pictures(root, data):
+    fill(data, [f"P{p:02d}/{2 * p - 1 + j}.png" for p in range(1, 13) for j in (0, 1)])
+    for split, own in {"train": range(1, 9), "test": range(9, 13)}.items():
+        rows = [f"P{p:02d},{p + 3}" for p in own]
+        (data / f"{split}.csv").write_text("\n".join(["patient,age", *rows]))
+    make("mine", data)
+    assert drawn(root)["test"] == list(range(17, 25))
+
+
+def columns(**more):
+    """A table of the twelve pictures; the last two are for tests."""
+    return pd.DataFrame({"image": NAMES} | more)
+
+
+FLAGS = {
+    "Train ": [1] * 10 + [0] * 2,
+    "is_test": [False] * 10 + [True] * 2,
+    "split": ["training"] * 10 + ["test set"] * 2,
+}
+
+
+@pytest.mark.parametrize("column", FLAGS)
+def test_a_column_that_says_yes_or_no_is_a_split(root, data, column):
+    fill(data, NAMES)
+    columns(**{column: FLAGS[column]}).to_csv(data / "meta.csv", index=False)
+    make("mine", data)
+    assert drawn(root)["test"] == [11, 12]
+
+
+def test_a_column_for_each_split(root, data):
+    fill(data, NAMES)
+    flags = {s: [int(k in own) for k in range(1, 13)] for s, own in OWN.items()}
+    columns(**flags).to_csv(data / "meta.csv", index=False)
+    make("mine", data)
+    assert drawn(root) == OWN
+
+
+def test_json_with_an_entry_a_picture(root, data):
+    fill(data, NAMES)
+    entries = [{"image": name, "split": split} for name, split in of_each()]
+    (data / "metadata.json").write_text(json.dumps(entries))
+    make("mine", data)
+    assert drawn(root) == OWN
+
+
+def sheets(path):
+    with pd.ExcelWriter(path) as book:
+        for split, own in OWN.items():
+            frame = pd.DataFrame({"image": [f"{k:02d}.png" for k in own]})
+            frame.to_excel(book, sheet_name=split, index=False)
+
+
+SPLIT = ["train"] * 10 + ["test"] * 2
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (
+            lambda p: p.write_text(
+                "\n".join(["image,split,note", "01.png,train,a,b"])
+                + "\n"
+                + "\n".join(f"{n},{s},a" for n, s in zip(NAMES[1:], SPLIT[1:], strict=True))
+            ),
+            "cannot be read (1 problem",
+        ),
+        (
+            lambda p: p.write_text("image,split,side,side\n01.png,train,l,l\n02.png,test,r,r\n"),
+            "cannot be read (two columns are called side",
+        ),
+        (
+            lambda p: columns(cohort=["derivation"] * 10 + ["validation"] * 2).to_csv(
+                p, index=False
+            ),
+            "its words derivation were not understood",
+        ),
+    ],
+)
+def test_a_table_whose_split_is_lost_is_asked_about(data, write, said):
+    fill(data, NAMES)
+    write(data / "metadata.csv")
+    assert said in first(data)
+
+
+def test_a_sheet_for_each_split_is_asked_about(data):
+    fill(data, NAMES)
+    sheets(data / "set.xlsx")
+    assert "set.xlsx has the sheets train, val, test, of which only one is read" in first(data)
+
+
+@pytest.mark.parametrize("beside", ["patient", None])
+def test_numbers_of_rows_are_no_patients(root, data, beside):
+    fill(data, [f"{p}/{k}.png" for p in range(1, 7) for k in "ab"])
+    form = data.parent / "form.yml"
+    form.write_text("patient: {pattern: '([0-9]+)/'}")
+    table = {"id": range(1, 13), "file": [f"IMG_{k}.dcm" for k in range(12)]}
+    table |= {beside: [p for p in range(1, 7) for _ in "ab"]} if beside else {}
+    table |= {"split": ["train"] * 8 + ["test"] * 4}
+    pd.DataFrame(table).to_csv(data / "meta.csv", index=False)
+    text = make("mine", data, form).read_text(encoding="utf-8")
+    if beside:
+        rows = images(root)
+        assert set(rows.loc[rows["split"] == "test", "patient_id"]) == {"5", "6"}
+    else:
+        assert "but it is not clear of which" in text

@@ -155,6 +155,18 @@ def test_a_film_beside_the_picture_is_not_the_picture(root, data):
     assert len(images(root)) == 6
 
 
+@pytest.mark.parametrize("key", ["filename", "original", "thumbnail"])
+def test_a_picture_that_a_task_names_twice_is_one(root, data, key):
+    project(data, names=("left",))
+    tasks = json.loads((data / "project.json").read_text())
+    for task in tasks:
+        task["data"] |= {key: task["data"]["left"].rpartition("/")[2].replace("P", "ab-P")}
+        task["annotations"][0]["result"][0]["to_name"] = "image"
+    (data / "project.json").write_text(json.dumps(tasks))
+    make("mine", data)
+    assert len(images(root)) == 6
+
+
 # --- what vanishes
 
 

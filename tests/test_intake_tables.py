@@ -127,6 +127,11 @@ def test_headings_may_be_merged_over_two_rows(tmp_path):
     assert frame["patient_id"].tolist() == ["1", "2"] and frame["age_years"].tolist() == [50, 60]
 
 
+def test_cells_merged_below_the_table_are_nothing(tmp_path):
+    frame, _ = merged(tmp_path, [["ID", "sex"], [1, "m"], [2, "f"]], "A9:A12", "B2:B40")
+    assert frame["sex"].tolist() == ["male", "male"]
+
+
 def test_a_patient_merged_over_two_rows_is_there_twice(tmp_path):
     rows = [["ID", "sex", "age"], [1, "m", 50], [None, "m", 51], [2, "f", 60]]
     with pytest.raises(StudyError, match="patient 1 occurs 2 times"):
@@ -575,6 +580,13 @@ def test_a_table_of_patients_among_the_pictures_is_counted_as_one(tmp_path, caps
 def test_columns_that_leave_people_out_are_asked_about_in_other_languages(tmp_path, heading):
     with pytest.raises(StudyError, match="may say who is not to be used"):
         opened(tmp_path, f"id,age,{heading}\n1,50,ja\n2,60,nein\n")
+
+
+@pytest.mark.parametrize(
+    "heading", ["esclerosis", "protesis retirada", "入组日期", "纳入时间", "inclusion date"]
+)
+def test_columns_that_leave_nobody_out(tmp_path, heading):
+    assert len(opened(tmp_path, f"id,age,{heading}\n1,50,si\n2,60,no\n")[0]) == 2
 
 
 @pytest.mark.parametrize("word", ["entfällt", "n.v.", "k.A.", "/"])

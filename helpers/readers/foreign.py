@@ -174,9 +174,10 @@ def _label_studio(path: Path, tasks: list[dict]) -> dict:
     """The pictures that somebody has looked at; one on which nothing was done has no mask."""
     pictures: list[Picture] = []
     for task in tasks:
-        people, names = _results(task) or [], _shown(task.get("data", task))
-        name = names[0]
+        people = _results(task) or []
         regions = [one for drawn in people for one in drawn]
+        names = _shown(task.get("data", task), {str(one.get("to_name")) for one in regions})
+        name = names[0]
         sides = [[one.get(side) for side in SIDES] for one in regions if one.get(SIDES[0])]
         drawn: list[tuple[Any, Outline]] = list(_regions(path, regions))
         why = ""
@@ -196,15 +197,21 @@ def _label_studio(path: Path, tasks: list[dict]) -> dict:
     return _coco(pictures)
 
 
-def _shown(data: dict) -> list[str]:
-    """The pictures that a task shows: its texts that end as pictures do, else the first that ends
-    as a file does.
+def _shown(data: dict, controls: set[str]) -> list[str]:
+    """The picture that a task shows, in a list: that after which the control of its regions is
+    called, else the first of its texts that ends as a picture, or as a file, does. All of them
+    where regions are of several controls.
     """
-    texts = [value for value in data.values() if isinstance(value, str)]
-    places = [unquote(text.split("?d=")[-1].split("?")[0]) for text in texts]
-    files = [place for place in places if re.search(r"\.[A-Za-z]\w{1,4}$", place)]
-    pictures = [f for f in files if f.lower().endswith(PICTURES)]
-    return list(dict.fromkeys(pictures)) or files[:1] or [""]
+    files = {}
+    for key, text in data.items():
+        place = unquote(text.split("?d=")[-1].split("?")[0]) if isinstance(text, str) else ""
+        if re.search(r"\.[A-Za-z]\w{1,4}$", place):
+            files[key] = place
+    pictures = {k: f for k, f in files.items() if f.lower().endswith(PICTURES)}
+    if len(controls) > 1 and len(set(pictures.values())) > 1:
+        return list(dict.fromkeys(pictures.values()))
+    called = [f for k, f in pictures.items() if k in controls]
+    return [*called, *pictures.values(), *files.values(), ""][:1]
 
 
 def _labels(one: dict) -> list[str]:

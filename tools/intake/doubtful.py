@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from scipy import ndimage
 
 from helpers import readers
 from helpers.errors import StudyError
@@ -28,6 +29,7 @@ WORSE = 0.5  # times as well as the best does an outline fit that is another pic
 APART = 0.3  # Dice of two raters below which they hardly draw one thing
 UNNAMED = ("class_", "value_", "colour_")  # what classes are called that nothing names
 ALIKE = 0.8  # of two words, as difflib counts, from which one may be a spelling of the other
+DRAWN = (*find.RASTERS, *find.VOLUMES)  # masks that number their structures
 BOX = 5  # px of the thumbnail, from which a rectangle is no accident of the grid
 #: how a changed copy of a picture is called
 COPY = re.compile(
@@ -90,9 +92,7 @@ def numbered(records: list[Record], data: Path) -> list[str]:
     ruled = [r for r in records if r.pair.rule == NUMBERED]
     parts = [[file for file, _ in united.parts(data / r.pair.mask)] for r in ruled]
     # others name their structures
-    counts = Counter(
-        len(own) for own in parts if all(readers.suffix(f) in find.RASTERS for f in own)
-    )
+    counts = Counter(len(own) for own in parts if all(readers.suffix(f) in DRAWN for f in own))
     count, often = counts.most_common(1)[0] if counts else (0, 0)
     if len(records) < FEWEST or count < 2 or often < MOSTLY * len(records):
         return []
@@ -129,18 +129,21 @@ def boxes(records: list[Record], classes: Sequence[Class]) -> list[str]:
     found = []
     for c in classes[1:]:
         shown = [r.drawn == c.index for r in records if r.areas[c.index - 1] > 0]
-        sides = [[np.ptp(at) + 1 for at in np.nonzero(area)] for area in shown if area.any()]
-        filled = [
-            area.sum() == rows * columns
-            for area, (rows, columns) in zip(filter(np.any, shown), sides, strict=True)
-        ]
-        large = [min(pair) >= BOX for pair in sides]
-        if len(filled) >= FEWEST and all(filled) and np.mean(large) > MOSTLY:
+        parts = [one for area in shown for one in _parts(area)]
+        filled = sum(any(p.all() for p in _parts(area)) for area in shown)
+        large = [min(one.shape) >= BOX for one in parts]
+        if len(shown) >= FEWEST and filled > MOSTLY * len(shown) and np.mean(large) > MOSTLY:
             found.append(
-                f"{c.title} is an upright rectangle in each of {len(filled)} pictures: are these"
+                f"{c.title} is an upright rectangle in {filled} of {len(shown)} pictures: are these"
                 " boxes around it? Every number would be of boxes; outline its border instead."
             )
     return found
+
+
+def _parts(area: np.ndarray) -> list[np.ndarray]:
+    """The parts of an area, bool, each in the smallest rectangle that holds it."""
+    labels, _ = ndimage.label(area)
+    return [area[place] for place in ndimage.find_objects(labels)]
 
 
 def smoothed(records: list[Record], classes: Sequence[Class]) -> None:

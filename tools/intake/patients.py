@@ -28,11 +28,11 @@ SEX = (
 AMBIGUOUS = {"h": "mujer and hombre", "v": "man and vrouw, or mujer and varón"}
 #: what a column may be called that says who is not to be used
 LEAVES_OUT = re.compile(
-    r"(in|ex)clu|escl|(aus|ein)(ge)?schl|^verwendet$|auswertbar|drop ?out|withdr[ae]w|^reason$"
-    r"|retirad|排除|剔除|纳入|入组"
+    r"(in|ex)clu|^esclus|(aus|ein)(ge)?schl|^verwendet$|auswertbar|drop ?out|withdr[ae]w|^reason$"
+    r"|^retirad[oa]s?$|排除|剔除|纳入|入组"
 )
 #: … and what only numbers or dates their inclusion
-NUMBERS_OF = re.compile(r"dat|\b(no|nr|num|number|numero|id|code)\b|^n\b")
+NUMBERS_OF = re.compile(r"dat|fecha|日期|时间|编号|\b(no|nr|num|number|numero|id|code)\b|^n\b")
 #: what people write in the column 'excluded' of those who are not
 KEPT = (
     *("no", "n", "nein", "non", "não", "nao", "nej", "nee", "false", "0", "0.0", "included", "否"),

@@ -13,8 +13,16 @@ import pandas as pd
 
 from helpers.errors import StudyError
 from helpers.schemas import EXTERNAL
-from tools.intake import by_picture, find, ledger, patients, split_lists
-from tools.intake.split_words import BY_HAND, COMMON, is_split, other_words, split_of, words
+from tools.intake import by_picture, find, ledger, patients, split_lists, spreadsheet, variables
+from tools.intake.split_words import (
+    BY_HAND,
+    COMMON,
+    is_split,
+    of_cell,
+    other_words,
+    split_of,
+    words,
+)
 
 #: what is learned from, in one way or another; the rest is for tests
 LEARN = ("train", "val")
@@ -24,6 +32,8 @@ SPLIT = re.compile(
     r"|partici[oó]n|reparto|r[ée]partition|数据集(划分)?|划分"
 )
 SOURCE = re.compile(r"(?i)(data[ _]?)?sets?([ _]name)?|数据集")
+YES, NO = ("1", "1.0", "yes", "true", "x", "ja", "y"), ("0", "0.0", "no", "false", "", "nein", "n")
+FEW = 4  # different words of a column that may be a split
 EMPTY = ("", "nan", "na", "n/a", "none", "-")
 
 
@@ -156,16 +166,30 @@ def _by_tables(
     tables.sort(key=lambda f: (not split_lists.is_called_so(f), f.count("/")))
     found, doubts, looked = {}, [], set()
     for file in tables[: by_picture.MOST]:
+        if split_lists.is_log(file):
+            continue  # numbers of a training
         try:
             frame = by_picture.read(data / file)[0].iloc[:, : by_picture.WIDEST]
-        except (StudyError, *find.ODD):
+        except (StudyError, *find.ODD) as error:
+            if why := _perhaps(data / file, error):
+                doubts.append(f"{file} {why} {BY_HAND}.")
+                looked.add(file)
             continue
-        if any(split_of(c) for c in frame) or split_lists.is_log(file):
-            continue  # a list without headings; numbers of a training
+        frame = _of_flags(frame)
+        if len({*map(of_cell, sheets := spreadsheet.sheets(data / file))} - {None}) > 1:
+            doubts.append(
+                f"{file} has the sheets {', '.join(sheets[:4])}, of which only one is read: save"
+                f" each as a list of its own, train.csv, val.csv and test.csv, or {BY_HAND}."
+            )
+            looked.add(file)
+            continue
+        if any(of_cell(c) for c in frame):
+            continue  # a list without headings
         cells = {c: frame[c].str.strip() for c in frame}
-        told = {c: own.map(split_of) for c, own in cells.items()}
+        told = {c: own.map(split_of if SPLIT.fullmatch(c) else of_cell) for c, own in cells.items()}
         own = [c for c, of in told.items() if 2 * of.notna().sum() > len(of) and _differ(of)]
         own = own or [c for c in frame if SPLIT.fullmatch(c) and _differ(cells[c])]
+        own = own or [c for c in frame if told[c].notna().any() and 1 < cells[c].nunique() <= FEW]
         own = [c for c in own if told[c].notna().any() or not SOURCE.fullmatch(c)]
         if not own:
             continue
@@ -198,8 +222,42 @@ def _by_tables(
     return dict(sorted(found.items(), key=lambda item: len(item[1]))), doubts, looked
 
 
+def _of_flags(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column 'split' in place of columns that are each called as a split and say
+    yes or no: 'Train', 'is_test'.
+    """
+    called = {c: of_cell(re.sub(r"(?i)^(is|in)[ _]|[ _]set$", "", c.strip())) for c in frame}
+    said = {c: frame[c].str.strip().str.casefold() for c, split in called.items() if split}
+    flags = {c: own.isin(YES) for c, own in said.items() if own.isin([*YES, *NO]).all()}
+    if not flags or "split" in frame or pd.DataFrame(flags).sum(axis=1).gt(1).any():
+        return frame
+    rest = "test" if {called[c] for c in flags} == {"train"} else "train"
+    split = pd.Series(rest, frame.index)
+    for column, yes in flags.items():
+        split[yes] = called[column]
+    return frame.drop(columns=list(flags)).assign(split=split)
+
+
+def _perhaps(path: Path, error: Exception) -> str:
+    """Why a table that cannot be read may hold the split, by its headings or sheets, or ''."""
+    try:
+        cells = spreadsheet.cells(path)[0]
+    except (StudyError, *find.ODD):
+        return ""
+    if not any(SPLIT.fullmatch(c.strip()) and not SOURCE.fullmatch(c) for c in cells[0][1]):
+        return ""
+    told = str(error).partition(f"{path.name}: ")[2].replace("\n", " ")
+    return f"seems to say what pictures are for, and cannot be read ({told[:120]}): mend it, or"
+
+
 def _differ(cells: pd.Series) -> bool:
     return len({*cells.dropna()}) > 1
+
+
+def _counts(cells: pd.Series, people: int) -> bool:
+    """Whether a column only counts the rows, which are more or fewer than the people."""
+    counted = ([*map(str, range(k, k + len(cells)))] for k in (0, 1))
+    return len(cells) != people and cells.str.strip().tolist() in counted
 
 
 def _rows(
@@ -211,10 +269,17 @@ def _rows(
     except StudyError as error:
         why = str(error)
     whose = {i: patients.spelling(p) for i, p in zip_longest(images, people) if p}
+    found = {}
     for column in filter(by_picture.personal, frame):
         at = defaultdict(list)
         for row, cell in frame[column].items():
             at[patients.spelling(cell)].append(row)
-        if found := {image: at[p] for image, p in whose.items() if p in at}:
-            return found, ""
-    return {}, why
+        found[column] = {image: at[p] for image, p in whose.items() if p in at}
+    many = len({*whose.values()})
+    own = {c: rows for c, rows in found.items() if rows and not _counts(frame[c], many)}
+    # 'id' may count the rows where another column is called after people
+    own = {c: r for c, r in own.items() if variables.spelled(c) not in by_picture.ROW} or own
+    other = [c for c in found if c not in own and variables.spelled(c) not in by_picture.ROW]
+    if len(own) > 1 or (own and other):
+        return {}, f"it could be column {' or '.join([*own, *other])} of patients"
+    return next(iter(own.values()), {}), "" if own else why

@@ -20,11 +20,15 @@ from helpers.errors import StudyError
 from helpers.schemas import EXTERNAL
 from tools.intake import by_picture, find, ledger, spreadsheet
 from tools.intake.patterns import plain, stem
-from tools.intake.split_words import BY_HAND, split_of
+from tools.intake.split_words import BY_HAND, of_cell, other_words, split_of, words
 
 TEXTS = (".txt", ".list", ".lst")
 #: what may hold a list, read here or not
-ENDINGS = (*TEXTS, *ledger.TABLES, ".json", ".xml", ".mat", ".pkl", ".npy", ".npz", ".yaml", ".yml")
+ENDINGS = (*TEXTS, *ledger.TABLES, ".json", ".xml", ".mat", ".pkl", ".npy", ".npz")
+#: what a table that is a list is called besides its split
+LISTING = re.compile(
+    r"(?i)(ids?|lists?|names?|files?|filenames?|cases?|patients?|subjects?|fold|split|masks?|labels?)"
+)
 #: a file of the whole split: 'splits_final.json', 'Datenaufteilung.xlsx'
 WHOLE = re.compile(
     r"(?i)(.*[ _-])?(data)?(splits?|folds?|partitions?)([ _-].*)?|.*(aufteilung|划分).*"
@@ -33,6 +37,8 @@ WHOLE = re.compile(
 LOG = re.compile(
     r"(?i)logs?|loss(es)?|histor(y|ies)|results?|metrics?|scores?|times?|predictions?|epochs?"
 )
+FOLDS = "folds"  # of a cross-validation, in one file
+LARGEST = 1 << 27  # bytes of a list
 COLUMNS = 6  # of a list that are looked at
 ORDER = ("train", "val", "test", EXTERNAL)
 
@@ -57,7 +63,19 @@ def is_log(file: str) -> bool:
 def is_called_so(file: str) -> bool:
     """Whether a file is called as a list of what pictures are for, or as a whole split."""
     named = split_of(stem(file)) or WHOLE.fullmatch(stem(file))
-    return bool(file.lower().endswith(ENDINGS) and named and not is_log(file))
+    return bool(file.lower().endswith(ENDINGS) and named and not _is_else(file))
+
+
+def _is_else(file: str) -> bool:
+    """Whether a file's name says that it holds something else: numbers of a training, settings,
+    'test_set_pixel_size.csv', and 'train_masks.csv', as masks are no pictures.
+    """
+    named = words(stem(file))
+    if is_log(file) or not file.lower().endswith(ledger.TABLES):
+        return is_log(file)
+    only = [w for w in named if not LISTING.fullmatch(w)]
+    mask = any(re.fullmatch("masks?|labels?", w) for w in named)
+    return not WHOLE.fullmatch(stem(file)) and (mask or other_words(" ".join(only)))
 
 
 def read(
@@ -70,20 +88,20 @@ def read(
     found: list[List] = []
     doubts: list[str] = []
     for file in sorted(find.everything(data)):
-        if file in looked or plain(stem(file)) in pictures:
+        if file in looked or _is_of_one(plain(stem(file)), pictures):
             continue  # such as YOLO's text of one picture
         try:
             own = _lists(data / file, file)
         except (StudyError, *find.ODD):
             own = []
-        if own is None:
+        if own == FOLDS:
             doubts.append(
                 f"{file} holds the folds of a cross-validation, of which each picture is tested"
                 " once: folds are drawn anew here, and a test set of the authors is not among them."
             )
-        elif own:
+        elif isinstance(own, list) and own:
             found += own
-        elif is_called_so(file):
+        elif own is not None and is_called_so(file):
             doubts.append(_not_read(file))
     found.sort(key=lambda one: ORDER.index(one.split))
     meant, unclear = _meaning(found, pictures, exact, groups)
@@ -121,18 +139,28 @@ def _known(images: list[str], people: Sequence[str | None]) -> tuple[dict, dict,
     return pictures, exact, groups
 
 
-def _lists(path: Path, file: str) -> list[List] | None:
-    """The lists in a file; none where it is no list, None where it holds several folds."""
+def _is_of_one(name: str, pictures: dict) -> bool:
+    """Whether a file is called as one picture, or as one and what is told of it."""
+    begun = (name[: m.start()] for m in re.finditer(r"[ _.-]", name))
+    return name in pictures or any(start in pictures for start in begun)
+
+
+def _lists(path: Path, file: str) -> list[List] | str | None:
+    """The lists in a file: none where it holds none, None where it is something else, FOLDS."""
     split, whole = split_of(stem(file)), bool(WHOLE.fullmatch(stem(file)))
     end, several = readers.suffix(path), None
-    if is_log(file) or not (split or whole or path.name == "dataset.json" or end == ".xml"):
+    if _is_else(file) or not (split or whole or end in (".xml", ".json")):
         return []
     if end == ".json":
         content = _parsed(path)
         if isinstance(content, list) and content and all(isinstance(c, dict) for c in content):
-            return None if any(_by_split(c) for c in content) else []
+            return FOLDS if any(_by_split(c) for c in content) else _records(file, content)
         several = _by_split(content)
         names = content.get("images") if isinstance(content, dict) else content
+        if not (split or whole or (several and path.name == "dataset.json")):
+            return None  # outlines, settings
+        if isinstance(content, dict) and not (several or whole or names):
+            return None
         rows = [[name] for name in _names(names)]
     elif end == ".xml":
         several, rows = _subsets(path), []
@@ -158,7 +186,20 @@ def _lists(path: Path, file: str) -> list[List] | None:
     return [List(file, split, [",".join(r) for r in rows], rows)]
 
 
+def _records(file: str, content: list[dict]) -> list[List]:
+    """The lists in JSON with an entry a picture, which says its split."""
+    found = defaultdict(list)
+    for entry in content:
+        said = [s for v in entry.values() if isinstance(v, str) and (s := of_cell(v))]
+        if len(said) == 1 and (name := _names([entry])):
+            found[said[0]] += name
+    own = found if len(found) > 1 else {}
+    return [List(f"{file} ({s})", s, names, [[n] for n in names]) for s, names in own.items()]
+
+
 def _parsed(path: Path) -> Any:
+    if path.stat().st_size > LARGEST:
+        return None
     try:
         return json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
     except (ValueError, RecursionError):
@@ -209,41 +250,42 @@ def _by_word(rows: list[list[str]]) -> dict[str, list[str]] | None:
 def _meaning(
     found: list[List], pictures: dict, exact: dict, groups: dict
 ) -> tuple[dict[str, list], str]:
-    """({source: the images of each of its lines, or None}, why that is unclear, or '')."""
+    """({source: the images of each of its lines, or None}, why that is unclear, or '').
+
+    Whole names of pictures are believed first, then what the headings say, then the reading that
+    understands most.
+    """
     headings = {k: c for one in found for k, c in enumerate(one.cells[0]) if _is_heading(c)}
     persons = {k for k, c in headings.items() if by_picture.personal(c)}
+    files = {k for k, c in headings.items() if by_picture.FILE.search(c)} - persons
+    lines = sum(len(one.lines) for one in found)
     widest = min(COLUMNS, max((len(c) for one in found for c in one.cells), default=0))
     ways = [("line", 0), *(("cell", k) for k in range(widest))]
     if any(re.search(r"\s", line) for one in found for line in one.lines):
         ways += [("word", k) for k in range(COLUMNS)]
-    best: dict[str, tuple[int, dict]] = {"pictures": (0, {}), "patients": (0, {})}
-    rivals = []
     look = functools.cache(functools.partial(_look_up, (exact, pictures, groups)))
+    read: list[tuple[tuple[int, bool, int], dict[str, list]]] = []
+    many, people = 0, {}
     for how, k in ways:
-        if how == "line" and persons:
-            continue
-        whole, seen, people = ({one.source: [] for one in found} for _ in range(3))
+        whole, seen, theirs = ({one.source: [] for one in found} for _ in range(3))
         for one in found:
             for text in _texts(one, how, k):
                 of = look(one.source.rpartition("/")[0], text)
-                for meant, table in zip(of, (whole, seen, people), strict=True):
+                for meant, table in zip(of, (whole, seen, theirs), strict=True):
                     table[one.source].append(meant)
-        if k not in persons:
-            score = _count(whole) + _count(seen)
-            rivals.append((score, seen))
-            if score > best["pictures"][0]:
-                best["pictures"] = score, seen
-        if k in persons or not persons:
-            best["patients"] = max(best["patients"], (_count(people), people), key=lambda b: b[0])
-    score, seen = best["pictures"]
-    many, people = best["patients"]
-    if seen and any(s == score and not _alike(other, seen) for s, other in rivals):
+        read.append(((_count(whole), how != "line" and k in files, _count(seen)), seen))
+        if _count(theirs) > many and (k in persons or not persons):
+            many, people = _count(theirs), theirs
+    best, seen = max(read, key=lambda one: one[0])
+    if best[2] and any(how == best and not _alike(other, seen) for how, other in read):
         return seen, "two of its columns could name pictures; leave one of them. " + _drawn()
-    if many and (many > _count(seen) or (persons and not _count(seen))):
-        return people, ""
-    if many and many == _count(seen) and not _alike(people, seen) and score == many:
+    if 2 * best[0] > lines:
+        return seen, ""
+    if persons:
+        return (people if 2 * many > lines else seen), ""
+    if many and many == best[2] and not _alike(people, seen):
         return seen, "its lines could be pictures, or patients and their folders. " + _drawn()
-    return seen, ""
+    return (people if many > best[2] else seen), ""
 
 
 def _drawn() -> str:

@@ -2,6 +2,7 @@
 validation, test, external.
 """
 
+import functools
 import re
 import unicodedata
 
@@ -39,6 +40,8 @@ PLAIN = re.compile(
 COMMON = re.compile(
     r"(?i)(raw|all|my|the|us|ultrasound|sets?|data|dataset|images?|imgs?|pictures?|frames?)"
 )
+#: that are a split of folders, and in a table as often something else: TR may be a diagnosis
+ABBREVIATIONS = ("tr", "te", "ts", "va", "dev")
 BY_HAND = "write split: in a form"
 
 
@@ -47,6 +50,7 @@ def is_split(folder: str) -> bool:
     return split_of(folder) is not None
 
 
+@functools.cache
 def split_of(name: str) -> str | None:
     """What pictures are for by the name of their folder or list: a key of FOLDERS, or None."""
     told = [s for s, pattern in WORDS.items() if any(map(pattern.fullmatch, words(name)))]
@@ -56,6 +60,14 @@ def split_of(name: str) -> str | None:
         if re.fullmatch(pattern, name, re.IGNORECASE):
             return split
     return told[0] if len(told) == 1 else None
+
+
+def of_cell(text: str) -> str | None:
+    """What a cell of a table says that a picture is for, or None: in whole words, 'TR' and 'test
+    strip' are something else.
+    """
+    short = text.casefold() in ABBREVIATIONS
+    return None if short or other_words(text) else split_of(text)
 
 
 def words(name: str) -> list[str]:

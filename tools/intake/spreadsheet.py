@@ -72,6 +72,14 @@ def cells(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
     return numbered, notes
 
 
+def sheets(path: Path) -> list[str]:
+    """The names of an Excel file's sheets that hold something; of other files none."""
+    if path.suffix.lower() != ".xlsx":
+        return []
+    book = openpyxl.load_workbook(path, read_only=True)
+    return [s.title for s in book.worksheets if any(True for _ in s.iter_rows(max_row=1))]
+
+
 def _filled(rows: list[list[str]]) -> list[tuple[int, list[str]]]:
     """[(row number, cells)] of the rows that hold something."""
     return [(k, r) for k, r in enumerate(rows, 1) if any(cell.strip() for cell in r)]
@@ -214,15 +222,20 @@ def _unmerged(path: Path, sheets: dict[str, list[list[str]]]) -> set[str]:
     """Fills the rows of every sheet {title: rows} where one cell stands for several of them, as a
     person sees it; the titles of those with such cells. Cells over columns alone are titles.
     """
-    book = openpyxl.load_workbook(path, data_only=True)
+    try:
+        book = openpyxl.load_workbook(path, data_only=True)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise StudyError(f"{path}: is no readable .xlsx ({error}); save it as CSV") from None
     several = set()
     for title, rows in sheets.items():
         for cells in book[title].merged_cells.ranges:
-            told = rows[cells.min_row - 1][cells.min_col - 1 : cells.min_col]
+            told = [
+                c for row in rows[cells.min_row - 1 :][:1] for c in row[cells.min_col - 1 :][:1]
+            ]
             if cells.max_row == cells.min_row or not any(told):
                 continue
             several.add(title)
-            for row in rows[cells.min_row : cells.max_row]:
+            for row in filter(any, rows[cells.min_row : cells.max_row]):  # none below the table
                 row += [""] * (cells.min_col - len(row))
                 row[cells.min_col - 1] = told[0]
     return several
