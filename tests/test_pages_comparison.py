@@ -182,7 +182,8 @@ def test_a_p_that_decides_is_printed_with_the_digits_that_decide():
 
 def test_how_many_seeds_were_run_stands_with_the_comparison():
     rows = pd.DataFrame({"model": ["a", "a", "b"], "seed": [1, 2, 1]})
-    assert "**One seed was run**" in comparison.luck(rows)
+    assert "**One seed of b was run** (one random start), 2 of the others" in comparison.luck(rows)
+    assert "**One seed was run**" in comparison.luck(rows[rows["seed"] == 1])
     both = pd.DataFrame({"model": list("aaabbb"), "seed": [1, 2, 3] * 2})
     assert "from 3 random starts (seeds)" in comparison.luck(both)
     assert "from 2 or 3 random starts" in comparison.luck(both.iloc[:5])

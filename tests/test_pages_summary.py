@@ -9,6 +9,7 @@ import stats_data
 
 from helpers import stats, studies
 from helpers.errors import NotComputable, StudyError
+from helpers.figures import model_label
 from helpers.pages import comparison, summary
 
 SHARES = stats_data.SHARES
@@ -123,6 +124,17 @@ def test_fewer_than_five_patients_have_no_interval(study):
     assert "fewer than 5" in table["how"].iloc[0]
     said = summary.rivals(tests, table)
     assert "not tested against U-Net" in said and "3 patients are too few" in said
+
+
+def test_who_was_trained_once_is_a_limit(study):
+    rows = rows_of()
+    once, other = sorted(rows["model"].unique())[:2]
+    said = "was trained once on this split"
+    more = pd.concat([rows, rows[rows["model"] == other].assign(seed=99)])
+    for found, told in ((rows, "Each network"), (more, model_label(once))):
+        lines = [line for line in summary.limits(study, found).splitlines() if said in line]
+        assert len(lines) == 1 and lines[0].startswith(f"- {told} {said}")
+    assert said not in summary.limits(study, pd.concat([rows, rows.assign(seed=99)]))
 
 
 def test_unknown_patients(study):

@@ -203,6 +203,14 @@ def luck(rows: pd.DataFrame) -> str:
             f"Each network was trained from {each} random starts (seeds), whose results are"
             " averaged; how much of the variance of a difference is theirs stands on page 13."
         )
+    if starts.max() > 1:
+        once = " and ".join(model_label(name) for name in starts.index[starts == 1])
+        others = " or ".join(map(str, sorted({*starts} - {1})))
+        return (
+            f"**One seed of {once} was run** (one random start), {others} of the others, whose"
+            " results are averaged. Another start gives another network: a difference from"
+            f" {once} may be the luck of that start, which is in no interval here."
+        )
     return (
         "**One seed was run**: a network was trained from one random start. Another start gives"
         " another network, and that luck is in no interval here; three seeds or more would show it."

@@ -542,9 +542,11 @@ def limits(study: studies.Study, rows: pd.DataFrame) -> str:
     """What the study does not show: Markdown list from the manifest and the protocol."""
     unit, spec = stats.default_unit(rows), study.spec
     items = [stats.caveat(unit, study.split)]
-    if len(spec["seeds"]) == 1:
+    starts = rows.groupby("model")["seed"].nunique()
+    if once := [model_label(name) for name in starts.index[starts == 1]]:
+        which = " and ".join(once) if starts.max() > 1 else "Each network"
         items.append(
-            "Each network was trained once on this split; another random start would move the"
+            f"{which} was trained once on this split; another random start would move the"
             " numbers, and the intervals do not include that."
         )
     side = spec["image_size"]
