@@ -200,6 +200,9 @@ KINDS = {
     ),
     ".list": lambda d, s, n: (d / f"{s}.list").write_text("\n".join(n)),
     "UTF-16": lambda d, s, n: (d / f"{s}.txt").write_text("\n".join(n), encoding="utf-16"),
+    "entries in JSON": lambda d, s, n: (d / f"{s}.json").write_text(
+        json.dumps([{"image": i, "depth": 4} for i in n])
+    ),
     "names in JSON": lambda d, s, n: (d / f"{s}.json").write_text(json.dumps(n)),
     "ids": lambda d, s, n: (d / f"{s}_ids.csv").write_text("\n".join(["image", *n])),
     "Chinese": lambda d, s, n: (

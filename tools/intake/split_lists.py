@@ -154,7 +154,10 @@ def _lists(path: Path, file: str) -> list[List] | str | None:
     if end == ".json":
         content = _parsed(path)
         if isinstance(content, list) and content and all(isinstance(c, dict) for c in content):
-            return FOLDS if any(_by_split(c) for c in content) else _records(file, content)
+            if any(_by_split(c) for c in content):
+                return FOLDS
+            if own := _records(file, content):
+                return own
         several = _by_split(content)
         names = content.get("images") if isinstance(content, dict) else content
         if not (split or whole or (several and path.name == "dataset.json")):
