@@ -258,7 +258,7 @@ TABLES = {
     ),
     "twice": (
         "patient_id\n1\n2\n1\n",
-        "{path}: 1 problem\n  - rows 2, 4: patient 1 occurs 2 times",
+        "{path}: 1 problem\n  - rows 2, 4: patient 1 occurs 2 times; give one row a patient",
     ),
     "two ages": (
         "patient_id,age,age_years\n1,2,3\n",

@@ -270,7 +270,7 @@ def _problems(frame: pd.DataFrame) -> list[str]:
             written = ", also written ".join(dict.fromkeys(group["patient_id"]))
             found.append(
                 f"rows {', '.join(map(str, group['row']))}: patient {written} occurs {len(group)}"
-                " times, with something else in each; give one row a patient"
+                " times; give one row a patient"
             )
     return found
 

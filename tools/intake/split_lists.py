@@ -203,8 +203,9 @@ def _records(file: str, content: list[dict]) -> list[List]:
 def _parsed(path: Path) -> Any:
     if path.stat().st_size > LARGEST:
         return None
+    text = spreadsheet.decoded(path.read_bytes())[0]
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
