@@ -466,7 +466,8 @@ FLAGS = {
 def test_a_column_that_says_yes_or_no_is_a_split(root, data, column):
     fill(data, NAMES)
     columns(**{column: FLAGS[column]}).to_csv(data / "meta.csv", index=False)
-    make("mine", data)
+    said = f"meta.csv: yes and no of {column.strip()!r} were taken for the split"
+    assert (said in first(data).replace("Train '", "Train'")) == (column != "split")
     assert drawn(root)["test"] == [11, 12]
 
 
@@ -546,3 +547,10 @@ def test_numbers_of_rows_are_no_patients(root, data, beside):
         assert set(rows.loc[rows["split"] == "test", "patient_id"]) == {"5", "6"}
     else:
         assert "but it is not clear of which" in text
+
+
+def test_a_table_that_is_called_a_spreadsheet_and_is_text_is_read(root, data):
+    fill(data, NAMES)
+    columns(split=SPLIT).to_csv(data / "meta.xlsx", index=False)
+    make("mine", data)
+    assert drawn(root)["test"] == [11, 12]

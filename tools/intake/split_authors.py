@@ -175,7 +175,7 @@ def _by_tables(
                 doubts.append(f"{file} {why} {BY_HAND}.")
                 looked.add(file)
             continue
-        frame = _of_flags(frame)
+        frame, flags = _of_flags(frame)
         if len({*map(of_cell, sheets := spreadsheet.sheets(data / file))} - {None}) > 1:
             doubts.append(
                 f"{file} has the sheets {', '.join(sheets[:4])}, of which only one is read: save"
@@ -210,6 +210,11 @@ def _by_tables(
                 raise StudyError(f"{file}: {both[0]} is {' and '.join(sorted(each[both[0]]))}")
             found[file] = {image: of.pop() for image, of in each.items() if of}
             looked.add(file)
+            if flags:
+                doubts.append(
+                    f"{file}: yes and no of {' and '.join(repr(c) for c in flags)} were taken for"
+                    f" the split. If they say something else, {BY_HAND}."
+                )
             if not unread:
                 continue
             why = f"what it calls {', '.join(sorted(unread)[:4])} was taken as not said"
@@ -222,20 +227,20 @@ def _by_tables(
     return dict(sorted(found.items(), key=lambda item: len(item[1]))), doubts, looked
 
 
-def _of_flags(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column 'split' in place of columns that are each called as a split and say
-    yes or no: 'Train', 'is_test'.
+def _of_flags(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """(the table with a column 'split' in place of columns that are each called as a split and say
+    yes or no, 'Train', 'is_test'; these columns).
     """
     called = {c: of_cell(re.sub(r"(?i)^(is|in)[ _]|[ _]set$", "", c.strip())) for c in frame}
     said = {c: frame[c].str.strip().str.casefold() for c, split in called.items() if split}
     flags = {c: own.isin(YES) for c, own in said.items() if own.isin([*YES, *NO]).all()}
     if not flags or "split" in frame or pd.DataFrame(flags).sum(axis=1).gt(1).any():
-        return frame
+        return frame, []
     rest = "test" if {called[c] for c in flags} == {"train"} else "train"
     split = pd.Series(rest, frame.index)
     for column, yes in flags.items():
         split[yes] = called[column]
-    return frame.drop(columns=list(flags)).assign(split=split)
+    return frame.drop(columns=list(flags)).assign(split=split), list(flags)
 
 
 def _perhaps(path: Path, error: Exception) -> str:

@@ -74,8 +74,9 @@ def cells(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
 
 def sheets(path: Path) -> list[str]:
     """The names of an Excel file's sheets that hold something; of other files none."""
-    if path.suffix.lower() != ".xlsx":
-        return []
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return []
     book = openpyxl.load_workbook(path, read_only=True)
     return [s.title for s in book.worksheets if any(True for _ in s.iter_rows(max_row=1))]
 
