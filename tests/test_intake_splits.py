@@ -102,6 +102,9 @@ def test_a_line_that_names_no_picture_is_asked_about(root, data):
     [
         ("train.txt", "P01\nP02\nP03"),
         ("test.txt", "\n"),
+        ("test.csv", '"'),
+        ("train.json", "null"),
+        ("split.json", "[null, 1]"),
         ("split.json", "{"),
         ("dataset_split.json", json.dumps({"folds": 5})),
     ],

@@ -69,6 +69,8 @@ def cells(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
             numbered = _filled(_rows(text))
         except csv.Error as error:
             raise StudyError(f"{path}: is no table ({error}); give one row a patient") from None
+    if not numbered:
+        raise StudyError(f"{path}: is empty; give one row a patient")
     return numbered, notes
 
 
