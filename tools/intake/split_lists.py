@@ -170,12 +170,12 @@ def _lists(path: Path, file: str) -> list[List] | str | None:
     elif end in TEXTS:
         text = spreadsheet.decoded(path.read_bytes())[0]
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if whole or not split:
+        if whole:
             several = _by_word([re.split(r"[\s,;]+", line) for line in lines])
         rows = [re.split(r"[,;\t]+", line) for line in lines]
     elif end in (".csv", ".tsv", ".xlsx"):
         rows = [cells for _, cells in spreadsheet.cells(path)[0]]
-        if whole or not split:
+        if whole:
             several = _by_word(rows)
     else:
         return []
