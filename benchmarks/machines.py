@@ -56,7 +56,6 @@ def learned(bf16):
     spec = study.training("qvum", "main") | {"epochs": EPOCHS, "checkpoint": "last"}
     torch.manual_seed(0)
     network = models.build("qvum", spec["channels"], len(study.classes))
-    network = network.to(memory_format=torch.channels_last)
     every, none, weights = np.arange(IMAGES), np.arange(0), [c.weight for c in study.classes]
     seconds, clock = [], time.process_time
 

@@ -55,12 +55,12 @@ def run(
         encoder_weights=spec["encoder_weights"],
         **spec["options"],
     ).to(device)
-    network = network.to(memory_format=torch.channels_last)
     weights = [c.weight for c in study.classes]
     unfinished, label = out / "unfinished", f"{name} {fold} seed {seed}"
     history, norm = loop.fit(
         network, arrays, train, val, spec, weights, seed, unfinished, label, checkpoint_seconds
     )
+    network = network.to(memory_format=torch.channels_last)  # the layout that networks answer in
     kept = np.arange(len(arrays.index)) if fold == "main" else test
     predictions = _predict(network, arrays, kept, norm, 2 * spec["batch"])
     counts = count(study, arrays, kept, predictions, name, fold, seed)

@@ -47,6 +47,7 @@ def fit(
     """
     device, clip = next(network.parameters()).device, models.clip_length(network)
     epochs, batch = spec["epochs"], max(1, spec["batch"] // clip) * clip  # whole clips
+    network.to(memory_format=inference.learning_layout(device))
     norm = inference.normalisation(spec, arrays.shown(train))
     patients = arrays.index["patient_id"]
     train, val = (inference.clips(p, patients.iloc[p], clip) for p in (train, val))
@@ -134,7 +135,7 @@ def _examiner(
     array), as tensors: a number would wait for the device. draw: the generator of their
     augmentation, or None.
     """
-    bf16 = inference.has_bf16(device)
+    bf16, layout = inference.has_bf16(device), inference.learning_layout(device)
     images, masks = (
         torch.from_numpy(np.array(a)).to(device) for a in (arrays.images, arrays.masks)
     )
@@ -161,7 +162,7 @@ def _examiner(
             x, y = augment.augment(x.float() / 255, y, spec["augmentation"], draw, beside)
         right.clear()
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            loss = models.training_loss(network, inference.prepare(x, norm), y, watched)
+            loss = models.training_loss(network, inference.prepare(x, norm, layout), y, watched)
         return loss, right[-1]
 
     return examine
