@@ -94,7 +94,9 @@ RED, WHITE = (230, 30, 30), (255, 255, 255)
         ("{k}.jpg", RED, False, "colour follows what is outlined"),
         ("{k}.dcm", RED, False, "colour follows what is outlined"),
         ("{k}.png", (180, 60, 60), True, "what is outlined, and is hardly anywhere else"),
-        ("{k}.bmp", WHITE, False, "a white line follows what is outlined"),
+        ("{k}.bmp", WHITE, False, "a line of one grey level follows what is outlined"),
+        ("{k}.jpg", WHITE, False, "a line of one grey level follows what is outlined"),
+        ("{k}.png", (120, 120, 120), False, "a line of one grey level follows what is outlined"),
     ],
 )
 def test_a_drawing_that_was_saved_into_the_picture(data, name, colour, filled, said):
@@ -107,6 +109,16 @@ def test_a_drawing_that_was_saved_into_the_picture(data, name, colour, filled, s
         else:
             save(path, np.asarray(canvas))
     assert said in first(data)
+
+
+def test_a_dashed_line_that_was_saved_into_the_picture(data):
+    fill(data, {"masks/{k}.png": outline})
+    for k in range(12):
+        canvas, dashes = picture(k), np.asarray(drawn(k, WHITE).convert("L")) == 255
+        rows, columns = np.nonzero(dashes)
+        dashes[rows, columns] = (rows + columns) // 4 % 2 == 0
+        save(data / f"images/{k}.png", np.where(dashes, 200, canvas).astype(np.uint8))
+    assert "a line of one grey level follows what is outlined" in first(data)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from helpers import readers
 from helpers.readers import dicom, pictures
 
 VIVID = 60  # between the strongest and the weakest of red, green and blue: no grey, however tinted
-WHITE = 250  # grey levels from which a pen may have drawn
+WHITE = 250  # grey levels from which a pen may have drawn; one of a darker grey drew in one level
 GREY = ("1", "L", "I", "F", "I;16")  # modes of Pillow
 CLOSE = 2  # px beside the border of an outline
 MOSTLY = 0.5  # share of the border, or of the area, that a drawing covers …
@@ -20,8 +20,8 @@ ELSEWHERE = 0.1  # … and how much of that share other places may have
 
 
 def doubt(image: Path, pixels: np.ndarray, mask: np.ndarray) -> list[str]:
-    """A sentence where colour, or white, runs along or fills what is outlined and hardly anything
-    else. pixels: uint8 (rows, columns), as read; mask: class indices of its shape.
+    """A sentence where colour, or one grey level, runs along or fills what is outlined and hardly
+    anything else. pixels: uint8 (rows, columns), as read; mask: class indices of its shape.
     """
     inside = mask > 0
     border = inside & ~ndimage.binary_erosion(inside)
@@ -39,14 +39,19 @@ def doubt(image: Path, pixels: np.ndarray, mask: np.ndarray) -> list[str]:
                 " saved into the picture? Then a network learns to see the drawing; use the picture"
                 " as the scanner made it (colour of a blood flow does no harm)"
             ]
-    white = pixels >= WHITE
-    along, rest = _near(white)[border].mean(), _near(white)[away].mean()
-    within = white[ndimage.binary_erosion(inside, iterations=2 * CLOSE)]
-    if along > 1 - ELSEWHERE and rest < ELSEWHERE and (within.size and within.mean() < ELSEWHERE):
-        return [
-            "a white line follows what is outlined: was the drawing saved into the picture? Then a"
-            " network learns to see the drawing; use the picture as the scanner made it"
-        ]
+    band = _near(border)
+    white, grey = pixels >= WHITE, pixels == np.bincount(pixels[band]).argmax()
+    rare = _near(white)[away].mean() < ELSEWHERE
+    alone = grey[away].mean() < ELSEWHERE * grey[band].mean()
+    for pen, nowhere_else in ((white, rare), (grey, alone)):
+        within = pen[ndimage.binary_erosion(inside, iterations=2 * CLOSE)]
+        follows = nowhere_else and _near(pen)[border].mean() > 1 - ELSEWHERE
+        if follows and within.size and within.mean() < ELSEWHERE:
+            return [
+                "a line of one grey level follows what is outlined: was the drawing saved into the"
+                " picture? Then a network learns to see the drawing; use the picture as the scanner"
+                " made it"
+            ]
     return []
 
 
