@@ -166,18 +166,8 @@ def previous_split(folder: Path, redraw: bool, ids: dict[str, str]) -> pd.DataFr
     return earlier.assign(image_id=earlier["image"].map(ids).fillna(earlier["image_id"]))
 
 
-def make(
-    name: str,
-    data: Path | str,
-    form_path: Path | str | None = None,
-    patients_path: Path | str | None = None,
-    redraw: bool = False,
-) -> Path:
-    """Read a folder and write the manifest and the page; returns the path of the page.
-
-    Raises StudyError, and writes nothing, where the study would not be usable; what was refused is
-    then in the message.
-    """
+def named_folder(name: str, data: Path | str) -> tuple[Path, Path]:
+    """(the folder of images, that of the manifest); StudyError where either cannot be used."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise StudyError(f"study name {name!r}: use letters, digits, _ and - only")
     if not str(data).strip():
@@ -194,6 +184,22 @@ def make(
             f"STUDY={name}: is a study of drawn images, which an intake would replace; give yours a"
             " name of its own, STUDY=mine"
         )
+    return data, folder
+
+
+def make(
+    name: str,
+    data: Path | str,
+    form_path: Path | str | None = None,
+    patients_path: Path | str | None = None,
+    redraw: bool = False,
+) -> Path:
+    """Read a folder and write the manifest and the page; returns the path of the page.
+
+    Raises StudyError, and writes nothing, where the study would not be usable; what was refused is
+    then in the message.
+    """
+    data, folder = named_folder(name, data)
     form = forms.read(form_path)
     people, assumed = (
         patients.opened(Path(patients_path), form.columns) if patients_path else (None, [])
@@ -245,17 +251,9 @@ def make(
     except StudyError as error:
         raise StudyError(f"{form_path or f'DATA={data}'}: {error}") from None
     by_patient = images["patient_id"].notna().any()
-    doubts = sentences.shared(images, records) + unclear + same + sentences.few_tested(images)
     elsewhere = sentences.overruled(images, authors or {}, folder)
-    doubts += elsewhere
-    doubts += [*doubtful.copied(records), *doubtful.numbered(records, data)]
-    doubts += doubtful.changed_copies(records)
-    doubts += [*doubtful.slips(records, classes), *doubtful.raters(records)]
-    doubts += doubtful.boxes(records, classes)
-    if not form.classes:
-        doubts += doubtful.never_together(records, classes)
-    if "table" not in form.patient and "pattern" not in form.patient:
-        doubts += doubtful.people(records, data)
+    doubts = sentences.shared(images, records) + unclear + same + sentences.few_tested(images)
+    doubts += [*elsewhere, *doubts_about(records, classes, form, data)]
     if people is not None and (odd := patients.implausible(people)):
         doubts.append(odd)
     if len(form.classes or ()) <= 2 and not form.masks:
@@ -298,6 +296,24 @@ def make(
     return write_page(
         name, data, roles, records, refused, reasons, images, classes, doubts, assumed
     )
+
+
+def doubts_about(
+    records: list[check.Record],
+    classes: Sequence[studies.Class],
+    form: forms.Form,
+    data: Path,
+) -> list[str]:
+    """Sentences on what is doubtful about pictures, outlines and whose they are."""
+    doubts = [*doubtful.copied(records), *doubtful.numbered(records, data)]
+    doubts += doubtful.changed_copies(records)
+    doubts += [*doubtful.slips(records, classes), *doubtful.raters(records)]
+    doubts += doubtful.boxes(records, classes)
+    if not form.classes:
+        doubts += doubtful.never_together(records, classes)
+    if "table" not in form.patient and "pattern" not in form.patient:
+        doubts += doubtful.people(records, data)
+    return doubts
 
 
 def found_pairs(
