@@ -146,4 +146,6 @@ def test_a_list_that_is_complete_does_not_end_in_dots():
     four = [f"{name}/{k}.png" for name in "abcd" for k in "12"]
     assert "lie in 4 folders (a, b, c, …): if each" in sentences._perhaps_patients(four)
     _, notes = find._without_derived(["a.png", "b.png", "b_overlay.png"])
-    assert notes == ["1 files are called overlays or previews (b_overlay.png): left out."]
+    assert notes == [
+        "1 files are called overlays, previews or predictions (b_overlay.png): left out."
+    ]

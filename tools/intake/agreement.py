@@ -54,11 +54,16 @@ WORDS = {
 TURNS = {name: united.CHANGES[name] for name in WORDS}
 
 
-def thin(area: np.ndarray) -> str:
-    """Why perhaps only the outline of an area, bool (rows, columns), is marked: words, or ''."""
+def thin(area: np.ndarray, mask: np.ndarray | None = None) -> str:
+    """Why perhaps only the outline of an area, bool (rows, columns), is marked: words, or ''.
+
+    mask: class indices of its shape; a wall around what is marked as something else is no outline.
+    """
     if area.sum() < 12:
         return ""
     filled = ndimage.binary_fill_holes(area)
+    if mask is not None:
+        filled &= area | (mask == 0)
     ring = filled.sum() > 1.5 * area.sum()
     if ndimage.binary_erosion(area).sum() < THIN * area.sum():
         return f"{'a ring' if ring else 'a line'} of one or two pixels"
@@ -113,7 +118,7 @@ def doubts(pixels: np.ndarray, mask: np.ndarray, classes: Sequence[Class]) -> li
             )
         elif rim(mask, c.index):
             found.append(f"{c.title} {SMOOTHED}")
-        elif what := thin(area):
+        elif what := thin(area, mask):
             found.append(
                 f"{c.title} is {what}, not an area: is only the outline marked? Then write in the"
                 " form change: [fill]"

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from scipy import ndimage
 
-from helpers import readers
+from helpers import alike, readers
 from helpers.errors import StudyError
 from helpers.readers import dicom, united
 from helpers.studies import Class
@@ -31,11 +31,18 @@ UNNAMED = ("class_", "value_", "colour_")  # what classes are called that nothin
 ALIKE = 0.8  # of two words, as difflib counts, from which one may be a spelling of the other
 DRAWN = (*find.RASTERS, *find.VOLUMES)  # masks that number their structures
 BOX = 5  # px of the thumbnail, from which a rectangle is no accident of the grid
+#: how several changed copies of one picture are called, by Roboflow
+VERSION = re.compile(r"(.+)\.rf\.[0-9a-f]{8,}")
 #: how a changed copy of a picture is called
 COPY = re.compile(
     r"(.+?)[ _-]+\(?(aug(mented)?|[hv]?flip(ped)?|mirror(ed)?|rot(ated)?|copy|kopie|copia|noise"
     r"|blur)[ _-]?\d*\)?"
 )
+COPIES = (
+    "copies in training and test make every number too good, and are no further cases. Leave them"
+    " out in the form (exclude, or the pattern of images)."
+)
+NEAR = 40  # of 256 bits of a hash, up to which two pictures may be one
 FEWEST = 5  # pictures from which a set says anything
 
 
@@ -70,18 +77,45 @@ def copied(records: list[Record]) -> list[str]:
 
 
 def changed_copies(records: list[Record]) -> list[str]:
-    """Pictures that are called as changed copies of others: '07_aug1' beside '07'."""
-    names = {find.core(r.pair.image) for r in records}
-    copies = {
-        r.pair.image_id: m[1] for r in records if (m := COPY.fullmatch(find.core(r.pair.image)))
-    }
-    found = [(name, of) for name, of in copies.items() if of in names]
+    """Pictures that are called as changed copies of others ('07_aug1' beside '07'), or of one
+    ('07_png.rf.4ac2…' and '07_png.rf.91d0…').
+    """
+    cores = {r.pair.image_id: find.core(r.pair.image) for r in records}
+    copies = {name: m[1] for name, core in cores.items() if (m := COPY.fullmatch(core))}
+    found = [(name, of) for name, of in copies.items() if of in cores.values()]
+    first: dict[str, str] = {}
+    for name, core in cores.items():
+        if (m := VERSION.fullmatch(core)) and first.setdefault(m[1], name) != name:
+            found.append((name, first[m[1]]))
     if not found:
         return []
     return [
         f"{len(found)} pictures are called as changed copies of others ({found[0][0]} of"
-        f" {found[0][1]}): copies in training and test make every number too good, and are no"
-        " further cases. Leave them out in the form (exclude, or the pattern of images)."
+        f" {found[0][1]}): {COPIES}"
+    ]
+
+
+def mirrored_copies(records: list[Record]) -> list[str]:
+    """Pictures that are others mirrored or turned by half, brighter or saved again perhaps."""
+    pictures, found = [r.picture for r in records], []
+    bits, count = alike.hashes(pictures), len(pictures)
+    for turn in (np.fliplr, np.flipud, lambda p: np.rot90(p, 2)):
+        both = [*pictures, *map(turn, pictures)]
+        all_bits = np.concatenate([bits, alike.hashes(both[count:])])
+        first, second, _ = alike.pairs_within(all_bits, NEAR)
+        across = (first < second - count) & (second >= count)  # every two once, none with itself
+        first, second = first[across], second[across]
+        fine = alike.agreement(both, first, second)
+        sure = fine > np.maximum(MOSTLY, alike.agreement(pictures, first, second - count) + SURE)
+        pairs = sorted(zip(first[sure].tolist(), (second[sure] - count).tolist(), strict=True))
+        found += [(records[a], records[b]) for a, b in pairs]
+    found = [(a, b) for a, b in found if a.alike != b.alike]  # the same bytes are said of each
+    if not found:
+        return []
+    one, other = (r.pair.image_id for r in found[0])
+    return [
+        f"{len({b.pair.image_id for _, b in found})} pictures are others mirrored or turned"
+        f" ({other} of {one}): {COPIES}"
     ]
 
 
@@ -185,12 +219,13 @@ def never_together(records: list[Record], classes: Sequence[Class]) -> list[str]
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether two names differ by a slip: 'nerve' and 'nervr', but not 'left lobe' and 'right lobe'
-    or 'lateralis' and 'medialis'.
+    """Whether two names differ by a slip, or one says more than the other: 'nerve' and 'nervr' or
+    'nerve area', but not 'left lobe' and 'right lobe' or 'lateralis' and 'medialis'.
     """
     words = [re.findall(r"[^\W_]+", name.casefold()) for name in (one, other)]
     if len(words[0]) != len(words[1]):
-        return "".join(words[0]) == "".join(words[1])
+        within = set(words[0]) <= set(words[1]) or set(words[1]) <= set(words[0])
+        return within or "".join(words[0]) == "".join(words[1])
     differ = [pair for pair in zip(*words, strict=True) if pair[0] != pair[1]]
     return all(SequenceMatcher(None, *pair).ratio() >= ALIKE for pair in differ)
 

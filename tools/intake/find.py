@@ -5,8 +5,9 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -63,6 +64,13 @@ DERIVED = re.compile(
 )
 #: … and so of endings, which a thumb's picture has too
 DERIVED_ENDING = re.compile(r"(?i)[ _-](overlay|vis|viz|preview|blend|thumb(nail)?)$")
+#: … and of what a network drew, which is no reference
+PREDICTED = re.compile(
+    r"(?i)(?:^|[ _.-])((preds?|predict(s|ed|ions?)?)(tr|ts|va)?|infer(s|red|ences?)?"
+    r"|probabilit(y|ies)|softmax|logits?)(?=$|[ _.-])"
+)
+#: a folder of pictures and masks together, which says of neither what it is
+BOTH = re.compile(r"(?i)[ _-](and|und|et|y|with|mit)[ _-]|[&+]")
 #: nnU-Net's further channels, which elsewhere are frames
 CHANNEL = re.compile(r"((?:.*/)?images(?:Tr|Ts|Va)/.*)_000[1-9](\.[^/]+)")
 #: folders of nnU-Net
@@ -164,10 +172,11 @@ def pictures_in(
                 f" in a folder of masks ({some(masks)}): they were not taken as pictures.",
             ]
         return found, notes
-    own = outlined(files)
-    found = [f for f in files if readers.suffix(f) in IMAGES and (not masklike(f) or f in own)]
+    own, top = outlined(files), shared_levels(files)
+    found = [f for f in files if readers.suffix(f) in IMAGES and (f in own or not masklike(f, top))]
     found = [f for f in found if readers.suffix(f) or _dicom_without_ending(f, data)]
-    found, notes = _without_derived(_without_segmentations(found, data), own)
+    masks = [f for f in files if readers.suffix(f) in IMAGES and masklike(f, top) and f not in own]
+    found, notes = _without_derived(_without_segmentations(found, data), own, top, masks)
     found, more = _without_unnamed_masks(found, data)
     return found, [*notes, *more]
 
@@ -178,13 +187,14 @@ def outlined(files: list[str]) -> set[str]:
     'images/Ann_1.png' with 'masks/Ann_1.png'. Another picture that it could be of speaks against.
     """
     masks, pictures = set(), set()  # places and names of what masks are of; cores of pictures
+    top = shared_levels(files)
     for file in files:
         path = PurePosixPath(file)
         if ending := MASK_ENDING.search(stem(file)):
             masks.add((str(path.parent), plain(stem(file)[: ending.start()])))
         if path.parts[:-1] and MASK_FOLDER.match(path.parts[-2]):
             masks.add(("", plain(stem(file))))
-        if readers.suffix(file) in IMAGES and not (masklike(file) or derived(file)):
+        if readers.suffix(file) in IMAGES and not (masklike(file, top) or derived(file, top=top)):
             pictures |= {(said(str(path.parent)), n) for n in (core(file), plain(stem(file)))}
     found = set()
     for file in files:
@@ -193,7 +203,7 @@ def outlined(files: list[str]) -> set[str]:
             found.add(file)  # a picture that is counted from 0000
         by_name = bool(path.parts[:-1] and IMAGE_FOLDER.match(path.parts[-2]))
         of = {(str(path.parent), name), *([("", name)] if by_name else [])}
-        odd = masklike(file) or DERIVED_ENDING.search(stem(file))
+        odd = masklike(file, top) or DERIVED_ENDING.search(stem(file))
         bare = core(file), plain(DERIVED_ENDING.sub("", stem(file)))
         if odd and of & masks and not pictures & {(said(str(path.parent)), n) for n in bare}:
             found.add(file)
@@ -201,16 +211,20 @@ def outlined(files: list[str]) -> set[str]:
 
 
 def _without_derived(
-    files: list[str], outlined: Collection[str] = ()
+    files: list[str], outlined: Collection[str] = (), top: int = 0, masks: Sequence[str] = ()
 ) -> tuple[list[str], list[str]]:
     """(files, sentences): without overlays and previews, but for those with a mask of their own,
-    and without nnU-Net's further channels, where others are left.
+    and without nnU-Net's further channels, where others are left. masks: files of which some may
+    be overlays or predictions too, which is said.
     """
     there, notes = set(files), []
-    drawn = [f for f in files if derived(f) and f not in outlined]
-    if drawn and len(drawn) < len(files):
+    drawn = [f for f in files if derived(f, top=top) and f not in outlined]
+    if len(drawn) == len(files):
+        drawn = []
+    if told := [*drawn, *(f for f in masks if derived(f, top=top))]:
         notes.append(
-            f"{len(drawn)} files are called overlays or previews ({some(drawn)}): left out."
+            f"{len(told)} files are called overlays, previews or predictions ({some(told)}): left"
+            " out."
         )
         files = [f for f in files if f not in set(drawn)]
     more = [
@@ -225,13 +239,16 @@ def _without_derived(
     return [f for f in files if f not in set(more)], notes
 
 
-def derived(file: str, names: Collection[str] = ()) -> bool:
-    """Whether a file's folder, or its ending, says that it was drawn for people to look at. names:
-    of pictures (plain stems), which end so themselves.
+def derived(file: str, names: Collection[str] = (), top: int = 0) -> bool:
+    """Whether a file's folder, or its name, says that it was drawn for people to look at, or by a
+    network. names: of pictures (plain stems), which are called so themselves; of the folders the
+    ``top`` ones say nothing.
     """
-    if any(DERIVED.match(p) for p in PurePosixPath(file).parts[:-1]):
+    name, above = stem(file), PurePosixPath(file).parts[top:-1]
+    if any(DERIVED.match(p) or PREDICTED.search(p) for p in above):
         return True
-    return plain(stem(file)) not in names and bool(DERIVED_ENDING.search(stem(file)))
+    said = DERIVED_ENDING.search(name) or PREDICTED.search(name)
+    return plain(name) not in names and bool(said)
 
 
 def _without_segmentations(found: list[str], data: Path | None) -> list[str]:
@@ -324,17 +341,29 @@ def one_value(path: Path) -> bool:
     return values <= 1
 
 
-def masklike(file: str) -> bool:
+def shared_levels(files: list[str]) -> int:
+    """How many folders lie above all pictures and masks, and so tell none of them apart: the name
+    of a set, 'Nerve segmentation/'.
+    """
+    parts = [PurePosixPath(f).parts[:-1] for f in files if readers.suffix(f) in IMAGES]
+    levels = zip(*parts, strict=False)
+    shared = [own[0] for own in takewhile(lambda own: len({*own}) == 1, levels)]
+    bare = [k for k, part in enumerate(shared) if re.fullmatch(MASK_WORD, part.lower())]
+    return min([len(shared), *bare])  # 'masks/' above everything: its pictures are missing
+
+
+def masklike(file: str, top: int = 0) -> bool:
     """Whether a file's name or folder says that it is a mask; of several folders the deepest
-    speaks ('My segmentation/images' holds pictures).
+    speaks ('My segmentation/images' holds pictures), and the ``top`` ones say nothing.
     """
     path, name = PurePosixPath(file), stem(file)
     if MASK_ENDING.search(name) or MASK_START.search(name):
         return True
-    for part in reversed(path.parts[:-1]):
-        if MASK_FOLDER.match(part):
+    for part in reversed(path.parts[top:-1]):
+        if MASK_FOLDER.match(part) and not BOTH.search(part):
             return True
-        if IMAGE_FOLDER.match(part) and part.lower() not in ("data", "raw"):
+        said = {w.lower() for w in WORDS.split(part)} - {"data", "raw"}
+        if any(map(IMAGE_FOLDER.match, said)) and not re.search(r"\d", part):
             return False
     return path.name.lower().endswith(".seg.nrrd")
 

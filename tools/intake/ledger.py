@@ -88,12 +88,12 @@ def _rest(file: str, data: Path, form: Form) -> tuple[str, str]:
     if end in told and (found := layouts.tool(data / file)):
         why = layouts.ADVICE.get(found)
         return (IGNORED, f"{found} is not read; {why}") if why else (REST_MASK, f"{found}")
+    if find.derived(file):
+        return IGNORED, "called an overlay, a preview or a prediction"
     if end in find.MASKS and find.masklike(file):
         return REST_MASK, NO_PICTURE
     if form.images and end in find.IMAGES:
         return IGNORED, f"does not match images: {', '.join(form.images)}"
-    if find.derived(file):
-        return IGNORED, "called an overlay or a preview"
     if not end:
         return IGNORED, "no ending, and no DICOM inside"
     if end in find.IMAGES:
@@ -118,7 +118,8 @@ def not_masks(roles: dict[str, tuple[str, str]], data: Path) -> list[str]:
 
 def unread(roles: dict[str, tuple[str, str]]) -> list[str]:
     """The sentence, as a list, on files of a kind that is not read, for which masks wait."""
-    waiting = {find.core(f) for f, told in roles.items() if told == (REST_MASK, NO_PICTURE)}
+    masks = [f for f, told in roles.items() if told == (REST_MASK, NO_PICTURE)]
+    waiting = {find.core(f) for f in masks if readers.suffix(f) in find.IMAGES}  # no LICENSE.txt
     others = [f for f, (role, why) in roles.items() if role == IGNORED and why.endswith(NEITHER)]
     lost = [f for f in others if find.core(f) in waiting]
     if not lost:

@@ -257,7 +257,7 @@ def make(
     if people is not None and (odd := patients.implausible(people)):
         doubts.append(odd)
     if len(form.classes or ()) <= 2 and not form.masks:
-        doubts += pairing.called_apart(pairs)
+        doubts += pairing.called_apart(pairs) or pairing.folders_apart(pairs)
     if not by_patient:
         doubts.append(sentences.nobody_known(data, records, authors))
     before = sentences.kept_split(images, previous)
@@ -306,7 +306,7 @@ def doubts_about(
 ) -> list[str]:
     """Sentences on what is doubtful about pictures, outlines and whose they are."""
     doubts = [*doubtful.copied(records), *doubtful.numbered(records, data)]
-    doubts += doubtful.changed_copies(records)
+    doubts += doubtful.changed_copies(records) or doubtful.mirrored_copies(records)
     doubts += [*doubtful.slips(records, classes), *doubtful.raters(records)]
     doubts += doubtful.boxes(records, classes)
     if not form.classes:

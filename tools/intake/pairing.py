@@ -13,6 +13,7 @@ from helpers.readers import united
 from tools.intake import find, layouts, segmentations, several
 from tools.intake.form import Form
 from tools.intake.patterns import Places, matches, plain, stem
+from tools.intake.split_words import split_of
 from tools.intake.tables import natural, some
 
 STACKS = (*find.VOLUMES, ".tif", ".tiff")
@@ -140,7 +141,8 @@ def _by_name(
     images, by_core, longer = set(chosen), defaultdict(list), defaultdict(list)
     masks = [f for f in files if readers.suffix(f) in find.MASKS and f not in images]
     names = {plain(stem(image)) for image in chosen}
-    masks = [f for f in masks if not shared.is_one(f) and not find.derived(f, names)]
+    top = find.shared_levels(files)
+    masks = [f for f in masks if not shared.is_one(f) and not find.derived(f, names, top)]
     texts = (".txt", ".xml", ".csv")  # label descriptions and tables lie beside masks too
     masks = [f for f in masks if readers.suffix(f) not in texts or shared.known.get(f)]
     cores = {find.core(i) for i in chosen}
@@ -294,7 +296,11 @@ def _refusal(
             f" {several.advice(image, masks)}"
         )
     if lossy := [m for m in masks if "#" not in m and readers.suffix(m) in (".jpg", ".jpeg")]:
-        return f"its mask {lossy[0]} is JPEG, whose losses smear the labels; export PNG"
+        return (
+            f"its mask {lossy[0]} is JPEG, whose losses smear the labels; export PNG. Of one"
+            " structure they can be made black and white again: magick mask.jpg -threshold 50%"
+            " mask.png"
+        )
     return ""
 
 
@@ -353,6 +359,28 @@ def called_apart(pairs: list[Pair]) -> list[str]:
         f" …), and were read as if those did not matter. If they are structures, name those under"
         " classes in the form, such as classes: [{name: nerve}, {name: artery}]; if people drew"
         " them, keep one person's."
+    ]
+
+
+def folders_apart(pairs: list[Pair]) -> list[str]:
+    """The sentence, as a list, on folders of pictures that have each a folder of masks called as it
+    is ('apo_img' and 'apo_mask', 'fasc_img' and 'fasc_mask'): they may hold different structures.
+    """
+    found = defaultdict(list)
+    for pair in pairs:
+        places = [file.rpartition("/")[0].rpartition("/")[2] for file in (pair.image, pair.mask)]
+        own, other = map(find.words, places)
+        both = [len(find.WORDS.split(place)) > 1 for place in places]
+        if own != other or not own or not all(both) or any(map(split_of, places)):
+            return []
+        found[" and ".join(places)].append(pair.image)
+    if not 1 < len(found) <= MOST_WORDS or min(map(len, found.values())) < 2:
+        return []
+    first = next(iter(found.values()))[0].rpartition("/")[0]
+    return [
+        f"Pictures and masks lie in folders of their own ({'; '.join(found)}), and all masks were"
+        " read as of the same structures. If each folder is of another structure, make a study of"
+        f' each, with images: ["{first}/*"] in its form.'
     ]
 
 

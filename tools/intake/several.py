@@ -78,6 +78,14 @@ class Rules:
         for c in classes[1:] if classes else ():
             labels = [label for label in (c.name, c.title, *c.labels) if not label.isdecimal()]
             self.known |= {_joined(TOKEN.findall(plain(label))): c.name for label in labels}
+        #: words of folders by which masks of some picture differ, so that they tell of each
+        self.telling = {
+            word
+            for image, masks in found.items()
+            for own in folders(masks).values()
+            for part in own
+            if (word := _joined(self._beyond(part, image)))
+        }
         seen = defaultdict(set)
         for image, masks in found.items():
             for word, _ in self._told(image, masks).values():
@@ -95,22 +103,29 @@ class Rules:
 
     def _told(self, image: str, masks: list[str]) -> dict:
         """Mask → (the words, the words with the numbers) by which it differs."""
-        apart, told = folders(masks), {}
+        told = {}
         for mask in masks:
-            tokens = TOKEN.findall(" ".join(apart[mask])) + rest(mask, image, self.mask_words)
+            parts = (self._beyond(plain(p), image) for p in PurePosixPath(mask).parts[:-1])
+            tokens = [t for part in parts if _joined(part) in self.telling for t in part]
+            tokens = _once(tokens + rest(mask, image, self.mask_words))
             told[mask] = _joined(t for t in tokens if not _number(t)), _joined(tokens)
         return told
+
+    def _beyond(self, folder: str, image: str) -> list[str]:
+        """The words and numbers of a folder beyond its picture's name: 'nerve' of 'p1_nerve'."""
+        own = TOKEN.findall(plain(stem(image)))
+        tokens = [t for t in TOKEN.findall(folder) if not self.mask_words.fullmatch(t)]
+        return [t for t in tokens if t not in own] if set(own) <= set(tokens) else tokens
 
     def structures(self, image: str, masks: list[str]) -> dict:
         """Mask → the structure that it is, or None where its name does not say it."""
         told = self._told(image, masks).items()
         found = {m: self.known.get(full) or self.known.get(word) for m, (word, full) in told}
-        if (
-            len(masks) == 1 and not found[masks[0]]
-        ):  # 'nerve/1.png' where others have 'artery/1.png'
-            found = {
-                m: self.known.get(_joined(own_folders(m, image, self.mask_words))) for m in masks
-            }
+        if len(masks) == 1 and not found[masks[0]]:
+            # 'nerve/1.png' where others have 'artery/1.png', 'left/1_nerve.png' …
+            folders = own_folders(masks[0], image, self.mask_words)
+            both = _once(folders + rest(masks[0], image, self.mask_words))
+            found = {masks[0]: self.known.get(_joined(folders)) or self.known.get(_joined(both))}
         return found
 
     def is_structure(self, image: str, masks: list[str]) -> bool:
@@ -131,6 +146,11 @@ class Rules:
 
 def _number(token: str) -> bool:
     return any(letter.isdigit() for letter in token)
+
+
+def _once(tokens: list[str]) -> list[str]:
+    """Without a word that stands there already: 'nerve/1_nerve.png' is of a nerve."""
+    return [t for k, t in enumerate(tokens) if _number(t) or t not in tokens[:k]]
 
 
 def _joined(tokens: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import permutations, zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -33,11 +33,17 @@ LISTING = re.compile(
 WHOLE = re.compile(
     r"(?i)(.*[ _-])?(data)?(splits?|folds?|partitions?)([ _-].*)?|.*(aufteilung|划分).*"
 )
+#: what a column of the folds of a cross-validation is called
+FOLD = re.compile(r"(?i)\s*(cv|k)?[ _-]?folds?([ _-]?(id|nr|no|number))?\s*")
 #: words of what a training leaves behind
 LOG = re.compile(
     r"(?i)logs?|loss(es)?|histor(y|ies)|results?|metrics?|scores?|times?|predictions?|epochs?"
 )
 FOLDS = "folds"  # of a cross-validation, in one file
+ANEW = (
+    ", of which each picture is tested once: folds are drawn anew here, and a test set of the"
+    " authors is not among them."
+)
 LARGEST = 1 << 27  # bytes of a list
 COLUMNS = 6  # of a list that are looked at
 ORDER = ("train", "val", "test", EXTERNAL)
@@ -87,22 +93,25 @@ def read(
     pictures, exact, groups = _known(images, people)
     found: list[List] = []
     doubts: list[str] = []
+    tagged = defaultdict(list)
     for file in sorted(find.everything(data)):
         if file in looked or _is_of_one(plain(stem(file)), pictures):
+            if split := _tag(data / file):
+                tagged[split].append(stem(file))
             continue  # such as YOLO's text of one picture
         try:
             own = _lists(data / file, file)
         except (StudyError, *find.ODD):
             own = []
         if own == FOLDS:
-            doubts.append(
-                f"{file} holds the folds of a cross-validation, of which each picture is tested"
-                " once: folds are drawn anew here, and a test set of the authors is not among them."
-            )
+            doubts.append(f"{file} holds the folds of a cross-validation{ANEW}")
         elif isinstance(own, list) and own:
             found += own
         elif own is not None and is_called_so(file):
             doubts.append(_not_read(file))
+    if len(tagged) > 1:
+        lists = ((f"tags of Supervisely ({s})", s, own) for s, own in tagged.items())
+        found += [List(source, s, own, [[n] for n in own]) for source, s, own in lists]
     found.sort(key=lambda one: ORDER.index(one.split))
     meant, unclear = _meaning(found, pictures, exact, groups)
     told: dict[str, dict[str, str]] = {}
@@ -123,7 +132,7 @@ def read(
                 )
         elif named or is_called_so(one.source.partition(" (")[0]):
             doubts.append(_not_read(one.source, next(iter(lost), "")))
-    return _without_folds(told, doubts)
+    return _without_folds(*_without_folders_of_folds(told, doubts))
 
 
 def _known(images: list[str], people: Sequence[str | None]) -> tuple[dict, dict, dict]:
@@ -177,6 +186,8 @@ def _lists(path: Path, file: str) -> list[List] | str | None:
         rows = [cells for _, cells in spreadsheet.cells(path)[0]]
         if whole:
             several = _by_word(rows)
+            if not several and any(map(FOLD.fullmatch, rows[0])):
+                return FOLDS
     else:
         return []
     if several:
@@ -227,6 +238,16 @@ def _by_split(content: Any) -> dict[str, list[str]] | None:
         return None
     named = {s: _names(own) for k, own in content.items() if (s := split_of(str(k)))}
     return named if len(named) > 1 and all(named.values()) else None
+
+
+def _tag(path: Path) -> str | None:
+    """The split that Supervisely's tags of one picture say, or None."""
+    if readers.suffix(path) != ".json" or path.parent.name != "ann":
+        return None
+    content = _parsed(path)
+    tags = content.get("tags") if isinstance(content, dict) else None
+    named = {split_of(str(t.get("name"))) for t in tags or () if isinstance(t, dict)} - {None}
+    return named.pop() if len(named) == 1 else None
 
 
 def _subsets(path: Path) -> dict[str, list[str]] | None:
@@ -331,6 +352,28 @@ def _alike(one: dict[str, list], other: dict[str, list]) -> bool:
 def _is_heading(text: str) -> bool:
     """Whether a line that names no picture may be a heading: words, and no file's name."""
     return not re.search(r"\d", text) and readers.suffix(text.strip()) not in readers.KNOWN
+
+
+def _without_folders_of_folds(
+    told: dict[str, dict[str, str]], doubts: list[str]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """(told, doubts) without the lists of folders of which one tests what another learns from:
+    'fold_0/test.txt' and 'fold_1/train.txt'.
+    """
+    by: dict[PurePosixPath, dict[str, set]] = defaultdict(lambda: defaultdict(set))
+    for source, own in told.items():
+        for image, split in own.items():
+            by[PurePosixPath(source).parent]["test" if split == "test" else "learn"].add(image)
+    folds = {
+        place
+        for place, other in permutations(by, 2)
+        if place.parent == other.parent and by[place]["test"] & by[other]["learn"]
+    }
+    if not folds:
+        return told, doubts
+    listed = ", ".join(sorted(map(str, folds))[:3])
+    doubts.append(f"{listed} hold the folds of a cross-validation{ANEW}")
+    return {s: t for s, t in told.items() if PurePosixPath(s).parent not in folds}, doubts
 
 
 def _without_folds(
