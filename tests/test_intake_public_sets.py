@@ -274,7 +274,8 @@ def test_lists_of_two_centres_are_both_the_split(root, data):
 @pytest.mark.parametrize("column", ["kFold", "fold", "cv fold"])
 def test_a_table_of_folds_names_its_pictures(data, column):
     put(data, {"images/bus{k}.png": picture, "masks/bus{k}.png": outline})
-    table = pd.DataFrame({"ID": [f"bus{k}" for k in range(12)], column: [k % 5 + 1 for k in range(12)]})
+    names, folds = [f"bus{k}" for k in range(12)], [k % 5 + 1 for k in range(12)]
+    table = pd.DataFrame({"ID": names, column: folds})
     table.to_csv(data / "5-fold-cv.csv", index=False)
     text = first(data)
     assert "5-fold-cv.csv holds the folds of a cross-validation" in text
