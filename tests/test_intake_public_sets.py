@@ -119,6 +119,13 @@ def test_names_of_which_one_says_more_are_asked_about(data):
     assert "no picture shows both: is it one structure" in first(data)
 
 
+def test_what_labelme_unpacked_is_no_further_picture(root, data):
+    unpacked = {"{k}_json/img.png": picture, "{k}_json/label.png": lambda k: outline(k, 1)}
+    put(data, {"{k}.png": picture, "{k}.json": lambda k: labelme(k, "nerve")} | unpacked)
+    make("mine", data)
+    assert images(root)["mask"].tolist() == [f"{k}.json" for k in range(12)]
+
+
 @pytest.mark.parametrize(
     ("words", "asked"),
     [(("apo", "fasc"), True), (("train", "test"), False), (("apo", "apo"), False)],

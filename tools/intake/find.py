@@ -135,8 +135,12 @@ def _utf8(name: str) -> bool:
 
 
 def everything(data: Path) -> list[str]:
-    """Every file under DATA that somebody put there: relative, natural order."""
-    return [f for f in whole_folder(data) if not left_by_system(f)]
+    """Every file under DATA that somebody put there: relative, natural order; without what Labelme
+    unpacks of 'x.json' into 'x_json/'.
+    """
+    files = [f for f in whole_folder(data) if not left_by_system(f)]
+    unpacked = {f"{f.removesuffix('.json')}_json" for f in files if f.endswith(".json")}
+    return [f for f in files if f.rpartition("/")[0] not in unpacked]
 
 
 def linked(data: Path | str) -> list[str]:
