@@ -119,6 +119,24 @@ def test_names_of_which_one_says_more_are_asked_about(data):
     assert "no picture shows both: is it one structure" in first(data)
 
 
+def test_captions_beside_outlines_are_no_second_rater(root, data):
+    put(data, {"train/{k}.png": picture})
+    named = [{"id": k, "file_name": f"{k}.png", "height": 60, "width": 80} for k in range(12)]
+    drawn = [
+        {"id": k, "image_id": k, "category_id": 1, "segmentation": [[10 + k, 9, 40, 12, 30, 44]]}
+        for k in range(12)
+    ]
+    told = [{"id": k, "image_id": k, "caption": "a nerve"} for k in range(12)]
+    (data / "annotations").mkdir()
+    for name, own in (("instances_train.json", drawn), ("captions_train.json", told)):
+        content = {"images": named, "annotations": own}
+        content["categories"] = [{"id": 1, "name": "nerve"}] if own is drawn else []
+        (data / "annotations" / name).write_text(json.dumps(content))
+    make("mine", data)
+    assert len(images(root)) == 12
+    assert set(images(root)["mask"].str.partition("#")[0]) == {"annotations/instances_train.json"}
+
+
 def test_what_labelme_unpacked_is_no_further_picture(root, data):
     unpacked = {"{k}_json/img.png": picture, "{k}_json/label.png": lambda k: outline(k, 1)}
     put(data, {"{k}.png": picture, "{k}.json": lambda k: labelme(k, "nerve")} | unpacked)

@@ -101,7 +101,8 @@ def _by_keys(content: list[dict] | dict) -> str | None:
     if isinstance(content.get("shapes"), list):
         return "Labelme"
     if all(isinstance(content.get(k), list) for k in ("images", "annotations")):
-        return "COCO"
+        words = [isinstance(a, dict) and "caption" in a for a in content["annotations"]]
+        return None if words and all(words) else "COCO"
     if {"project", "metadata", "view"} <= set(content):
         return "VIA 3"
     entries = content.get("_via_img_metadata", content)
