@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 import pandas as pd
 import pytest
-from intake_folder import images
+from intake_folder import images, write
 from pictures import save
 from PIL import Image
 from test_intake_doubtful import first, outline, picture
@@ -305,6 +305,20 @@ def test_a_table_of_folds_names_its_pictures(data, column):
     text = first(data)
     assert "5-fold-cv.csv holds the folds of a cross-validation" in text
     assert "name none of them" not in text
+
+
+@pytest.mark.parametrize(
+    ("heading", "offered"), [("pixel size(mm)", True), ("head circumference (mm)", False)]
+)
+def test_a_table_of_pixel_sizes_is_offered(root, data, heading, offered):
+    put(data, {"images/{k}.png": picture, "masks/{k}.png": outline})
+    table = pd.DataFrame({"filename": [f"{k}.png" for k in range(12)], heading: 0.07})
+    table.to_csv(data / "sizes.csv", index=False)
+    page = make("mine", data).read_text(encoding="utf-8")
+    assert ("sizes.csv says the size of a pixel in mm for every picture" in page) == offered
+    if offered:
+        make("mine", data, write(data.parent / "form.yml", {"spacing_mm": "sizes.csv"}))
+        assert images(root)["pixel_spacing_mm"].astype(float).tolist() == [0.07] * 12
 
 
 def test_a_licence_beside_masks_is_no_lost_picture(data):

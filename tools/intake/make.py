@@ -262,6 +262,8 @@ def make(
         doubts.append(sentences.nobody_known(data, records, authors))
     before = sentences.kept_split(images, previous)
     assumed += sentences.assumed(records, before, authors, bool(elsewhere))
+    if not any(r.spacing_mm for r in records):
+        assumed += spacing.offered(data, [r.pair.image for r in records])
     written = {"images.csv": images, "annotations.csv": drawn}
     if people is not None:
         pictured = set(images["patient_id"].dropna())

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from helpers.errors import StudyError
-from tools.intake.by_picture import located, naming, read
+from tools.intake import find, ledger
+from tools.intake.by_picture import MOST, located, naming, read
 from tools.intake.form import Form
 
 COLUMN = re.compile(r"(?i)spacing|pixel.?size|mm.?(per|/).?pixel")
@@ -56,6 +57,24 @@ def told(
             raise StudyError(f"{where}: {image} has several spacings")
         of[image] = known.pop()
     return of.get, inside
+
+
+def offered(data: Path, images: Sequence[str]) -> list[str]:
+    """The sentence, as a list, on a table in the folder that says the size of the pictures' pixels,
+    which nothing asked for.
+    """
+    tables = [f for f in find.everything(data) if f.lower().endswith(ledger.TABLES)][:MOST]
+    for file in tables:
+        try:
+            mm, _ = told(Form(spacing_mm=file), data, None, images)
+        except (StudyError, *find.ODD):
+            continue
+        if all(mm(image) is not None for image in images):  # else it may be of other pictures
+            return [
+                f"{file} says the size of a pixel in mm for every picture: for distances in mm"
+                f' write spacing_mm: "{file}" in a form.'
+            ]
+    return []
 
 
 def _mm(texts: Sequence[str], scale: float, where: str) -> float | None:
