@@ -308,6 +308,16 @@ def test_a_comma_that_may_stand_between_thousands_is_refused(tmp_path, cells, re
             for n in ("macro avg", "50%", "CI95", "Std. dev.", "ALL", "all cases", "Gesamt")
         ),
         *(
+            (n, True)
+            for n in (
+                "Grand mean",
+                "Mean of 12 cases",
+                "STDEV",
+                "foreground_mean",
+                "Standard deviation",
+            )
+        ),
+        *(
             (n, False)
             for n in ("mean_12", "max01", "minna", "allen_2", "sd3", "case 50", "total knee 4")
         ),
@@ -377,7 +387,9 @@ def test_blank_lines_shift_no_line_and_a_file_may_hold_a_sign_of_equality(tmp_pa
         read.tables([place / "t.csv"])
     (place / "t.csv").write_text(text.replace("7", "0.7"))
     assert read.tables([place / "t.csv"])["case"].tolist() == ["c1", "c2"]
-    assert read.tables([f"ours={place / 't.csv'}"])["algorithm"].unique() == ["a"]
+    assert read.tables([f"a={place / 't.csv'}"])["algorithm"].unique() == ["a"]
+    with pytest.raises(StudyError, match="is called ours, and its column of algorithms says a"):
+        read.tables([f"ours={place / 't.csv'}"])
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -587,7 +599,9 @@ def test_numbers_of_rows_in_front_are_no_cells(tmp_path):
 
 @pytest.mark.parametrize(("metric", "other"), [("FNR", "recall"), ("FPR", "TNR")])
 def test_error_rates_are_not_ranked_as_if_more_were_better(tmp_path, metric, other):
-    rows = [f"c{k},{name},50,{fp},{fn},900" for k in range(6) for name, fp, fn in BOTH]
+    rows = [
+        f"c{k},{name},{60 - fn},{fp},{fn},{940 - fp}" for k in range(6) for name, fp, fn in BOTH
+    ]
     path = tmp_path / "t.csv"
     path.write_text("\n".join(["case,algorithm,TP,FP,FN,TN", *rows]), encoding="utf-8")
     with pytest.raises(StudyError, match=rf"METRIC={metric} counts errors.*compare METRIC={other}"):
@@ -600,3 +614,93 @@ BOTH = [("ours", 5, 5), ("theirs", 9, 9)]
 def test_a_margin_that_no_difference_reaches_is_refused(theirs):
     with pytest.raises(StudyError, match="MARGIN=2: a Dice lies from 0 to 1"):
         each(theirs, margin=2.0)
+
+
+# --- what another person would have seen
+
+
+@pytest.mark.parametrize(
+    "heading", ["PatientID", "Patient-ID", "participant_id", "Patient No", "Proband", "patients"]
+)
+def test_patients_under_other_headings_are_patients(tmp_path, heading):
+    path = two(tmp_path, Dice=0.5, **{heading: [f"p{k % 4}" for k in range(16)]})[0]
+    assert read.tables([path])["patient"].tolist() == [f"p{k % 4}" for k in range(16)]
+
+
+def test_columns_that_were_not_read_are_named(tmp_path):
+    scores = np.random.default_rng(0).uniform(0.5, 0.9, 16)
+    path = two(tmp_path, Dice=scores, owner=[k // 2 for k in range(8)] * 2)[0]
+    report.make(read.tables([path]), report.Asked(), tmp_path / "out")
+    page = (tmp_path / "out/comparison.html").read_text(encoding="utf-8")
+    assert "Columns that were not read: owner (4 values in 8 cases)" in page
+    assert "call it patient" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.assign(FN=t["FN"] + 40 * (t["model"] == "b")), "the structure has 100 for a"),
+        (lambda t: t.assign(TN=t["TN"] * (1 + (t["model"] == "b"))), "the image has 1000 for a"),
+    ],
+)
+def test_counts_against_different_references_are_refused(tmp_path, change, said):
+    path = two(tmp_path, TP=80, FP=20, FN=20, TN=880)[0]
+    assert len(read.tables([path])) == 16
+    change(pd.read_csv(path)).to_csv(path, index=False)
+    with pytest.raises(StudyError, match=said):
+        read.tables([path])
+
+
+def test_drawing_nothing_where_nothing_is_is_no_failure(tmp_path):
+    """One draws nothing in two empty images, the other draws something: only that is a fault."""
+    counts = {"TP": [80] * 6 + [0] * 2, "FP": [20] * 6 + [0] * 2, "FN": [20] * 6 + [0] * 2}
+    counts = {name: own * 2 for name, own in counts.items()}
+    counts["TP"][:6], counts["FN"][:6] = [81, 82, 83, 84, 85, 79], [19, 18, 17, 16, 15, 21]
+    counts["FP"][14:] = [500, 400]
+    path = two(tmp_path, **counts)[0]
+    report.make(read.tables([path]), report.Asked(), tmp_path / "out")
+    page = (tmp_path / "out/comparison.html").read_text(encoding="utf-8")
+    assert "something was drawn by a in 0 of 2, b in 2 of 2" in page
+    assert "it looks better than it is" not in page
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"Dice": 0.6, "IoU": 0.75}, "IoU is above Dice for a, case"),
+        ({"HD": 4.0, "HD95": 9.0}, "HD95 is above HD"),
+        ({"HD": 4.0, "ASSD": 9.0}, "ASSD is above HD"),
+        ({"Dice": 0.0, "HD95": 0.0}, "HD95 is 0, the best there is, where Dice is 0"),
+    ],
+)
+def test_metrics_of_a_row_that_contradict_each_other_are_refused(tmp_path, columns, said):
+    with pytest.raises(StudyError, match=said):
+        read.tables(two(tmp_path, **columns))
+
+
+@pytest.mark.parametrize("ending", ["_seed{}", "-rater{}", " fold {}", "_reader_{}"])
+def test_one_case_several_times_is_no_several_cases(tmp_path, ending):
+    names = [f"c{k // 2}{ending.format(k % 2)}" for k in range(8)] * 2
+    with pytest.raises(StudyError, match="are one case several times, as all are"):
+        read.tables(two(tmp_path, case=names, Dice=0.5))
+    assert len(read.tables(two(tmp_path, case=[f"seed{k}" for k in range(8)] * 2, Dice=0.5))) == 16
+
+
+def test_a_patient_spelt_in_two_ways_is_asked_about(tmp_path):
+    spelt = ["P1", "p1", "P01", "P2", "P2", "P3", "P3", "P-3"] * 2
+    with pytest.raises(StudyError, match="patients P1 and p1 and P01: is that one person"):
+        read.tables(two(tmp_path, patient=spelt, Dice=0.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("p.tsv", "subject_name\tnerve-global_bin_dsc\nc1\t0.5\nc1\t0.6\n", "given twice"),
+        ("p.tsv", "subject_name\tnerve-global_bin_dsc\nc1\t0.5\n\t0.6\n", "missing"),
+        ("mean_dice_raw.csv", "filename,mean\nc1,0.5\n", "no column of a class"),
+        ("mean_dice_raw.csv", "filename,nerve\nc1,0.5\n,0.6\n", "no case in line 3"),
+    ],
+)
+def test_rows_of_other_tools_without_a_name_are_refused(tmp_path, name, text, said):
+    with pytest.raises(StudyError, match=said):
+        read.tables([written(tmp_path, text, name)])

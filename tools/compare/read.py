@@ -19,9 +19,16 @@ from helpers.errors import StudyError, raise_all
 COLUMNS = ["case", "patient", "algorithm", "class"]
 #: how columns are called elsewhere, in small letters without blanks → ours
 NAMES = {
-    "case": ("case", "case_id", "image", "image_id", "filename", "subject", "subject_name"),
-    "patient": ("patient", "patient_id"),
-    "algorithm": ("algorithm", "model", "network", "method", "team"),
+    "case": (
+        *("case", "case_id", "image", "image_id", "image_name", "filename", "file_name", "file"),
+        *("subject", "subject_name"),
+    ),
+    "patient": (
+        *("patient", "patient_id", "patients", "patient_no", "patient_nr", "patient_number"),
+        *("patient_name", "pid", "participant", "participant_id", "subject_id", "person"),
+        *("person_id", "proband", "proband_id"),
+    ),
+    "algorithm": ("algorithm", "model", "model_name", "network", "method", "team"),
     "class": ("class", "label", "structure"),
 }
 #: how metrics are called elsewhere → ours; a metric of another name keeps its own
@@ -48,8 +55,32 @@ MOST = 2**53
 SUMMARIES = {
     *("mean", "average", "avg", "median", "std", "sd", "sem", "se", "var", "variance", "iqr"),
     *("ci", "overall", "total", "sum", "min", "max", "minimum", "maximum", "summary"),
-    *("aggregate", "all", "gesamt", "summe", "mittelwert", "moyenne", "media", "promedio"),
+    *(
+        "aggregate",
+        "all",
+        "count",
+        "mad",
+        "cv",
+        "range",
+        "geomean",
+        "gesamt",
+        "summe",
+        "mittelwert",
+        "moyenne",
+        "media",
+        "promedio",
+    ),
 }
+#: … which at either end of a name say so whatever stands beside: 'Grand mean', 'Mean of 12 cases'
+SURE = {
+    *("mean", "average", "avg", "median", "std", "stdev", "stddev", "sd", "iqr", "overall"),
+    *("deviation", "standardabweichung", "durchschnitt", "mittelwert", "moyenne", "promedio"),
+    "平均",
+}
+#: what ends the names of one case that was computed, or drawn, several times
+AGAIN = re.compile(
+    r"(?i)(?<=[^ _-])[ _-]+(seed|fold|run|rater|reader|observer|obs|repeat|rep)[ _-]*\d+$"
+)
 BESIDE = {"n", "dev", "deviation", "cases", "macro", "micro", "weighted", "of"} | SUMMARIES
 #: how an unknown patient is written
 UNKNOWN = ("", "-", "?", "na", "n/a", "nan", "none", "unknown")
@@ -58,8 +89,9 @@ INSTANCES = re.compile(r"^(tp|fp|fn|num_|rq|rec$|prec$|sq|pq|computation)")
 
 
 def _ours(name: str, table: dict[str, tuple[str, ...]]) -> str | None:
-    plain = re.sub(r"\s+", "_", str(name).strip().lower())
-    return next((ours for ours, known in table.items() if plain in known), None)
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name))  # 'PatientID'
+    plain = {re.sub(r"[\W_]+", "_", text).strip("_").lower() for text in (str(name), apart)}
+    return next((ours for ours, known in table.items() if plain & {*known}), None)
 
 
 def metric_name(name: str) -> str:
@@ -86,6 +118,8 @@ def _is_summary(case: str) -> bool:
     """Whether a row is no case but sums up others: 'Mean Dice', 'MEAN ± SD', '50%', 'CI95'."""
     plain = re.sub(r"\(n ?= ?\d+\)|(?<=ci) ?95 ?%?", "", case.casefold())
     words = re.findall(r"[^\W\d_]+", plain)
+    if words and {words[0], words[-1]} & SURE and (words[1:] or not re.search(r"\d", plain)):
+        return True
     metric = {w for names in METRICS.values() for n in names for w in n.split("_")}
     told = bool(words) and (
         words[0] in SUMMARIES or (words[0] in BESIDE and words[-1] in SUMMARIES)
@@ -95,7 +129,8 @@ def _is_summary(case: str) -> bool:
 
 
 def tables(paths: Sequence[Path | str], patients: Path | None = None) -> pd.DataFrame:
-    """The results in all files: DataFrame of COLUMNS and a column a metric (Dice, IoU …).
+    """The results in all files: DataFrame of COLUMNS and a column a metric (Dice, IoU …), and of
+    counts reference and drawn (pixels); attrs unread: columns of which nothing was taken.
 
     paths: list of files, each with or without "name=" before it, which names the algorithm of a
     file that holds one. patients: CSV with columns case and patient. patient is "" where unknown.
@@ -104,8 +139,10 @@ def tables(paths: Sequence[Path | str], patients: Path | None = None) -> pd.Data
     """
     if not paths:
         raise StudyError("no table is named: TABLE=theirs.csv")
-    frame = pd.concat([_one(str(path)) for path in paths], ignore_index=True)
+    parts = [_one(str(path)) for path in paths]
+    frame = pd.concat(parts, ignore_index=True)
     frame["patient"] = frame["patient"].fillna("")
+    frame.attrs = {"unread": [words for part in parts for words in part.attrs.get("unread", ())]}
     if patients:
         told = frame["case"].map(_patients(patients, frame))
         other = (frame["patient"] != "") & (frame["patient"] != told)
@@ -118,7 +155,7 @@ def tables(paths: Sequence[Path | str], patients: Path | None = None) -> pd.Data
         frame["patient"] = told
     where = ", ".join(str(p) for p in paths)
     raise_all(_problems(frame), where)
-    return frame
+    return frame.drop(columns="pixels", errors="ignore")
 
 
 def _one(path: str) -> pd.DataFrame:
@@ -129,7 +166,7 @@ def _one(path: str) -> pd.DataFrame:
         raise StudyError(f"{file}: no such file")
     try:
         if file.suffix == ".json":
-            return _nnunet(file, name)
+            return _lawful(_nnunet(file, name), file)
         frame = _table(file)
     except StudyError:
         raise
@@ -138,12 +175,13 @@ def _one(path: str) -> pd.DataFrame:
     columns = [str(c).strip() for c in frame.columns]
     frame.columns = columns
     if columns[0] == "subject_name" and any("-" in c for c in columns[1:]):
-        return _panoptica(frame, file, name)
+        return _lawful(_panoptica(frame, file, name), file)
     if columns[0] == "filename" and file.stem.endswith("_raw"):
         raw = file.stem.removesuffix("_raw")
         metric = _of_monai(raw, file)
-        return _wide(frame.rename(columns={"filename": "case"}), metric, name or raw, file)
-    return _long(frame, file, name)
+        frame = frame.rename(columns={"filename": "case"})
+        return _lawful(_wide(frame, metric, name or raw, file), file)
+    return _lawful(_long(frame, file, name), file)
 
 
 def _table(file: Path) -> pd.DataFrame:
@@ -202,6 +240,10 @@ def _case(path: object) -> str:
 def _wide(frame: pd.DataFrame, metric: str, name: str, file: Path) -> pd.DataFrame:
     """MONAI's raw table: a column a class, and their mean, which is left out."""
     classes = [c for c in frame if c not in ("case", "mean")]
+    if not classes:
+        raise StudyError(f"{file}: has no column of a class; it has {', '.join(frame.columns)}")
+    if (empty := frame["case"].isna()).any():
+        raise StudyError(f"{file}: no case in line {_lines(frame, empty)}")
     own = frame[["case"]].assign(**{c: _numbers(frame[c], metric, file) for c in classes})
     long = own.melt("case", var_name="class", value_name=metric)
     long["case"] = long["case"].map(_case)
@@ -210,7 +252,11 @@ def _wide(frame: pd.DataFrame, metric: str, name: str, file: Path) -> pd.DataFra
 
 def _panoptica(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
     """A column "<class>-<metric>"; those of instances are not of the whole structure."""
-    parts = []
+    parts, subjects = [], frame["subject_name"]
+    if (odd := subjects.isna() | subjects.duplicated()).any():
+        raise StudyError(
+            f"{file}: a subject is missing, or given twice, in line {_lines(frame, odd)}"
+        )
     for column in frame.columns[1:]:
         group, _, metric = column.rpartition("-")
         if INSTANCES.match(metric) or not _ours(metric, METRICS):
@@ -235,6 +281,11 @@ def _long(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
         same = [c for c, ours in found.items() if ours == twice[0]]
         raise StudyError(f"{file}: columns {' and '.join(same)} both name the {twice[0]}")
     frame = frame.rename(columns={c: ours for c, ours in found.items() if ours})
+    if "algorithm" in frame and name and set(frame["algorithm"].astype(str)) != {name}:
+        raise StudyError(
+            f"{file}: is called {name}, and its column of algorithms says"
+            f" {_some(sorted(set(frame['algorithm'].astype(str))))}; leave one of the two out"
+        )
     if "algorithm" not in frame and name:
         frame["algorithm"] = name
     if missing := [c for c in ("case", "algorithm") if c not in frame]:
@@ -254,7 +305,35 @@ def _long(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
     if small and lack not in ([], ["TN"]):
         raise StudyError(f"{file}: of the counts TP, FP, FN, TN it lacks {', '.join(lack)}")
     frame = frame.rename(columns=small)
-    return _scored(frame, file)
+    scored = _scored(frame, file)
+    used = {*COLUMNS, *metrics.COUNTS, *(c for c in frame if _ours(c, METRICS))}
+    scored.attrs["unread"] = [
+        f"{column} ({frame[column].nunique()} values in {frame['case'].nunique()} cases)"
+        for column in frame
+        if column not in used and frame[column].notna().any()
+    ]
+    return scored
+
+
+def _lawful(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """The table; StudyError where metrics of one row contradict each other."""
+    apart = ROUNDED
+    for less, more in (("IoU", "Dice"), ("HD95", "HD"), ("ASSD", "HD")):
+        if {less, more} <= set(frame) and (odd := frame[less] > frame[more] + apart).any():
+            row = frame[odd].iloc[0]
+            raise StudyError(
+                f"{file}: {less} is above {more} for {row['algorithm']}, case {row['case']}"
+                f" ({row[less]:g} and {row[more]:g}), which cannot be: are columns exchanged?"
+            )
+    for distance in [d for d in DISTANCES if d in frame and "Dice" in frame]:
+        if (odd := (frame[distance] == 0) & (frame["Dice"] == 0)).any():
+            row = frame[odd].iloc[0]
+            raise StudyError(
+                f"{file}: {distance} is 0, the best there is, where Dice is 0, for"
+                f" {row['algorithm']}, case {row['case']}; leave the cell empty, or write the"
+                " largest distance that there can be"
+            )
+    return frame
 
 
 def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
@@ -291,9 +370,14 @@ def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
                     f"{file}: {metric} is not that of its counts in line {_lines(frame, other)};"
                     " leave one of the two out"
                 )
-        return pd.concat(
-            [frame[keys], scores, beside.drop(columns=ratios, errors="ignore")], axis=1
-        )
+        pixels = {
+            "reference": numbers["tp"] + numbers["fn"],
+            "drawn": numbers["tp"] + numbers["fp"],
+        }
+        if "tn" in given:
+            pixels["pixels"] = numbers.sum(axis=1)
+        beside = beside.drop(columns=ratios, errors="ignore")
+        return pd.concat([frame[keys], scores, beside, pd.DataFrame(pixels)], axis=1)
     found = _given(frame, keys, file)
     if found.empty:
         raise StudyError(
@@ -377,15 +461,21 @@ def _problems(frame: pd.DataFrame) -> Iterator[str]:
             f"algorithm {name}, case {_some(list(dict.fromkeys(rows['case'])))}, class {class_}:"
             " given more than once; average several trainings, or call each an algorithm"
         )
-    for case in frame["case"].unique():
-        if _is_summary(case):
-            yield f"case {case}: is a summary of the others, as its name says; leave its row out"
+    cases = frame["case"].drop_duplicates()
+    for case in cases[cases.map(_is_summary)]:
+        yield f"case {case}: is a summary of the others, as its name says; leave its row out"
+    yield from _repeated(cases)
+    yield from _other_references(frame)
     for class_, part in frame.groupby("class", sort=False):
         cases = part.groupby("algorithm", sort=False)["case"].agg(set)
         every = set().union(*cases)
         for name in frame["algorithm"].unique():
             if lack := sorted(every - cases.get(name, set())):
                 yield f"algorithm {name}, class {class_}: no result for {_some(lack)}"
+    people = pd.Series(frame.loc[frame["patient"] != "", "patient"].unique(), dtype=str)
+    for _, own in people.groupby(people.map(_plain)):
+        if len(own) > 1:
+            yield f"patients {' and '.join(own)}: is that one person? Write the same one way"
     whose = frame.groupby("case")["patient"].nunique()
     for case in whose[whose > 1].index:
         names = frame.loc[frame["case"] == case, "patient"].unique()
@@ -393,6 +483,42 @@ def _problems(frame: pd.DataFrame) -> Iterator[str]:
     unknown = sorted(frame.loc[frame["patient"] == "", "case"].unique())
     if unknown and (frame["patient"] != "").any():
         yield f"patient unknown for {_some(unknown)}, but known for other cases"
+
+
+def _plain(patient: str) -> str:
+    """A patient without capitals, signs, and zeros in front of numbers: 'P-01' is 'p1'."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\W_]+", "", patient.casefold()))
+
+
+def _repeated(cases: pd.Series) -> Iterator[str]:
+    """What is wrong where the names of all cases end with a seed, a fold or a rater."""
+    bare = cases.str.replace(AGAIN, "", regex=True)
+    times = bare.value_counts()
+    if len(times) < len(cases) and (times > 1).all() and (bare != cases).all():
+        yield (
+            f"cases {_some(list(cases[bare == bare.iloc[0]]))} are one case several times, as all"
+            " are: average them, or call each training, or rater, an algorithm"
+        )
+
+
+def _other_references(frame: pd.DataFrame) -> Iterator[str]:
+    """What is wrong where counts say that algorithms were held against different references."""
+    for column, what in (("reference", "the structure has"), ("pixels", "the image has")):
+        if column not in frame:
+            continue
+        own = frame.dropna(subset=[column]).groupby(["case", "class"], sort=False)[column]
+        differ = own.nunique()
+        if (wrong := differ[differ > 1]).empty:
+            continue
+        case, class_ = wrong.index[0]
+        rows = frame[(frame["case"] == case) & (frame["class"] == class_)]
+        sizes = " and ".join(
+            f"{n:.0f} for {a}" for a, n in zip(rows["algorithm"], rows[column], strict=True)
+        )
+        yield (
+            f"case {case}, class {class_}: {what} {sizes} pixels, and so in {len(wrong)} cases:"
+            " another reference, another size, or another case"
+        )
 
 
 def _some(names: list[str]) -> str:

@@ -17,7 +17,7 @@ from helpers.stats.comparison import TESTS, _differ, verdict
 from helpers.stats.multiplicity import adjust
 from helpers.stats.paired import CONSTANT
 from helpers.stats.values import ALL
-from tools.compare.read import DISTANCES, metric_name
+from tools.compare.read import COLUMNS, DISTANCES, metric_name
 
 STYLE = (
     "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -59,7 +59,7 @@ def values(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
     Of a distance the sign is turned: everywhere more is better (``Asked.sign``). StudyError
     where the table holds several classes and none was named, or not what was.
     """
-    known = [c for c in frame if c not in ("case", "patient", "algorithm", "class")]
+    known = [c for c in frame if c not in (*COLUMNS, "reference", "drawn")]
     metric = metric_name(asked.metric) if asked.metric else _first(known)
     classes, names = list(dict.fromkeys(frame["class"])), list(dict.fromkeys(frame["algorithm"]))
     if not asked.class_name and len(classes) > 1:
@@ -151,6 +151,18 @@ def plan(each: pd.DataFrame, asked: Asked) -> tuple[str, pd.DataFrame]:
     return planning.answer(needed, spread, asked.headline, of, unit), needed
 
 
+def _nothing_there(rows: pd.DataFrame) -> str:
+    """A sentence on the cases in which there is nothing to find, where counts tell them, or ''."""
+    if "reference" not in rows or not (nothing := rows["reference"] == 0).any():
+        return ""
+    drew = (rows[nothing]["drawn"] > 0).groupby(rows["algorithm"], sort=False).agg(["sum", "size"])
+    listed = ", ".join(f"{model_label(str(m))} in {s} of {n}" for m, (s, n) in drew.iterrows())
+    return (
+        f" Where there is nothing to find, something was drawn by {listed}; a case without a score"
+        " of every algorithm counts for none."
+    )
+
+
 def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
     """Write comparison.html and its tables to the folder ``out``; returns the lines to print."""
     try:
@@ -175,13 +187,21 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
     if lost := table.attrs["dropped_images"]:
         about += f"; left out, without a score of every algorithm: {lost}"
     about += "."
-    missing = each[each["value"].isna()].groupby("model", sort=False).size()
+    rows = frame[frame["class"] == asked.class_name]
+    about += _nothing_there(rows)
+    there = (rows["reference"] != 0).to_numpy() if "reference" in rows else True
+    scoreless = each[each["value"].isna().to_numpy() & there]
+    missing = scoreless.groupby("model", sort=False).size()
     if len(missing):
         listed = ", ".join(f"{model_label(str(m))} in {count}" for m, count in missing.items())
         about += (
             f" Without a score: {listed}. If it found nothing there, it looks better than it is:"
             " write 0, or of a distance the largest that there can be."
         )
+    if unread := frame.attrs.get("unread"):
+        about += f" Columns that were not read: {', '.join(dict.fromkeys(unread))}."
+        if unit == "image":
+            about += " If one of them says whose a case is, call it patient."
     if asked.sign < 0:
         about += f" Less is better: differences are turned, a positive one favours {name}."
     parts = [
