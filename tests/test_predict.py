@@ -411,6 +411,26 @@ def test_odd_names_are_outlined(model, tmp_path, name, monkeypatch):
     assert len(table) == 1 and len(list((tmp_path / "out").glob("*_mask.png"))) == 1
 
 
+def test_another_picture_of_that_name_is_not_written_over(model, tmp_path):
+    for place in ("one", "other"):
+        save(tmp_path / place, "a.png", disc()[0])
+    predict.run(model, tmp_path / "one", tmp_path / "out")
+    before = (tmp_path / "out/a_mask.png").stat().st_mtime_ns
+    with pytest.raises(StudyError, match=r"a_overlay\.png is of another picture of that name"):
+        predict.run(model, tmp_path / "other", tmp_path / "out")
+    assert (tmp_path / "out/a_mask.png").stat().st_mtime_ns == before
+    predict.run(model, tmp_path / "one", tmp_path / "out")
+
+
+def test_frames_of_a_longer_film_do_not_stay(model, tmp_path):
+    frames = [Image.fromarray(disc()[0])] * 4
+    (tmp_path / "in").mkdir()
+    for count in (4, 2):
+        frames[0].save(tmp_path / "in/v.tif", save_all=True, append_images=frames[1:count])
+        predict.run(model, tmp_path / "in", tmp_path / "out")
+        assert len(list((tmp_path / "out/v_mask").glob("*.png"))) == count
+
+
 def test_outlines_of_an_earlier_run_are_said(model, tmp_path, capsys):
     for name in ("a.png", "b.png"):
         save(tmp_path / "in", name, disc()[0])

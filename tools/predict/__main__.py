@@ -8,6 +8,8 @@ a medical device.
 """
 
 import argparse
+import glob
+import shutil
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -111,6 +113,7 @@ def write(
         notes = *notes, f"its longer side would be {side:.3g} mm of tissue: is its spacing in mm?"
     for note in notes:
         print(f"{path}: {note}", flush=True)
+    shutil.rmtree(out / f"{name}_mask", ignore_errors=True)  # a longer film may have left frames
     if "png" in formats:
         for number, mask in enumerate(masks):
             exports.png(
@@ -182,6 +185,20 @@ def _names(paths: Sequence[Path], base: Path) -> list[str]:
     ]
 
 
+def _refuse_others(out: Path, names: Sequence[str], sources: Sequence[Path]) -> None:
+    """StudyError where ``out`` holds outlines of another picture that is called as one of these."""
+    if not (out / "prediction.json").is_file():
+        return
+    known = {Path(p).resolve() for p in files.read_json(out / "prediction.json").get("images", ())}
+    for name, path in zip(names, sources, strict=True):
+        held = next(iter(sorted(out.glob(f"{glob.escape(name)}_overlay.*"))), None)
+        if held and path.resolve() not in known:
+            raise StudyError(
+                f"{path}: {held} is of another picture of that name, and nothing was written over"
+                " it; take another folder, OUT=, or empty this one"
+            )
+
+
 def _earlier(out: Path, names: Sequence[str]) -> list[str]:
     """The sentence, as a list, on outlines of other pictures that ``out`` holds already."""
     ends = ("_mask.png", "_mask.nii.gz", "_mask", "_seg.dcm", "_overlay.png", "_overlay.mp4")
@@ -226,6 +243,7 @@ def run(
     folder = Path(images) if Path(images).is_dir() else None
     tables, profiles, told = [], [], []
     names = _names(sources, Path(images))
+    _refuse_others(out, names, sources)
     notes = [*notes, *_earlier(out, names)]
     for path, name in zip(sources, names, strict=True):
         seen = path.relative_to(folder).as_posix() if folder else str(path)
