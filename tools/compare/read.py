@@ -55,21 +55,8 @@ MOST = 2**53
 SUMMARIES = {
     *("mean", "average", "avg", "median", "std", "sd", "sem", "se", "var", "variance", "iqr"),
     *("ci", "overall", "total", "sum", "min", "max", "minimum", "maximum", "summary"),
-    *(
-        "aggregate",
-        "all",
-        "count",
-        "mad",
-        "cv",
-        "range",
-        "geomean",
-        "gesamt",
-        "summe",
-        "mittelwert",
-        "moyenne",
-        "media",
-        "promedio",
-    ),
+    *("aggregate", "all", "count", "mad", "cv", "range", "geomean", "gesamt", "summe"),
+    *("mittelwert", "moyenne", "media", "promedio"),
 }
 #: … which at either end of a name say so whatever stands beside: 'Grand mean', 'Mean of 12 cases'
 SURE = {
@@ -317,9 +304,8 @@ def _long(frame: pd.DataFrame, file: Path, name: str) -> pd.DataFrame:
 
 def _lawful(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     """The table; StudyError where metrics of one row contradict each other."""
-    apart = ROUNDED
     for less, more in (("IoU", "Dice"), ("HD95", "HD"), ("ASSD", "HD")):
-        if {less, more} <= set(frame) and (odd := frame[less] > frame[more] + apart).any():
+        if {less, more} <= set(frame) and (odd := frame[less] > frame[more] + ROUNDED).any():
             row = frame[odd].iloc[0]
             raise StudyError(
                 f"{file}: {less} is above {more} for {row['algorithm']}, case {row['case']}"
