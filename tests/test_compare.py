@@ -704,3 +704,27 @@ def test_a_patient_spelt_in_two_ways_is_asked_about(tmp_path):
 def test_rows_of_other_tools_without_a_name_are_refused(tmp_path, name, text, said):
     with pytest.raises(StudyError, match=said):
         read.tables([written(tmp_path, text, name)])
+
+
+def test_a_test_by_image_where_patients_are_known_says_so(tmp_path):
+    scores = np.random.default_rng(0).uniform(0.5, 0.9, 16)
+    people = [f"p{k // 2}" for k in range(8)] * 2
+    path = two(tmp_path, Dice=scores, patient=people)[0]
+    for test, said in (("image_t", True), ("patient_wilcoxon", False)):
+        report.make(read.tables([path]), report.Asked(test=test), tmp_path / "out")
+        page = (tmp_path / "out/comparison.html").read_text(encoding="utf-8")
+        assert ("The test counts images, though patients are known" in page) == said
+        assert ("The patient is the unit" in page) != said
+
+
+def test_a_run_leaves_neither_an_earlier_margin_nor_its_input_changed(tmp_path):
+    scores = np.random.default_rng(0).uniform(0.5, 0.9, 16)
+    path, out = two(tmp_path, Dice=scores)[0], tmp_path / "out"
+    report.make(read.tables([path]), report.Asked(margin=0.02), out)
+    assert (out / "equivalence.csv").is_file()
+    report.make(read.tables([path]), report.Asked(), out)
+    assert not (out / "equivalence.csv").exists()
+    before = path.rename(tmp_path / "cases.csv").read_bytes()
+    with pytest.raises(StudyError, match="lies in the folder that is written to"):
+        __main__.main([str(tmp_path / "cases.csv"), "--out", str(tmp_path)])
+    assert (tmp_path / "cases.csv").read_bytes() == before

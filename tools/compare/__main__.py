@@ -5,7 +5,7 @@
 import argparse
 from pathlib import Path
 
-from helpers.errors import command
+from helpers.errors import StudyError, command
 from tools.compare import read, report
 
 
@@ -36,6 +36,11 @@ def main(arguments: list[str] | None = None) -> None:
             else text.split()
         )
     ]
+    given = [p if Path(p).is_file() else p.partition("=")[2] for p in (*paths, args.patients or "")]
+    if lies := [p for p in given if p and Path(p).resolve().parent == Path(args.out).resolve()]:
+        raise StudyError(
+            f"{lies[0]}: lies in the folder that is written to; name another one, --out"
+        )
     frame = read.tables(paths, args.patients)
     print("\n".join(report.make(frame, asked, Path(args.out))))
 

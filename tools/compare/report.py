@@ -34,6 +34,12 @@ SIGNS = (
 )
 
 
+BY_IMAGE = (
+    "The test counts images, though patients are known: images of one patient are not independent,"
+    " so its interval is too narrow and its P values are too small."
+)
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is compared. headline: the algorithm that the others are held against; test: a name of
@@ -170,6 +176,7 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
     except OSError as error:
         raise StudyError(f"{out}: {error.strerror}; name a folder for the page, OUT=") from None
     each, asked = values(frame, asked)
+    (out / "equivalence.csv").unlink(missing_ok=True)  # of an earlier run with a margin
     unit, tests = stats.default_unit(each), tested(each, asked)
     table = stats.wide(each, "image")
     declared = tests[tests["role"] == "declared"]
@@ -206,7 +213,7 @@ def make(frame: pd.DataFrame, asked: Asked, out: Path) -> list[str]:
         about += f" Less is better: differences are turned, a positive one favours {name}."
     parts = [
         f"# {name} against {tables.counted(len(declared), 'other')}\n\n{about}"
-        f" {stats.caveat(unit)}",
+        f" {stats.caveat(unit) if TESTS[asked.test][1] or unit == 'image' else BY_IMAGE}",
         f"## Is it better?\n\n{said}",
         _html("comparison", declared[["model", "verdict", *comparison.SHOWN[2:]]]),
         f"## Does the answer depend on the test?\n\n{_others(tests)}",
