@@ -411,6 +411,17 @@ def test_odd_names_are_outlined(model, tmp_path, name, monkeypatch):
     assert len(table) == 1 and len(list((tmp_path / "out").glob("*_mask.png"))) == 1
 
 
+def test_pictures_in_which_nothing_was_outlined_are_named(model, tmp_path, capsys):
+    pixels = disc()[0]
+    save(tmp_path / "in", "a.png", pixels)
+    save(tmp_path / "in", "b.png", np.zeros_like(pixels))
+    table = predict.run(model, tmp_path / "in", tmp_path / "out")
+    bare = table.groupby("image")["area_px"].sum().eq(0)
+    said = capsys.readouterr().out
+    assert (f"nothing was outlined in {bare.sum()} of 2 pictures" in said) == bare.any()
+    assert bare.any()  # a network that draws on black too would prove nothing
+
+
 def test_another_picture_of_that_name_is_not_written_over(model, tmp_path):
     for place in ("one", "other"):
         save(tmp_path / place, "a.png", disc()[0])

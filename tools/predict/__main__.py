@@ -25,6 +25,7 @@ from helpers.readers import dicom, videos
 from helpers.studies import Class
 from tools.intake import find, form, ledger
 from tools.intake.check import SIDE
+from tools.intake.tables import some
 from tools.predict import exports
 
 FORMATS = ("png", "nifti", "dicom-seg")
@@ -266,6 +267,12 @@ def run(
     )
     if tables:
         table = pd.concat(tables, ignore_index=True)
+        areas = table.groupby("image", sort=False)["area_px"].sum()
+        if bare := list(areas.index[areas == 0]):
+            notes.append(
+                f"nothing was outlined in {len(bare)} of {len(areas)} pictures ({some(bare)}): is"
+                " it there, and are they such pictures as the network learned from?"
+            )
         files.write_csv(table, out / "measures.csv")
         files.write_csv(pd.concat(profiles, ignore_index=True), out / "profiles.csv")
         network = {
@@ -290,14 +297,13 @@ def run(
 
 
 def _say(roles: dict, notes: list[str]) -> None:
-    """What became of every file, where there are several."""
-    if len(roles) < 2:
-        return
-    print(f"files in the folder: {len(roles)}")
-    for role, count in ledger.summary(roles):
-        print(f"· {role}: {count}")
-    for _, why, count, example in ledger.reasons(roles):
-        print(f"  {count} × {why} ({example})")
+    """What became of every file, where there are several, and the notes."""
+    if len(roles) > 1:
+        print(f"files in the folder: {len(roles)}")
+        for role, count in ledger.summary(roles):
+            print(f"· {role}: {count}")
+        for _, why, count, example in ledger.reasons(roles):
+            print(f"  {count} × {why} ({example})")
     for note in notes:
         print(note)
 
