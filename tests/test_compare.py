@@ -697,6 +697,8 @@ def test_a_patient_spelt_in_two_ways_is_asked_about(tmp_path):
     [
         ("p.tsv", "subject_name\tnerve-global_bin_dsc\nc1\t0.5\nc1\t0.6\n", "given twice"),
         ("p.tsv", "subject_name\tnerve-global_bin_dsc\nc1\t0.5\n\t0.6\n", "missing"),
+        ("p.tsv", "subject_name\tnerve-global_bin_dsc\n", "has no row below its heading"),
+        ("mean_dice_raw.csv", "filename,nerve\n", "has no row below its heading"),
         ("mean_dice_raw.csv", "filename,mean\nc1,0.5\n", "no column of a class"),
         ("mean_dice_raw.csv", "filename,nerve\nc1,0.5\n,0.6\n", "no case in line 3"),
     ],

@@ -442,6 +442,14 @@ def test_frames_of_a_longer_film_do_not_stay(model, tmp_path):
         assert len(list((tmp_path / "out/v_mask").glob("*.png"))) == count
 
 
+def test_a_folder_that_no_earlier_run_made_keeps_its_files(model, tmp_path):
+    save(tmp_path / "in", "v.png", disc()[0])
+    (tmp_path / "out").mkdir()
+    save(tmp_path / "out/v_mask", "0007.png", disc()[0])
+    predict.run(model, tmp_path / "in", tmp_path / "out")
+    assert (tmp_path / "out/v_mask/0007.png").is_file()
+
+
 def test_outlines_of_an_earlier_run_are_said(model, tmp_path, capsys):
     for name in ("a.png", "b.png"):
         save(tmp_path / "in", name, disc()[0])

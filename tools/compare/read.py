@@ -69,6 +69,7 @@ AGAIN = re.compile(
     r"(?i)(?<=[^ _-])[ _-]+(seed|fold|run|rater|reader|observer|obs|repeat|rep)[ _-]*\d+$"
 )
 BESIDE = {"n", "dev", "deviation", "cases", "macro", "micro", "weighted", "of"} | SUMMARIES
+NO_ROW = "has no row below its heading; a row is a case of an algorithm"
 #: how an unknown patient is written
 UNKNOWN = ("", "-", "?", "na", "n/a", "nan", "none", "unknown")
 #: columns of panoptica that count or average instances, and are no overlap of the whole structure
@@ -159,6 +160,8 @@ def _one(path: str) -> pd.DataFrame:
         raise
     except (ValueError, TypeError, AttributeError, LookupError, csv.Error) as error:
         raise StudyError(f"{file}: cannot be read as a table: {error}") from None
+    if frame.empty:
+        raise StudyError(f"{file}: {NO_ROW}")
     columns = [str(c).strip() for c in frame.columns]
     frame.columns = columns
     if columns[0] == "subject_name" and any("-" in c for c in columns[1:]):
@@ -326,7 +329,7 @@ def _scored(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     """COLUMNS and metrics; of counts every metric is computed here, by the study's own rules."""
     keys = [c for c in COLUMNS if c in frame]
     if frame.empty:
-        raise StudyError(f"{file}: has no row below its heading; a row is a case of an algorithm")
+        raise StudyError(f"{file}: {NO_ROW}")
     known = frame["patient"].notna()
     frame = frame.assign(patient=frame["patient"].where(known, ""))
     for column in COLUMNS:

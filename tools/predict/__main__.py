@@ -9,7 +9,6 @@ a medical device.
 
 import argparse
 import glob
-import shutil
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -114,7 +113,9 @@ def write(
         notes = *notes, f"its longer side would be {side:.3g} mm of tissue: is its spacing in mm?"
     for note in notes:
         print(f"{path}: {note}", flush=True)
-    shutil.rmtree(out / f"{name}_mask", ignore_errors=True)  # a longer film may have left frames
+    if (out / "prediction.json").is_file():  # of an earlier run, whose film may have been longer
+        for frame in (out / f"{name}_mask").glob("[0-9][0-9][0-9][0-9].png"):
+            frame.unlink()
     if "png" in formats:
         for number, mask in enumerate(masks):
             exports.png(
