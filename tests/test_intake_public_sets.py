@@ -52,6 +52,15 @@ def test_predictions_are_no_masks(root, data, predicted):
     assert "4 files are called overlays, previews or predictions" in page
 
 
+def test_predictions_alone_are_refused_and_said_to_be_so(root, data):
+    put(data, {"images/{k}.png": picture, "predictions/{k}.png": outline})
+    with pytest.raises(StudyError, match=r"12 files are called .* predictions .* If people drew"):
+        make("mine", data)
+    form = write(data.parent / "form.yml", {"masks": "predictions/{stem}.png"})
+    make("mine", data, form)
+    assert images(root)["mask"].tolist() == [f"predictions/{k}.png" for k in range(12)]
+
+
 @pytest.mark.parametrize("name", ["masks/{k}_inferior.png", "predicting nerves/masks/{k}.png"])
 def test_other_words_are_no_predictions(root, data, name):
     put(data, {"images/{k}.png": picture, name: outline})

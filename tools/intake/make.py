@@ -345,7 +345,7 @@ def found_pairs(
         )
     notes = [*find.linked(data), *notes]
     pairs, refused = pairing.pair(files, chosen, form, data)
-    raise_unusable(data, pairs, refused)
+    raise_unusable(data, pairs, refused, notes)
     strange = [p for p in pairs if pairing.is_called_otherwise(p)]
     if strange and not form.masks:
         notes = [
@@ -447,11 +447,18 @@ def inside(path: Path | str | None, data: Path) -> str | None:
     return path.relative_to(data).as_posix() if path.is_relative_to(data) else None
 
 
-def raise_unusable(data: Path, usable: Sequence, refused: list[find.Refused]) -> None:
-    """StudyError with every refusal where nothing is left."""
+def raise_unusable(
+    data: Path, usable: Sequence, refused: list[find.Refused], notes: Sequence[str] = ()
+) -> None:
+    """StudyError with every refusal where nothing is left; notes: on files that were left out."""
     if not usable:
+        out = [
+            f"{n} If people drew them, say so in a form (masks: …)"
+            for n in notes
+            if "left out" in n
+        ]
         raise_all(
-            (f"{r.file}: {r.reason}" for r in refused),
+            [*out, *(f"{r.file}: {r.reason}" for r in refused)],
             f"DATA={data}: no usable image, nothing was written",
         )
 
